@@ -1,0 +1,24 @@
+/* base/mem.h - allocation that cannot fail.
+ *
+ * Why:     there is no sensible way to go on with a half-allocated cycle; one policy, no dead
+ * branches. Threads: any. Promise: returns memory or ends the process with one line on standard
+ * error and SIGABRT.
+ */
+#ifndef SPINE_BASE_MEM_H
+#define SPINE_BASE_MEM_H
+
+#include "base/compiler.h"
+
+#include <stddef.h>
+
+NODISCARD void *mem_alloc(size_t size);
+NODISCARD void *mem_zalloc(size_t count, size_t size); /* zeroed, overflow-checked */
+NODISCARD void *mem_realloc(void *p, size_t count, size_t size);
+NODISCARD char *mem_strdup(const char *s);
+NODISCARD char *mem_strndup(const char *s, size_t len);
+
+/* A failed check of our own promises: says where and aborts.  Always on. */
+NORETURN void mem_check_failed(const char *what, const char *file, int line);
+#define CHECK(x) ((x) ? (void)0 : mem_check_failed(#x, __FILE__, __LINE__))
+
+#endif

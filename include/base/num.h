@@ -1,0 +1,22 @@
+/* base/num.h - text to numbers, strictly, and Cacti's lenient forms under their own names.
+ *
+ * Threads: any; pure.  Independent of the locale.
+ */
+#ifndef SPINE_BASE_NUM_H
+#define SPINE_BASE_NUM_H
+
+#include "base/compiler.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whole text is a decimal integer within [min, max]; *ret only on success. */
+NODISCARD bool num_parse(const char *text, int64_t min, int64_t max, int64_t *ret);
+
+/* Leading integer part, else 0; saturates (contract 3.1: how settings rows are read). */
+int64_t num_leading(const char *text);
+
+/* on/yes/true/1 and off/no/false/0 in any case; anything else gives fallback (contract 3.1). */
+bool num_bool(const char *text, bool fallback);
+
+#endif

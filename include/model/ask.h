@@ -1,0 +1,93 @@
+/* model/ask.h - what a device run asks of the world and what comes back, in words of no library.
+ *
+ * Why:     the pure core requests, a driver carries out; this is all they know of each other.
+ * Threads: values; views inside are borrowed as noted.
+ * Promise: each ask has an id, unique within its run, and ends exactly once.
+ */
+#ifndef SPINE_MODEL_ASK_H
+#define SPINE_MODEL_ASK_H
+
+#include "model/oid.h"
+#include "model/target.h"
+#include "model/varbind.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ask_kind {
+    ASK_SNMP,
+    ASK_PING,
+};
+
+enum snmp_op {
+    SNMP_OP_GET,
+    SNMP_OP_GETNEXT,
+    SNMP_OP_GETBULK, /* not for v1 */
+};
+
+/* `names` is valid until the ask ends; the numbers it points to and `target` are const for the
+ * whole cycle. */
+struct snmp_request {
+    enum snmp_op op;
+    int bulk_rows; /* max-repetitions of a GETBULK; non-repeaters are 0 */
+    const struct target *target;
+    const struct oid *names;
+    size_t count;
+};
+
+enum snmp_outcome {
+    SNMP_ANSWERED,   /* a response PDU: look at error_status, then at the varbinds */
+    SNMP_TIMED_OUT,  /* all attempts used up */
+    SNMP_FAILED,     /* no session: parameters or name are wrong; `detail` says what */
+    SNMP_IMPOSSIBLE, /* our own trouble (descriptors, memory): says nothing about the device;
+                        `detail` */
+};
+
+/* RFC 3416 section 3 / RFC 1157 error-status values that the core looks at. */
+enum { SNMP_ERROR_NONE = 0, SNMP_ERROR_TOO_BIG = 1, SNMP_ERROR_NO_SUCH_NAME = 2 };
+
+/* Everything inside is borrowed from whoever delivers the reply. */
+struct snmp_reply {
+    enum snmp_outcome outcome;
+    long error_status;
+    long error_index; /* 1-based position in the request; 0 = none */
+    const struct varbind *varbinds;
+    size_t count;
+    const char *detail;
+    int64_t elapsed_us; /* of the whole request, retries included */
+};
+
+/* The method and its parameters come from the device row (contract 6.1); the driver resolves the
+ * name. */
+struct ping_request {
+    int method; /* 1 ICMP, 2 UDP, 3 TCP, 5 TCP */
+    const char *hostname;
+    uint16_t port;
+    int timeout_ms;
+    int retries;
+};
+
+enum ping_outcome {
+    PING_UP,
+    PING_DOWN,
+    PING_IMPOSSIBLE, /* our own trouble: never counts against the device */
+};
+
+struct ping_reply {
+    enum ping_outcome outcome;
+    double time_ms;   /* of the answer, when up */
+    const char *text; /* contract operations 5.4; borrowed */
+    bool fell_back;   /* ICMP was asked for, UDP was done */
+};
+
+struct ask {
+    uint32_t id;
+    enum ask_kind kind;
+    union {
+        struct snmp_request snmp;
+        struct ping_request ping;
+    };
+};
+
+#endif

@@ -1,0 +1,54 @@
+/* model/avail.h - is the device up, and what that does to its row: truth table and arithmetic.
+ *
+ * Threads: any; pure.
+ * Source:  contract 6.2-6.4 with Q1, Q17, Q18; operations 5.1, 5.6.  cmd.php differs and is not
+ * followed.
+ */
+#ifndef SPINE_MODEL_AVAIL_H
+#define SPINE_MODEL_AVAIL_H
+
+#include "base/arena.h"
+#include "model/device.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define AVAIL_SYS_UPTIME ".1.3.6.1.2.1.1.3.0"
+
+/* What the tests of one check said. */
+struct avail_probe {
+    bool done; /* the test was made (or is waived, see text) */
+    bool up;
+    bool impossible; /* our own trouble: the test says nothing about the device */
+    double time_ms;
+    const char *text; /* contract operations 5.4 */
+};
+
+struct avail_check {
+    struct avail_probe ping;
+    struct avail_probe snmp;
+};
+
+enum avail_next {
+    AVAIL_ASK_PING,
+    AVAIL_ASK_SNMP,
+    AVAIL_DECIDED_UP,
+    AVAIL_DECIDED_DOWN,
+    AVAIL_DECIDED_UNTESTED, /* no test was possible: treated as up, the status stays as it is */
+};
+
+/* An empty check: nothing tested yet, texts as contract 6.1. */
+void avail_init(struct avail_check *check);
+
+/* Which test is needed next, given what is known, or the verdict. */
+enum avail_next avail_next(const struct device *device, const struct avail_check *check);
+
+enum avail_event { AVAIL_NO_EVENT, AVAIL_WENT_DOWN, AVAIL_CAME_BACK };
+
+/* The status arithmetic of one check, up or down (contract 6.3, 6.4).  last_error is copied into
+ * `memory`. */
+enum avail_event avail_settle(const struct device *device, const struct avail_check *check, bool up,
+                              int failure_count, int recovery_count, int64_t now_s,
+                              struct device_status *status, struct arena *memory);
+
+#endif

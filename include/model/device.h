@@ -1,0 +1,116 @@
+/* model/device.h - a device and its poller items as Cacti describes them.
+ *
+ * Threads: built while loading by one thread, const afterwards; a run keeps its own copy of the
+ * status. Owns:    nothing: every string and array lives in the arena of the load. Source: contract
+ * 0.3, 1.2, 1.3.
+ */
+#ifndef SPINE_MODEL_DEVICE_H
+#define SPINE_MODEL_DEVICE_H
+
+#include "model/oid.h"
+#include "model/target.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum item_action {
+    ITEM_SNMP = 0,
+    ITEM_SCRIPT = 1,
+    ITEM_SERVER = 2, /* PHP script server */
+};
+
+/* One row of poller_item that is due. */
+struct item {
+    uint32_t local_data_id;
+    int action; /* enum item_action; other numbers exist in the field and are answered with U */
+    const char *rrd_name;
+    const char *arg1;
+    const struct target *target; /* of the item, not of the device row */
+    struct oid oid;              /* arg1 of an SNMP item; len 0 = unparsable */
+};
+
+enum reindex_action {
+    REINDEX_SNMP = 0,
+    REINDEX_SCRIPT = 1,
+    REINDEX_SERVER = 2,
+    REINDEX_SNMP_COUNT = 10,
+    REINDEX_SCRIPT_COUNT = 11,
+    REINDEX_SERVER_COUNT = 12,
+};
+
+/* One row of poller_reindex: the assertion "result op assert_value" (contract 8). */
+struct reindex_row {
+    uint32_t data_query_id;
+    int action; /* enum reindex_action; others are unknown */
+    char op;    /* '=', '<', '>' */
+    const char *assert_value;
+    const char *arg1;
+    struct oid oid; /* arg1 of an SNMP action; len 0 = unparsable */
+};
+
+enum host_status {
+    HOST_UNKNOWN = 0,
+    HOST_DOWN = 1,
+    HOST_RECOVERING = 2,
+    HOST_UP = 3,
+};
+
+enum availability_method {
+    AVAIL_NONE = 0,
+    AVAIL_PING_AND_SNMP = 1,
+    AVAIL_SNMP_UPTIME = 2,
+    AVAIL_PING = 3,
+    AVAIL_PING_OR_SNMP = 4,
+    AVAIL_SNMP_DESC = 5,
+    AVAIL_SNMP_GETNEXT = 6,
+};
+
+/* The columns of `host` that a check changes (contract 6.6).  Times in milliseconds, dates in Unix
+ * seconds. */
+struct device_status {
+    int status; /* enum host_status */
+    int64_t event_count;
+    int64_t fail_date;
+    int64_t rec_date;
+    const char *last_error;
+    double min_time;
+    double max_time;
+    double cur_time;
+    double avg_time;
+    int64_t total_polls;
+    int64_t failed_polls;
+    double availability;
+};
+
+/* System information of a device; NULL or absent = not obtained, the stored value stays (contract
+ * 7, Q3). */
+struct system_info {
+    const char *descr, *object_id, *contact, *name, *location;
+    bool has_uptime;
+    int64_t uptime_ticks; /* 1/100 s */
+};
+
+struct device {
+    uint32_t id; /* 0 = the items without a device (contract 4.2) */
+    bool deleted;
+    int device_threads;
+    int64_t max_oids; /* as stored; the run checks the range */
+    struct target snmp;
+    int availability_method;
+    int ping_method;
+    uint16_t ping_port;
+    int ping_timeout_ms;
+    int ping_retries;
+    struct device_status status;
+    struct item
+        *items; /* due ones of this poller, in polling order (contract 9.1, right behaviour) */
+    size_t item_count;
+    struct reindex_row *reindex; /* ordered by data query */
+    size_t reindex_count;
+};
+
+/* Polling order: script items keep their place among SNMP items of the same port. */
+int item_compare(const void *a, const void *b);
+
+#endif

@@ -1,0 +1,113 @@
+/* model/devrun.h - one device's run through one cycle: state + event -> new state + requested
+ * actions.
+ *
+ * Why:     what a cycle *means* is decided here and only here, so both drivers give the same
+ * results, whole cycles run without any I/O, and a recorded run can be replayed. Use:     struct
+ * devrun *run = devrun_new(device, &options); devrun_start(run, &now); for (;;) { const struct
+ * action *a; while ((a = devrun_next_action(run)) != NULL) carry it out: ACTION_ASK begins
+ * something that later ends in devrun_answer_...() feed the next answer; leave after
+ * ACTION_FINISHED
+ *          }
+ *          devrun_free(run);
+ * Threads: one at a time; pure (no clock, no I/O; times come inside the events).
+ * Owns:    its results and the actions it hands out; those stay valid until the next event or
+ * devrun_free(). Promise: every due item ends in exactly one of value, U with a reason, or - only
+ * after devrun_stop() or a failed availability check - no row (contract 5.2).  ACTION_FINISHED
+ * comes exactly once and last; rows of one local_data_id come all or not at all.  At most one SNMP
+ * ask is open.  An answer to an ask that is not open is ignored. Source:  contract 5, 6, 10,
+ * 13, 14.1 with the decisions in docs/differences.md.
+ */
+#ifndef SPINE_MODEL_DEVRUN_H
+#define SPINE_MODEL_DEVRUN_H
+
+#include "base/log.h"
+#include "model/ask.h"
+#include "model/batch.h"
+#include "model/device.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct devrun;
+
+/* The same for all devices of a cycle, except log_level, which selective debugging raises
+ * (operations 2.4). */
+struct devrun_options {
+    enum log_level log_level; /* lines above it are not made at all */
+    bool debug_device;        /* MEDIUM lines are unconditional for this device */
+    int invalid_log;          /* contract 13.6 */
+    int failure_count, recovery_count;
+    bool system_info; /* collect it (--mibs) */
+    bool ping_only;   /* the availability check and nothing else */
+};
+
+struct moment {
+    int64_t mono_us; /* measures */
+    int64_t wall_us; /* stamps */
+};
+
+/* Why an item is U; UNKNOWN_NOT means it has a value. */
+enum unknown_reason {
+    UNKNOWN_NOT = 0,
+    UNKNOWN_INVALID,     /* the output is no value */
+    UNKNOWN_NO_ANSWER,   /* SNMP time-out */
+    UNKNOWN_MISSING,     /* the agent has no such object, or left it out */
+    UNKNOWN_AGENT_ERROR, /* error status of the agent */
+    UNKNOWN_BAD_OID,     /* cannot be asked */
+    UNKNOWN_FAILED,      /* no session, send error */
+    UNKNOWN_UNSUPPORTED, /* action unknown, or not supported by this version */
+    UNKNOWN_SPIKE,       /* value dropped because the device restarted (contract 13.5) */
+    UNKNOWN_REASONS
+};
+
+const char *unknown_reason_text(enum unknown_reason reason);
+
+struct devrun_result {
+    bool complete; /* false: stopped before the end */
+    bool down;     /* the availability check failed: no rows */
+    struct host_row host;
+    size_t values;
+    size_t unknown[UNKNOWN_REASONS];
+    size_t unfinished; /* due items without a row because of devrun_stop() */
+    size_t skipped;    /* due items without a row because the device is down */
+};
+
+enum action_kind {
+    ACTION_ASK,
+    ACTION_ROW,
+    ACTION_LOG,
+    ACTION_RECACHE, /* the data query must be re-indexed */
+    ACTION_ASSERT,  /* the assertion has a new value */
+    ACTION_FINISHED,
+};
+
+struct action {
+    enum action_kind kind;
+    union {
+        struct ask ask;
+        struct output_row row;
+        struct {
+            enum log_level level;
+            char *text;
+        } log;
+        struct recache_row recache;
+        struct assert_row assertion;
+        struct devrun_result finished;
+    };
+};
+
+NODISCARD struct devrun *devrun_new(const struct device *device,
+                                    const struct devrun_options *options);
+void devrun_free(struct devrun *run); /* NULL allowed */
+
+void devrun_start(struct devrun *run, const struct moment *now);
+void devrun_answer_snmp(struct devrun *run, uint32_t ask_id, const struct snmp_reply *reply,
+                        const struct moment *now);
+void devrun_answer_ping(struct devrun *run, uint32_t ask_id, const struct ping_reply *reply,
+                        const struct moment *now);
+void devrun_stop(struct devrun *run, const struct moment *now);
+
+const struct action *devrun_next_action(struct devrun *run);
+
+#endif

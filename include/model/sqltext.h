@@ -1,0 +1,45 @@
+/* model/sqltext.h - the text of Cacti's multi-row statements, bounded in rows and bytes.
+ *
+ * Why:     one place knows how rows become SQL, and it can be tested and fuzzed without a server:
+ * the escaper is handed in. Use:     struct sqltext_limits lim = {.rows = 1000, .bytes = 1 << 20};
+ *          for (size_t at = 0; at < n;) { buf_clear(&sql); at += sqltext_outputs(&sql,
+ * "poller_output", rows + at, n - at, &lim, escape, arg); run(&sql); } Threads: any; pure. Source:
+ * contract 6.6, 9.3, 14.1, 15.
+ */
+#ifndef SPINE_MODEL_SQLTEXT_H
+#define SPINE_MODEL_SQLTEXT_H
+
+#include "base/buf.h"
+#include "model/batch.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct sqltext_limits {
+    size_t rows;  /* at most, at least 1 */
+    size_t bytes; /* of the statement; a single row may exceed it, then it goes alone */
+};
+
+/* Append text[0..len) to out, escaped for use between single quotes on the connection that `arg`
+ * stands for. */
+typedef void sqltext_escape_fn(void *arg, const char *text, size_t len, struct buf *out);
+
+/* INSERT INTO <table> (local_data_id, rrd_name, time, output) ... ON DUPLICATE KEY UPDATE
+ * output=VALUES(output). Appends one statement for the first rows that fit; returns how many (>= 1
+ * when count >= 1). */
+size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
+                       size_t count, const struct sqltext_limits *limits, sqltext_escape_fn *escape,
+                       void *arg);
+
+/* UPDATE of many host rows joined with a derived table, so that a device deleted meanwhile is never
+ * created again. Rows without status and rows with status go to separate statements; one call makes
+ * one statement of the leading run of equal kind. */
+size_t sqltext_hosts(struct buf *out, const struct host_row *rows, size_t count,
+                     const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg);
+
+/* UPDATE poller_item: advance rrd_next_step of all items of these devices (contract 9.3). */
+size_t sqltext_next_step(struct buf *out, int poller_id, int64_t interval_s,
+                         const uint32_t *device_ids, size_t count,
+                         const struct sqltext_limits *limits);
+
+#endif

@@ -1,0 +1,35 @@
+/* model/target.h - whom to ask by SNMP and how: everything that identifies a session.
+ *
+ * Threads: any; const after loading.
+ * Source:  contract 10.3 and Q12 (hostname, port, version, credentials, context and time-out all
+ * identify a session), 11.
+ */
+#ifndef SPINE_MODEL_TARGET_H
+#define SPINE_MODEL_TARGET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct target {
+    const char *hostname; /* as stored; may carry a transport prefix */
+    uint16_t port;
+    uint8_t version;     /* 1, 2 (= v2c), 3; others cannot be asked */
+    uint32_t timeout_ms; /* of one attempt */
+    const char *community;
+    const char *username;
+    const char *password;
+    const char *auth_protocol;
+    const char *priv_passphrase;
+    const char *priv_protocol;
+    const char *context;
+    const char *engine_id;
+};
+
+/* SNMP is configured: v1 or v2c with a community, or v3 (contract 5, step 4). */
+bool target_usable(const struct target *t);
+
+/* A total order in which equal means "one session serves both"; only fields that matter for the
+ * version count. */
+int target_compare(const struct target *a, const struct target *b);
+
+#endif

@@ -1,0 +1,45 @@
+#include "config.h"
+
+#include "base/num.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <strings.h>
+
+static bool starts_number(const char *s)
+{
+    if (*s == '-' || *s == '+')
+        s++;
+    return *s >= '0' && *s <= '9';
+}
+
+bool num_parse(const char *text, int64_t min, int64_t max, int64_t *ret)
+{
+    if (!starts_number(text))
+        return false;
+    char *end;
+    errno = 0;
+    long long v = strtoll(text, &end, 10);
+    if (errno != 0 || *end != '\0' || v < min || v > max)
+        return false;
+    *ret = v;
+    return true;
+}
+
+int64_t num_leading(const char *text)
+{
+    return strtoll(text, NULL, 10);
+}
+
+bool num_bool(const char *text, bool fallback)
+{
+    static const char *const yes[] = {"on", "yes", "true", "1"};
+    static const char *const no[] = {"off", "no", "false", "0"};
+    for (int i = 0; i < 4; i++) {
+        if (strcasecmp(text, yes[i]) == 0)
+            return true;
+        if (strcasecmp(text, no[i]) == 0)
+            return false;
+    }
+    return fallback;
+}

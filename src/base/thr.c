@@ -1,0 +1,70 @@
+#include "config.h"
+
+#include "base/thr.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#define PTOK(call) CHECK((call) == 0)
+
+void thr_mutex_init(pthread_mutex_t *m)
+{
+    PTOK(pthread_mutex_init(m, NULL));
+}
+
+void thr_cond_init(pthread_cond_t *c)
+{
+    pthread_condattr_t attr;
+    PTOK(pthread_condattr_init(&attr));
+    PTOK(pthread_condattr_setclock(&attr, CLOCK_MONOTONIC));
+    PTOK(pthread_cond_init(c, &attr));
+    PTOK(pthread_condattr_destroy(&attr));
+}
+
+void thr_lock(pthread_mutex_t *m)
+{
+    PTOK(pthread_mutex_lock(m));
+}
+
+void thr_unlock(pthread_mutex_t *m)
+{
+    PTOK(pthread_mutex_unlock(m));
+}
+
+void thr_wait(pthread_cond_t *c, pthread_mutex_t *m)
+{
+    PTOK(pthread_cond_wait(c, m));
+}
+
+bool thr_wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t mono_ms)
+{
+    struct timespec ts = clock_timespec_ms(mono_ms);
+    int rc = pthread_cond_timedwait(c, m, &ts);
+    CHECK(rc == 0 || rc == ETIMEDOUT);
+    return rc == 0;
+}
+
+bool thr_start(pthread_t *ret, const char *name, void *(*fn)(void *), void *arg, struct err *err)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    PTOK(pthread_sigmask(SIG_SETMASK, &all, &before));
+    int rc = pthread_create(ret, NULL, fn, arg);
+    PTOK(pthread_sigmask(SIG_SETMASK, &before, NULL));
+    if (rc != 0)
+        return err_set_number(err, ERR_OS, rc, "cannot start thread %s: %s", name, strerror(rc));
+    char shown[16];
+    strncpy(shown, name, sizeof(shown) - 1);
+    shown[sizeof(shown) - 1] = '\0';
+    pthread_setname_np(*ret, shown);
+    return true;
+}
+
+void thr_join(pthread_t t)
+{
+    PTOK(pthread_join(t, NULL));
+}

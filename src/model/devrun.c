@@ -1,0 +1,291 @@
+#include "config.h"
+
+#include "model/devrun.h"
+
+#include "base/mem.h"
+#include "devrun_private.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define MAX_OIDS_DEFAULT 5 /* contract 10.2 */
+#define MAX_OIDS_LIMIT   100
+
+/* ---- actions ---- */
+
+struct action *devrun_add_action(struct devrun *run, enum action_kind kind)
+{
+    if (run->action_count == run->action_cap) {
+        run->action_cap = run->action_cap == 0 ? 16 : run->action_cap * 2;
+        run->actions = mem_realloc(run->actions, run->action_cap, sizeof(run->actions[0]));
+    }
+    struct action *a = &run->actions[run->action_count++];
+    *a = (struct action){.kind = kind};
+    return a;
+}
+
+static void drop_actions(struct devrun *run)
+{
+    for (size_t i = 0; i < run->action_count; i++)
+        if (run->actions[i].kind == ACTION_LOG)
+            free(run->actions[i].log.text);
+    run->action_count = 0;
+    run->action_next = 0;
+}
+
+const struct action *devrun_next_action(struct devrun *run)
+{
+    if (run->action_next == run->action_count)
+        return NULL;
+    return &run->actions[run->action_next++];
+}
+
+bool devrun_listening(const struct devrun *run, enum log_level level)
+{
+    return run->options.debug_device || level <= run->options.log_level;
+}
+
+void devrun_say(struct devrun *run, enum log_level level, const char *fmt, ...)
+{
+    if (!devrun_listening(run, level))
+        return;
+    struct buf line = BUF_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&line, fmt, ap);
+    va_end(ap);
+    struct action *a = devrun_add_action(run, ACTION_LOG);
+    a->log.level = run->options.debug_device ? LOG_ALWAYS : level;
+    a->log.text = buf_take(&line);
+}
+
+struct ask *devrun_add_ask(struct devrun *run, enum ask_kind kind)
+{
+    struct action *a = devrun_add_action(run, ACTION_ASK);
+    a->ask.id = run->open_ask = ++run->last_ask;
+    a->ask.kind = kind;
+    return &a->ask;
+}
+
+/* ---- life ---- */
+
+const char *unknown_reason_text(enum unknown_reason reason)
+{
+    static const char *const texts[UNKNOWN_REASONS] = {
+        [UNKNOWN_NOT] = "value",
+        [UNKNOWN_INVALID] = "invalid",
+        [UNKNOWN_NO_ANSWER] = "no answer",
+        [UNKNOWN_MISSING] = "missing",
+        [UNKNOWN_AGENT_ERROR] = "agent error",
+        [UNKNOWN_BAD_OID] = "bad OID",
+        [UNKNOWN_FAILED] = "failed",
+        [UNKNOWN_UNSUPPORTED] = "unsupported",
+        [UNKNOWN_SPIKE] = "spike kill",
+    };
+    return texts[reason];
+}
+
+struct devrun *devrun_new(const struct device *device, const struct devrun_options *options)
+{
+    struct devrun *run = mem_zalloc(1, sizeof(*run));
+    run->device = device;
+    run->options = *options;
+    run->status = device->status;
+    run->outcomes = mem_zalloc(device->item_count, sizeof(run->outcomes[0]));
+    avail_init(&run->check);
+    return run;
+}
+
+void devrun_free(struct devrun *run)
+{
+    if (run == NULL)
+        return;
+    drop_actions(run);
+    devrun_probe_done(run);
+    buf_done(&run->reindex.uptime);
+    free(run->actions);
+    free(run->outcomes);
+    free(run->span.names);
+    free(run->span.asked);
+    buf_done(&run->text);
+    arena_done(&run->memory);
+    free(run);
+}
+
+/* ---- the end ---- */
+
+/* Rows of one data source carry one time and come together (contract 14.3): after a stop a data
+ * source with an unfinished row gives none.  Rows of one data source need not be neighbours, so
+ * look at all. */
+static bool source_is_whole(const struct devrun *run, size_t i)
+{
+    const struct item *items = run->device->items;
+    for (size_t k = 0; k < run->device->item_count; k++)
+        if (items[k].local_data_id == items[i].local_data_id && !run->outcomes[k].done)
+            return false;
+    return true;
+}
+
+static void add_rows(struct devrun *run, bool complete, struct devrun_result *result)
+{
+    const struct device *d = run->device;
+    for (size_t i = 0; i < d->item_count; i++) {
+        const struct outcome *o = &run->outcomes[i];
+        if (!o->done || (!complete && !source_is_whole(run, i))) {
+            result->unfinished++;
+            continue;
+        }
+        if (o->reason == UNKNOWN_NOT)
+            result->values++;
+        else
+            result->unknown[o->reason]++;
+        devrun_add_action(run, ACTION_ROW)->row = (struct output_row){
+            .local_data_id = d->items[i].local_data_id,
+            .rrd_name = d->items[i].rrd_name,
+            .time = run->started.wall_us / 1000000,
+            .output = run->text.data + o->text_at,
+            .output_len = o->text_len,
+        };
+    }
+}
+
+static void say_invalid_summary(struct devrun *run)
+{
+    enum { LIST_MAX = 2047 }; /* contract 13.6 */
+    struct buf list = BUF_INIT;
+    int errors = 0;
+    for (size_t i = 0; i <= run->device->item_count; i++) {
+        bool end = i == run->device->item_count;
+        if (!end && run->outcomes[i].reason != UNKNOWN_INVALID)
+            continue;
+        if (errors > 0 && (end || list.len + 12 > LIST_MAX)) {
+            devrun_say(run, LOG_ALWAYS,
+                       "WARNING: Invalid Response(s), Errors[%d] Device[%" PRIu32
+                       "] Thread[1] DS[%s]",
+                       errors, run->device->id, buf_str(&list));
+            errors = 0;
+            buf_clear(&list);
+        }
+        if (!end)
+            buf_printf(&list, "%s%" PRIu32, errors++ > 0 ? ", " : "",
+                       run->device->items[i].local_data_id);
+    }
+    buf_done(&list);
+}
+
+void devrun_finish(struct devrun *run, bool complete, const struct moment *now)
+{
+    struct devrun_result result = {.complete = complete, .down = run->down};
+    double seconds = (double)(now->mono_us - run->started.mono_us) / 1e6;
+    if (run->down || (run->options.ping_only && complete))
+        result.skipped = run->device->item_count;
+    else
+        add_rows(run, complete, &result);
+    if (run->options.invalid_log == 1)
+        say_invalid_summary(run);
+    if (!run->options.ping_only)
+        devrun_say(run, LOG_MEDIUM, "Device[%" PRIu32 "] HT[1] Total Time: %0.2g Seconds",
+                   run->device->id, seconds);
+    result.host = (struct host_row){
+        .device_id = run->device->id,
+        .has_status = run->has_status,
+        .status = run->status,
+        .system = run->has_system ? &run->system : NULL,
+        .has_polling_time = !run->options.ping_only,
+        .polling_time = seconds,
+    };
+    run->phase = PHASE_FINISHED;
+    run->open_ask = NO_ASK;
+    devrun_add_action(run, ACTION_FINISHED)->finished = result;
+}
+
+/* ---- events ---- */
+
+static void begin(struct devrun *run)
+{
+    const struct device *d = run->device;
+    run->max_oids = (size_t)d->max_oids;
+    if (d->max_oids < 1 || d->max_oids > MAX_OIDS_LIMIT) {
+        devrun_say(run, LOG_ALWAYS,
+                   "Device[%" PRIu32
+                   "] HT[1] WARNING: Max OIDS is out of range with value of '%" PRId64
+                   "'.  Resetting to default of 5",
+                   d->id, d->max_oids);
+        run->max_oids = MAX_OIDS_DEFAULT;
+    }
+    /* the pseudo-device has no availability, no status, no data queries (contract 4.2) */
+    run->phase = d->id == 0 ? PHASE_ITEMS : PHASE_CHECK;
+}
+
+/* Go on until something is asked or all is over. */
+static void advance(struct devrun *run, const struct moment *now)
+{
+    while (run->open_ask == NO_ASK && run->phase != PHASE_FINISHED) {
+        enum phase before = run->phase;
+        switch (run->phase) {
+        case PHASE_NEW: begin(run); break;
+        case PHASE_CHECK: devrun_check_step(run, now); break;
+        case PHASE_SYSTEM: devrun_system_step(run); break;
+        case PHASE_REINDEX: devrun_reindex_step(run); break;
+        case PHASE_ITEMS: devrun_items_step(run, now); break;
+        case PHASE_FINISHED: break;
+        }
+        if (run->phase == before)
+            continue;
+        if (run->phase == PHASE_SYSTEM)
+            devrun_system_begin(run);
+        else if (run->phase == PHASE_REINDEX)
+            devrun_reindex_begin(run);
+        else if (run->phase == PHASE_ITEMS)
+            devrun_items_begin(run);
+    }
+}
+
+static bool begin_event(struct devrun *run, uint32_t ask_id)
+{
+    if (run->phase == PHASE_FINISHED || ask_id != run->open_ask)
+        return false;
+    drop_actions(run);
+    run->open_ask = NO_ASK;
+    return true;
+}
+
+void devrun_start(struct devrun *run, const struct moment *now)
+{
+    CHECK(run->phase == PHASE_NEW);
+    run->started = *now;
+    advance(run, now);
+}
+
+void devrun_answer_snmp(struct devrun *run, uint32_t ask_id, const struct snmp_reply *reply,
+                        const struct moment *now)
+{
+    if (!begin_event(run, ask_id))
+        return;
+    switch (run->phase) {
+    case PHASE_CHECK: devrun_check_snmp(run, reply); break;
+    case PHASE_SYSTEM: devrun_system_snmp(run, reply); break;
+    case PHASE_REINDEX: devrun_reindex_snmp(run, reply); break;
+    case PHASE_ITEMS: devrun_items_snmp(run, reply, now); break;
+    case PHASE_NEW:
+    case PHASE_FINISHED: break;
+    }
+    advance(run, now);
+}
+
+void devrun_answer_ping(struct devrun *run, uint32_t ask_id, const struct ping_reply *reply,
+                        const struct moment *now)
+{
+    if (!begin_event(run, ask_id))
+        return;
+    devrun_check_ping(run, reply);
+    advance(run, now);
+}
+
+void devrun_stop(struct devrun *run, const struct moment *now)
+{
+    if (run->phase == PHASE_FINISHED)
+        return;
+    drop_actions(run);
+    devrun_finish(run, false, now);
+}

@@ -1,0 +1,278 @@
+#include "config.h"
+
+#include "base/mem.h"
+#include "devrun_private.h"
+#include "model/value.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- what became of an item ---- */
+
+static void settle_unknown(struct devrun *run, size_t i, enum unknown_reason reason)
+{
+    struct outcome *o = &run->outcomes[i];
+    o->done = true;
+    o->reason = reason;
+    o->text_at = run->text.len;
+    o->text_len = 1;
+    buf_append(&run->text, "U", 2);
+}
+
+static void settle_varbind(struct devrun *run, size_t i, const struct varbind *vb)
+{
+    if (varbind_is_exception(vb)) {
+        settle_unknown(run, i, UNKNOWN_MISSING);
+        return;
+    }
+    struct outcome *o = &run->outcomes[i];
+    o->text_at = run->text.len;
+    o->reason = value_from_varbind(vb, &run->text) ? UNKNOWN_NOT : UNKNOWN_INVALID;
+    o->text_len = run->text.len - o->text_at;
+    buf_putc(&run->text, '\0');
+    o->done = true;
+}
+
+/* After logging and before storing: a value without ':' is no use after the counters went back
+ * (contract 13.5). */
+static void kill_spike(struct devrun *run, size_t i)
+{
+    const struct outcome *o = &run->outcomes[i];
+    if (run->spike_kill && o->reason == UNKNOWN_NOT && !value_is_pairs(run->text.data + o->text_at))
+        settle_unknown(run, i, UNKNOWN_SPIKE);
+}
+
+static void say_snmp_value(struct devrun *run, size_t i, int64_t now_us)
+{
+    const struct device *d = run->device;
+    const struct item *it = &d->items[i];
+    const struct outcome *o = &run->outcomes[i];
+    const char *value = run->text.data + o->text_at;
+    if (run->options.invalid_log == 2 && o->reason == UNKNOWN_INVALID)
+        devrun_say(run, LOG_ALWAYS,
+                   "WARNING: Invalid Response, Device[%" PRIu32 "] HT[1] DS[%" PRIu32
+                   "] SNMP: v%d: %s, dsname: %s, oid: %s, value: %s",
+                   d->id, it->local_data_id, d->snmp.version, d->snmp.hostname, it->rrd_name,
+                   it->arg1, value);
+    if (devrun_listening(run, LOG_MEDIUM))
+        devrun_say(run, LOG_MEDIUM,
+                   "Device[%" PRIu32 "] HT[1] DS[%" PRIu32
+                   "] TT[%.2f] SNMP: v%d: %s, dsname: %s, oid: %s, value: %s",
+                   d->id, it->local_data_id, (double)(now_us - run->span.started_us) / 1000.0,
+                   d->snmp.version, d->snmp.hostname, it->rrd_name, it->arg1, value);
+}
+
+static void settled(struct devrun *run, size_t i, const struct moment *now)
+{
+    say_snmp_value(run, i, now->mono_us);
+    kill_spike(run, i);
+}
+
+/* ---- answers ---- */
+
+/* Answers are matched by object identifier, never by position alone (Q13). */
+static const struct varbind *find_varbind(const struct snmp_reply *reply, struct oid name,
+                                          size_t hint)
+{
+    if (hint < reply->count && oid_equal(reply->varbinds[hint].name, name))
+        return &reply->varbinds[hint];
+    for (size_t i = 0; i < reply->count; i++)
+        if (oid_equal(reply->varbinds[i].name, name))
+            return &reply->varbinds[i];
+    return NULL;
+}
+
+static void take_values(struct devrun *run, const struct snmp_reply *reply,
+                        const struct moment *now)
+{
+    for (size_t k = 0; k < run->span.count; k++) {
+        const struct varbind *vb = find_varbind(reply, run->span.names[k], k);
+        size_t i = run->span.asked[k];
+        if (vb == NULL)
+            settle_unknown(run, i, UNKNOWN_MISSING);
+        else
+            settle_varbind(run, i, vb);
+        settled(run, i, now);
+    }
+}
+
+static void take_failure(struct devrun *run, enum unknown_reason reason, const struct moment *now)
+{
+    for (size_t k = 0; k < run->span.count; k++) {
+        settle_unknown(run, run->span.asked[k], reason);
+        settled(run, run->span.asked[k], now);
+    }
+}
+
+/* An error status answers for one object, named by its index, which is left out of the next request
+ * (contract 10.5); a request that is too big, or an error that names nobody, is asked again in
+ * halves (Q14). */
+static void take_error(struct devrun *run, const struct snmp_reply *reply, const struct moment *now)
+{
+    size_t n = run->span.count;
+    bool names_one = reply->error_index >= 1 && (size_t)reply->error_index <= n &&
+                     reply->error_status != SNMP_ERROR_TOO_BIG;
+    bool missing = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
+    enum unknown_reason reason = missing ? UNKNOWN_MISSING : UNKNOWN_AGENT_ERROR;
+    if (n == 1) {
+        take_failure(run, reason, now);
+    } else if (names_one) {
+        size_t i = run->span.asked[reply->error_index - 1];
+        settle_unknown(run, i, reason);
+        settled(run, i, now);
+    } else {
+        run->max_oids = n / 2;
+        devrun_say(run, LOG_MEDIUM,
+                   "Device[%" PRIu32 "] HT[1] NOTE: A request for %zu OIDs was refused (error "
+                   "status %ld), asking for %zu at a time",
+                   run->device->id, n, reply->error_status, run->max_oids);
+    }
+}
+
+static void take_timeout(struct devrun *run, const struct moment *now)
+{
+    const struct device *d = run->device;
+    for (size_t k = 0; k < run->span.count; k++)
+        devrun_say(run, LOG_ALWAYS,
+                   "Device[%" PRIu32 "] HT[1] DS[%" PRIu32
+                   "] WARNING: SNMP timeout detected [%" PRIu32 " ms], ignoring host '%s'",
+                   d->id, d->items[run->span.asked[k]].local_data_id, d->snmp.timeout_ms,
+                   d->snmp.hostname);
+    take_failure(run, UNKNOWN_NO_ANSWER, now);
+    run->snmp_silent = true;
+}
+
+void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const struct moment *now)
+{
+    const struct item *first = &run->device->items[run->span.asked[0]];
+    switch (reply->outcome) {
+    case SNMP_TIMED_OUT: take_timeout(run, now); break;
+    case SNMP_FAILED:
+    case SNMP_IMPOSSIBLE:
+        devrun_say(run, LOG_ALWAYS,
+                   "Device[%" PRIu32 "] HT[1] ERROR: SNMP request to '%s' failed: %s",
+                   run->device->id, first->target->hostname, reply->detail);
+        take_failure(run, UNKNOWN_FAILED, now);
+        break;
+    case SNMP_ANSWERED:
+        if (reply->error_status != SNMP_ERROR_NONE)
+            take_error(run, reply, now);
+        else
+            take_values(run, reply, now);
+        break;
+    }
+}
+
+/* ---- requests ---- */
+
+/* The next SNMP items in polling order that share a session, up to max_oids (contract 10.1). */
+static bool find_span(struct devrun *run)
+{
+    const struct device *d = run->device;
+    struct span *s = &run->span;
+    size_t i = s->end;
+    while (i < d->item_count && (run->outcomes[i].done || d->items[i].action != ITEM_SNMP))
+        i++;
+    if (i == d->item_count)
+        return false;
+    s->first = i;
+    size_t taken = 0;
+    for (; i < d->item_count && taken < run->max_oids; i++) {
+        if (d->items[i].action != ITEM_SNMP || run->outcomes[i].done)
+            continue;
+        if (target_compare(d->items[i].target, d->items[s->first].target) != 0)
+            break;
+        taken++;
+    }
+    s->end = i;
+    return true;
+}
+
+/* Fill the request with what is still open in the span; false if nothing is. */
+static bool fill_request(struct devrun *run)
+{
+    struct span *s = &run->span;
+    s->count = 0;
+    for (size_t i = s->first; i < s->end && s->count < run->max_oids; i++) {
+        if (run->outcomes[i].done || run->device->items[i].action != ITEM_SNMP)
+            continue;
+        s->names[s->count] = run->device->items[i].oid;
+        s->asked[s->count++] = i;
+    }
+    return s->count > 0;
+}
+
+static bool next_request(struct devrun *run, const struct moment *now)
+{
+    if (run->snmp_silent)
+        return false;
+    if (fill_request(run))
+        return true;
+    if (!find_span(run))
+        return false;
+    run->span.started_us = now->mono_us;
+    return fill_request(run);
+}
+
+void devrun_items_step(struct devrun *run, const struct moment *now)
+{
+    struct span *s = &run->span;
+    if (next_request(run, now)) {
+        devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
+            .op = SNMP_OP_GET,
+            .target = run->device->items[s->asked[0]].target,
+            .names = s->names,
+            .count = s->count,
+        };
+        return;
+    }
+    for (size_t i = 0; i < run->device->item_count; i++)
+        if (!run->outcomes[i].done)
+            settle_unknown(run, i, UNKNOWN_NO_ANSWER);
+    devrun_finish(run, true, now);
+}
+
+/* ---- the begin ---- */
+
+/* Items that no ask can help. */
+static void settle_hopeless(struct devrun *run)
+{
+    const struct device *d = run->device;
+    size_t unsupported = 0;
+    for (size_t i = 0; i < d->item_count; i++) {
+        const struct item *it = &d->items[i];
+        if (it->action == ITEM_SNMP && it->oid.len == 0) {
+            devrun_say(run, LOG_ALWAYS,
+                       "Device[%" PRIu32 "] DS[%" PRIu32
+                       "] ERROR: Problems parsing Multi SNMP OID! (oid: %s), Set MAX_OIDS to 1 for "
+                       "this host to isolate bad OID",
+                       d->id, it->local_data_id, it->arg1);
+            settle_unknown(run, i, UNKNOWN_BAD_OID);
+        } else if (it->action == ITEM_SCRIPT || it->action == ITEM_SERVER) {
+            settle_unknown(run, i, UNKNOWN_UNSUPPORTED);
+            unsupported++;
+        } else if (it->action != ITEM_SNMP) {
+            devrun_say(run, LOG_ALWAYS,
+                       "Device[%" PRIu32 "] HT[1] DS[%" PRIu32 "] ERROR: Unknown Poller Action: %s",
+                       d->id, it->local_data_id, it->arg1);
+            settle_unknown(run, i, UNKNOWN_UNSUPPORTED);
+        }
+    }
+    if (unsupported > 0)
+        devrun_say(run, LOG_ALWAYS,
+                   "Device[%" PRIu32 "] HT[1] WARNING: %zu script items are U: this version runs "
+                   "no scripts yet",
+                   d->id, unsupported);
+}
+
+void devrun_items_begin(struct devrun *run)
+{
+    const struct device *d = run->device;
+    run->span.names = mem_zalloc(run->max_oids, sizeof(run->span.names[0]));
+    run->span.asked = mem_zalloc(run->max_oids, sizeof(run->span.asked[0]));
+    if (d->item_count > 0)
+        devrun_say(run, LOG_MEDIUM,
+                   "Device[%" PRIu32 "] HT[1] NOTE: There are '%zu' Polling Items for this Device",
+                   d->id, d->item_count);
+    settle_hopeless(run);
+}

@@ -1,0 +1,134 @@
+/* The inside of a device run, shared by the files of model/devrun: devrun.c (events, actions, the end), one file per
+ * phase, and the probe that two phases use.  Every phase has a step: it opens an ask or moves the run on. */
+#ifndef SPINE_MODEL_DEVRUN_PRIVATE_H
+#define SPINE_MODEL_DEVRUN_PRIVATE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "model/avail.h"
+#include "model/devrun.h"
+
+enum { NO_ASK = 0 };
+
+enum phase {
+    PHASE_NEW,
+    PHASE_CHECK,   /* devrun_check.c: is it up */
+    PHASE_SYSTEM,  /* devrun_system.c: system information */
+    PHASE_REINDEX, /* devrun_reindex.c: has a data query changed */
+    PHASE_ITEMS,   /* devrun_items.c */
+    PHASE_FINISHED,
+};
+
+/* What became of one item. */
+struct outcome {
+    bool done;
+    enum unknown_reason reason;
+    size_t text_at; /* in run->text */
+    size_t text_len;
+};
+
+/* The SNMP items [first, end) of the polling order that go into one GET, less those that are done. */
+struct span {
+    size_t first, end;
+    struct oid *names; /* of the open request */
+    size_t *asked;     /* item index of each name */
+    size_t count;
+    int64_t started_us;
+};
+
+/* A few objects of the device's own session, fetched in as few GETs as the agent allows; each ends with a text or
+ * without, and a failing one never takes another along (Q3). */
+enum { PROBE_MAX = 7 };
+
+struct probe {
+    size_t count;
+    struct oid wanted[PROBE_MAX];
+    bool pending[PROBE_MAX];
+    bool got[PROBE_MAX];
+    struct buf text[PROBE_MAX];
+    struct oid names[PROBE_MAX]; /* of the open request */
+    size_t asked[PROBE_MAX];     /* slot of each name */
+    size_t asked_count;
+};
+
+struct reindex {
+    size_t row;             /* being looked at */
+    bool probing;           /* the probe or walk of this row is under way */
+    bool skip_query;        /* an assertion of this query has failed: its other rows are not probed */
+    uint32_t failed_query;
+    bool has_uptime;
+    struct buf uptime;      /* in 1/100 s, remembered for all rows of the uptime family */
+    uint32_t last[OID_MAX_LEN]; /* of the walk */
+    size_t last_len;
+    struct oid last_name;
+    uint64_t walked;
+};
+
+struct devrun {
+    const struct device *device;
+    struct devrun_options options;
+    enum phase phase;
+
+    struct action *actions;
+    size_t action_count, action_cap, action_next;
+
+    uint32_t last_ask;
+    uint32_t open_ask;
+
+    struct moment started;
+    struct oid check_name;
+    struct avail_check check;
+    struct device_status status;
+    bool has_status;
+    bool down;
+
+    struct probe probe;
+    struct system_info system;
+    bool has_system;
+    struct reindex reindex;
+    bool spike_kill; /* values without ':' become U (contract 13.5) */
+
+    struct outcome *outcomes;
+    struct buf text;
+    struct span span;
+    size_t max_oids;
+    bool snmp_silent; /* a time-out: no further SNMP request to this device */
+    struct arena memory;
+};
+
+/* devrun.c */
+struct action *devrun_add_action(struct devrun *run, enum action_kind kind);
+struct ask *devrun_add_ask(struct devrun *run, enum ask_kind kind);
+bool devrun_listening(const struct devrun *run, enum log_level level);
+void devrun_say(struct devrun *run, enum log_level level, const char *fmt, ...) PRINTF(3, 4);
+void devrun_finish(struct devrun *run, bool complete, const struct moment *now);
+
+/* The phases: begin is called once on entering; step opens an ask or changes run->phase; snmp takes an answer. */
+void devrun_check_step(struct devrun *run, const struct moment *now);
+void devrun_check_snmp(struct devrun *run, const struct snmp_reply *reply);
+void devrun_check_ping(struct devrun *run, const struct ping_reply *reply);
+
+void devrun_system_begin(struct devrun *run);
+void devrun_system_step(struct devrun *run);
+void devrun_system_snmp(struct devrun *run, const struct snmp_reply *reply);
+
+void devrun_reindex_begin(struct devrun *run);
+void devrun_reindex_step(struct devrun *run);
+void devrun_reindex_snmp(struct devrun *run, const struct snmp_reply *reply);
+
+void devrun_items_begin(struct devrun *run);
+void devrun_items_step(struct devrun *run, const struct moment *now);
+void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply,
+                       const struct moment *now);
+
+/* devrun_probe.c */
+void devrun_probe_begin(struct devrun *run);
+void devrun_probe_add(struct devrun *run, struct oid name);
+bool devrun_probe_ask(struct devrun *run); /* false: nothing is pending any more */
+void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply);
+const char *devrun_probe_text(const struct devrun *run, size_t slot); /* NULL: no result */
+void devrun_probe_done(struct devrun *run);
+/* Cacti's text of a system or re-index value: quotes and backslashes inside escaped, trimmed (contract 7, 8.3). */
+void devrun_probe_value(const struct varbind *vb, struct buf *out);
+
+#endif

@@ -1,0 +1,126 @@
+#include "config.h"
+
+#include "base/mem.h"
+#include "devrun_private.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+void devrun_probe_begin(struct devrun *run)
+{
+    run->probe.count = 0;
+    for (size_t i = 0; i < PROBE_MAX; i++)
+        buf_clear(&run->probe.text[i]);
+}
+
+void devrun_probe_done(struct devrun *run)
+{
+    for (size_t i = 0; i < PROBE_MAX; i++)
+        buf_done(&run->probe.text[i]);
+}
+
+void devrun_probe_add(struct devrun *run, struct oid name)
+{
+    struct probe *p = &run->probe;
+    CHECK(p->count < PROBE_MAX);
+    p->wanted[p->count] = name;
+    p->pending[p->count] = true;
+    p->got[p->count] = false;
+    p->count++;
+}
+
+bool devrun_probe_ask(struct devrun *run)
+{
+    struct probe *p = &run->probe;
+    p->asked_count = 0;
+    for (size_t i = 0; i < p->count && p->asked_count < run->max_oids; i++) {
+        if (!p->pending[i])
+            continue;
+        p->names[p->asked_count] = p->wanted[i];
+        p->asked[p->asked_count++] = i;
+    }
+    if (p->asked_count == 0)
+        return false;
+    devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
+        .op = SNMP_OP_GET,
+        .target = &run->device->snmp,
+        .names = p->names,
+        .count = p->asked_count,
+    };
+    return true;
+}
+
+static void take_values(struct probe *p, const struct snmp_reply *reply)
+{
+    for (size_t k = 0; k < p->asked_count; k++) {
+        size_t slot = p->asked[k];
+        p->pending[slot] = false;
+        for (size_t i = 0; i < reply->count && !p->got[slot]; i++) {
+            const struct varbind *vb = &reply->varbinds[i];
+            if (!oid_equal(vb->name, p->names[k]) || varbind_is_exception(vb))
+                continue;
+            devrun_probe_value(vb, &p->text[slot]);
+            p->got[slot] = true;
+        }
+    }
+}
+
+void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
+{
+    struct probe *p = &run->probe;
+    if (reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE) {
+        take_values(p, reply);
+        return;
+    }
+    bool names_one = reply->outcome == SNMP_ANSWERED && reply->error_index >= 1 &&
+                     (size_t)reply->error_index <= p->asked_count &&
+                     reply->error_status != SNMP_ERROR_TOO_BIG;
+    if (reply->outcome == SNMP_ANSWERED && !names_one && p->asked_count > 1) {
+        run->max_oids = p->asked_count / 2;
+        return;
+    }
+    if (names_one) {
+        p->pending[p->asked[reply->error_index - 1]] = false;
+        return;
+    }
+    for (size_t i = 0; i < p->count; i++)
+        if (reply->outcome != SNMP_ANSWERED || i == p->asked[0])
+            p->pending[i] = false;
+    if (reply->outcome == SNMP_TIMED_OUT) {
+        run->snmp_silent = true;
+        devrun_say(run, LOG_ALWAYS,
+                   "Device[%" PRIu32 "] HT[1] WARNING: SNMP timeout detected [%" PRIu32
+                   " ms], ignoring host '%s'",
+                   run->device->id, run->device->snmp.timeout_ms, run->device->snmp.hostname);
+    }
+}
+
+const char *devrun_probe_text(const struct devrun *run, size_t slot)
+{
+    return run->probe.got[slot] ? buf_str(&run->probe.text[slot]) : NULL;
+}
+
+static bool in_trim_set(char c)
+{
+    return c != '\0' && strchr(" \"'\\\t\n\r", c) != NULL; /* contract 13.1 */
+}
+
+void devrun_probe_value(const struct varbind *vb, struct buf *out)
+{
+    struct buf raw = BUF_INIT;
+    varbind_text(vb, &raw);
+    const char *s = buf_str(&raw);
+    size_t len = strlen(s);
+    while (len > 0 && in_trim_set(s[len - 1]))
+        len--;
+    while (len > 0 && in_trim_set(*s)) {
+        s++;
+        len--;
+    }
+    for (size_t i = 0; i < len; i++) {
+        if (vb->type == VARBIND_OCTETS && (s[i] == '"' || s[i] == '\\'))
+            buf_putc(out, '\\');
+        buf_putc(out, s[i]);
+    }
+    buf_done(&raw);
+}

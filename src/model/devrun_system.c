@@ -1,0 +1,74 @@
+#include "config.h"
+
+#include "base/num.h"
+#include "devrun_private.h"
+
+enum slot { DESCR, OBJECT_ID, UPTIME, ENGINE_TIME, CONTACT, NAME, LOCATION };
+
+/* Collected on request (newer Spine's --mibs), for a device that was asked by SNMP or could be
+ * (contract 7). */
+static bool is_due(const struct devrun *run)
+{
+    const struct device *d = run->device;
+    return run->options.system_info && target_usable(&d->snmp) &&
+           d->availability_method != AVAIL_NONE && d->availability_method != AVAIL_PING;
+}
+
+void devrun_system_begin(struct devrun *run)
+{
+    static const uint32_t names[][11] = {
+        [DESCR] = {1, 3, 6, 1, 2, 1, 1, 1, 0},
+        [OBJECT_ID] = {1, 3, 6, 1, 2, 1, 1, 2, 0},
+        [UPTIME] = {1, 3, 6, 1, 2, 1, 1, 3, 0},
+        [ENGINE_TIME] = {1, 3, 6, 1, 6, 3, 10, 2, 1, 3, 0},
+        [CONTACT] = {1, 3, 6, 1, 2, 1, 1, 4, 0},
+        [NAME] = {1, 3, 6, 1, 2, 1, 1, 5, 0},
+        [LOCATION] = {1, 3, 6, 1, 2, 1, 1, 6, 0},
+    };
+    devrun_probe_begin(run);
+    if (!is_due(run))
+        return;
+    for (int i = DESCR; i <= LOCATION; i++)
+        devrun_probe_add(run, (struct oid){names[i], i == ENGINE_TIME ? 11 : 9});
+}
+
+static const char *keep(struct devrun *run, enum slot slot)
+{
+    const char *text = devrun_probe_text(run, slot);
+    return text == NULL ? NULL : arena_strdup(&run->memory, text);
+}
+
+static void collect(struct devrun *run)
+{
+    int64_t ticks = 0, seconds = 0;
+    const char *uptime = devrun_probe_text(run, UPTIME);
+    const char *engine = devrun_probe_text(run, ENGINE_TIME);
+    bool has_ticks = uptime != NULL && num_parse(uptime, 0, INT64_MAX, &ticks);
+    if (has_ticks && engine != NULL && num_parse(engine, 0, INT32_MAX, &seconds))
+        ticks = seconds * 100;
+    run->system = (struct system_info){
+        .descr = keep(run, DESCR),
+        .object_id = keep(run, OBJECT_ID),
+        .has_uptime = has_ticks,
+        .uptime_ticks = ticks,
+        .contact = keep(run, CONTACT),
+        .name = keep(run, NAME),
+        .location = keep(run, LOCATION),
+    };
+    run->has_system = true;
+}
+
+void devrun_system_step(struct devrun *run)
+{
+    if (run->probe.count > 0) {
+        if (!run->snmp_silent && devrun_probe_ask(run))
+            return;
+        collect(run);
+    }
+    run->phase = PHASE_REINDEX;
+}
+
+void devrun_system_snmp(struct devrun *run, const struct snmp_reply *reply)
+{
+    devrun_probe_take(run, reply);
+}

@@ -1,0 +1,173 @@
+/* Any bytes as output of a script and as an SNMP value: the result is "U" or something that Cacti
+ * can read, by an acceptance test that shares nothing with model/value.c.
+ *
+ * Build:  clang -fsanitize=fuzzer,address,undefined ... fuzz_value.c
+ * src/model/{value,varbind,oid}.c \ src/base/{buf,mem}.c -lm with -DREPLAY and without "fuzzer": a
+ * program that runs the files named by its arguments.
+ */
+#include "config.h"
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "model/oid.h"
+#include "model/value.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* --- what may be stored --- */
+
+static bool consists_of(const char *text, const char *set)
+{
+    return text[strspn(text, set)] == '\0';
+}
+
+static bool is_decimal(const char *text)
+{
+    char *end;
+    if (!consists_of(text, "0123456789+-.eE") || strlen(text) > 512)
+        return false;
+    double d = strtod(text, &end);
+    return end != text && *end == '\0' && isfinite(d);
+}
+
+/* As many separators as words, single blanks, and nothing at the ends that trimming would take. */
+static bool is_pairs(const char *text)
+{
+    static const char trimmed[] = " \"'\\\t\n\r";
+    size_t len = strlen(text), separators = 0, blanks = 0;
+    if (len < 3 || strchr(trimmed, text[0]) != NULL || strchr(trimmed, text[len - 1]) != NULL)
+        return false;
+    if (strpbrk(text, "\t\n\r") != NULL || strstr(text, "  ") != NULL)
+        return false;
+    for (size_t i = 0; i < len; i++) {
+        separators += text[i] == ':' || text[i] == '!';
+        blanks += text[i] == ' ';
+    }
+    return separators > 0 && (blanks == 0 || separators == blanks + 1);
+}
+
+static void check_result(bool known, const struct buf *out)
+{
+    CHECK(out->len > 0 && strlen(out->data) == out->len);
+    CHECK(known == !value_is_unknown(out->data));
+    CHECK(!known || is_decimal(out->data) || is_pairs(out->data));
+}
+
+static void check_idempotent(bool known, const struct buf *out)
+{
+    struct buf again = BUF_INIT;
+    CHECK(value_normalise(out->data, out->len, &again) == known);
+    CHECK(again.len == out->len && memcmp(again.data, out->data, out->len) == 0);
+    buf_done(&again);
+}
+
+/* --- what must be stored --- */
+
+static void check_plain_number_is_kept(const char *text, const struct buf *out)
+{
+    if (!is_decimal(text))
+        return;
+    double d = fabs(strtod(text, NULL));
+    if (d < DBL_MAX && d > DBL_MIN)
+        CHECK(strcmp(out->data, text) == 0);
+}
+
+/* Surroundings that mean nothing change nothing. */
+static void check_quoted_is_the_same(const char *text, const struct buf *out)
+{
+    struct buf quoted = BUF_INIT, again = BUF_INIT;
+    buf_printf(&quoted, " \"\t'%s'\\\r\n", text);
+    (void)value_normalise(quoted.data, quoted.len, &again);
+    CHECK(strcmp(again.data, out->data) == 0);
+    buf_done(&quoted);
+    buf_done(&again);
+}
+
+static void fuzz_text(const uint8_t *data, size_t size)
+{
+    struct buf out = BUF_INIT;
+    bool known = value_normalise((const char *)data, size, &out);
+    check_result(known, &out);
+    check_idempotent(known, &out);
+    struct buf text = BUF_INIT;
+    buf_append(&text, data, size);
+    check_plain_number_is_kept(text.data, &out);
+    check_quoted_is_the_same(text.data, &out);
+    buf_done(&text);
+    buf_done(&out);
+}
+
+static void fuzz_varbind(const uint8_t *data, size_t size, enum varbind_type type)
+{
+    const struct varbind vb = {.type = type, .octets = {data, size}};
+    struct buf out = BUF_INIT, text = BUF_INIT;
+    bool known = value_from_varbind(&vb, &out);
+    check_result(known, &out);
+    check_idempotent(known, &out);
+    varbind_text(&vb, &text);
+    CHECK(text.len >= size);
+    buf_done(&text);
+    buf_done(&out);
+}
+
+static void fuzz_oid(const uint8_t *data, size_t size)
+{
+    struct buf text = BUF_INIT, printed = BUF_INIT;
+    uint32_t sub[OID_MAX_LEN], again[OID_MAX_LEN];
+    buf_append(&text, data, size);
+    size_t len = oid_parse(text.data, sub);
+    if (len > 0) {
+        oid_print((struct oid){sub, len}, &printed);
+        CHECK(len >= 2 && len <= OID_MAX_LEN);
+        CHECK(oid_parse(printed.data, again) == len);
+        CHECK(memcmp(sub, again, len * sizeof(sub[0])) == 0);
+    }
+    buf_done(&text);
+    buf_done(&printed);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    fuzz_text(data, size);
+    fuzz_varbind(data, size, VARBIND_OCTETS);
+    fuzz_varbind(data, size, VARBIND_OPAQUE);
+    fuzz_varbind(data, size, VARBIND_IPADDRESS);
+    fuzz_oid(data, size);
+    return 0;
+}
+
+#ifdef REPLAY
+static bool replay(const char *path)
+{
+    FILE *f = fopen(path, "re");
+    if (f == NULL) {
+        perror(path);
+        return false;
+    }
+    struct buf input = BUF_INIT;
+    char chunk[4096];
+    size_t n;
+    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
+        buf_append(&input, chunk, n);
+    bool read = ferror(f) == 0;
+    if (fclose(f) == 0 && read)
+        (void)LLVMFuzzerTestOneInput((const uint8_t *)buf_str(&input), input.len);
+    buf_done(&input);
+    return read;
+}
+
+int main(int argc, char **argv)
+{
+    bool good = true;
+    for (int i = 1; i < argc; i++)
+        good = replay(argv[i]) && good;
+    return good ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+#endif

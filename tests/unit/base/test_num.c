@@ -1,0 +1,103 @@
+#include "config.h"
+
+#include "base/num.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static void whole_numbers_within_bounds_are_taken(void **state UNUSED)
+{
+    static const struct {
+        const char *text;
+        int64_t min, max, expected;
+    } cases[] = {
+        {"0", 0, 0, 0},
+        {"-1", -1, 1, -1},
+        {"+7", 0, 9, 7},
+        {"007", 0, 9, 7},
+        {"4294967295", 0, UINT32_MAX, UINT32_MAX},
+        {"9223372036854775807", 0, INT64_MAX, INT64_MAX},
+        {"-9223372036854775808", INT64_MIN, 0, INT64_MIN},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        int64_t n = 99;
+        assert_true(num_parse(cases[i].text, cases[i].min, cases[i].max, &n));
+        assert_int_equal(n, cases[i].expected);
+    }
+}
+
+static void anything_else_is_refused_and_changes_nothing(void **state UNUSED)
+{
+    static const char *const bad[] = {"",
+                                      "-",
+                                      "+",
+                                      " 1",
+                                      "1 ",
+                                      "1x",
+                                      "x1",
+                                      "0x10",
+                                      "1.0",
+                                      "1e3",
+                                      "--1",
+                                      "+-1",
+                                      "11",
+                                      "-2",
+                                      "\n1",
+                                      "1\n",
+                                      "9223372036854775808",
+                                      "-9223372036854775809",
+                                      "99999999999999999999999999999999999999"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        int64_t n = 42;
+        if (num_parse(bad[i], -1, 10, &n))
+            fail_msg("'%s' was taken", bad[i]);
+        assert_int_equal(n, 42);
+    }
+    int64_t n = 42;
+    assert_false(num_parse("9223372036854775808", INT64_MIN, INT64_MAX, &n));
+    assert_false(num_parse("-9223372036854775809", INT64_MIN, INT64_MAX, &n));
+    assert_int_equal(n, 42);
+}
+
+static void settings_rows_give_their_leading_number(void **state UNUSED)
+{
+    assert_int_equal(num_leading("25"), 25);
+    assert_int_equal(num_leading("25 s"), 25);
+    assert_int_equal(num_leading(" 25"), 25);
+    assert_int_equal(num_leading("-3x"), -3);
+    assert_int_equal(num_leading(""), 0);
+    assert_int_equal(num_leading("abc"), 0);
+    assert_int_equal(num_leading("-"), 0);
+    assert_true(num_leading("99999999999999999999999") == INT64_MAX);
+    assert_true(num_leading("-99999999999999999999999") == INT64_MIN);
+}
+
+static void cacti_booleans_in_any_case(void **state UNUSED)
+{
+    static const char *const yes[] = {"on", "ON", "Yes", "tRUE", "1"};
+    static const char *const no[] = {"off", "OFF", "No", "False", "0"};
+    static const char *const neither[] = {"", "2", "onn", " on", "y", "-1", "01"};
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++)
+        assert_true(num_bool(yes[i], false));
+    for (size_t i = 0; i < ARRAY_LEN(no); i++)
+        assert_false(num_bool(no[i], true));
+    for (size_t i = 0; i < ARRAY_LEN(neither); i++) {
+        assert_true(num_bool(neither[i], true));
+        assert_false(num_bool(neither[i], false));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whole_numbers_within_bounds_are_taken),
+        cmocka_unit_test(anything_else_is_refused_and_changes_nothing),
+        cmocka_unit_test(settings_rows_give_their_leading_number),
+        cmocka_unit_test(cacti_booleans_in_any_case),
+    };
+    return cmocka_run_group_tests_name("num", tests, NULL, NULL);
+}

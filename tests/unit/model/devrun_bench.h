@@ -1,0 +1,169 @@
+/* The bench of test_devrun: one device, a scripted agent, and a record of all that the run did. */
+#ifndef DEVRUN_BENCH_H
+#define DEVRUN_BENCH_H
+
+#include "model/devrun.h"
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { ITEMS_MAX = 400, SUBS = 9, NEVER = -1 };
+#define START_US 1000000
+#define WALL_S   1700000000
+#define STEP_US  1500             /* every answer takes this long, */
+#define JUMP_US  INT64_C(7000000) /* and the wall clock runs away */
+
+struct answer {
+    struct snmp_reply reply;
+    struct varbind vb[ITEMS_MAX];
+};
+
+typedef void agent_fn(const struct snmp_request *rq, struct answer *a);
+
+struct row {
+    uint32_t id;
+    char name[8];
+    char output[24];
+};
+
+static struct bench {
+    struct device device;
+    struct target target;
+    struct item items[ITEMS_MAX];
+    uint32_t subs[ITEMS_MAX][SUBS];
+    char names[ITEMS_MAX][8];
+    struct devrun_options options;
+    agent_fn *agent;
+    int arg; /* the agent's */
+    struct ping_reply ping;
+    int stop_after;  /* answers, or NEVER */
+    bool stop_blind; /* without having looked at the actions of the last event */
+
+    struct buf asks; /* "P" ping, "C" SNMP of the check, sizes of the requests for items */
+    struct buf log;  /* "level text\n" */
+    int ask_count, snmp_count;
+    const struct target *asked[ITEMS_MAX * 2];
+    bool answered[ITEMS_MAX]; /* the agent gave a value */
+    bool silent;              /* the agent was asked for items and did not answer */
+    struct row rows[ITEMS_MAX];
+    size_t row_count;
+    int finished;
+    struct devrun_result result;
+} b;
+
+static int64_t value_of(struct oid name)
+{
+    return name.len == SUBS ? (int64_t)name.sub[7] + 1000 : 12345;
+}
+
+/* The names of a request are the items' own numbers, so the pointer tells which item is meant. */
+static int item_of(struct oid name)
+{
+    for (size_t i = 0; i < b.device.item_count; i++)
+        if (name.sub == b.subs[i])
+            return (int)i;
+    return -1;
+}
+
+static void put(struct answer *a, struct oid name)
+{
+    a->vb[a->reply.count++] =
+        (struct varbind){.name = name, .type = VARBIND_INTEGER, .integer = value_of(name)};
+}
+
+static void honest(const struct snmp_request *rq, struct answer *a)
+{
+    for (size_t i = 0; i < rq->count; i++)
+        put(a, rq->names[i]);
+}
+
+static struct item *add_item(int action)
+{
+    size_t i = b.device.item_count++;
+    const uint32_t numbers[SUBS] = {1, 3, 6, 1, 4, 1, 99, (uint32_t)i, 0};
+    memcpy(b.subs[i], numbers, sizeof(numbers));
+    snprintf(b.names[i], sizeof(b.names[i]), "n%u", (unsigned)i % 1000);
+    b.items[i] = (struct item){.local_data_id = (uint32_t)(100 + i),
+                               .action = action,
+                               .rrd_name = b.names[i],
+                               .arg1 = "arg1",
+                               .target = &b.target,
+                               .oid = {b.subs[i], SUBS}};
+    return &b.items[i];
+}
+
+static void add_items(size_t n)
+{
+    while (n-- > 0)
+        add_item(ITEM_SNMP);
+}
+
+static void forget_run(void)
+{
+    buf_done(&b.asks);
+    buf_done(&b.log);
+    memset(&b.asks, 0, sizeof(b) - offsetof(struct bench, asks));
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    forget_run();
+    return 0;
+}
+
+static int set_up(void **state)
+{
+    tear_down(state);
+    memset(&b, 0, sizeof(b));
+    b.target = (struct target){.hostname = "10.0.0.1",
+                               .port = 161,
+                               .version = 2,
+                               .timeout_ms = 500,
+                               .community = "public"};
+    b.device = (struct device){.id = 7,
+                               .max_oids = 10,
+                               .snmp = b.target,
+                               .ping_method = 2,
+                               .status = {.status = HOST_UP, .last_error = "", .min_time = 9.99999},
+                               .items = b.items};
+    b.options =
+        (struct devrun_options){.log_level = LOG_MEDIUM, .failure_count = 2, .recovery_count = 3};
+    b.agent = honest;
+    b.ping = (struct ping_reply){PING_UP, 2.5, "UDP: Device is Alive"};
+    b.stop_after = NEVER;
+    return 0;
+}
+
+/* ---- looking at it ---- */
+
+static size_t count_lines(int level, const char *text)
+{
+    struct buf wanted = BUF_INIT;
+    size_t n = 0;
+    buf_printf(&wanted, "%d %s\n", level, text);
+    for (const char *p = buf_str(&b.log); *p != '\0'; p = strchr(p, '\n') + 1)
+        n += strncmp(p, buf_str(&wanted), wanted.len) == 0;
+    buf_done(&wanted);
+    return n;
+}
+
+static void assert_logged(int level, const char *text)
+{
+    if (count_lines(level, text) != 1)
+        fail_msg("expected once at level %d: %s\nlogged:\n%s", level, text, buf_str(&b.log));
+}
+
+static void assert_silent(const char *part)
+{
+    if (strstr(buf_str(&b.log), part) != NULL)
+        fail_msg("not expected: %s\nlogged:\n%s", part, buf_str(&b.log));
+}
+
+#endif

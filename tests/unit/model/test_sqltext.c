@@ -1,0 +1,310 @@
+#include "config.h"
+
+#include "model/sqltext.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ON_DUPLICATE " ON DUPLICATE KEY UPDATE output=VALUES(output)"
+
+static const struct sqltext_limits wide = {.rows = 1000, .bytes = 1 << 20};
+
+/* Marks what went through it, so that unescaped text shows. */
+static void fake_escape(void *arg, const char *text, size_t len, struct buf *out)
+{
+    if (arg != NULL)
+        ++*(size_t *)arg;
+    buf_putc(out, '<');
+    buf_append(out, text, len);
+    buf_putc(out, '>');
+}
+
+static size_t outputs(struct buf *sql, const struct output_row *rows, size_t count,
+                      struct sqltext_limits limits)
+{
+    buf_clear(sql);
+    return sqltext_outputs(sql, "poller_output", rows, count, &limits, fake_escape, NULL);
+}
+
+static void results_become_one_statement(void **state)
+{
+    (void)state;
+    const struct output_row rows[] = {
+        {1, "traffic_in", 1700000000, "42", 2},
+        {4294967295u, "", 0, "a:1 b:2", 7},
+    };
+    struct buf sql = BUF_INIT;
+    size_t escaped = 0;
+    assert_int_equal(
+        sqltext_outputs(&sql, "poller_output_boost", rows, 2, &wide, fake_escape, &escaped), 2);
+    assert_string_equal(
+        buf_str(&sql),
+        "INSERT INTO poller_output_boost (local_data_id,rrd_name,time,output) VALUES "
+        "(1,'<traffic_in>',FROM_UNIXTIME(1700000000),'<42>'),"
+        "(4294967295,'<>',FROM_UNIXTIME(0),'<a:1 b:2>')" ON_DUPLICATE);
+    assert_int_equal(escaped, 4);
+    buf_done(&sql);
+}
+
+static void a_nul_in_a_result_reaches_the_escaper(void **state)
+{
+    (void)state;
+    const struct output_row row = {1, "", -5, "a\0b", 3};
+    struct buf sql = BUF_INIT;
+    assert_int_equal(outputs(&sql, &row, 1, wide), 1);
+    static const char want[] = "(1,'<>',FROM_UNIXTIME(0),'<a\0b>')";
+    const char *at = strstr(buf_str(&sql), "(1,");
+    assert_memory_equal(at, want, sizeof(want) - 1);
+    buf_done(&sql);
+}
+
+static void statements_respect_the_row_limit(void **state)
+{
+    (void)state;
+    struct output_row rows[25];
+    for (uint32_t i = 0; i < 25; i++)
+        rows[i] = (struct output_row){i, "x", 1, "1", 1};
+    struct buf sql = BUF_INIT;
+    struct sqltext_limits ten = {.rows = 10, .bytes = 1 << 20};
+    assert_int_equal(outputs(&sql, rows, 25, ten), 10);
+    assert_int_equal(outputs(&sql, rows + 10, 15, ten), 10);
+    assert_int_equal(outputs(&sql, rows + 20, 5, ten), 5);
+    assert_non_null(strstr(buf_str(&sql), "VALUES (20,"));
+    assert_non_null(strstr(buf_str(&sql), ",(24,"));
+    buf_done(&sql);
+}
+
+static void statements_respect_the_byte_limit(void **state)
+{
+    (void)state;
+    struct output_row rows[100];
+    for (uint32_t i = 0; i < 100; i++)
+        rows[i] = (struct output_row){i, "name", 1, "123456789", 9};
+    struct buf sql = BUF_INIT;
+    size_t at = 0;
+    for (size_t limit = 200; limit < 3000; limit += 7) {
+        struct sqltext_limits limits = {.rows = 1000, .bytes = limit};
+        size_t n = outputs(&sql, rows, 100, limits);
+        assert_true(n >= at && n >= 1 && n < 100);
+        assert_true(sql.len <= limit || n == 1);
+        assert_string_equal(buf_str(&sql) + sql.len - strlen(ON_DUPLICATE), ON_DUPLICATE);
+        at = n;
+    }
+    assert_true(at > 20);
+    buf_done(&sql);
+}
+
+static void the_byte_limit_counts_this_statement_only(void **state)
+{
+    (void)state;
+    const struct output_row rows[] = {{1, "a", 1, "1", 1}, {2, "b", 1, "2", 1}};
+    struct buf sql = BUF_INIT;
+    for (int i = 0; i < 100; i++)
+        buf_puts(&sql, "something before; ");
+    struct sqltext_limits limits = {.rows = 1000, .bytes = 400};
+    assert_int_equal(sqltext_outputs(&sql, "poller_output", rows, 2, &limits, fake_escape, NULL),
+                     2);
+    buf_done(&sql);
+}
+
+static void a_huge_result_goes_alone(void **state)
+{
+    (void)state;
+    char *big = malloc(5000);
+    memset(big, 'x', 5000);
+    const struct output_row rows[] = {
+        {1, "a", 1, "1", 1}, {2, "b", 1, big, 5000}, {3, "c", 1, "3", 1}};
+    struct buf sql = BUF_INIT;
+    struct sqltext_limits limits = {.rows = 1000, .bytes = 1000};
+    assert_int_equal(outputs(&sql, rows, 3, limits), 1);
+    assert_null(strstr(buf_str(&sql), "xxx"));
+    assert_int_equal(outputs(&sql, rows + 1, 2, limits), 1);
+    assert_true(sql.len > 5000);
+    assert_int_equal(outputs(&sql, rows + 2, 1, limits), 1);
+    buf_done(&sql);
+    free(big);
+}
+
+static void nothing_to_do_is_no_statement(void **state)
+{
+    (void)state;
+    struct buf sql = BUF_INIT;
+    assert_int_equal(outputs(&sql, NULL, 0, wide), 0);
+    assert_int_equal(sqltext_hosts(&sql, NULL, 0, &wide, fake_escape, NULL), 0);
+    assert_int_equal(sqltext_next_step(&sql, 1, 300, NULL, 0, &wide), 0);
+    assert_int_equal(sql.len, 0);
+    buf_done(&sql);
+}
+
+#define SET_STATUS                                                                                 \
+    ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET h.status=d.st,h.status_event_count=d.ec,"     \
+    "h.status_fail_date=FROM_UNIXTIME(d.fd),h.status_rec_date=FROM_UNIXTIME(d.rd),h.status_last_"  \
+    "error=d.le,"                                                                                  \
+    "h.min_time=d.mi,h.max_time=d.ma,h.cur_time=d.cu,h.avg_time=d.av,h.total_polls=d.tp,h.failed_" \
+    "polls=d.fp,"                                                                                  \
+    "h.availability=d.ab,h.polling_time=d.pt"
+
+static struct host_row host(uint32_t id, const char *last_error)
+{
+    return (struct host_row){.device_id = id,
+                             .has_status = true,
+                             .polling_time = 1.23456,
+                             .status = {.status = HOST_DOWN,
+                                        .event_count = 2,
+                                        .fail_date = 1700000000,
+                                        .last_error = last_error,
+                                        .min_time = 0.1234567,
+                                        .max_time = 10,
+                                        .cur_time = 5,
+                                        .avg_time = 7.5,
+                                        .total_polls = 100,
+                                        .failed_polls = 3,
+                                        .availability = 97.00004}};
+}
+
+static void host_status_updates_and_never_inserts(void **state)
+{
+    (void)state;
+    const struct host_row rows[] = {host(7, "it's down"), host(8, NULL)};
+    struct buf sql = BUF_INIT;
+    size_t escaped = 0;
+    assert_int_equal(sqltext_hosts(&sql, rows, 2, &wide, fake_escape, &escaped), 2);
+    assert_string_equal(
+        buf_str(&sql),
+        "UPDATE (SELECT 7 AS id,1 AS st,2 AS ec,1700000000 AS fd,0 AS rd,'<it's down>' AS le,"
+        "0.123457 AS mi,10.000000 AS ma,5.000000 AS cu,7.500000 AS av,100 AS tp,3 AS fp,97.0000 AS "
+        "ab,"
+        "1.235 AS pt UNION ALL SELECT 8,1,2,1700000000,0,'<>',"
+        "0.123457,10.000000,5.000000,7.500000,100,3,97.0000,1.235" SET_STATUS);
+    assert_int_equal(escaped, 2);
+    buf_done(&sql);
+}
+
+static void host_rows_of_two_kinds_go_apart(void **state)
+{
+    (void)state;
+    struct host_row rows[] = {host(1, ""), host(2, ""), host(3, ""), host(4, "")};
+    rows[1].has_status = rows[2].has_status = false;
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, rows, 4, &wide, fake_escape, NULL), 1);
+    buf_clear(&sql);
+    assert_int_equal(sqltext_hosts(&sql, rows + 1, 3, &wide, fake_escape, NULL), 2);
+    assert_string_equal(buf_str(&sql),
+                        "UPDATE (SELECT 2 AS id,1.235 AS pt UNION ALL SELECT 3,1.235) AS d "
+                        "STRAIGHT_JOIN host AS h ON h.id=d.id SET h.polling_time=d.pt");
+    buf_clear(&sql);
+    assert_int_equal(sqltext_hosts(&sql, rows + 3, 1, &wide, fake_escape, NULL), 1);
+    buf_done(&sql);
+}
+
+static void host_rows_respect_the_limits(void **state)
+{
+    (void)state;
+    struct host_row rows[20];
+    for (uint32_t i = 0; i < 20; i++)
+        rows[i] = host(i + 1, "x");
+    struct buf sql = BUF_INIT;
+    struct sqltext_limits few = {.rows = 3, .bytes = 1 << 20};
+    assert_int_equal(sqltext_hosts(&sql, rows, 20, &few, fake_escape, NULL), 3);
+    buf_clear(&sql);
+    struct sqltext_limits small = {.rows = 1000, .bytes = 1500};
+    size_t n = sqltext_hosts(&sql, rows, 20, &small, fake_escape, NULL);
+    assert_true(n > 1 && n < 20 && sql.len <= 1500);
+    assert_string_equal(buf_str(&sql) + sql.len - strlen(SET_STATUS), SET_STATUS);
+    buf_clear(&sql);
+    small.bytes = 10;
+    assert_int_equal(sqltext_hosts(&sql, rows, 20, &small, fake_escape, NULL), 1);
+    buf_done(&sql);
+}
+
+static void last_error_is_cut_to_the_column(void **state)
+{
+    (void)state;
+    char text[4001] = "";
+    for (size_t i = 0; i < 2000; i++)
+        memcpy(text + i * 2, "\xC3\xA9", 3); /* one character, two bytes */
+    struct host_row row = host(1, text);
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, &row, 1, &wide, fake_escape, NULL), 1);
+    const char *from = strchr(buf_str(&sql), '<');
+    const char *to = strchr(buf_str(&sql), '>');
+    assert_int_equal(to - from - 1, 255 * 2);
+    memset(text, 0x80, sizeof(text) - 1); /* no character starts here */
+    buf_clear(&sql);
+    assert_int_equal(sqltext_hosts(&sql, &row, 1, &wide, fake_escape, NULL), 1);
+    from = strchr(buf_str(&sql), '<');
+    to = strchr(buf_str(&sql), '>');
+    assert_true(to - from - 1 <= 255 * 4);
+    buf_done(&sql);
+}
+
+static void numbers_that_sql_has_no_word_for_do_no_harm(void **state)
+{
+    (void)state;
+    struct host_row row = host(1, "");
+    row.status.min_time = NAN;
+    row.status.max_time = INFINITY;
+    row.status.cur_time = -INFINITY;
+    row.status.availability = 1e308;
+    row.polling_time = -0.5;
+    row.status.rec_date = -1;
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, &row, 1, &wide, fake_escape, NULL), 1);
+    assert_null(strstr(buf_str(&sql), "nan"));
+    assert_null(strstr(buf_str(&sql), "inf"));
+    assert_non_null(strstr(buf_str(&sql), ",0 AS rd,"));
+    assert_non_null(
+        strstr(buf_str(&sql), "0.000000 AS mi,1000000000.000000 AS ma,-1000000000.000000 AS cu"));
+    buf_done(&sql);
+}
+
+static void next_step_covers_all_items_of_the_devices(void **state)
+{
+    (void)state;
+    const uint32_t ids[] = {0, 5, 4294967295u};
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_next_step(&sql, 2, 60, ids, 3, &wide), 3);
+    assert_string_equal(buf_str(&sql),
+                        "UPDATE poller_item SET rrd_next_step=CASE WHEN rrd_step=60 THEN 0"
+                        " WHEN rrd_next_step<60 THEN CAST(rrd_step AS SIGNED)-60"
+                        " ELSE CAST(rrd_next_step AS SIGNED)-60 END"
+                        " WHERE poller_id=2 AND host_id IN (0,5,4294967295)");
+    buf_clear(&sql);
+    struct sqltext_limits two = {.rows = 2, .bytes = 1 << 20};
+    assert_int_equal(sqltext_next_step(&sql, 2, 60, ids, 3, &two), 2);
+    assert_non_null(strstr(buf_str(&sql), "IN (0,5)"));
+    buf_clear(&sql);
+    struct sqltext_limits tiny = {.rows = 9, .bytes = 1};
+    assert_int_equal(sqltext_next_step(&sql, 2, 60, ids + 1, 2, &tiny), 1);
+    assert_non_null(strstr(buf_str(&sql), "IN (5)"));
+    buf_done(&sql);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(results_become_one_statement),
+        cmocka_unit_test(a_nul_in_a_result_reaches_the_escaper),
+        cmocka_unit_test(statements_respect_the_row_limit),
+        cmocka_unit_test(statements_respect_the_byte_limit),
+        cmocka_unit_test(the_byte_limit_counts_this_statement_only),
+        cmocka_unit_test(a_huge_result_goes_alone),
+        cmocka_unit_test(nothing_to_do_is_no_statement),
+        cmocka_unit_test(host_status_updates_and_never_inserts),
+        cmocka_unit_test(host_rows_of_two_kinds_go_apart),
+        cmocka_unit_test(host_rows_respect_the_limits),
+        cmocka_unit_test(last_error_is_cut_to_the_column),
+        cmocka_unit_test(numbers_that_sql_has_no_word_for_do_no_harm),
+        cmocka_unit_test(next_step_covers_all_items_of_the_devices),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

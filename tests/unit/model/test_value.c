@@ -1,0 +1,251 @@
+#include "config.h"
+
+#include "model/value.h"
+
+#include <ctype.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* --- value_cases.txt; its head describes the syntax --- */
+
+static bool put_escape(const char **p, const char *end, struct buf *out)
+{
+    static const char names[] = "nrt0\\s", bytes[] = "\n\r\t\0\\ ";
+    if (*p == end)
+        return false;
+    char c = *(*p)++;
+    const char *name = strchr(names, c);
+    if (c != '\0' && name != NULL) {
+        buf_putc(out, bytes[name - names]);
+        return true;
+    }
+    if (c != 'x' || end - *p < 2 || !isxdigit((unsigned char)(*p)[0]) ||
+        !isxdigit((unsigned char)(*p)[1]))
+        return false;
+    char digits[] = {(*p)[0], (*p)[1], '\0'};
+    buf_putc(out, (char)strtoul(digits, NULL, 16));
+    *p += 2;
+    return true;
+}
+
+static bool unescape(const char *p, const char *end, struct buf *out);
+
+/* "unit*count}" */
+static bool put_repeated(const char **p, const char *end, struct buf *out)
+{
+    const char *close = memchr(*p, '}', (size_t)(end - *p));
+    const char *star = close == NULL ? NULL : memrchr(*p, '*', (size_t)(close - *p));
+    if (star == NULL)
+        return false;
+    struct buf unit = BUF_INIT;
+    bool good = unescape(*p, star, &unit) && unit.len > 0;
+    unsigned long count = strtoul(star + 1, NULL, 10);
+    for (unsigned long i = 0; good && i < count; i++)
+        buf_append(out, unit.data, unit.len);
+    buf_done(&unit);
+    *p = close + 1;
+    return good && count > 0;
+}
+
+static bool unescape(const char *p, const char *end, struct buf *out)
+{
+    while (p < end) {
+        char c = *p++;
+        if (c == '\\') {
+            if (!put_escape(&p, end, out))
+                return false;
+        } else if (c == '{') {
+            if (!put_repeated(&p, end, out))
+                return false;
+        } else {
+            buf_putc(out, c);
+        }
+    }
+    return true;
+}
+
+/* The next column without the blanks around it; *line moves behind it. */
+static bool next_column(char **line, struct buf *out)
+{
+    if (*line == NULL)
+        return false;
+    char *p = strsep(line, "|");
+    p += strspn(p, " \t");
+    size_t len = strcspn(p, "\n");
+    while (len > 0 && (p[len - 1] == ' ' || p[len - 1] == '\t'))
+        len--;
+    return unescape(p, p + len, out);
+}
+
+static void print_bytes(const char *name, const struct buf *b)
+{
+    enum { SHOWN = 80 };
+    printf("    %s (%zu bytes): ", name, b->len);
+    for (size_t i = 0; i < b->len && i < SHOWN; i++) {
+        unsigned char c = (unsigned char)b->data[i];
+        printf(c >= 0x20 && c <= 0x7e ? "%c" : "\\x%02x", c);
+    }
+    printf("%s\n", b->len > SHOWN ? "..." : "");
+}
+
+static bool equal(const struct buf *a, const struct buf *b)
+{
+    return a->len == b->len && memcmp(buf_str(a), buf_str(b), a->len) == 0;
+}
+
+static bool normalise(const struct buf *kind, const struct buf *input, struct buf *out)
+{
+    if (strcmp(kind->data, "text") == 0)
+        return value_normalise(buf_str(input), input->len, out);
+    const struct varbind vb = {.type = VARBIND_OCTETS,
+                               .octets = {(const uint8_t *)buf_str(input), input->len}};
+    return value_from_varbind(&vb, out);
+}
+
+static bool case_holds(const struct buf *kind, const struct buf *input, const struct buf *expected,
+                       int number)
+{
+    struct buf actual = BUF_INIT, again = BUF_INIT;
+    bool known = normalise(kind, input, &actual);
+    bool holds = equal(&actual, expected) && known == !value_is_unknown(buf_str(expected));
+    if (!holds) {
+        printf("value_cases.txt:%d: returned %s\n", number, known ? "true" : "false");
+        print_bytes("input   ", input);
+        print_bytes("expected", expected);
+        print_bytes("actual  ", &actual);
+    }
+    if (value_normalise(actual.data, actual.len, &again) != known || !equal(&again, &actual)) {
+        printf("value_cases.txt:%d: normalising the result changes it\n", number);
+        holds = false;
+    }
+    buf_done(&actual);
+    buf_done(&again);
+    return holds;
+}
+
+static bool line_holds(char *line, int number)
+{
+    struct buf kind = BUF_INIT, input = BUF_INIT, expected = BUF_INIT;
+    bool holds = next_column(&line, &kind) && next_column(&line, &input) &&
+                 next_column(&line, &expected) && expected.len > 0 &&
+                 (strcmp(buf_str(&kind), "text") == 0 || strcmp(buf_str(&kind), "octets") == 0);
+    if (holds)
+        holds = case_holds(&kind, &input, &expected, number);
+    else
+        printf("value_cases.txt:%d: not a case\n", number);
+    buf_done(&kind);
+    buf_done(&input);
+    buf_done(&expected);
+    return holds;
+}
+
+static FILE *open_cases(void)
+{
+    const char *dir = getenv("TEST_SRCDIR");
+    if (dir == NULL)
+        fail_msg("TEST_SRCDIR is not set: run me by \"make check\"");
+    struct buf path = BUF_INIT;
+    buf_printf(&path, "%s/unit/model/value_cases.txt", dir);
+    FILE *f = fopen(path.data, "re");
+    if (f == NULL)
+        fail_msg("cannot open %s", path.data);
+    buf_done(&path);
+    return f;
+}
+
+static void every_case_is_stored_as_the_table_says(void **state)
+{
+    (void)state;
+    FILE *f = open_cases();
+    char *line = NULL;
+    size_t size = 0;
+    int cases = 0, failed = 0;
+    for (int number = 1; getline(&line, &size, f) > 0; number++) {
+        if (line[0] == '#' || line[strspn(line, " \t\n")] == '\0')
+            continue;
+        cases++;
+        failed += !line_holds(line, number);
+    }
+    free(line);
+    (void)fclose(f);
+    assert_true(cases > 100);
+    if (failed > 0)
+        fail_msg("%d of %d cases failed", failed, cases);
+}
+
+/* --- what a table cannot say --- */
+
+static void the_result_is_appended(void **state)
+{
+    (void)state;
+    struct buf out = BUF_INIT;
+    buf_puts(&out, "[");
+    assert_true(value_normalise("5 ms", 4, &out));
+    buf_puts(&out, "][");
+    assert_false(value_normalise(NULL, 0, &out));
+    buf_puts(&out, "][");
+    assert_true(value_normalise("12 34", 5, &out));
+    buf_puts(&out, "][");
+    assert_true(value_normalise("a:1\nb:2\n", 8, &out));
+    buf_puts(&out, "]");
+    assert_string_equal(out.data, "[5][U][4660][a:1 b:2]");
+    buf_done(&out);
+}
+
+static void nothing_is_read_beyond_the_length(void **state)
+{
+    (void)state;
+    static const char text[] = "-1.5e-1 0x12-34 a:1 !\\";
+    struct buf out = BUF_INIT;
+    for (size_t from = 0; from < sizeof(text); from++) {
+        for (size_t len = 1; len < sizeof(text) - from; len++) {
+            char *copy = malloc(len); /* exact, so that the address sanitizer sees a step too far */
+            assert_non_null(copy);
+            memcpy(copy, text + from, len);
+            buf_clear(&out);
+            (void)value_normalise(copy, len, &out);
+            assert_true(out.len > 0);
+            free(copy);
+        }
+    }
+    buf_done(&out);
+}
+
+static void only_a_capital_u_alone_is_unknown(void **state)
+{
+    (void)state;
+    assert_true(value_is_unknown("U"));
+    assert_false(value_is_unknown(""));
+    assert_false(value_is_unknown("u"));
+    assert_false(value_is_unknown("U "));
+    assert_false(value_is_unknown("a:U"));
+}
+
+static void a_colon_exempts_from_the_spike_kill(void **state)
+{
+    (void)state;
+    assert_true(value_is_pairs("in:1 out:2"));
+    assert_true(value_is_pairs("12:30:00"));
+    assert_false(value_is_pairs("in!1 out!2"));
+    assert_false(value_is_pairs("5"));
+    assert_false(value_is_pairs("U"));
+    assert_false(value_is_pairs(""));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_case_is_stored_as_the_table_says),
+        cmocka_unit_test(the_result_is_appended),
+        cmocka_unit_test(nothing_is_read_beyond_the_length),
+        cmocka_unit_test(only_a_capital_u_alone_is_unknown),
+        cmocka_unit_test(a_colon_exempts_from_the_spike_kill),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
