@@ -1,0 +1,139 @@
+#include "config.h"
+
+#include "core/jobq.h"
+
+#include "base/mem.h"
+#include "base/thr.h"
+
+#include <stdlib.h>
+
+struct jobq {
+    pthread_mutex_t lock;
+    pthread_cond_t not_empty;
+    pthread_cond_t not_full;
+    void **ring; /* cap is a power of two */
+    size_t cap, head, count, limit;
+    bool closed;
+    struct jobq_figures figures;
+};
+
+struct jobq *jobq_new(size_t limit)
+{
+    struct jobq *q = mem_zalloc(1, sizeof(*q));
+    thr_mutex_init(&q->lock);
+    thr_cond_init(&q->not_empty);
+    thr_cond_init(&q->not_full);
+    q->cap = 16;
+    q->ring = mem_zalloc(q->cap, sizeof(q->ring[0]));
+    q->limit = limit;
+    return q;
+}
+
+void jobq_free(struct jobq *q)
+{
+    if (q == NULL)
+        return;
+    CHECK(q->count == 0);
+    pthread_cond_destroy(&q->not_full);
+    pthread_cond_destroy(&q->not_empty);
+    pthread_mutex_destroy(&q->lock);
+    free(q->ring);
+    free(q);
+}
+
+static void grow_locked(struct jobq *q)
+{
+    void **ring = mem_zalloc(q->cap * 2, sizeof(ring[0]));
+    for (size_t i = 0; i < q->count; i++)
+        ring[i] = q->ring[(q->head + i) & (q->cap - 1)];
+    free(q->ring);
+    q->ring = ring;
+    q->cap *= 2;
+    q->head = 0;
+}
+
+static void *take_locked(struct jobq *q)
+{
+    if (q->count == 0)
+        return NULL;
+    void *item = q->ring[q->head];
+    q->head = (q->head + 1) & (q->cap - 1);
+    q->count--;
+    if (q->limit != 0)
+        pthread_cond_signal(&q->not_full);
+    return item;
+}
+
+bool jobq_push(struct jobq *q, void *item)
+{
+    CHECK(item != NULL);
+    thr_lock(&q->lock);
+    while (!q->closed && q->limit != 0 && q->count >= q->limit)
+        thr_wait(&q->not_full, &q->lock);
+    bool accepted = !q->closed;
+    if (accepted) {
+        if (q->count == q->cap)
+            grow_locked(q);
+        q->ring[(q->head + q->count++) & (q->cap - 1)] = item;
+        q->figures.accepted++;
+        if (q->count > q->figures.deepest)
+            q->figures.deepest = q->count;
+        pthread_cond_signal(&q->not_empty);
+    }
+    thr_unlock(&q->lock);
+    return accepted;
+}
+
+void *jobq_pop(struct jobq *q)
+{
+    thr_lock(&q->lock);
+    while (q->count == 0 && !q->closed)
+        thr_wait(&q->not_empty, &q->lock);
+    void *item = take_locked(q);
+    thr_unlock(&q->lock);
+    return item;
+}
+
+void *jobq_pop_until(struct jobq *q, int64_t mono_ms)
+{
+    thr_lock(&q->lock);
+    while (q->count == 0 && !q->closed)
+        if (!thr_wait_until(&q->not_empty, &q->lock, mono_ms))
+            break;
+    void *item = take_locked(q);
+    thr_unlock(&q->lock);
+    return item;
+}
+
+void *jobq_try_pop(struct jobq *q)
+{
+    thr_lock(&q->lock);
+    void *item = take_locked(q);
+    thr_unlock(&q->lock);
+    return item;
+}
+
+void jobq_close(struct jobq *q)
+{
+    thr_lock(&q->lock);
+    q->closed = true;
+    pthread_cond_broadcast(&q->not_empty);
+    pthread_cond_broadcast(&q->not_full);
+    thr_unlock(&q->lock);
+}
+
+bool jobq_is_over(struct jobq *q)
+{
+    thr_lock(&q->lock);
+    bool over = q->closed && q->count == 0;
+    thr_unlock(&q->lock);
+    return over;
+}
+
+struct jobq_figures jobq_get_figures(struct jobq *q)
+{
+    thr_lock(&q->lock);
+    struct jobq_figures f = q->figures;
+    thr_unlock(&q->lock);
+    return f;
+}
