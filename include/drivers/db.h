@@ -1,0 +1,91 @@
+/* drivers/db.h - one connection to a MariaDB or MySQL server.
+ *
+ * Why:     the only place that knows the client library; everything above speaks of statements,
+ * rows and classes of errors. Use:     db_library_start();                             once, before
+ * any thread exists struct db *db = db_open(&params, deadline, &err); db_exec(db, sql, len, &err);
+ * db_query(db, sql, len, on_row, arg, &err); db_close(db); Threads: a connection belongs to one
+ * thread at a time; a thread that uses connections calls db_thread_start() first and
+ * db_thread_stop() last. Promise: no automatic reconnect, no KILL; session state (sql_mode without
+ * strict and zero-date modes, contract 18.2) is set in one statement right after connecting;
+ * connect attempts end by the deadline; every descriptor of the library is close-on-exec after
+ * db_open(). Errors:  err->number is the server's or client's number; db_error_class() says what to
+ * do.  After DB_ERROR_LOST close the connection and open another one. Source:  contract 18;
+ * classes: facts on error handling in docs/database.md.
+ */
+#ifndef SPINE_DRIVERS_DB_H
+#define SPINE_DRIVERS_DB_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct db;
+
+struct db_params {
+    const char *host; /* name, address, path of an existing socket, or "host:socket" */
+    const char *database;
+    const char *user;
+    const char *password;
+    unsigned port;
+    bool use_ssl;
+    const char *ssl_key, *ssl_cert, *ssl_ca; /* "" = not set */
+};
+
+enum db_error_class {
+    DB_ERROR_RETRY, /* deadlock, lock wait: repeat the statement */
+    DB_ERROR_LOST,  /* gone away, lost, shutting down: connect again, repeat */
+    DB_ERROR_WAIT,  /* too many connections, table full, renamed away: repeat later */
+    DB_ERROR_SPLIT, /* packet too large: fewer rows */
+    DB_ERROR_ROW,   /* one row is bad */
+    DB_ERROR_FATAL, /* access denied, no such database or column, syntax */
+};
+
+enum db_error_class db_error_class(int number);
+
+NODISCARD bool db_library_start(struct err *err);
+void db_library_stop(void);
+void db_thread_start(void);
+void db_thread_stop(void);
+
+/* Connect; unreachable servers are tried again until the monotonic deadline, refusals (wrong
+ * password, unknown database) are final at once.  Fails with ERR_UNAVAILABLE and a text that names
+ * server, user and remedy. */
+NODISCARD struct db *db_open(const struct db_params *params, int64_t deadline_mono_ms,
+                             struct err *err);
+void db_close(struct db *db); /* NULL allowed */
+
+/* A statement sent from now on is answered by this monotonic time, but has at least 2 s and at most
+ * 30 s; otherwise it fails with DB_ERROR_LOST.  Without a call: 30 s. */
+void db_set_deadline(struct db *db, int64_t deadline_mono_ms);
+
+/* Before try number `tries` (1 = the first repetition): pause 50 ms, doubled each time, capped at 2
+ * s, with jitter, never past the deadline.  false: the deadline has passed, do not try. */
+bool db_back_off(unsigned tries, int64_t deadline_mono_ms);
+
+NODISCARD bool db_exec(struct db *db, const char *sql, size_t len, struct err *err);
+uint64_t db_affected_rows(const struct db *db);
+
+/* Rows are streamed.  fields[i] is NULL for NULL, else NUL-terminated with lengths[i] bytes; both
+ * are valid during the call.  on_row returns false to stop reading (not an error). */
+typedef bool db_row_fn(void *arg, const char *const *fields, const size_t *lengths);
+NODISCARD bool db_query(struct db *db, const char *sql, size_t len, db_row_fn *on_row, void *arg,
+                        struct err *err);
+
+/* Append text escaped for this connection, without quotes; a sqltext_escape_fn with the connection
+ * as arg. */
+void db_escape(void *db, const char *text, size_t len, struct buf *out);
+
+/* max_allowed_packet of the session, bytes. */
+size_t db_max_packet(const struct db *db);
+
+/* "Name version" of the client library, for --version. */
+const char *db_client_version(void);
+
+/* Called for each statement before it is sent (developer-debug logging); set before threads exist.
+ */
+void db_set_trace(void (*trace)(const char *sql, size_t len));
+
+#endif

@@ -1,0 +1,85 @@
+/* drivers/store.h - Cacti's schema as typed calls.
+ *
+ * Why:     statements live here and nowhere else; the engine asks for settings, devices and items
+ * and hands over batches. Use:     struct store *s = store_open(&params, deadline, &err);
+ *          store_load_settings(s, ...);  store_load_devices(s, &selection, &site, &err);
+ *          store_write(s, batch, &what, &outcome, &err);  store_close(s);
+ * Threads: one at a time per store; blocking; call from a worker or while single-threaded.  Each
+ * store is one connection. Owns:    a struct site owns all that was loaded into it. Promise: a lost
+ * connection is opened again and the statement repeated until the deadline given by
+ *          store_set_deadline(); all writes are idempotent.  In read-only mode nothing is written
+ * at all. Source:  contract 1-4, 9, 14-16, 18.
+ */
+#ifndef SPINE_DRIVERS_STORE_H
+#define SPINE_DRIVERS_STORE_H
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "drivers/db.h"
+#include "model/batch.h"
+#include "model/device.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+
+/* Which devices (contract 4.1, operations 1.3). */
+struct selection {
+    int poller_id;
+    bool has_range;
+    uint32_t first, last; /* inclusive */
+    const uint32_t *ids;  /* host list; wins over the range */
+    size_t id_count;
+    bool only_due; /* active_profiles != 1: items with rrd_next_step <= 0 only */
+};
+
+/* What a cycle works on.  devices[] is in polling order: slowest first; device 0, if it has items,
+ * comes first. */
+struct site {
+    struct arena memory;
+    struct device *devices;
+    size_t device_count; /* deleted ones included: they are counted but not polled */
+    size_t item_count;
+};
+
+void site_done(struct site *site);
+
+struct store_outcome {
+    size_t rows_stored;
+    size_t rows_lost; /* rejected by the server one by one, or not stored before the deadline */
+    size_t retries;   /* statements repeated */
+};
+
+NODISCARD struct store *store_open(const struct db_params *params, int64_t deadline_mono_ms,
+                                   struct err *err);
+void store_close(struct store *s);
+/* No statement is repeated and no connection opened after this monotonic time. */
+void store_set_deadline(struct store *s, int64_t deadline_mono_ms);
+void store_set_read_only(struct store *s, bool on);
+
+/* Every row of `settings` whose name starts with a name we read, plus the pseudo settings "threads"
+ * (of this poller's row) and "cacti_version": ONE query (UNION ALL); on_setting gets name and value
+ * ("" for NULL). */
+typedef void store_setting_fn(void *arg, const char *name, const char *value);
+NODISCARD bool store_load_settings(struct store *s, int poller_id, store_setting_fn *on_setting,
+                                   void *arg, struct err *err);
+
+/* Devices in one query, their due items in one streamed query, grouped here. */
+NODISCARD bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,
+                               struct err *err);
+
+/* poller_time (contract 16.1): open before polling, close last. */
+NODISCARD bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err);
+NODISCARD bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err);
+NODISCARD bool store_write_date(struct store *s, struct err *err); /* settings.date */
+
+/* Store a batch: outputs (also to poller_output_boost when `boost`), then host rows.  false only if
+ * not everything was stored; the outcome is filled in either case. */
+NODISCARD bool store_write(struct store *s, const struct batch *b, bool boost,
+                           struct store_outcome *ret, struct err *err);
+NODISCARD bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
+                                   const uint32_t *device_ids, size_t count, struct err *err);
+
+#endif

@@ -1,0 +1,610 @@
+#include "config.h"
+
+#include "drivers/db.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <mysql.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Client error numbers of errmsg.h that both client libraries share; that header is not includable
+ * with every one. */
+#define CLIENT_SERVER_LOST 2013
+#define CLIENT_TLS_FAILED  2026
+#define ACCESS_DENIED      1045
+#define SERVER_WANTS_TLS   3159
+
+#define CONNECT_TIMEOUT_S  5
+#define IO_TIMEOUT_S       30
+#define ANSWER_AT_LEAST_MS (2 * 1000)
+#define ANSWER_AT_MOST_MS  (IO_TIMEOUT_S * 1000)
+#define BACK_OFF_FIRST_MS  50
+#define BACK_OFF_CAP_MS    2000
+
+/* MySQL's my_bool became bool in 8.0; both are one byte. */
+typedef char db_flag;
+
+struct db {
+    MYSQL *mysql;
+    size_t max_packet;
+    bool has_deadline;
+    int64_t deadline;
+};
+
+/* Where db_params.host leads. */
+struct address {
+    char *host;   /* NULL: socket */
+    char *socket; /* NULL: the library's own for localhost, else TCP */
+};
+
+static void (*trace_fn)(const char *sql, size_t len);
+
+void db_set_trace(void (*trace)(const char *sql, size_t len))
+{
+    trace_fn = trace;
+}
+
+bool db_library_start(struct err *err)
+{
+    if (mysql_library_init(0, NULL, NULL) != 0)
+        return err_set(err, ERR_OS, "cannot start the database client library %s",
+                       mysql_get_client_info());
+    return true;
+}
+
+void db_library_stop(void)
+{
+    mysql_library_end();
+}
+
+void db_thread_start(void)
+{
+    CHECK(mysql_thread_init() == 0);
+}
+
+void db_thread_stop(void)
+{
+    mysql_thread_end();
+}
+
+const char *db_client_version(void)
+{
+    static char text[64];
+#ifdef MARIADB_PACKAGE_VERSION
+    snprintf(text, sizeof(text), "MariaDB Connector/C %s", mysql_get_client_info());
+#else
+    snprintf(text, sizeof(text), "MySQL client %s", mysql_get_client_info());
+#endif
+    return text;
+}
+
+/* ---- classes of errors ---- */
+
+struct class_row {
+    int number;
+    enum db_error_class class;
+};
+
+/* docs/database.md explains each. */
+static const struct class_row classes[] = {
+    {1020, DB_ERROR_RETRY}, {1205, DB_ERROR_RETRY}, {1213, DB_ERROR_RETRY}, {1180, DB_ERROR_RETRY},
+    {1317, DB_ERROR_RETRY}, {1412, DB_ERROR_RETRY}, {1614, DB_ERROR_RETRY}, {1969, DB_ERROR_RETRY},
+    {3024, DB_ERROR_RETRY}, {3101, DB_ERROR_RETRY},
+
+    {1047, DB_ERROR_LOST},  {1053, DB_ERROR_LOST},  {1077, DB_ERROR_LOST},  {1079, DB_ERROR_LOST},
+    {1080, DB_ERROR_LOST},  {1152, DB_ERROR_LOST},  {1158, DB_ERROR_LOST},  {1159, DB_ERROR_LOST},
+    {1160, DB_ERROR_LOST},  {1161, DB_ERROR_LOST},  {1184, DB_ERROR_LOST},  {1927, DB_ERROR_LOST},
+    {2002, DB_ERROR_LOST},  {2003, DB_ERROR_LOST},  {2005, DB_ERROR_LOST},  {2006, DB_ERROR_LOST},
+    {2012, DB_ERROR_LOST},  {2013, DB_ERROR_LOST},  {2014, DB_ERROR_LOST},  {2027, DB_ERROR_LOST},
+    {2055, DB_ERROR_LOST},  {3169, DB_ERROR_LOST},  {4031, DB_ERROR_LOST},
+
+    {1021, DB_ERROR_WAIT},  {1040, DB_ERROR_WAIT},  {1114, DB_ERROR_WAIT},  {1146, DB_ERROR_WAIT},
+    {1203, DB_ERROR_WAIT},  {1226, DB_ERROR_WAIT},  {1290, DB_ERROR_WAIT},  {1792, DB_ERROR_WAIT},
+    {1836, DB_ERROR_WAIT},
+
+    {1119, DB_ERROR_SPLIT}, {1153, DB_ERROR_SPLIT}, {1436, DB_ERROR_SPLIT}, {2020, DB_ERROR_SPLIT},
+
+    {1036, DB_ERROR_FATAL}, {1044, DB_ERROR_FATAL}, {1045, DB_ERROR_FATAL}, {1046, DB_ERROR_FATAL},
+    {1049, DB_ERROR_FATAL}, {1054, DB_ERROR_FATAL}, {1064, DB_ERROR_FATAL}, {1129, DB_ERROR_FATAL},
+    {1130, DB_ERROR_FATAL}, {1142, DB_ERROR_FATAL}, {1143, DB_ERROR_FATAL}, {1227, DB_ERROR_FATAL},
+    {1251, DB_ERROR_FATAL}, {1288, DB_ERROR_FATAL}, {1356, DB_ERROR_FATAL}, {1698, DB_ERROR_FATAL},
+    {1820, DB_ERROR_FATAL}, {1862, DB_ERROR_FATAL}, {2026, DB_ERROR_FATAL}, {2049, DB_ERROR_FATAL},
+    {2054, DB_ERROR_FATAL}, {2059, DB_ERROR_FATAL}, {2061, DB_ERROR_FATAL}, {3118, DB_ERROR_FATAL},
+    {3159, DB_ERROR_FATAL},
+};
+
+enum db_error_class db_error_class(int number)
+{
+    for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
+        if (classes[i].number == number)
+            return classes[i].class;
+    }
+    return DB_ERROR_ROW; /* unknown: worth finding out whether a single row is to blame */
+}
+
+static enum err_kind kind_of(int number)
+{
+    switch (db_error_class(number)) {
+    case DB_ERROR_RETRY:
+    case DB_ERROR_SPLIT:
+    case DB_ERROR_ROW: return ERR_TEMPORARY;
+    case DB_ERROR_LOST:
+    case DB_ERROR_WAIT: return number == 1146 ? ERR_CONFIG : ERR_UNAVAILABLE;
+    case DB_ERROR_FATAL: return number == 1064 ? ERR_INTERNAL : ERR_CONFIG;
+    }
+    return ERR_INTERNAL;
+}
+
+static void one_line(struct err *err)
+{
+    if (err == NULL)
+        return;
+    for (char *p = err->text; *p != '\0'; p++) {
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+    }
+}
+
+static bool fail_statement(struct db *db, struct err *err)
+{
+    int number = (int)mysql_errno(db->mysql);
+    err_set_number(err, kind_of(number), number, "database error %d: %s", number,
+                   mysql_error(db->mysql));
+    one_line(err);
+    return false;
+}
+
+/* ---- waiting ---- */
+
+/* The one place where a database driver waits without a descriptor: the server is away, nothing can
+ * ring. */
+static void pause_until(int64_t mono_ms)
+{
+    for (;;) {
+        int64_t left = mono_ms - clock_mono_ms();
+        if (left <= 0)
+            return;
+        poll(NULL, 0, left > 1000 ? 1000 : (int)left);
+    }
+}
+
+bool db_back_off(unsigned tries, int64_t deadline_mono_ms)
+{
+    int64_t ms = tries > 6 ? BACK_OFF_CAP_MS : BACK_OFF_FIRST_MS << (tries == 0 ? 0 : tries - 1);
+    if (ms > BACK_OFF_CAP_MS)
+        ms = BACK_OFF_CAP_MS;
+    ms =
+        ms / 2 + clock_mono_us() %
+                     (ms / 2 + 1); /* jitter: pollers that failed together do not return together */
+    int64_t until = clock_mono_ms() + ms;
+    if (until >= deadline_mono_ms)
+        return false; /* nothing would be left for the try itself */
+    pause_until(until);
+    return true;
+}
+
+/* ---- connecting ---- */
+
+static bool is_set(const char *s)
+{
+    return s != NULL && s[0] != '\0';
+}
+
+static const char *or_null(const char *s)
+{
+    return is_set(s) ? s : NULL;
+}
+
+/* Contract 18.1 and operations 1.7.  A path is a socket even while it does not exist: the server
+ * may be restarting.  A colon only starts a socket when a path follows: IPv6 addresses have colons,
+ * too. */
+static struct address parse_address(const char *host)
+{
+    struct address a = {NULL, NULL};
+    const char *colon = strstr(host, ":/");
+    size_t len = strlen(host);
+    if (host[0] == '/')
+        a.socket = mem_strdup(host);
+    else if (colon != NULL)
+        a.socket = mem_strdup(colon + 1);
+    else if (len > 2 && host[0] == '[' && host[len - 1] == ']')
+        a.host = mem_strndup(host + 1, len - 2);
+    else
+        a.host = mem_strdup(len == 0 ? "localhost" : host);
+    return a;
+}
+
+static void address_done(struct address *a)
+{
+    free(a->host);
+    free(a->socket);
+}
+
+/* TLS as the configuration asks for it.  use_ssl: required, and the server's name is checked when a
+ * CA is given and a network is in between.  Only files given: used when the server has TLS (as
+ * Spine did).  Nothing: plain text, unless the server refused exactly that (demanded). */
+static void set_tls(MYSQL *m, const struct db_params *p, bool tcp, bool demanded)
+{
+    bool files = is_set(p->ssl_key) || is_set(p->ssl_cert) || is_set(p->ssl_ca);
+    bool required = p->use_ssl || demanded;
+    bool verify = required && is_set(p->ssl_ca) && tcp;
+#ifdef MARIADB_PACKAGE_VERSION
+    db_flag on = required;
+    db_flag check = verify;
+    if (required || files)
+        mysql_ssl_set(m, or_null(p->ssl_key), or_null(p->ssl_cert), or_null(p->ssl_ca), NULL, NULL);
+    if (required || !files)
+        mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &on);
+    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
+#else
+    unsigned mode = verify                          ? SSL_MODE_VERIFY_IDENTITY
+                    : required && is_set(p->ssl_ca) ? SSL_MODE_VERIFY_CA
+                    : required                      ? SSL_MODE_REQUIRED
+                    : files                         ? SSL_MODE_PREFERRED
+                                                    : SSL_MODE_DISABLED;
+    mysql_options(m, MYSQL_OPT_SSL_MODE, &mode);
+    mysql_options(m, MYSQL_OPT_SSL_KEY, or_null(p->ssl_key));
+    mysql_options(m, MYSQL_OPT_SSL_CERT, or_null(p->ssl_cert));
+    mysql_options(m, MYSQL_OPT_SSL_CA, or_null(p->ssl_ca));
+    db_flag get_key = 1; /* caching_sha2_password without TLS */
+    mysql_options(m, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &get_key);
+#endif
+}
+
+/* Whole seconds, as the library wants them; at least one. */
+static unsigned seconds(int64_t ms, unsigned at_most)
+{
+    int64_t s = ms / 1000;
+    if (s < 1)
+        return 1;
+    return s > at_most ? at_most : (unsigned)s;
+}
+
+static MYSQL *prepare(const struct db_params *p, const struct address *a, int64_t left_ms,
+                      bool demand_tls)
+{
+    MYSQL *m = mysql_init(NULL);
+    CHECK(m != NULL);
+    unsigned connect_s = seconds(left_ms, CONNECT_TIMEOUT_S);
+    unsigned io_s = seconds(left_ms, IO_TIMEOUT_S); /* the handshake reads with this one */
+    unsigned no_local_files = 0;
+    mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
+    mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &io_s);
+    mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
+    mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &no_local_files);
+    mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "spine");
+    set_tls(m, p, a->host != NULL && strcmp(a->host, "localhost") != 0, demand_tls);
+    return m;
+}
+
+static int socket_of(MYSQL *m)
+{
+#ifdef MARIADB_PACKAGE_VERSION
+    return (int)mysql_get_socket(m);
+#else
+    return (int)m->net.fd;
+#endif
+}
+
+static void close_on_exec(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+    if (flags >= 0)
+        fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+}
+
+static bool read_max_packet(void *arg, const char *const *fields, const size_t *lengths UNUSED)
+{
+    struct db *db = arg;
+    if (fields[0] != NULL)
+        db->max_packet = strtoul(fields[0], NULL, 10);
+    return true;
+}
+
+/* Everything of the session that we rely on, whatever the server's defaults and init_connect say
+ * (contract 18.2): no strict mode, zero dates allowed, backslash escapes on, text in utf8mb4, every
+ * statement its own transaction. */
+static bool set_session(struct db *db, struct err *err)
+{
+    static const char set[] =
+        "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,character_set_client=utf8mb4,"
+        "character_set_results=utf8mb4,collation_connection=utf8mb4_general_ci";
+    static const char packet[] = "SELECT @@max_allowed_packet";
+    db->max_packet = 1024; /* the smallest a server can have */
+    return db_exec(db, set, sizeof(set) - 1, err) &&
+           db_query(db, packet, sizeof(packet) - 1, read_max_packet, db, err);
+}
+
+static const char *remedy(int number)
+{
+    switch (number) {
+    case 1045:
+    case 1698:
+        return "check DB_User and DB_Pass in spine.conf, and DB_UseSSL if the account requires TLS";
+    case 1044:
+    case 1049: return "check DB_Database in spine.conf and the user's grants";
+    case 1129:
+    case 1130: return "the server does not let this machine in";
+    case 1040:
+    case 1203:
+    case 1226: return "raise max_connections or max_user_connections of the server";
+    case 2005: return "check DB_Host in spine.conf";
+    case CLIENT_TLS_FAILED:
+        return "check DB_UseSSL, DB_SSL_CA, DB_SSL_Cert and DB_SSL_Key in spine.conf";
+    default: return "is the server running and DB_Host/DB_Port in spine.conf right?";
+    }
+}
+
+static bool fail_connect(const struct db_params *p, const struct address *a, int number,
+                         const char *message, struct err *err)
+{
+    char where[300];
+    if (a->socket != NULL)
+        snprintf(where, sizeof(where), "localhost (socket %s)", a->socket);
+    else if (strcmp(a->host, "localhost") == 0)
+        snprintf(where, sizeof(where), "localhost");
+    else
+        snprintf(where, sizeof(where), "%s (port %u)", a->host, p->port);
+    if (db_error_class(number) == DB_ERROR_FATAL && number < 2000)
+        err_set_number(err, ERR_UNAVAILABLE, number,
+                       "database server at %s refused user '%s' (%d): %s; %s", where, p->user,
+                       number, message, remedy(number));
+    else
+        err_set_number(err, ERR_UNAVAILABLE, number,
+                       "cannot connect to the database server at %s as user %s: %s (%d); %s", where,
+                       p->user, message, number, remedy(number));
+    one_line(err);
+    return false;
+}
+
+/* One try.  *err says why not. */
+static struct db *connect_once(const struct db_params *p, const struct address *a, int64_t left_ms,
+                               bool demand_tls, struct err *err)
+{
+    struct db *db = mem_zalloc(1, sizeof(*db));
+    db->mysql = prepare(p, a, left_ms, demand_tls);
+    if (mysql_real_connect(db->mysql, a->socket != NULL ? NULL : a->host, p->user, p->password,
+                           p->database, p->port, a->socket, 0) == NULL) {
+        fail_connect(p, a, (int)mysql_errno(db->mysql), mysql_error(db->mysql), err);
+        goto fail;
+    }
+    close_on_exec(socket_of(db->mysql));
+    /* MariaDB's library takes "enforce" for a wish when the server has no TLS and no name is
+     * checked. */
+    if (p->use_ssl && mysql_get_ssl_cipher(db->mysql) == NULL) {
+        fail_connect(p, a, CLIENT_TLS_FAILED, "DB_UseSSL is on, but the server offers no TLS", err);
+        goto fail;
+    }
+    struct err why = ERR_INIT;
+    if (!set_session(db, &why)) {
+        fail_connect(p, a, why.number, why.text, err);
+        goto fail;
+    }
+    return db;
+fail:
+    db_close(db);
+    return NULL;
+}
+
+static bool worth_another_try(int number)
+{
+    enum db_error_class class = db_error_class(number);
+    return class == DB_ERROR_LOST || class == DB_ERROR_WAIT || class == DB_ERROR_RETRY;
+}
+
+/* Plain text was refused.  MySQL says so; MariaDB says "access denied", as for a wrong password:
+ * one try with TLS tells. */
+static struct db *connect_as_demanded(const struct db_params *p, const struct address *a,
+                                      int64_t left_ms, int number)
+{
+    if (p->use_ssl || (number != ACCESS_DENIED && number != SERVER_WANTS_TLS))
+        return NULL;
+    return connect_once(p, a, left_ms, true, NULL);
+}
+
+struct db *db_open(const struct db_params *params, int64_t deadline_mono_ms, struct err *err)
+{
+    struct err why = ERR_INIT;
+    struct address a = parse_address(params->host == NULL ? "" : params->host);
+    struct db *db = NULL;
+    for (unsigned tries = 1;; tries++) {
+        int64_t left = deadline_mono_ms - clock_mono_ms();
+        if (tries > 1 && left < 1000)
+            break; /* the library counts in seconds: one more try would end too late */
+        db = connect_once(params, &a, left, false, &why);
+        if (db == NULL)
+            db = connect_as_demanded(params, &a, left, why.number);
+        if (db != NULL || !worth_another_try(why.number) || !db_back_off(tries, deadline_mono_ms))
+            break;
+    }
+    if (db == NULL && err != NULL)
+        *err = why;
+    address_done(&a);
+    return db;
+}
+
+void db_close(struct db *db)
+{
+    if (db == NULL)
+        return;
+    mysql_close(db->mysql);
+    free(db);
+}
+
+void db_set_deadline(struct db *db, int64_t deadline_mono_ms)
+{
+    db->has_deadline = true;
+    db->deadline = deadline_mono_ms;
+}
+
+size_t db_max_packet(const struct db *db)
+{
+    return db->max_packet;
+}
+
+/* ---- statements ---- */
+
+static int64_t answer_time_ms(const struct db *db)
+{
+    if (!db->has_deadline)
+        return ANSWER_AT_MOST_MS;
+    int64_t left = db->deadline - clock_mono_ms();
+    if (left < ANSWER_AT_LEAST_MS)
+        return ANSWER_AT_LEAST_MS;
+    return left > ANSWER_AT_MOST_MS ? ANSWER_AT_MOST_MS : left;
+}
+
+/* The library's read time-out is fixed when connecting; ours follows the deadline. */
+static bool wait_for_answer(const struct db *db, int64_t until)
+{
+    struct pollfd pfd = {.fd = socket_of(db->mysql), .events = POLLIN};
+    for (;;) {
+        int64_t left = until - clock_mono_ms();
+        int n = poll(&pfd, 1, left > 0 ? (int)left : 0);
+        if (n > 0 || (n < 0 && errno != EINTR))
+            return true; /* the library finds out what it is */
+        if (n == 0)
+            return false;
+    }
+}
+
+static bool run(struct db *db, const char *sql, size_t len, struct err *err)
+{
+    if (trace_fn != NULL)
+        trace_fn(sql, len);
+    int64_t time_ms = answer_time_ms(db);
+    int64_t until = clock_mono_ms() + time_ms;
+    if (mysql_send_query(db->mysql, sql, len) != 0)
+        return fail_statement(db, err);
+    if (!wait_for_answer(db, until))
+        return err_set_number(err, ERR_UNAVAILABLE, CLIENT_SERVER_LOST,
+                              "database error %d: no answer to a statement within %d s",
+                              CLIENT_SERVER_LOST, (int)(time_ms / 1000));
+    if (mysql_read_query_result(db->mysql) != 0)
+        return fail_statement(db, err);
+    return true;
+}
+
+bool db_exec(struct db *db, const char *sql, size_t len, struct err *err)
+{
+    if (!run(db, sql, len, err))
+        return false;
+    MYSQL_RES *unwanted = mysql_use_result(db->mysql);
+    if (unwanted != NULL)
+        mysql_free_result(unwanted);
+    return true;
+}
+
+uint64_t db_affected_rows(const struct db *db)
+{
+    uint64_t n = mysql_affected_rows(db->mysql);
+    return n == UINT64_MAX ? 0 : n;
+}
+
+bool db_query(struct db *db, const char *sql, size_t len, db_row_fn *on_row, void *arg,
+              struct err *err)
+{
+    if (!run(db, sql, len, err))
+        return false;
+    MYSQL_RES *res = mysql_use_result(db->mysql);
+    if (res == NULL)
+        return mysql_errno(db->mysql) == 0 || fail_statement(db, err);
+    unsigned width = mysql_num_fields(res);
+    size_t *sizes = mem_zalloc(width, sizeof(*sizes));
+    bool more = true;
+    MYSQL_ROW row = NULL;
+    while (more && (row = mysql_fetch_row(res)) != NULL) {
+        const unsigned long *lengths = mysql_fetch_lengths(res);
+        for (unsigned i = 0; i < width; i++)
+            sizes[i] = lengths[i];
+        more = on_row(arg, (const char *const *)row, sizes);
+    }
+    bool done = row != NULL || mysql_errno(db->mysql) == 0;
+    if (!done)
+        fail_statement(db, err);
+    free(sizes);
+    mysql_free_result(res); /* reads what was left */
+    return done;
+}
+
+/* ---- text ---- */
+
+/* Bytes of the well-formed UTF-8 sequence at s (The Unicode Standard, table 3-7), 0 if there is
+ * none. */
+static size_t utf8_len(const unsigned char *s, size_t left)
+{
+    unsigned char c = s[0];
+    size_t n;
+    unsigned char low = 0x80;
+    unsigned char high = 0xBF;
+    if (c < 0x80)
+        return 1;
+    if (c >= 0xC2 && c <= 0xDF) {
+        n = 2;
+    } else if (c >= 0xE0 && c <= 0xEF) {
+        n = 3;
+        low = c == 0xE0 ? 0xA0 : 0x80;
+        high = c == 0xED ? 0x9F : 0xBF;
+    } else if (c >= 0xF0 && c <= 0xF4) {
+        n = 4;
+        low = c == 0xF0 ? 0x90 : 0x80;
+        high = c == 0xF4 ? 0x8F : 0xBF;
+    } else {
+        return 0;
+    }
+    if (left < n || s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < n; i++) {
+        if (s[i] < 0x80 || s[i] > 0xBF)
+            return 0;
+    }
+    return n;
+}
+
+static size_t valid_prefix(const unsigned char *s, size_t len)
+{
+    size_t i = 0;
+    while (i < len) {
+        size_t n = s[i] < 0x80 ? 1 : utf8_len(s + i, len - i);
+        if (n == 0)
+            break;
+        i += n;
+    }
+    return i;
+}
+
+static void escape_valid(struct db *db, const char *text, size_t len, struct buf *out)
+{
+    buf_reserve(out, len * 2 + 1);
+    size_t n = mysql_real_escape_string(db->mysql, out->data + out->len, text, len);
+    CHECK(n <= len * 2);
+    out->len += n;
+    out->data[out->len] = '\0';
+}
+
+/* A server would cut the text at a byte that is not UTF-8 (MySQL) or put '?' there (MariaDB).  Such
+ * bytes are taken for Latin-1 instead, which is what old devices send ("25 °C"), and keeps which
+ * byte it was. */
+void db_escape(void *arg, const char *text, size_t len, struct buf *out)
+{
+    struct db *db = arg;
+    size_t at = 0;
+    while (at < len) {
+        size_t n = valid_prefix((const unsigned char *)text + at, len - at);
+        if (n > 0)
+            escape_valid(db, text + at, n, out);
+        at += n;
+        if (at == len)
+            break;
+        unsigned char byte = (unsigned char)text[at++];
+        buf_putc(out, (char)(0xC0 | byte >> 6));
+        buf_putc(out, (char)(0x80 | (byte & 0x3F)));
+    }
+}

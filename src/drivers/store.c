@@ -1,0 +1,363 @@
+#include "config.h"
+
+#include "drivers/store.h"
+
+#include "store_private.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "model/sqltext.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_AT_MOST      1000 /* more gain nothing (facts/limits.md, section 4) */
+#define BYTES_AT_MOST     ((size_t)1 << 20)
+#define CONFLICTS_AT_MOST 30
+#define LOST_AT_MOST      10 /* connections that one statement may cost */
+#define MISSING_TABLE_MS  5000
+#define TABLE_MISSING     1146
+#define SYNTAX            1064
+
+/* ---- connection ---- */
+
+static void copy_params(struct store *s, const struct db_params *p)
+{
+    const char **strings[] = {&s->params.host,     &s->params.database, &s->params.user,
+                              &s->params.password, &s->params.ssl_key,  &s->params.ssl_cert,
+                              &s->params.ssl_ca};
+    s->params = *p;
+    for (size_t i = 0; i < ARRAY_LEN(strings); i++)
+        *strings[i] = arena_strdup(&s->memory, *strings[i] == NULL ? "" : *strings[i]);
+}
+
+struct store *store_open(const struct db_params *params, int64_t deadline_mono_ms, struct err *err)
+{
+    struct store *s = mem_zalloc(1, sizeof(*s));
+    copy_params(s, params);
+    s->sites_can_be_disabled = -1;
+    s->deadline = deadline_mono_ms;
+    s->db = db_open(&s->params, deadline_mono_ms, err);
+    if (s->db == NULL) {
+        store_close(s);
+        return NULL;
+    }
+    return s; /* statements have 30 s until store_set_deadline() says otherwise */
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    db_close(s->db);
+    arena_done(&s->memory);
+    free(s);
+}
+
+void store_set_deadline(struct store *s, int64_t deadline_mono_ms)
+{
+    s->deadline = deadline_mono_ms;
+    if (s->db != NULL)
+        db_set_deadline(s->db, deadline_mono_ms);
+}
+
+void store_set_read_only(struct store *s, bool on)
+{
+    s->read_only = on;
+}
+
+bool store_connect(struct store *s, struct err *err)
+{
+    if (s->db != NULL)
+        return true;
+    if (clock_mono_ms() >= s->deadline)
+        return err_set(err, ERR_TEMPORARY,
+                       "the connection to the database was lost and no time is left for another");
+    s->db = db_open(&s->params, s->deadline, err);
+    if (s->db == NULL)
+        return false;
+    db_set_deadline(s->db, s->deadline);
+    return true;
+}
+
+static void disconnect(struct store *s)
+{
+    db_close(s->db);
+    s->db = NULL;
+}
+
+/* ---- one statement, as often as it makes sense ---- */
+
+static bool missing_too_long(struct store_attempt *a)
+{
+    int64_t now = clock_mono_ms();
+    if (a->missing_since == 0)
+        a->missing_since = now;
+    return now - a->missing_since > MISSING_TABLE_MS;
+}
+
+enum store_result store_again(struct store *s, struct store_attempt *a, int number)
+{
+    a->tries++;
+    switch (db_error_class(number)) {
+    case DB_ERROR_RETRY:
+        if (++a->conflicts > CONFLICTS_AT_MOST)
+            return STORE_REFUSED;
+        break;
+    case DB_ERROR_LOST:
+        disconnect(s);
+        if (++a->lost > a->lost_at_most)
+            return STORE_REFUSED;
+        break;
+    case DB_ERROR_WAIT:
+        if (number == TABLE_MISSING && missing_too_long(a))
+            return STORE_REFUSED;
+        break;
+    case DB_ERROR_SPLIT:
+    case DB_ERROR_ROW:
+    case DB_ERROR_FATAL: return STORE_REFUSED;
+    }
+    if (!db_back_off(a->tries, s->deadline))
+        return STORE_OVER;
+    s->retries++;
+    return STORE_DONE;
+}
+
+/* `after_lost` (may be NULL) replaces the statement when it is unknown whether the first one was
+ * carried out. */
+static enum store_result exec(struct store *s, struct store_attempt *a, const char *sql,
+                              const char *after_lost, struct err *err)
+{
+    for (;;) {
+        if (!store_connect(s, err))
+            return STORE_OVER;
+        const char *text = a->lost > 0 && after_lost != NULL ? after_lost : sql;
+        if (db_exec(s->db, text, strlen(text), err))
+            return STORE_DONE;
+        enum store_result r = store_again(s, a, err->number);
+        if (r != STORE_DONE)
+            return r;
+    }
+}
+
+void store_explain(struct err *err, const char *what)
+{
+    char reason[sizeof(err->text)];
+    memcpy(reason, err->text, sizeof(reason));
+    if (err->kind == ERR_CONFIG)
+        err_set_number(
+            err, err->kind, err->number,
+            "%s: %.800s; does the database belong to Cacti 1.2 or newer and may the user use it?",
+            what, reason);
+    else
+        err_set_number(err, err->kind, err->number, "%s: %.900s", what, reason);
+}
+
+static bool exec_single(struct store *s, const char *what, const char *sql, const char *after_lost,
+                        struct err *err)
+{
+    if (s->read_only)
+        return true;
+    struct err why = ERR_INIT;
+    struct store_attempt a = {.lost_at_most = LOST_AT_MOST};
+    if (exec(s, &a, sql, after_lost, &why) == STORE_DONE)
+        return true;
+    store_explain(&why, what);
+    if (err != NULL)
+        *err = why;
+    return false;
+}
+
+/* ---- bookkeeping of the cycle (contract 16.1, 3.4) ---- */
+
+bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err)
+{
+    char sql[256];
+    char after_lost[512];
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO poller_time (poller_id,pid,start_time,end_time) VALUES (%d,%d,NOW(),"
+             "'0000-00-00 00:00:00')",
+             poller_id, pid);
+    /* Two open rows of one process would both be closed and make poller.php believe that two have
+     * finished. */
+    snprintf(after_lost, sizeof(after_lost),
+             "INSERT INTO poller_time (poller_id,pid,start_time,end_time) SELECT %d,%d,NOW(),"
+             "'0000-00-00 00:00:00' FROM (SELECT COUNT(*) AS n FROM poller_time WHERE poller_id=%d "
+             "AND pid=%d"
+             " AND end_time='0000-00-00 00:00:00') AS t WHERE t.n=0",
+             poller_id, pid, poller_id, pid);
+    return exec_single(s, "cannot open the row of this cycle in poller_time", sql, after_lost, err);
+}
+
+bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err)
+{
+    char sql[128];
+    snprintf(sql, sizeof(sql),
+             "UPDATE poller_time SET end_time=NOW() WHERE poller_id=%d AND pid=%d", poller_id, pid);
+    return exec_single(s, "cannot close the row of this cycle in poller_time", sql, NULL, err);
+}
+
+bool store_write_date(struct store *s, struct err *err)
+{
+    return exec_single(s, "cannot write settings.date",
+                       "REPLACE INTO settings (name,value) VALUES ('date',NOW())", NULL, err);
+}
+
+/* ---- many rows ---- */
+
+/* One kind of rows on its way into one table. */
+struct job {
+    const char *table; /* for messages, and for outputs the target */
+    size_t (*build)(struct store *s, const struct job *job, size_t at,
+                    const struct sqltext_limits *limits, struct buf *sql);
+    const void *rows;
+    size_t count;
+    int poller_id; /* steps only */
+    int64_t interval_s;
+    size_t lost;
+    struct err why; /* of the first loss */
+};
+
+static size_t build_outputs(struct store *s, const struct job *job, size_t at,
+                            const struct sqltext_limits *limits, struct buf *sql)
+{
+    const struct output_row *rows = job->rows;
+    return sqltext_outputs(sql, job->table, rows + at, job->count - at, limits, db_escape, s->db);
+}
+
+static size_t build_hosts(struct store *s, const struct job *job, size_t at,
+                          const struct sqltext_limits *limits, struct buf *sql)
+{
+    const struct host_row *rows = job->rows;
+    return sqltext_hosts(sql, rows + at, job->count - at, limits, db_escape, s->db);
+}
+
+static size_t build_steps(struct store *s UNUSED, const struct job *job, size_t at,
+                          const struct sqltext_limits *limits, struct buf *sql)
+{
+    const uint32_t *ids = job->rows;
+    return sqltext_next_step(sql, job->poller_id, job->interval_s, ids + at, job->count - at,
+                             limits);
+}
+
+static void lose(struct job *job, size_t rows, const struct err *why)
+{
+    if (job->lost == 0)
+        job->why = *why;
+    job->lost += rows;
+}
+
+static size_t statement_bytes(const struct store *s)
+{
+    size_t half = db_max_packet(s->db) / 2;
+    return half < BYTES_AT_MOST ? half : BYTES_AT_MOST;
+}
+
+/* Can a smaller statement succeed where this one did not? */
+static bool smaller_may_do(int number)
+{
+    switch (db_error_class(number)) {
+    case DB_ERROR_ROW:   /* one row is bad, the others are not */
+    case DB_ERROR_SPLIT: /* too large */
+    case DB_ERROR_LOST:
+        return true; /* again and again: some servers and proxies answer "too large" in this way */
+    case DB_ERROR_FATAL: return number == SYNTAX;
+    case DB_ERROR_RETRY:
+    case DB_ERROR_WAIT: return false;
+    }
+    return false;
+}
+
+/* The table is missing or forbidden: no row of this job will do better. */
+static bool hopeless(int number)
+{
+    enum db_error_class class = db_error_class(number);
+    return class == DB_ERROR_WAIT || (class == DB_ERROR_FATAL && number != SYNTAX);
+}
+
+/* Statements of up to ROWS_AT_MOST rows.  A failing one is halved until a single row is left to
+ * blame; each success doubles the size again, up to the largest that the server is known to take.
+ */
+static void write_job(struct store *s, struct job *job)
+{
+    struct buf sql = BUF_INIT;
+    size_t largest = ROWS_AT_MOST;
+    size_t size = largest;
+    size_t at = 0;
+    while (at < job->count) {
+        struct err why = ERR_INIT;
+        enum store_result r = STORE_OVER;
+        size_t n = 0;
+        if (clock_mono_ms() >= s->deadline) {
+            err_set(&why, ERR_TEMPORARY, "the time for storing is over");
+        } else if (store_connect(s, &why)) {
+            struct sqltext_limits limits = {.rows = size, .bytes = statement_bytes(s)};
+            buf_clear(&sql);
+            n = job->build(s, job, at, &limits, &sql);
+            struct store_attempt a = {.lost_at_most = n > 1 ? 1 : LOST_AT_MOST / 2};
+            r = exec(s, &a, buf_str(&sql), NULL, &why);
+        }
+        if (r == STORE_DONE) {
+            at += n;
+            size = size * 2 < largest ? size * 2 : largest;
+        } else if (r == STORE_OVER || hopeless(why.number)) {
+            lose(job, job->count - at, &why);
+            break;
+        } else if (n > 1 && smaller_may_do(why.number)) {
+            size = n / 2;
+            if (db_error_class(why.number) != DB_ERROR_ROW)
+                largest = size;
+        } else {
+            lose(job, n, &why);
+            at += n;
+        }
+    }
+    buf_done(&sql);
+}
+
+static bool report(const struct job *job, struct err *err)
+{
+    if (job->lost == 0)
+        return true;
+    err_set_number(err, ERR_TEMPORARY, job->why.number, "%zu of %zu rows of %s not stored: %.800s",
+                   job->lost, job->count, job->table, job->why.text);
+    return false;
+}
+
+bool store_write(struct store *s, const struct batch *b, bool boost, struct store_outcome *ret,
+                 struct err *err)
+{
+    *ret = (struct store_outcome){0, 0, 0};
+    if (s->read_only)
+        return true;
+    size_t retries_before = s->retries;
+    struct job outputs = {
+        .table = "poller_output", .build = build_outputs, .rows = b->rows, .count = b->row_count};
+    struct job copies = {.table = "poller_output_boost", .build = build_outputs, .rows = b->rows};
+    struct job hosts = {
+        .table = "host", .build = build_hosts, .rows = b->hosts, .count = b->host_count};
+    copies.count = boost ? b->row_count : 0;
+    write_job(s, &outputs);
+    write_job(s, &copies);
+    write_job(s, &hosts);
+    ret->rows_lost = outputs.lost > copies.lost ? outputs.lost : copies.lost;
+    ret->rows_stored = b->row_count - ret->rows_lost; /* in every table they belong to */
+    ret->retries = s->retries - retries_before;
+    return report(&outputs, err) && report(&copies, err) && report(&hosts, err);
+}
+
+bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
+                         const uint32_t *device_ids, size_t count, struct err *err)
+{
+    if (s->read_only)
+        return true;
+    struct job steps = {.table = "poller_item (next step)",
+                        .build = build_steps,
+                        .rows = device_ids,
+                        .count = count,
+                        .poller_id = poller_id,
+                        .interval_s = interval_s};
+    write_job(s, &steps);
+    return report(&steps, err);
+}
