@@ -1,0 +1,84 @@
+/* engine/cycle.h - one poll cycle: what both drivers share.
+ *
+ * Why:     the drivers (engine/legacy, engine/eventpath) differ in who waits where; what is loaded,
+ * said, counted and stored must not differ, so it is here once. Use:     cycle_init(&c, config,
+ * store, started); driver: cycle_begin() on the database thread, a devrun per device, cycle_apply()
+ * per action, cycle_write() and finally cycle_end() on the database thread; cycle_report(&c);
+ * cycle_done(&c); Threads: marked per function.  "database thread": whichever thread owns the store
+ * at that time, one at a time. The site is const between cycle_begin() and cycle_done(). Promise:
+ * poller_time is opened before any device is polled and closed last; every due item is counted
+ * exactly once. Source:  contract 2, 4.5, 9.3, 14-16; operations 4.2, 9.
+ */
+#ifndef SPINE_ENGINE_CYCLE_H
+#define SPINE_ENGINE_CYCLE_H
+
+#include "drivers/snmp.h"
+#include "drivers/store.h"
+#include "engine/config.h"
+#include "model/devrun.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Rows or hosts in a batch that make it worth a statement, and the longest time a row waits for
+ * company. */
+enum { CYCLE_BATCH_ROWS = 1000, CYCLE_BATCH_HOSTS = 500, CYCLE_BATCH_WAIT_MS = 250 };
+/* Batches on their way to the database before new devices are held back. */
+enum { CYCLE_BATCHES_MAX = 8 };
+
+/* What came of the devices; one per polling thread, added up at the end. */
+struct tally {
+    size_t devices, down, dropped; /* dropped: not polled to the end */
+    size_t values, unfinished, skipped;
+    size_t unknown[UNKNOWN_REASONS];
+};
+
+struct cycle {
+    const struct config *config; /* const */
+    struct store *store;         /* database thread */
+    int64_t started_mono_us;     /* const: of the process */
+    int64_t poll_until_mono_ms;  /* const: no device is polled after this */
+    int64_t store_until_mono_ms; /* const: nothing is stored after this */
+    struct snmp_options snmp;    /* const */
+
+    struct site site;
+    bool *advance; /* per device: all its items were dealt with; one writer each */
+    bool opened;   /* database thread: the poller_time row exists */
+
+    struct tally tally;          /* driver, when all threads are through */
+    struct store_outcome stored; /* database thread */
+    bool store_failed;           /* database thread: something could not be written */
+    bool out_of_time;            /* driver */
+    int stop_signal;             /* driver: the signal that ended the cycle, 0 = none */
+};
+
+void cycle_init(struct cycle *c, const struct config *config, struct store *store,
+                int64_t started_mono_us);
+void cycle_done(struct cycle *c);
+
+/* Database thread. */
+NODISCARD bool cycle_begin(struct cycle *c, struct err *err); /* load the site, open poller_time */
+void cycle_write(struct cycle *c, struct batch *batch);       /* takes the batch */
+void cycle_end(struct cycle *c); /* next steps, date, close poller_time */
+
+/* Any thread. */
+NODISCARD struct devrun *cycle_new_run(const struct cycle *c, const struct device *device);
+struct moment cycle_now(void);
+/* Log, row and finish actions; true: the run is finished.  Asks are the driver's. */
+bool cycle_apply(struct cycle *c, const struct device *device, const struct action *action,
+                 struct tally *tally, struct batch *rows);
+/* The answer to a ping in a version that cannot ping: nothing is known of the device. */
+struct ping_reply cycle_no_ping(void);
+bool cycle_batch_is_full(const struct batch *b);
+void tally_add(struct tally *to, const struct tally *from);
+
+/* The driver's thread, for a device that the cycle had no time for; started: its run was stopped.
+ */
+void cycle_drop(struct cycle *c, const struct device *device, bool started, struct tally *tally);
+
+/* Main thread, after the driver: the lines that close the log of a cycle.  Returns the exit status.
+ */
+int cycle_report(const struct cycle *c);
+
+#endif

@@ -1,0 +1,253 @@
+#include "config.h"
+
+#include "engine/cycle.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* poller.php gives up 2 s before the interval is over (operations 1.1), so the row is closed before
+ * that, and a part of the time is kept for storing (facts: margin = max(2 s, 3 %)). */
+static int64_t share_ms(int64_t interval_ms, int64_t at_least_ms)
+{
+    int64_t share = interval_ms * 3 / 100;
+    return share > at_least_ms ? share : at_least_ms;
+}
+
+void cycle_init(struct cycle *c, const struct config *config, struct store *store,
+                int64_t started_mono_us)
+{
+    int64_t interval_ms = (int64_t)config->poller_interval_s * 1000;
+    *c = (struct cycle){
+        .config = config,
+        .store = store,
+        .started_mono_us = started_mono_us,
+        .snmp = {.retries = config->snmp_retries, .client_address = config->snmp_client_address},
+    };
+    c->store_until_mono_ms = started_mono_us / 1000 + interval_ms - share_ms(interval_ms, 2500);
+    c->poll_until_mono_ms = c->store_until_mono_ms - share_ms(interval_ms, 1000);
+    store_set_deadline(store, c->store_until_mono_ms);
+    store_set_read_only(store, config->read_only);
+}
+
+void cycle_done(struct cycle *c)
+{
+    site_done(&c->site);
+    free(c->advance);
+}
+
+/* ---- database thread ---- */
+
+bool cycle_begin(struct cycle *c, struct err *err)
+{
+    const struct config *cf = c->config;
+    struct selection sel = {
+        .poller_id = cf->poller_id,
+        .has_range = cf->has_range && !cf->has_host_list,
+        .first = cf->first,
+        .last = cf->last,
+        .ids = cf->has_host_list ? cf->host_list.ids : NULL,
+        .id_count = cf->has_host_list ? cf->host_list.count : 0,
+        .only_due = cf->active_profiles != 1,
+    };
+    if (!store_load_site(c->store, &sel, &c->site, err))
+        return false;
+    c->advance = mem_zalloc(c->site.device_count, sizeof(c->advance[0]));
+    if (!store_open_cycle(c->store, cf->poller_id, (int)getpid(), err))
+        return false;
+    c->opened = true;
+    return true;
+}
+
+void cycle_write(struct cycle *c, struct batch *batch)
+{
+    struct err err = ERR_INIT;
+    struct store_outcome out = {0};
+    if (!store_write(c->store, batch, c->config->boost, &out, &err)) {
+        c->store_failed = true;
+        log_line(LOG_ALWAYS, "ERROR: %zu rows could not be stored: %s", out.rows_lost, err.text);
+    }
+    c->stored.rows_stored += out.rows_stored;
+    c->stored.rows_lost += out.rows_lost;
+    c->stored.retries += out.retries;
+    batch_free(batch);
+}
+
+static bool advance_steps(struct cycle *c, struct err *err)
+{
+    if (c->config->active_profiles == 1 || c->site.device_count == 0)
+        return true;
+    uint32_t *ids = mem_zalloc(c->site.device_count, sizeof(ids[0]));
+    size_t count = 0;
+    for (size_t i = 0; i < c->site.device_count; i++)
+        if (c->advance[i])
+            ids[count++] = c->site.devices[i].id;
+    bool ok = count == 0 || store_advance_steps(c->store, c->config->poller_id,
+                                                c->config->poller_interval_s, ids, count, err);
+    free(ids);
+    return ok;
+}
+
+void cycle_end(struct cycle *c)
+{
+    struct err err = ERR_INIT;
+    int poller_id = c->config->poller_id;
+    if (!c->opened)
+        return;
+    if (!advance_steps(c, &err)) {
+        c->store_failed = true;
+        log_line(LOG_ALWAYS, "ERROR: rrd_next_step could not be advanced: %s", err.text);
+    }
+    if (poller_id == 1 && !store_write_date(c->store, &err)) {
+        c->store_failed = true;
+        log_line(LOG_ALWAYS, "ERROR: settings.date could not be written: %s", err.text);
+    }
+    if (!store_close_cycle(c->store, poller_id, (int)getpid(), &err)) {
+        c->store_failed = true;
+        log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
+    }
+    c->opened = false;
+}
+
+/* ---- any thread ---- */
+
+struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
+{
+    const struct config *cf = c->config;
+    struct devrun_options o = {
+        .log_level = cf->log.level,
+        .debug_device = id_list_contains(&cf->debug_devices, device->id),
+        .invalid_log = cf->invalid_log,
+        .failure_count = cf->ping_failure_count,
+        .recovery_count = cf->ping_recovery_count,
+        .system_info = cf->mibs,
+        .ping_only = cf->ping_only,
+    };
+    return devrun_new(device, &o);
+}
+
+struct moment cycle_now(void)
+{
+    return (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
+}
+
+static void count_result(struct cycle *c, const struct device *device,
+                         const struct devrun_result *r, struct tally *tally)
+{
+    tally->devices++;
+    tally->down += r->down;
+    tally->values += r->values;
+    tally->unfinished += r->unfinished;
+    tally->skipped += r->skipped;
+    for (int i = 0; i < UNKNOWN_REASONS; i++)
+        tally->unknown[i] += r->unknown[i];
+    c->advance[device - c->site.devices] = r->complete;
+}
+
+bool cycle_apply(struct cycle *c, const struct device *device, const struct action *action,
+                 struct tally *tally, struct batch *rows)
+{
+    switch (action->kind) {
+    case ACTION_LOG: log_line(action->log.level, "%s", action->log.text); return false;
+    case ACTION_ROW: batch_add_row(rows, &action->row); return false;
+    case ACTION_RECACHE: batch_add_recache(rows, &action->recache); return false;
+    case ACTION_ASSERT: batch_add_assert(rows, &action->assertion); return false;
+    case ACTION_FINISHED:
+        count_result(c, device, &action->finished, tally);
+        if (device->id != 0 && action->finished.complete)
+            batch_add_host(rows, &action->finished.host);
+        return true;
+    case ACTION_ASK: break;
+    }
+    return false;
+}
+
+struct ping_reply cycle_no_ping(void)
+{
+    return (struct ping_reply){.outcome = PING_IMPOSSIBLE,
+                               .text = "Ping not performed due to setting."};
+}
+
+bool cycle_batch_is_full(const struct batch *b)
+{
+    return b->row_count >= CYCLE_BATCH_ROWS || b->host_count >= CYCLE_BATCH_HOSTS;
+}
+
+void tally_add(struct tally *to, const struct tally *from)
+{
+    to->devices += from->devices;
+    to->down += from->down;
+    to->dropped += from->dropped;
+    to->values += from->values;
+    to->unfinished += from->unfinished;
+    to->skipped += from->skipped;
+    for (int i = 0; i < UNKNOWN_REASONS; i++)
+        to->unknown[i] += from->unknown[i];
+}
+
+void cycle_drop(struct cycle *c, const struct device *device, bool started, struct tally *tally)
+{
+    tally->dropped++;
+    if (!started) {
+        tally->devices++;
+        tally->unfinished += device->item_count;
+    }
+    if (c->stop_signal != 0)
+        return; /* one line tells why all of them stopped */
+    log_line(LOG_ALWAYS,
+             started ? "ERROR: Device[%" PRIu32
+                       "] HT[1] Spine Timed Out While Processing Devices Internal"
+                     : "ERROR: Device[%" PRIu32
+                       "] HT[1] polling timed out while acquiring Available Thread Lock",
+             device->id);
+}
+
+/* ---- the end ---- */
+
+static size_t unknown_total(const struct tally *t)
+{
+    size_t n = 0;
+    for (int i = 0; i < UNKNOWN_REASONS; i++)
+        n += t->unknown[i];
+    return n;
+}
+
+static void report_items(const struct cycle *c)
+{
+    const struct tally *t = &c->tally;
+    struct buf line = BUF_INIT;
+    buf_printf(
+        &line,
+        "NOTE: Items: %zu due, %zu values, %zu U, %zu of down devices, %zu unfinished; rows: "
+        "%zu stored, %zu lost; devices: %zu down, %zu unfinished",
+        c->site.item_count, t->values, unknown_total(t), t->skipped, t->unfinished,
+        c->stored.rows_stored, c->stored.rows_lost, t->down, t->dropped);
+    for (int i = 1; i < UNKNOWN_REASONS; i++)
+        if (t->unknown[i] > 0)
+            buf_printf(&line, "; U %s: %zu", unknown_reason_text((enum unknown_reason)i),
+                       t->unknown[i]);
+    log_line(LOG_MEDIUM, "%s", buf_str(&line));
+    buf_done(&line);
+}
+
+int cycle_report(const struct cycle *c)
+{
+    double seconds = (double)(clock_mono_us() - c->started_mono_us) / 1e6;
+    if (c->tally.dropped > 0)
+        log_line(LOG_ALWAYS, "WARNING: There were %zu threads which did not run", c->tally.dropped);
+    report_items(c);
+    char stats[128];
+    snprintf(stats, sizeof(stats), "Time: %.4f s, Threads: %d, Devices: %zu", seconds,
+             c->config->threads, c->site.device_count);
+    if (log_wants(LOG_MEDIUM))
+        log_line(LOG_MEDIUM, "%s", stats);
+    else if (isatty(STDOUT_FILENO))
+        puts(stats);
+    return c->out_of_time || c->store_failed ? EX_TEMPFAIL : EX_OK;
+}

@@ -1,0 +1,360 @@
+#include "config.h"
+
+#include "engine/eventpath.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "core/pool.h"
+#include "engine/stopsig.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything here belongs to the loop's thread, except what a job carries. */
+struct eventpath {
+    struct cycle *c;
+    struct loop *loop;
+    struct pool *snmp_lane;
+    struct pool *store_lane;
+    struct loop_timer *deadline;
+    struct loop_timer *flush;
+
+    TAILQ_HEAD(, flight) flights;
+    int active;
+    size_t next_device;
+    bool begun;       /* the site is loaded */
+    bool dispatching; /* dispatch() is further up the stack */
+    bool stopping;
+    bool ending;
+
+    struct batch *pending; /* rows that wait for company */
+    int batches_out;
+
+    bool begin_ok;
+    struct err begin_err;
+};
+
+/* A device in the air.  Its SNMP ask, while one is open, is on a worker. */
+struct flight {
+    TAILQ_ENTRY(flight) next;
+    struct eventpath *e;
+    const struct device *device;
+    struct devrun *run;
+    struct snmp_agent *agent; /* the worker's while asking */
+    bool finished;
+    bool asking;
+
+    struct job job;
+    uint32_t ask_id;
+    struct snmp_request request;
+    struct oid *names; /* the request's own copy */
+    struct snmp_reply reply;
+    struct moment answered;
+};
+
+struct store_job {
+    struct job job;
+    struct eventpath *e;
+    struct batch *batch; /* cycle_write takes it */
+};
+
+static void dispatch(struct eventpath *e);
+
+/* ---- results on their way to the store lane ---- */
+
+static void run_write(struct job *job)
+{
+    struct store_job *j = (struct store_job *)job;
+    cycle_write(j->e->c, j->batch);
+    j->batch = NULL;
+}
+
+static void done_write(struct job *job, bool cancelled UNUSED)
+{
+    struct store_job *j = (struct store_job *)job;
+    struct eventpath *e = j->e;
+    batch_free(j->batch);
+    free(j);
+    e->batches_out--;
+    dispatch(e);
+}
+
+static void flush_pending(void *arg)
+{
+    struct eventpath *e = arg;
+    loop_timer_cancel(e->flush);
+    if (e->pending == NULL)
+        return;
+    struct store_job *j = mem_zalloc(1, sizeof(*j));
+    j->e = e;
+    j->batch = e->pending;
+    e->pending = NULL;
+    e->batches_out++;
+    pool_submit(e->store_lane, &j->job, run_write, done_write);
+}
+
+static struct batch *get_pending(struct eventpath *e)
+{
+    if (e->pending == NULL) {
+        e->pending = batch_new();
+        loop_timer_set(e->flush, CYCLE_BATCH_WAIT_MS);
+    }
+    return e->pending;
+}
+
+/* ---- devices ---- */
+
+static void run_ask(struct job *job)
+{
+    struct flight *f = (struct flight *)((char *)job - offsetof(struct flight, job));
+    snmp_agent_ask(f->agent, &f->request, f->e->c->poll_until_mono_ms, &f->reply);
+    f->answered = cycle_now();
+}
+
+static void carry_on(struct flight *f);
+
+static void done_ask(struct job *job, bool cancelled)
+{
+    struct flight *f = (struct flight *)((char *)job - offsetof(struct flight, job));
+    f->asking = false;
+    if (!cancelled && !f->finished)
+        devrun_answer_snmp(f->run, f->ask_id, &f->reply, &f->answered);
+    carry_on(f);
+}
+
+static void begin_ask(struct flight *f, const struct ask *ask)
+{
+    if (ask->kind == ASK_PING) {
+        struct ping_reply reply = cycle_no_ping();
+        struct moment now = cycle_now();
+        devrun_answer_ping(f->run, ask->id, &reply, &now);
+        return;
+    }
+    size_t n = ask->snmp.count;
+    f->ask_id = ask->id;
+    f->request = ask->snmp;
+    f->names = mem_realloc(f->names, n, sizeof(f->names[0]));
+    memcpy(f->names, ask->snmp.names, n * sizeof(f->names[0]));
+    f->request.names = f->names;
+    f->asking = true;
+    pool_submit(f->e->snmp_lane, &f->job, run_ask, done_ask);
+}
+
+static void land(struct flight *f)
+{
+    struct eventpath *e = f->e;
+    TAILQ_REMOVE(&e->flights, f, next);
+    e->active--;
+    snmp_agent_free(f->agent);
+    devrun_free(f->run);
+    free(f->names);
+    free(f);
+    dispatch(e);
+}
+
+static void finish_flight(struct flight *f, const struct action *a)
+{
+    struct eventpath *e = f->e;
+    f->finished = true;
+    if (!a->finished.complete)
+        cycle_drop(e->c, f->device, true, &e->c->tally);
+    if (e->pending != NULL && cycle_batch_is_full(e->pending))
+        flush_pending(e);
+}
+
+/* Carry out what the run asks for; land when it is over and nothing of it is on a worker. */
+static void carry_on(struct flight *f)
+{
+    const struct action *a;
+    while ((a = devrun_next_action(f->run)) != NULL) {
+        if (a->kind == ACTION_ASK) {
+            struct ask ask = a->ask;
+            begin_ask(f, &ask);
+        } else if (cycle_apply(f->e->c, f->device, a, &f->e->c->tally, get_pending(f->e))) {
+            finish_flight(f, a);
+        }
+    }
+    CHECK(f->finished || f->asking);
+    if (f->finished && !f->asking)
+        land(f);
+}
+
+static void launch(struct eventpath *e, const struct device *device)
+{
+    struct flight *f = mem_zalloc(1, sizeof(*f));
+    struct moment now = cycle_now();
+    f->e = e;
+    f->device = device;
+    f->run = cycle_new_run(e->c, device);
+    f->agent = snmp_agent_new(&e->c->snmp);
+    TAILQ_INSERT_TAIL(&e->flights, f, next);
+    e->active++;
+    devrun_start(f->run, &now);
+    carry_on(f);
+}
+
+/* ---- the end ---- */
+
+static void run_end(struct job *job)
+{
+    struct store_job *j = (struct store_job *)job;
+    cycle_end(j->e->c);
+}
+
+static void done_end(struct job *job, bool cancelled UNUSED)
+{
+    struct store_job *j = (struct store_job *)job;
+    struct eventpath *e = j->e;
+    free(j);
+    loop_stop(e->loop);
+}
+
+static void end_when_idle(struct eventpath *e)
+{
+    if (e->ending || e->active > 0)
+        return;
+    if (!e->stopping && e->next_device < e->c->site.device_count)
+        return;
+    flush_pending(e);
+    if (e->batches_out > 0)
+        return;
+    e->ending = true;
+    struct store_job *j = mem_zalloc(1, sizeof(*j));
+    j->e = e;
+    pool_submit(e->store_lane, &j->job, run_end, done_end);
+}
+
+/* Fill the free places; called whenever one may have become free. */
+static void dispatch(struct eventpath *e)
+{
+    if (e->dispatching)
+        return; /* a device that needed no ask has landed already; the loop below goes on */
+    e->dispatching = true;
+    while (!e->stopping && e->active < e->c->config->threads &&
+           e->batches_out < CYCLE_BATCHES_MAX && e->next_device < e->c->site.device_count) {
+        const struct device *d = &e->c->site.devices[e->next_device++];
+        if (!d->deleted)
+            launch(e, d);
+    }
+    e->dispatching = false;
+    end_when_idle(e);
+}
+
+static void drop_the_rest(struct eventpath *e)
+{
+    for (; e->next_device < e->c->site.device_count; e->next_device++)
+        if (!e->c->site.devices[e->next_device].deleted)
+            cycle_drop(e->c, &e->c->site.devices[e->next_device], false, &e->c->tally);
+}
+
+static void stop_polling(struct eventpath *e)
+{
+    if (e->stopping)
+        return;
+    e->stopping = true;
+    loop_timer_cancel(e->deadline);
+    snmp_give_up();
+    if (!e->begun)
+        return; /* the site belongs to the store lane until done_begin() */
+    struct moment now = cycle_now();
+    struct flight *f, *following;
+    for (f = TAILQ_FIRST(&e->flights); f != NULL; f = following) {
+        following = TAILQ_NEXT(f, next);
+        devrun_stop(f->run, &now);
+        carry_on(f);
+    }
+    drop_the_rest(e);
+    end_when_idle(e);
+}
+
+static void on_deadline(void *arg)
+{
+    struct eventpath *e = arg;
+    e->c->out_of_time = true;
+    stop_polling(e);
+}
+
+static void on_stop_signal(void *arg, int signo)
+{
+    struct eventpath *e = arg;
+    if (e->c->stop_signal != 0)
+        stopsig_die(signo);
+    e->c->stop_signal = signo;
+    stop_polling(e);
+}
+
+/* ---- the begin ---- */
+
+static void run_begin(struct job *job)
+{
+    struct store_job *j = (struct store_job *)job;
+    j->e->begin_ok = cycle_begin(j->e->c, &j->e->begin_err);
+}
+
+static void done_begin(struct job *job, bool cancelled UNUSED)
+{
+    struct store_job *j = (struct store_job *)job;
+    struct eventpath *e = j->e;
+    free(j);
+    if (!e->begin_ok) {
+        loop_stop(e->loop);
+        return;
+    }
+    e->begun = true;
+    if (e->stopping)
+        drop_the_rest(e);
+    else
+        loop_timer_set(e->deadline, e->c->poll_until_mono_ms - clock_mono_ms());
+    dispatch(e);
+}
+
+static bool open_lanes(struct eventpath *e, struct err *err)
+{
+    struct pool_options snmp = {.name = "snmp", .threads = e->c->config->threads};
+    struct pool_options store = {.name = "store",
+                                 .threads = 1,
+                                 .thread_begin = db_thread_start,
+                                 .thread_end = db_thread_stop};
+    e->snmp_lane = pool_new(e->loop, &snmp, err);
+    if (e->snmp_lane == NULL)
+        return false;
+    e->store_lane = pool_new(e->loop, &store, err);
+    return e->store_lane != NULL;
+}
+
+static void accept_signals(struct eventpath *e)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; stopsig_list[i] != 0; i++) {
+        loop_on_signal(e->loop, stopsig_list[i], on_stop_signal, e);
+        sigaddset(&set, stopsig_list[i]);
+    }
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+bool eventpath_run(struct cycle *c, struct loop *loop, struct err *err)
+{
+    struct eventpath e = {.c = c, .loop = loop};
+    TAILQ_INIT(&e.flights);
+    e.deadline = loop_timer_new(loop, on_deadline, &e);
+    e.flush = loop_timer_new(loop, flush_pending, &e);
+    bool ok = open_lanes(&e, err);
+    if (ok) {
+        accept_signals(&e);
+        struct store_job *begin = mem_zalloc(1, sizeof(*begin));
+        begin->e = &e;
+        pool_submit(e.store_lane, &begin->job, run_begin, done_begin);
+        loop_run(loop);
+        ok = e.begin_ok;
+        if (!ok)
+            *err = e.begin_err;
+    }
+    pool_free(e.snmp_lane);
+    pool_free(e.store_lane);
+    loop_timer_free(e.flush);
+    loop_timer_free(e.deadline);
+    return ok;
+}

@@ -1,0 +1,85 @@
+#include "config.h"
+
+#include "engine/stopsig.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/thr.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define END_SIGNAL SIGUSR2 /* from stopsig_stop() to the thread */
+
+const int stopsig_list[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, 0};
+
+struct stopsig {
+    pthread_t thread;
+    void (*fn)(void *arg, int signo);
+    void *arg;
+};
+
+void stopsig_log(int signo)
+{
+    if (signo == SIGINT)
+        log_line(LOG_ALWAYS, "FATAL: Spine Interrupted by Console Operator");
+    else if (signo == SIGQUIT)
+        log_line(LOG_ALWAYS, "FATAL: Spine Encountered a Keyboard Quit Command");
+    else
+        log_line(LOG_ALWAYS, "FATAL: Spine Encountered An Unhandled Exception Signal Number: '%d'",
+                 signo);
+}
+
+void stopsig_die(int signo)
+{
+    sigset_t only;
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+    sigaction(signo, &dfl, NULL);
+    sigemptyset(&only);
+    sigaddset(&only, signo);
+    kill(getpid(), signo);
+    pthread_sigmask(SIG_UNBLOCK, &only, NULL);
+    _exit(128 + signo); /* not reached: the signal is delivered while unblocking */
+}
+
+static void *wait_signals(void *arg)
+{
+    struct stopsig *s = arg;
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, END_SIGNAL);
+    for (int i = 0; stopsig_list[i] != 0; i++)
+        sigaddset(&set, stopsig_list[i]);
+    for (int seen = 0;;) {
+        int signo = 0;
+        if (sigwait(&set, &signo) != 0)
+            continue;
+        if (signo == END_SIGNAL)
+            return NULL;
+        if (seen++ > 0)
+            stopsig_die(signo);
+        s->fn(s->arg, signo);
+    }
+}
+
+struct stopsig *stopsig_start(void (*fn)(void *arg, int signo), void *arg, struct err *err)
+{
+    struct stopsig *s = mem_zalloc(1, sizeof(*s));
+    s->fn = fn;
+    s->arg = arg;
+    if (!thr_start(&s->thread, "signals", wait_signals, s, err)) {
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+void stopsig_stop(struct stopsig *s)
+{
+    if (s == NULL)
+        return;
+    pthread_kill(s->thread, END_SIGNAL);
+    thr_join(s->thread);
+    free(s);
+}
