@@ -1,0 +1,1 @@
+"""The lab: private servers, simulated devices and the poller under test, for tests and the demo."""
