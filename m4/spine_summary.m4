@@ -1,0 +1,26 @@
+# SPINE_SUMMARY - what has been decided, for people and for build logs.
+AC_DEFUN([SPINE_SUMMARY], [
+    AS_IF([test -n "$SAN_CFLAGS"], [spine_sanitizers=$enable_sanitizers], [spine_sanitizers=no])
+    AS_IF([test "$have_cmocka" = yes], [spine_tests=cmocka],
+        [spine_tests="no, cmocka not found (libcmocka-dev, libcmocka-devel)"])
+    AS_ECHO(["
+$PACKAGE_NAME $PACKAGE_VERSION, for Cacti $with_compat_version
+
+  event path        $spine_libevent
+  database client   $spine_mysql
+  Net-SNMP          $spine_snmp (strict: $enable_strict_snmp)
+  capabilities      $enable_lcap
+  limits            results $with_results_buffer, scripts $with_max_scripts, statement $with_max_mysql_buffer
+
+  compiler          $CC $CFLAGS
+  warnings          as errors: $enable_werror
+  hardening         $spine_hardening
+  fortify           ${spine_cv_fortify-no}
+  sanitizers        $spine_sanitizers
+  coverage          $enable_coverage
+  unit tests        $spine_tests
+
+  prefix            $prefix
+  sysconfdir        $sysconfdir
+"])
+])
