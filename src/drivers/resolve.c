@@ -1,0 +1,382 @@
+#include "config.h"
+
+#include "drivers/resolve.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thr.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/queue.h>
+
+enum {
+    HELPERS_MAX = 4,
+    SILENCE_LIMIT = 8,      /* look-ups in a row without a real answer */
+    SILENCE_WAIT_MS = 1000, /* then nobody waits longer */
+};
+
+enum lookup_state { LOOKUP_NEW, LOOKUP_QUEUED, LOOKUP_DONE };
+
+/* What the system said. */
+struct answer {
+    int code;   /* of getaddrinfo(), 0 = there is an address */
+    int number; /* errno with EAI_SYSTEM */
+    struct address address;
+};
+
+struct lookup {
+    STAILQ_ENTRY(lookup) next; /* while queued */
+    char *name;
+    enum resolve_family family;
+    enum lookup_state state;
+    struct answer answer;
+};
+
+struct resolver {
+    pthread_mutex_t lock; /* all that follows, and the lookups */
+    pthread_cond_t work;  /* for helpers */
+    pthread_cond_t done;  /* for callers: some look-up has ended */
+    unsigned refs;        /* the owner and each helper thread */
+    bool closing;
+    bool given_up;
+    void *lookups; /* tsearch(3) */
+    STAILQ_HEAD(, lookup) queue;
+    unsigned queued, helpers, idle;
+    unsigned silent; /* look-ups without a real answer since the last one with */
+};
+
+struct resolver *resolver_new(void)
+{
+    struct resolver *r = mem_zalloc(1, sizeof(*r));
+    thr_mutex_init(&r->lock);
+    thr_cond_init(&r->work);
+    thr_cond_init(&r->done);
+    STAILQ_INIT(&r->queue);
+    r->refs = 1;
+    return r;
+}
+
+static void lookup_free(void *node)
+{
+    struct lookup *l = node;
+    free(l->name);
+    free(l);
+}
+
+/* Takes the locked resolver. */
+static void unref_and_unlock(struct resolver *r)
+{
+    bool last = --r->refs == 0;
+    thr_unlock(&r->lock);
+    if (!last)
+        return;
+    tdestroy(r->lookups, lookup_free);
+    pthread_cond_destroy(&r->work);
+    pthread_cond_destroy(&r->done);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+void resolver_free(struct resolver *r)
+{
+    if (r == NULL)
+        return;
+    thr_lock(&r->lock);
+    r->closing = true;
+    pthread_cond_broadcast(&r->work);
+    unref_and_unlock(r);
+}
+
+/* ---- asking the system ---- */
+
+/* The name is wrong, as opposed to: we could not find out. */
+static bool definite(int code)
+{
+    switch (code) {
+    case EAI_NONAME:
+#ifdef EAI_NODATA
+    case EAI_NODATA:
+#endif
+#ifdef EAI_ADDRFAMILY
+    case EAI_ADDRFAMILY:
+#endif
+    case EAI_FAMILY: return true;
+    default: return false;
+    }
+}
+
+/* ::ffff:192.0.2.1 is an IPv4 device. */
+static void unmap_v4(struct address *a)
+{
+    struct sockaddr_in6 v6;
+    memcpy(&v6, &a->sa, sizeof(v6));
+    if (v6.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+        return;
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof(v4.sin_addr));
+    memset(&a->sa, 0, sizeof(a->sa));
+    memcpy(&a->sa, &v4, sizeof(v4));
+    a->len = sizeof(v4);
+}
+
+static struct answer ask_system(const char *name, enum resolve_family family, int flags)
+{
+    static const int families[] = {
+        [RESOLVE_ANY] = AF_UNSPEC, [RESOLVE_V4] = AF_INET, [RESOLVE_V6] = AF_INET6};
+    struct addrinfo hints = {
+        .ai_family = families[family], .ai_socktype = SOCK_DGRAM, .ai_flags = flags};
+    struct answer answer = {.code = EAI_NONAME};
+    struct addrinfo *list = NULL;
+    answer.code = getaddrinfo(name, NULL, &hints, &list);
+    if (answer.code != 0) {
+        answer.number = answer.code == EAI_SYSTEM ? errno : 0;
+        return answer;
+    }
+    const struct addrinfo *best = NULL;
+    for (const struct addrinfo *a = list; a != NULL; a = a->ai_next) {
+        if (a->ai_family != AF_INET && a->ai_family != AF_INET6)
+            continue;
+        if (best == NULL || (best->ai_family != AF_INET && a->ai_family == AF_INET))
+            best = a;
+    }
+    if (best == NULL || best->ai_addrlen > sizeof(answer.address.sa)) {
+        answer.code = EAI_NONAME;
+    } else {
+        memcpy(&answer.address.sa, best->ai_addr, best->ai_addrlen);
+        answer.address.len = best->ai_addrlen;
+        if (family == RESOLVE_ANY)
+            unmap_v4(&answer.address);
+    }
+    freeaddrinfo(list);
+    return answer;
+}
+
+/* Families this host cannot use are left out first (contract 5.5).  That an address of one of them
+ * is all there is must not look as if the name were wrong. */
+static struct answer ask_by_name(const char *name, enum resolve_family family)
+{
+    struct answer answer = {.code = EAI_NONAME};
+    if (family == RESOLVE_ANY)
+        answer = ask_system(name, family, AI_ADDRCONFIG);
+    if (definite(answer.code))
+        answer = ask_system(name, family, 0);
+    return answer;
+}
+
+/* ---- helper threads ---- */
+
+static void settle(struct resolver *r, struct lookup *l, const struct answer *answer)
+{
+    l->answer = *answer;
+    l->state = LOOKUP_DONE;
+    if (answer->code == 0 || definite(answer->code))
+        r->silent = 0;
+    else
+        r->silent++;
+    pthread_cond_broadcast(&r->done);
+}
+
+static void *helper(void *arg)
+{
+    struct resolver *r = arg;
+    thr_lock(&r->lock);
+    while (!r->closing) {
+        struct lookup *l = STAILQ_FIRST(&r->queue);
+        if (l == NULL) {
+            r->idle++;
+            thr_wait(&r->work, &r->lock);
+            r->idle--;
+            continue;
+        }
+        STAILQ_REMOVE_HEAD(&r->queue, next);
+        r->queued--;
+        thr_unlock(&r->lock);
+        struct answer answer = ask_by_name(l->name, l->family);
+        thr_lock(&r->lock);
+        settle(r, l, &answer);
+    }
+    unref_and_unlock(r);
+    return NULL;
+}
+
+/* false: nobody is there to do the work. */
+static bool provide_helper(struct resolver *r, struct err *err)
+{
+    if (r->idle >= r->queued || r->helpers == HELPERS_MAX)
+        return true;
+    pthread_t thread;
+    if (!thr_start(&thread, "resolve", helper, r, err))
+        return r->helpers > 0;
+    pthread_detach(thread);
+    r->helpers++;
+    r->refs++;
+    return true;
+}
+
+/* ---- callers ---- */
+
+static int compare_lookups(const void *left, const void *right)
+{
+    const struct lookup *a = left, *b = right;
+    if (a->family != b->family)
+        return a->family < b->family ? -1 : 1;
+    return strcasecmp(a->name, b->name);
+}
+
+static struct lookup *get_lookup(struct resolver *r, const char *name, enum resolve_family family)
+{
+    struct lookup key = {.name = (char *)(uintptr_t)name, .family = family};
+    struct lookup *const *known = tfind(&key, &r->lookups, compare_lookups);
+    if (known != NULL)
+        return *known;
+    struct lookup *l = mem_zalloc(1, sizeof(*l));
+    l->name = mem_strdup(name);
+    l->family = family;
+    CHECK(tsearch(l, &r->lookups, compare_lookups) != NULL);
+    return l;
+}
+
+static bool unresolved(struct err *err, enum err_kind kind, int number, const char *name,
+                       const char *reason)
+{
+    return err_set_number(err, kind, number, "Unable to determine address info for %s (%s)", name,
+                          reason);
+}
+
+static bool deliver(const char *name, const struct answer *answer, struct address *ret,
+                    struct err *err)
+{
+    if (answer->code == 0) {
+        *ret = answer->address;
+        return true;
+    }
+    const char *reason =
+        answer->code == EAI_SYSTEM ? strerror(answer->number) : gai_strerror(answer->code);
+    return unresolved(err, definite(answer->code) ? ERR_CONFIG : ERR_TEMPORARY, answer->number,
+                      name, reason);
+}
+
+static bool wait_for(struct resolver *r, struct lookup *l, int64_t deadline_mono_ms,
+                     struct err *err)
+{
+    int64_t patience_ends = clock_mono_ms() + SILENCE_WAIT_MS;
+    if (r->silent >= SILENCE_LIMIT && deadline_mono_ms > patience_ends)
+        deadline_mono_ms = patience_ends;
+    bool in_time = true;
+    while (l->state != LOOKUP_DONE && !r->given_up && in_time)
+        in_time = thr_wait_until(&r->done, &r->lock, deadline_mono_ms);
+    if (l->state == LOOKUP_DONE)
+        return true;
+    if (!in_time && deadline_mono_ms >= patience_ends)
+        r->silent++;
+    return unresolved(err, ERR_TEMPORARY, 0, l->name,
+                      in_time ? "given up, the poller is out of time" : "no answer in time");
+}
+
+static bool find_by_name(struct resolver *r, const char *name, enum resolve_family family,
+                         int64_t deadline_mono_ms, struct address *ret, struct err *err)
+{
+    struct err own = ERR_INIT;
+    thr_lock(&r->lock);
+    struct lookup *l = get_lookup(r, name, family);
+    if (l->state == LOOKUP_NEW && !r->given_up) {
+        STAILQ_INSERT_TAIL(&r->queue, l, next);
+        r->queued++;
+        l->state = LOOKUP_QUEUED;
+        pthread_cond_signal(&r->work);
+    }
+    bool done;
+    if (l->state == LOOKUP_QUEUED && !provide_helper(r, &own))
+        done = unresolved(err, ERR_OS, own.number, name, own.text);
+    else
+        done = wait_for(r, l, deadline_mono_ms, err);
+    struct answer answer = l->answer;
+    thr_unlock(&r->lock);
+    return done && deliver(name, &answer, ret, err);
+}
+
+bool resolver_find(struct resolver *r, const char *name, enum resolve_family family,
+                   int64_t deadline_mono_ms, struct address *ret, struct err *err)
+{
+    if (name[0] == '\0')
+        return unresolved(err, ERR_CONFIG, 0, name, "empty name");
+    struct answer numeric = ask_system(name, family, AI_NUMERICHOST);
+    if (numeric.code == 0)
+        return deliver(name, &numeric, ret, err);
+    return find_by_name(r, name, family, deadline_mono_ms, ret, err);
+}
+
+void resolver_give_up(struct resolver *r)
+{
+    thr_lock(&r->lock);
+    r->given_up = true;
+    pthread_cond_broadcast(&r->done);
+    thr_unlock(&r->lock);
+}
+
+/* ---- stored names ---- */
+
+/* Takes a transport prefix off; those of net-snmp's that mean plain UDP or TCP. */
+static const char *after_prefix(const char *hostname, enum resolve_family *ret_family)
+{
+    static const struct {
+        const char *text;
+        enum resolve_family family;
+    } prefixes[] = {
+        {"udp:", RESOLVE_V4},     {"tcp:", RESOLVE_V4},     {"udp6:", RESOLVE_V6},
+        {"tcp6:", RESOLVE_V6},    {"udpv6:", RESOLVE_V6},   {"tcpv6:", RESOLVE_V6},
+        {"udpipv6:", RESOLVE_V6}, {"tcpipv6:", RESOLVE_V6},
+    };
+    *ret_family = RESOLVE_ANY;
+    for (size_t i = 0; i < ARRAY_LEN(prefixes); i++) {
+        size_t len = strlen(prefixes[i].text);
+        if (strncasecmp(hostname, prefixes[i].text, len) == 0) {
+            *ret_family = prefixes[i].family;
+            return hostname + len;
+        }
+    }
+    return hostname;
+}
+
+static bool is_v6_literal(const char *text)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr parsed;
+    size_t len = strcspn(text, "%"); /* a scope is not inet_pton's business */
+    if (len >= sizeof(address))
+        return false;
+    memcpy(address, text, len);
+    address[len] = '\0';
+    return inet_pton(AF_INET6, address, &parsed) == 1;
+}
+
+static size_t len_without_port(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || colon[1 + strspn(colon + 1, "0123456789")] != '\0')
+        return strlen(text);
+    return (size_t)(colon - text);
+}
+
+char *resolve_host_part(const char *hostname, enum resolve_family *ret_family)
+{
+    const char *host = after_prefix(hostname, ret_family);
+    char *part;
+    if (host[0] == '[')
+        part = mem_strndup(host + 1, strcspn(host + 1, "]"));
+    else if (is_v6_literal(host))
+        part = mem_strdup(host);
+    else
+        part = mem_strndup(host, len_without_port(host));
+    if (*ret_family == RESOLVE_V4 && is_v6_literal(part))
+        *ret_family =
+            RESOLVE_ANY; /* the prefixes without a 6 are also written for any transport address */
+    return part;
+}

@@ -1,0 +1,407 @@
+#include "config.h"
+
+#include "drivers/resolve.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thr.h"
+
+#include <arpa/inet.h>
+#include <dlfcn.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* ---- the system's resolver, as the tests want it: names that end in .test are ours ---- */
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    unsigned calls;        /* for names of ours */
+    unsigned inside, most; /* at the same time */
+    bool gate_open;        /* "gate...": waits for it */
+    unsigned callers;      /* threads that are about to ask */
+} net = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static char own_mark[] = "own";
+
+static struct addrinfo *own_address(const char *text, struct addrinfo *next)
+{
+    struct addrinfo *a = mem_zalloc(1, sizeof(*a));
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+    struct sockaddr_in v4 = {.sin_family = AF_INET};
+    if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
+        a->ai_family = AF_INET6;
+        a->ai_addrlen = sizeof(v6);
+        a->ai_addr = mem_alloc(sizeof(v6));
+        memcpy(a->ai_addr, &v6, sizeof(v6));
+    } else {
+        CHECK(inet_pton(AF_INET, text, &v4.sin_addr) == 1);
+        a->ai_family = AF_INET;
+        a->ai_addrlen = sizeof(v4);
+        a->ai_addr = mem_alloc(sizeof(v4));
+        memcpy(a->ai_addr, &v4, sizeof(v4));
+    }
+    a->ai_canonname = own_mark;
+    a->ai_next = next;
+    return a;
+}
+
+static bool starts(const char *name, const char *with)
+{
+    return strncmp(name, with, strlen(with)) == 0;
+}
+
+static int own_answer(const char *name, int family, struct addrinfo **ret)
+{
+    if (starts(name, "silent"))
+        return EAI_AGAIN;
+    if (starts(name, "none"))
+        return EAI_NONAME;
+    if (starts(name, "mapped"))
+        *ret = own_address("::ffff:192.0.2.9", NULL);
+    else if (family == AF_INET6)
+        *ret = own_address("2001:db8::1", NULL);
+    else if (family == AF_INET)
+        *ret = own_address("192.0.2.1", NULL);
+    else
+        *ret = own_address("2001:db8::1", own_address("192.0.2.1", NULL));
+    return 0;
+}
+
+int getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
+                struct addrinfo **ret)
+{
+    const char *end = strrchr(name, '.');
+    if (end == NULL || strcmp(end, ".test") != 0 || (hints->ai_flags & AI_NUMERICHOST) != 0) {
+        int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+        *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+        return real(name, service, hints, ret);
+    }
+    thr_lock(&net.lock);
+    net.calls++;
+    if (++net.inside > net.most)
+        net.most = net.inside;
+    pthread_cond_broadcast(&net.changed);
+    while (starts(name, "gate") && !net.gate_open)
+        thr_wait(&net.changed, &net.lock);
+    net.inside--;
+    pthread_cond_broadcast(&net.changed);
+    thr_unlock(&net.lock);
+    return own_answer(name, hints->ai_family, ret);
+}
+
+void freeaddrinfo(struct addrinfo *list)
+{
+    if (list != NULL && list->ai_canonname != own_mark) {
+        void (*real)(struct addrinfo *);
+        *(void **)&real = dlsym(RTLD_NEXT, "freeaddrinfo");
+        real(list);
+        return;
+    }
+    while (list != NULL) {
+        struct addrinfo *next = list->ai_next;
+        free(list->ai_addr);
+        free(list);
+        list = next;
+    }
+}
+
+static int64_t far(void)
+{
+    return clock_mono_ms() + 3600 * 1000;
+}
+
+/* Waits until *number is at least `wanted`. */
+static void wait_for(const unsigned *number, unsigned wanted)
+{
+    int64_t deadline = clock_mono_ms() + 30000;
+    thr_lock(&net.lock);
+    while (*number < wanted)
+        CHECK(thr_wait_until(&net.changed, &net.lock, deadline));
+    thr_unlock(&net.lock);
+}
+
+static void open_gate(void)
+{
+    thr_lock(&net.lock);
+    net.gate_open = true;
+    pthread_cond_broadcast(&net.changed);
+    /* A helper that was left behind is done with us before the next test counts. */
+    while (net.inside > 0)
+        thr_wait(&net.changed, &net.lock);
+    thr_unlock(&net.lock);
+}
+
+static int fresh(void **state)
+{
+    thr_lock(&net.lock);
+    net.calls = net.most = net.callers = 0;
+    net.gate_open = false;
+    thr_unlock(&net.lock);
+    *state = resolver_new();
+    return 0;
+}
+
+static int finish(void **state)
+{
+    resolver_free(*state);
+    return 0;
+}
+
+static const char *text_of(const struct address *a)
+{
+    static char text[INET6_ADDRSTRLEN];
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+    memcpy(&v4, &a->sa, sizeof(v4));
+    memcpy(&v6, &a->sa, sizeof(v6));
+    if (a->sa.ss_family == AF_INET6)
+        return inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
+    return inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+}
+
+static void assert_found(struct resolver *r, const char *name, enum resolve_family family,
+                         const char *expected)
+{
+    struct address a;
+    struct err err = ERR_INIT;
+    if (!resolver_find(r, name, family, far(), &a, &err))
+        fail_msg("%s", err.text);
+    assert_string_equal(text_of(&a), expected);
+}
+
+static enum err_kind kind_of_failure(struct resolver *r, const char *name, int64_t deadline)
+{
+    struct address a;
+    struct err err = ERR_INIT;
+    assert_false(resolver_find(r, name, RESOLVE_ANY, deadline, &a, &err));
+    assert_true(starts(err.text, "Unable to determine address info for "));
+    return err.kind;
+}
+
+/* ---- threads that ask ---- */
+
+struct asker {
+    struct resolver *r;
+    char name[32];
+    pthread_t thread;
+    bool found;
+    struct err err;
+};
+
+static void *ask(void *arg)
+{
+    struct asker *a = arg;
+    struct address address;
+    thr_lock(&net.lock);
+    net.callers++;
+    pthread_cond_broadcast(&net.changed);
+    thr_unlock(&net.lock);
+    a->found = resolver_find(a->r, a->name, RESOLVE_ANY, far(), &address, &a->err);
+    return NULL;
+}
+
+static void start_asking(struct asker *a, struct resolver *r, const char *name, unsigned number)
+{
+    *a = (struct asker){.r = r};
+    snprintf(a->name, sizeof(a->name), "%s%u.test", name, number);
+    CHECK(thr_start(&a->thread, "asker", ask, a, NULL));
+}
+
+/* ---- tests ---- */
+
+static void a_numeric_address_asks_nobody(void **state)
+{
+    struct resolver *r = *state;
+    assert_found(r, "192.0.2.7", RESOLVE_ANY, "192.0.2.7");
+    assert_found(r, "2001:db8::7", RESOLVE_ANY, "2001:db8::7");
+    assert_found(r, "::ffff:192.0.2.9", RESOLVE_ANY, "192.0.2.9");
+    struct address a;
+    assert_true(resolver_find(r, "::1", RESOLVE_V6, 0, &a, NULL));
+    assert_int_equal(net.calls, 0);
+    assert_int_equal(kind_of_failure(r, "", far()), ERR_CONFIG);
+}
+
+static void ipv4_is_preferred_unless_ipv6_is_demanded(void **state)
+{
+    struct resolver *r = *state;
+    assert_found(r, "both.test", RESOLVE_ANY, "192.0.2.1");
+    assert_found(r, "both.test", RESOLVE_V6, "2001:db8::1");
+    assert_found(r, "both.test", RESOLVE_V4, "192.0.2.1");
+    assert_found(r, "mapped.test", RESOLVE_ANY, "192.0.2.9");
+    assert_int_equal(net.calls, 4);
+}
+
+static void an_answer_is_asked_for_once_in_any_case(void **state)
+{
+    struct resolver *r = *state;
+    assert_found(r, "once.test", RESOLVE_ANY, "192.0.2.1");
+    assert_found(r, "ONCE.test", RESOLVE_ANY, "192.0.2.1");
+    assert_int_equal(net.calls, 1);
+}
+
+static void a_wrong_name_is_not_our_own_trouble_and_both_are_kept(void **state)
+{
+    struct resolver *r = *state;
+    assert_int_equal(kind_of_failure(r, "none.test", far()), ERR_CONFIG);
+    assert_int_equal(kind_of_failure(r, "silent.test", far()), ERR_TEMPORARY);
+    unsigned calls = net.calls;
+    assert_int_equal(kind_of_failure(r, "none.test", 0), ERR_CONFIG);
+    assert_int_equal(kind_of_failure(r, "silent.test", 0), ERR_TEMPORARY);
+    assert_int_equal(net.calls, calls);
+}
+
+static void sixty_callers_share_one_look_up(void **state)
+{
+    struct asker askers[60];
+    for (size_t i = 0; i < ARRAY_LEN(askers); i++)
+        start_asking(&askers[i], *state, "gate", 0);
+    wait_for(&net.callers, ARRAY_LEN(askers));
+    wait_for(&net.calls, 1);
+    open_gate();
+    for (size_t i = 0; i < ARRAY_LEN(askers); i++) {
+        thr_join(askers[i].thread);
+        assert_true(askers[i].found);
+    }
+    assert_int_equal(net.calls, 1);
+}
+
+static void at_most_four_look_ups_run_at_once_and_all_are_answered(void **state)
+{
+    struct asker askers[12];
+    for (unsigned i = 0; i < ARRAY_LEN(askers); i++)
+        start_asking(&askers[i], *state, "gate", i);
+    wait_for(&net.callers, ARRAY_LEN(askers));
+    wait_for(&net.inside, 4);
+    open_gate();
+    for (size_t i = 0; i < ARRAY_LEN(askers); i++) {
+        thr_join(askers[i].thread);
+        assert_true(askers[i].found);
+    }
+    assert_int_equal(net.calls, ARRAY_LEN(askers));
+    assert_int_equal(net.most, 4);
+}
+
+static void a_hanging_look_up_holds_up_neither_caller_nor_end(void **state UNUSED)
+{
+    struct resolver *r = resolver_new();
+    assert_int_equal(kind_of_failure(r, "gate.test", clock_mono_ms() + 20), ERR_TEMPORARY);
+    wait_for(&net.inside, 1);
+    assert_found(r, "other.test", RESOLVE_ANY, "192.0.2.1");
+    resolver_free(r);
+    open_gate();
+}
+
+static void giving_up_ends_every_wait(void **state)
+{
+    struct asker askers[20];
+    for (unsigned i = 0; i < ARRAY_LEN(askers); i++)
+        start_asking(&askers[i], *state, "gate", i);
+    wait_for(&net.inside, 4);
+    resolver_give_up(*state);
+    for (size_t i = 0; i < ARRAY_LEN(askers); i++) {
+        thr_join(askers[i].thread);
+        assert_false(askers[i].found);
+        assert_int_equal(askers[i].err.kind, ERR_TEMPORARY);
+    }
+    assert_int_equal(kind_of_failure(*state, "both.test", far()), ERR_TEMPORARY);
+    assert_found(*state, "192.0.2.7", RESOLVE_ANY, "192.0.2.7");
+    open_gate();
+}
+
+/* Would last an hour each if it did not work. */
+static void a_dead_name_server_costs_the_next_names_a_second_each(void **state)
+{
+    struct resolver *r = *state;
+    for (unsigned i = 0; i < 8; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "silent%u.test", i);
+        assert_int_equal(kind_of_failure(r, name, far()), ERR_TEMPORARY);
+    }
+    assert_int_equal(kind_of_failure(r, "gate.test", far()), ERR_TEMPORARY);
+    assert_found(r, "alive.test", RESOLVE_ANY, "192.0.2.1");
+    struct asker asker;
+    start_asking(&asker, r, "gate", 1);
+    wait_for(&net.inside, 2);
+    open_gate();
+    thr_join(asker.thread);
+    assert_true(asker.found);
+}
+
+static void the_systems_own_names_work(void **state)
+{
+    struct address a;
+    assert_true(resolver_find(*state, "localhost", RESOLVE_ANY, far(), &a, NULL));
+}
+
+static void stored_hostnames_lose_what_is_not_the_host(void **state UNUSED)
+{
+    static const struct {
+        const char *stored, *host;
+        enum resolve_family family;
+    } cases[] = {
+        {"router", "router", RESOLVE_ANY},
+        {"router:161", "router", RESOLVE_ANY},
+        {"router:", "router", RESOLVE_ANY},
+        {"router:abc", "router:abc", RESOLVE_ANY},
+        {"192.0.2.1", "192.0.2.1", RESOLVE_ANY},
+        {"192.0.2.1:161", "192.0.2.1", RESOLVE_ANY},
+        {"udp:192.0.2.1", "192.0.2.1", RESOLVE_V4},
+        {"TCP:router:161", "router", RESOLVE_V4},
+        {"udp:[::1]:161", "::1", RESOLVE_ANY},
+        {"udp:2001:db8::1", "2001:db8::1", RESOLVE_ANY},
+        {"udp6:[2001:db8::1]:161", "2001:db8::1", RESOLVE_V6},
+        {"udp6:2001:db8::1", "2001:db8::1", RESOLVE_V6},
+        {"Tcp6:router:161", "router", RESOLVE_V6},
+        {"udpv6:router", "router", RESOLVE_V6},
+        {"[::1]", "::1", RESOLVE_ANY},
+        {"[::1]:161", "::1", RESOLVE_ANY},
+        {"[::1", "::1", RESOLVE_ANY},
+        {"[fe80::1%eth0]", "fe80::1%eth0", RESOLVE_ANY},
+        {"fe80::1%eth0", "fe80::1%eth0", RESOLVE_ANY},
+        {"::1", "::1", RESOLVE_ANY},
+        {"2001:db8::161", "2001:db8::161", RESOLVE_ANY},
+        {"udp:", "", RESOLVE_V4},
+        {"[]", "", RESOLVE_ANY},
+        {":161", "", RESOLVE_ANY},
+        {"", "", RESOLVE_ANY},
+        {"udphost", "udphost", RESOLVE_ANY},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        enum resolve_family family;
+        char *host = resolve_host_part(cases[i].stored, &family);
+        assert_string_equal(host, cases[i].host);
+        assert_int_equal(family, cases[i].family);
+        free(host);
+    }
+}
+
+#define ON_A_RESOLVER(test) cmocka_unit_test_setup_teardown(test, fresh, finish)
+
+int main(void)
+{
+    thr_cond_init(&net.changed);
+    const struct CMUnitTest tests[] = {
+        ON_A_RESOLVER(a_numeric_address_asks_nobody),
+        ON_A_RESOLVER(ipv4_is_preferred_unless_ipv6_is_demanded),
+        ON_A_RESOLVER(an_answer_is_asked_for_once_in_any_case),
+        ON_A_RESOLVER(a_wrong_name_is_not_our_own_trouble_and_both_are_kept),
+        ON_A_RESOLVER(sixty_callers_share_one_look_up),
+        ON_A_RESOLVER(at_most_four_look_ups_run_at_once_and_all_are_answered),
+        ON_A_RESOLVER(a_hanging_look_up_holds_up_neither_caller_nor_end),
+        ON_A_RESOLVER(giving_up_ends_every_wait),
+        ON_A_RESOLVER(a_dead_name_server_costs_the_next_names_a_second_each),
+        ON_A_RESOLVER(the_systems_own_names_work),
+        cmocka_unit_test(stored_hostnames_lose_what_is_not_the_host),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
