@@ -12,9 +12,9 @@
 #ifndef SPINE_ENGINE_CYCLE_H
 #define SPINE_ENGINE_CYCLE_H
 
-#include "drivers/snmp.h"
 #include "drivers/store.h"
 #include "engine/config.h"
+#include "engine/world.h"
 #include "model/devrun.h"
 
 #include <stdbool.h>
@@ -40,7 +40,7 @@ struct cycle {
     int64_t started_mono_us;     /* const: of the process */
     int64_t poll_until_mono_ms;  /* const: no device is polled after this */
     int64_t store_until_mono_ms; /* const: nothing is stored after this */
-    struct snmp_options snmp;    /* const */
+    struct world *world;         /* const: the drivers that answer asks */
 
     struct site site;
     bool *advance; /* per device: all its items were dealt with; one writer each */
@@ -54,7 +54,7 @@ struct cycle {
 };
 
 void cycle_init(struct cycle *c, const struct config *config, struct store *store,
-                int64_t started_mono_us);
+                struct world *world, int64_t started_mono_us);
 void cycle_done(struct cycle *c);
 
 /* Database thread. */
@@ -68,8 +68,6 @@ struct moment cycle_now(void);
 /* Log, row and finish actions; true: the run is finished.  Asks are the driver's. */
 bool cycle_apply(struct cycle *c, const struct device *device, const struct action *action,
                  struct tally *tally, struct batch *rows);
-/* The answer to a ping in a version that cannot ping: nothing is known of the device. */
-struct ping_reply cycle_no_ping(void);
 bool cycle_batch_is_full(const struct batch *b);
 void tally_add(struct tally *to, const struct tally *from);
 

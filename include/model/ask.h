@@ -18,6 +18,8 @@
 enum ask_kind {
     ASK_SNMP,
     ASK_PING,
+    ASK_SCRIPT,
+    ASK_SERVER, /* a PHP script server */
 };
 
 enum snmp_op {
@@ -58,10 +60,17 @@ struct snmp_reply {
     int64_t elapsed_us; /* of the whole request, retries included */
 };
 
+enum ping_method {
+    PING_METHOD_ICMP = 1,
+    PING_METHOD_UDP = 2,
+    PING_METHOD_TCP = 3,
+    PING_METHOD_TCP_CLOSED = 5, /* newer Cacti's: refused counts as up, as 3 does here */
+};
+
 /* The method and its parameters come from the device row (contract 6.1); the driver resolves the
  * name. */
 struct ping_request {
-    int method; /* 1 ICMP, 2 UDP, 3 TCP, 5 TCP */
+    int method; /* enum ping_method; others are not pinged */
     const char *hostname;
     uint16_t port;
     int timeout_ms;
@@ -81,12 +90,39 @@ struct ping_reply {
     bool fell_back;   /* ICMP was asked for, UDP was done */
 };
 
+/* A command for /bin/sh -c, or a line for a script server; const for the whole cycle. */
+struct script_request {
+    const char *command;
+    bool count_lines; /* only the number of line feeds in the whole output is wanted */
+};
+
+enum script_outcome {
+    SCRIPT_OUTPUT, /* something was printed in time; it may be cut at the cap */
+    SCRIPT_EMPTY,  /* ended, or closed its output, without printing anything */
+    SCRIPT_TIMED_OUT,
+    SCRIPT_FLOODED,     /* more output than the cap, or than one line of a script server may hold */
+    SCRIPT_NOT_STARTED, /* could not be executed; `detail` says why */
+    SCRIPT_LOST,        /* the script server ended or got out of step; `detail` */
+    SCRIPT_CANCELLED,   /* the cycle is over */
+};
+
+struct script_reply {
+    enum script_outcome outcome;
+    const char *output; /* borrowed from whoever delivers the reply; may hold any byte */
+    size_t len;
+    uint64_t lines; /* line feeds in the whole output, beyond the cap too */
+    int server;     /* which script server, from 0 */
+    const char *detail;
+    int64_t elapsed_us;
+};
+
 struct ask {
     uint32_t id;
     enum ask_kind kind;
     union {
         struct snmp_request snmp;
         struct ping_request ping;
+        struct script_request script;
     };
 };
 

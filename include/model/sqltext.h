@@ -4,7 +4,7 @@
  * the escaper is handed in. Use:     struct sqltext_limits lim = {.rows = 1000, .bytes = 1 << 20};
  *          for (size_t at = 0; at < n;) { buf_clear(&sql); at += sqltext_outputs(&sql,
  * "poller_output", rows + at, n - at, &lim, escape, arg); run(&sql); } Threads: any; pure. Source:
- * contract 6.6, 9.3, 14.1, 15.
+ * contract 6.6, 7, 8.4, 9.3, 14.1, 15.
  */
 #ifndef SPINE_MODEL_SQLTEXT_H
 #define SPINE_MODEL_SQLTEXT_H
@@ -32,12 +32,23 @@ size_t sqltext_outputs(struct buf *out, const char *table, const struct output_r
                        void *arg);
 
 /* UPDATE of many host rows joined with a derived table, so that a device deleted meanwhile is never
- * created again. Rows without status and rows with status go to separate statements; one call makes
- * one statement of the leading run of equal kind. */
+ * created again. One call makes one statement of the leading run of rows with equal has_status and
+ * equal has_polling_time; within it system information is optional, and what was not obtained keeps
+ * its stored value.  A run with nothing to write gives its length and no statement. */
 size_t sqltext_hosts(struct buf *out, const struct host_row *rows, size_t count,
                      const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg);
 
-/* UPDATE poller_item: advance rrd_next_step of all items of these devices (contract 9.3). */
+/* REPLACE INTO poller_command: these data queries must be re-indexed (contract 8.4). */
+size_t sqltext_recaches(struct buf *out, int poller_id, const struct recache_row *rows,
+                        size_t count, const struct sqltext_limits *limits);
+
+/* UPDATE of many poller_reindex rows, never creating one; arg1 must be the same to the byte
+ * (contract 8.4). */
+size_t sqltext_asserts(struct buf *out, const struct assert_row *rows, size_t count,
+                       const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg);
+
+/* UPDATE poller_item: advance rrd_next_step of all items of these devices (contract 9.3), leaving
+ * last_updated alone. */
 size_t sqltext_next_step(struct buf *out, int poller_id, int64_t interval_s,
                          const uint32_t *device_ids, size_t count,
                          const struct sqltext_limits *limits);

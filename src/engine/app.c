@@ -4,6 +4,8 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "drivers/ping.h"
+#include "drivers/privilege.h"
 #include "drivers/snmp.h"
 #include "drivers/store.h"
 #include "engine/config.h"
@@ -21,6 +23,12 @@
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+/* What is known before any input is read. */
+struct start {
+    int64_t mono_us;
+    struct ping_sockets ping; /* opened first of all, then every right is given up for good */
+};
 
 /* How long an unreachable database is tried at start. */
 enum { DATABASE_START_MS = 5000 };
@@ -59,7 +67,8 @@ static void print_version(void)
  * the log for those who did not. */
 static int fail(const struct err *err)
 {
-    const char *class = strncmp(err->text, "ERROR", 5) == 0 ? "" : "FATAL: ";
+    bool classed = strncmp(err->text, "ERROR:", 6) == 0 || strncmp(err->text, "FATAL:", 6) == 0;
+    const char *class = classed ? "" : "FATAL: ";
     if (!isatty(STDERR_FILENO))
         fprintf(stderr, "%s%s\n", class, err->text);
     log_line(LOG_ALWAYS, "%s%s", class, err->text);
@@ -137,12 +146,15 @@ static bool poll_site(struct cycle *cycle, struct err *err)
     return legacy_run(cycle, err);
 }
 
-static int run_cycle(struct config *c, struct store *store, int64_t started_mono_us)
+static int run_cycle(struct config *c, struct store *store, const struct start *start)
 {
     struct err err = ERR_INIT;
     struct cycle cycle;
     int status;
-    cycle_init(&cycle, c, store, started_mono_us);
+    struct world *world = world_new(c, &start->ping, &err);
+    if (world == NULL)
+        return fail(&err);
+    cycle_init(&cycle, c, store, world, start->mono_us);
     if (poll_site(&cycle, &err)) {
         if (cycle.stop_signal != 0)
             stopsig_log(cycle.stop_signal);
@@ -153,6 +165,7 @@ static int run_cycle(struct config *c, struct store *store, int64_t started_mono
     if (cycle.stop_signal != 0)
         status = -cycle.stop_signal;
     cycle_done(&cycle);
+    world_free(world);
     return status;
 }
 
@@ -161,7 +174,7 @@ static void trace_sql(const char *sql, size_t len)
     log_line(LOG_DEVDBG, "DEVDBG: SQL:%.*s", (int)len, sql);
 }
 
-static int run(struct config *c, int64_t started_mono_us)
+static int run(struct config *c, const struct start *start)
 {
     struct err err = ERR_INIT;
     bool ok =
@@ -177,7 +190,9 @@ static int run(struct config *c, int64_t started_mono_us)
     struct store *store = open_store(c, &err);
     int status;
     if (store == NULL) {
-        status = fail(&err);
+        struct err where = err;
+        err_set(&where, err.kind, "%s (configuration file %s)", err.text, config_file_path(c));
+        status = fail(&where);
     } else {
         log_warnings(c);
         log_configuration(c);
@@ -185,7 +200,7 @@ static int run(struct config *c, int64_t started_mono_us)
             db_set_trace(trace_sql);
         log_line(LOG_DEBUGGING, "DEBUG: Version %s starting, driver: %s", PACKAGE_VERSION,
                  c->event_loop ? "event loop" : "legacy loop");
-        status = run_cycle(c, store, started_mono_us);
+        status = run_cycle(c, store, start);
     }
     store_close(store);
     snmp_library_stop();
@@ -193,19 +208,35 @@ static int run(struct config *c, int64_t started_mono_us)
     return status;
 }
 
+/* A usage error reaches Cacti's log too, if spine.conf names one: under Cacti nobody reads standard
+ * error. */
+static int refuse(struct config *c, const struct err *err)
+{
+    if (config_read_file(c, NULL))
+        log_configure(&c->log);
+    return fail(err);
+}
+
 int app_main(int argc, char **argv)
 {
-    int64_t started_mono_us = clock_mono_us();
     struct err err = ERR_INIT;
     int status = EX_OK;
+    struct start start = {.mono_us = clock_mono_us(), .ping = ping_open_sockets()};
+    bool dropped = privilege_drop(&err);
     normalise_signals();
     struct config *c = config_new();
     log_start();
+    if (!dropped) {
+        status = fail(&err);
+        log_stop();
+        config_free(c);
+        return status;
+    }
     switch (config_parse_args(c, argc, argv, &err)) {
     case CONFIG_HELP: config_print_help(); break;
     case CONFIG_VERSION: print_version(); break;
-    case CONFIG_ERROR: status = fail(&err); break;
-    case CONFIG_RUN: status = run(c, started_mono_us); break;
+    case CONFIG_ERROR: status = refuse(c, &err); break;
+    case CONFIG_RUN: status = run(c, &start); break;
     }
     log_stop();
     config_free(c);

@@ -21,14 +21,14 @@ static int64_t share_ms(int64_t interval_ms, int64_t at_least_ms)
 }
 
 void cycle_init(struct cycle *c, const struct config *config, struct store *store,
-                int64_t started_mono_us)
+                struct world *world, int64_t started_mono_us)
 {
     int64_t interval_ms = (int64_t)config->poller_interval_s * 1000;
     *c = (struct cycle){
         .config = config,
         .store = store,
         .started_mono_us = started_mono_us,
-        .snmp = {.retries = config->snmp_retries, .client_address = config->snmp_client_address},
+        .world = world,
     };
     c->store_until_mono_ms = started_mono_us / 1000 + interval_ms - share_ms(interval_ms, 2500);
     c->poll_until_mono_ms = c->store_until_mono_ms - share_ms(interval_ms, 1000);
@@ -43,6 +43,23 @@ void cycle_done(struct cycle *c)
 }
 
 /* ---- database thread ---- */
+
+/* Once per run, and only if it matters: a device is pinged by ICMP (operations 9.1). */
+static void report_icmp(const struct cycle *c)
+{
+    for (size_t i = 0; i < c->site.device_count; i++) {
+        const struct device *d = &c->site.devices[i];
+        bool pinged = d->availability_method == AVAIL_PING_AND_SNMP ||
+                      d->availability_method == AVAIL_PING ||
+                      d->availability_method == AVAIL_PING_OR_SNMP;
+        if (!pinged || d->ping_method != PING_METHOD_ICMP || d->deleted)
+            continue;
+        bool works;
+        const char *text = world_ping_text(c->world, &works);
+        log_line(works ? LOG_MEDIUM : LOG_ALWAYS, "%s%s", works ? "NOTE: " : "WARNING: ", text);
+        return;
+    }
+}
 
 bool cycle_begin(struct cycle *c, struct err *err)
 {
@@ -62,6 +79,7 @@ bool cycle_begin(struct cycle *c, struct err *err)
     if (!store_open_cycle(c->store, cf->poller_id, (int)getpid(), err))
         return false;
     c->opened = true;
+    report_icmp(c);
     return true;
 }
 
@@ -166,12 +184,6 @@ bool cycle_apply(struct cycle *c, const struct device *device, const struct acti
     case ACTION_ASK: break;
     }
     return false;
-}
-
-struct ping_reply cycle_no_ping(void)
-{
-    return (struct ping_reply){.outcome = PING_IMPOSSIBLE,
-                               .text = "Ping not performed due to setting."};
 }
 
 bool cycle_batch_is_full(const struct batch *b)

@@ -16,7 +16,7 @@
 struct eventpath {
     struct cycle *c;
     struct loop *loop;
-    struct pool *snmp_lane;
+    struct pool *ask_lane;
     struct pool *store_lane;
     struct loop_timer *deadline;
     struct loop_timer *flush;
@@ -36,22 +36,20 @@ struct eventpath {
     struct err begin_err;
 };
 
-/* A device in the air.  Its SNMP ask, while one is open, is on a worker. */
+/* A device in the air.  Its ask, while one is open, is on a worker. */
 struct flight {
     TAILQ_ENTRY(flight) next;
     struct eventpath *e;
     const struct device *device;
     struct devrun *run;
-    struct snmp_agent *agent; /* the worker's while asking */
+    struct contact *contact; /* the worker's while asking */
     bool finished;
     bool asking;
 
     struct job job;
-    uint32_t ask_id;
-    struct snmp_request request;
-    struct oid *names; /* the request's own copy */
-    struct snmp_reply reply;
-    struct moment answered;
+    struct ask ask;
+    struct oid *names; /* an SNMP request's own copy */
+    struct reply reply;
 };
 
 struct store_job {
@@ -109,8 +107,7 @@ static struct batch *get_pending(struct eventpath *e)
 static void run_ask(struct job *job)
 {
     struct flight *f = (struct flight *)((char *)job - offsetof(struct flight, job));
-    snmp_agent_ask(f->agent, &f->request, f->e->c->poll_until_mono_ms, &f->reply);
-    f->answered = cycle_now();
+    world_ask(f->e->c->world, f->contact, &f->ask, f->e->c->poll_until_mono_ms, &f->reply);
 }
 
 static void carry_on(struct flight *f);
@@ -120,26 +117,21 @@ static void done_ask(struct job *job, bool cancelled)
     struct flight *f = (struct flight *)((char *)job - offsetof(struct flight, job));
     f->asking = false;
     if (!cancelled && !f->finished)
-        devrun_answer_snmp(f->run, f->ask_id, &f->reply, &f->answered);
+        reply_deliver(&f->reply, f->run);
     carry_on(f);
 }
 
 static void begin_ask(struct flight *f, const struct ask *ask)
 {
-    if (ask->kind == ASK_PING) {
-        struct ping_reply reply = cycle_no_ping();
-        struct moment now = cycle_now();
-        devrun_answer_ping(f->run, ask->id, &reply, &now);
-        return;
+    f->ask = *ask;
+    if (ask->kind == ASK_SNMP) { /* the run may be stopped, and change, while a worker still asks */
+        size_t n = ask->snmp.count;
+        f->names = mem_realloc(f->names, n, sizeof(f->names[0]));
+        memcpy(f->names, ask->snmp.names, n * sizeof(f->names[0]));
+        f->ask.snmp.names = f->names;
     }
-    size_t n = ask->snmp.count;
-    f->ask_id = ask->id;
-    f->request = ask->snmp;
-    f->names = mem_realloc(f->names, n, sizeof(f->names[0]));
-    memcpy(f->names, ask->snmp.names, n * sizeof(f->names[0]));
-    f->request.names = f->names;
     f->asking = true;
-    pool_submit(f->e->snmp_lane, &f->job, run_ask, done_ask);
+    pool_submit(f->e->ask_lane, &f->job, run_ask, done_ask);
 }
 
 static void land(struct flight *f)
@@ -147,7 +139,7 @@ static void land(struct flight *f)
     struct eventpath *e = f->e;
     TAILQ_REMOVE(&e->flights, f, next);
     e->active--;
-    snmp_agent_free(f->agent);
+    contact_free(f->contact);
     devrun_free(f->run);
     free(f->names);
     free(f);
@@ -188,7 +180,7 @@ static void launch(struct eventpath *e, const struct device *device)
     f->e = e;
     f->device = device;
     f->run = cycle_new_run(e->c, device);
-    f->agent = snmp_agent_new(&e->c->snmp);
+    f->contact = contact_new(e->c->world);
     TAILQ_INSERT_TAIL(&e->flights, f, next);
     e->active++;
     devrun_start(f->run, &now);
@@ -255,7 +247,7 @@ static void stop_polling(struct eventpath *e)
         return;
     e->stopping = true;
     loop_timer_cancel(e->deadline);
-    snmp_give_up();
+    world_give_up(e->c->world);
     if (!e->begun)
         return; /* the site belongs to the store lane until done_begin() */
     struct moment now = cycle_now();
@@ -312,13 +304,13 @@ static void done_begin(struct job *job, bool cancelled UNUSED)
 
 static bool open_lanes(struct eventpath *e, struct err *err)
 {
-    struct pool_options snmp = {.name = "snmp", .threads = e->c->config->threads};
+    struct pool_options ask = {.name = "ask", .threads = e->c->config->threads};
     struct pool_options store = {.name = "store",
                                  .threads = 1,
                                  .thread_begin = db_thread_start,
                                  .thread_end = db_thread_stop};
-    e->snmp_lane = pool_new(e->loop, &snmp, err);
-    if (e->snmp_lane == NULL)
+    e->ask_lane = pool_new(e->loop, &ask, err);
+    if (e->ask_lane == NULL)
         return false;
     e->store_lane = pool_new(e->loop, &store, err);
     return e->store_lane != NULL;
@@ -352,7 +344,7 @@ bool eventpath_run(struct cycle *c, struct loop *loop, struct err *err)
         if (!ok)
             *err = e.begin_err;
     }
-    pool_free(e.snmp_lane);
+    pool_free(e.ask_lane);
     pool_free(e.store_lane);
     loop_timer_free(e.flush);
     loop_timer_free(e.deadline);

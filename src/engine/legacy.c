@@ -72,29 +72,21 @@ static const struct device *take_device(struct legacy *l)
 }
 
 /* Blocks until the ask has ended; the answer is the run's next event. */
-static void carry_out(struct legacy *l, struct devrun *run, struct snmp_agent *agent,
+static void carry_out(struct legacy *l, struct devrun *run, struct contact *contact,
                       const struct ask *ask)
 {
-    struct moment now;
-    if (ask->kind == ASK_PING) {
-        struct ping_reply reply = cycle_no_ping();
-        now = cycle_now();
-        devrun_answer_ping(run, ask->id, &reply, &now);
-        return;
-    }
-    struct snmp_reply reply;
-    snmp_agent_ask(agent, &ask->snmp, l->c->poll_until_mono_ms, &reply);
-    now = cycle_now();
+    struct reply reply;
+    world_ask(l->c->world, contact, ask, l->c->poll_until_mono_ms, &reply);
     if (is_stopped(l))
-        devrun_stop(run, &now);
+        devrun_stop(run, &reply.at);
     else
-        devrun_answer_snmp(run, ask->id, &reply, &now);
+        reply_deliver(&reply, run);
 }
 
 static void poll_device(struct legacy *l, const struct device *device, struct tally *tally)
 {
     struct devrun *run = cycle_new_run(l->c, device);
-    struct snmp_agent *agent = snmp_agent_new(&l->c->snmp);
+    struct contact *contact = contact_new(l->c->world);
     struct batch *rows = batch_new();
     struct moment now = cycle_now();
     struct ask ask = {0};
@@ -114,11 +106,11 @@ static void poll_device(struct legacy *l, const struct device *device, struct ta
         }
         CHECK(finished || asked);
         if (asked)
-            carry_out(l, run, agent, &ask);
+            carry_out(l, run, contact, &ask);
     }
     if (!complete)
         cycle_drop(l->c, device, true, tally);
-    snmp_agent_free(agent);
+    contact_free(contact);
     devrun_free(run);
     outbox_put(l->outbox, rows);
 }
@@ -148,7 +140,7 @@ static void on_stop_signal(void *arg, int signo)
     l->c->stop_signal = signo;
     pthread_cond_broadcast(&l->changed);
     thr_unlock(&l->lock);
-    snmp_give_up();
+    world_give_up(l->c->world);
 }
 
 static bool wait_begun(struct legacy *l, struct err *err)
@@ -172,7 +164,7 @@ static void wait_polled(struct legacy *l)
         } else if (!thr_wait_until(&l->changed, &l->lock, l->c->poll_until_mono_ms)) {
             l->stop = true;
             l->c->out_of_time = true;
-            snmp_give_up();
+            world_give_up(l->c->world);
         }
     }
     thr_unlock(&l->lock);

@@ -149,26 +149,27 @@ static void add_rows(struct devrun *run, bool complete, struct devrun_result *re
     }
 }
 
+/* One line per slice, and another whenever the list grows too long (contract 13.6). */
 static void say_invalid_summary(struct devrun *run)
 {
-    enum { LIST_MAX = 2047 }; /* contract 13.6 */
+    enum { LIST_MAX = 2047 };
+    const struct device *d = run->device;
     struct buf list = BUF_INIT;
-    int errors = 0;
-    for (size_t i = 0; i <= run->device->item_count; i++) {
-        bool end = i == run->device->item_count;
-        if (!end && run->outcomes[i].reason != UNKNOWN_INVALID)
-            continue;
-        if (errors > 0 && (end || list.len + 12 > LIST_MAX)) {
+    int errors = 0, slice = 1;
+    for (size_t i = 0; i <= d->item_count; i++) {
+        bool end = i == d->item_count;
+        int next = end ? slice + 1 : devrun_items_slice(run, i);
+        if (errors > 0 && (next != slice || list.len + 12 > LIST_MAX)) {
             devrun_say(run, LOG_ALWAYS,
                        "WARNING: Invalid Response(s), Errors[%d] Device[%" PRIu32
-                       "] Thread[1] DS[%s]",
-                       errors, run->device->id, buf_str(&list));
+                       "] Thread[%d] DS[%s]",
+                       errors, d->id, slice, buf_str(&list));
             errors = 0;
             buf_clear(&list);
         }
-        if (!end)
-            buf_printf(&list, "%s%" PRIu32, errors++ > 0 ? ", " : "",
-                       run->device->items[i].local_data_id);
+        slice = next;
+        if (!end && run->outcomes[i].done && run->outcomes[i].reason == UNKNOWN_INVALID)
+            buf_printf(&list, "%s%" PRIu32, errors++ > 0 ? ", " : "", d->items[i].local_data_id);
     }
     buf_done(&list);
 }
@@ -181,7 +182,7 @@ void devrun_finish(struct devrun *run, bool complete, const struct moment *now)
         result.skipped = run->device->item_count;
     else
         add_rows(run, complete, &result);
-    if (run->options.invalid_log == 1)
+    if (run->options.invalid_log == 1 && run->phase == PHASE_ITEMS)
         say_invalid_summary(run);
     if (!run->options.ping_only)
         devrun_say(run, LOG_MEDIUM, "Device[%" PRIu32 "] HT[1] Total Time: %0.2g Seconds",

@@ -8,9 +8,9 @@ static void ask_ping(struct devrun *run)
 {
     const struct device *d = run->device;
     devrun_say(run, LOG_DEBUGGING, "Device[%" PRIu32 "] DEBUG: Entering %s Ping", d->id,
-               d->ping_method == 1   ? "ICMP"
-               : d->ping_method == 2 ? "UDP"
-                                     : "TCP");
+               d->ping_method == PING_METHOD_ICMP  ? "ICMP"
+               : d->ping_method == PING_METHOD_UDP ? "UDP"
+                                                   : "TCP");
     devrun_add_ask(run, ASK_PING)->ping = (struct ping_request){
         .method = d->ping_method,
         .hostname = d->snmp.hostname,

@@ -9,6 +9,11 @@
 
 /* ---- what became of an item ---- */
 
+int devrun_items_slice(const struct devrun *run, size_t item)
+{
+    return (int)(item / run->slice_items) + 1;
+}
+
 static void settle_unknown(struct devrun *run, size_t i, enum unknown_reason reason)
 {
     struct outcome *o = &run->outcomes[i];
@@ -50,16 +55,17 @@ static void say_snmp_value(struct devrun *run, size_t i, int64_t now_us)
     const char *value = run->text.data + o->text_at;
     if (run->options.invalid_log == 2 && o->reason == UNKNOWN_INVALID)
         devrun_say(run, LOG_ALWAYS,
-                   "WARNING: Invalid Response, Device[%" PRIu32 "] HT[1] DS[%" PRIu32
+                   "WARNING: Invalid Response, Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
                    "] SNMP: v%d: %s, dsname: %s, oid: %s, value: %s",
-                   d->id, it->local_data_id, d->snmp.version, d->snmp.hostname, it->rrd_name,
-                   it->arg1, value);
+                   d->id, devrun_items_slice(run, i), it->local_data_id, d->snmp.version,
+                   d->snmp.hostname, it->rrd_name, it->arg1, value);
     if (devrun_listening(run, LOG_MEDIUM))
         devrun_say(run, LOG_MEDIUM,
-                   "Device[%" PRIu32 "] HT[1] DS[%" PRIu32
+                   "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
                    "] TT[%.2f] SNMP: v%d: %s, dsname: %s, oid: %s, value: %s",
-                   d->id, it->local_data_id, (double)(now_us - run->span.started_us) / 1000.0,
-                   d->snmp.version, d->snmp.hostname, it->rrd_name, it->arg1, value);
+                   d->id, devrun_items_slice(run, i), it->local_data_id,
+                   (double)(now_us - run->span.started_us) / 1000.0, d->snmp.version,
+                   d->snmp.hostname, it->rrd_name, it->arg1, value);
 }
 
 static void settled(struct devrun *run, size_t i, const struct moment *now)
@@ -134,9 +140,10 @@ static void take_timeout(struct devrun *run, const struct moment *now)
     const struct device *d = run->device;
     for (size_t k = 0; k < run->span.count; k++)
         devrun_say(run, LOG_ALWAYS,
-                   "Device[%" PRIu32 "] HT[1] DS[%" PRIu32
+                   "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
                    "] WARNING: SNMP timeout detected [%" PRIu32 " ms], ignoring host '%s'",
-                   d->id, d->items[run->span.asked[k]].local_data_id, d->snmp.timeout_ms,
+                   d->id, devrun_items_slice(run, run->span.asked[k]),
+                   d->items[run->span.asked[k]].local_data_id, d->snmp.timeout_ms,
                    d->snmp.hostname);
     take_failure(run, UNKNOWN_NO_ANSWER, now);
     run->snmp_silent = true;
@@ -253,8 +260,9 @@ static void settle_hopeless(struct devrun *run)
             unsupported++;
         } else if (it->action != ITEM_SNMP) {
             devrun_say(run, LOG_ALWAYS,
-                       "Device[%" PRIu32 "] HT[1] DS[%" PRIu32 "] ERROR: Unknown Poller Action: %s",
-                       d->id, it->local_data_id, it->arg1);
+                       "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
+                       "] ERROR: Unknown Poller Action: %s",
+                       d->id, devrun_items_slice(run, i), it->local_data_id, it->arg1);
             settle_unknown(run, i, UNKNOWN_UNSUPPORTED);
         }
     }
@@ -268,6 +276,10 @@ static void settle_hopeless(struct devrun *run)
 void devrun_items_begin(struct devrun *run)
 {
     const struct device *d = run->device;
+    size_t threads = d->device_threads < 1 ? 1 : (size_t)d->device_threads;
+    if (threads > d->item_count)
+        threads = d->item_count;
+    run->slice_items = threads == 0 ? 1 : (d->item_count + threads - 1) / threads;
     run->span.names = mem_zalloc(run->max_oids, sizeof(run->span.names[0]));
     run->span.asked = mem_zalloc(run->max_oids, sizeof(run->span.asked[0]));
     if (d->item_count > 0)

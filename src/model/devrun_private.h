@@ -1,5 +1,6 @@
-/* The inside of a device run, shared by the files of model/devrun: devrun.c (events, actions, the end), one file per
- * phase, and the probe that two phases use.  Every phase has a step: it opens an ask or moves the run on. */
+/* The inside of a device run, shared by the files of model/devrun: devrun.c (events, actions, the
+ * end), one file per phase, and the probe that two phases use.  Every phase has a step: it opens an
+ * ask or moves the run on. */
 #ifndef SPINE_MODEL_DEVRUN_PRIVATE_H
 #define SPINE_MODEL_DEVRUN_PRIVATE_H
 
@@ -27,7 +28,8 @@ struct outcome {
     size_t text_len;
 };
 
-/* The SNMP items [first, end) of the polling order that go into one GET, less those that are done. */
+/* The SNMP items [first, end) of the polling order that go into one GET, less those that are done.
+ */
 struct span {
     size_t first, end;
     struct oid *names; /* of the open request */
@@ -36,8 +38,8 @@ struct span {
     int64_t started_us;
 };
 
-/* A few objects of the device's own session, fetched in as few GETs as the agent allows; each ends with a text or
- * without, and a failing one never takes another along (Q3). */
+/* A few objects of the device's own session, fetched in as few GETs as the agent allows; each ends
+ * with a text or without, and a failing one never takes another along (Q3). */
 enum { PROBE_MAX = 7 };
 
 struct probe {
@@ -52,12 +54,12 @@ struct probe {
 };
 
 struct reindex {
-    size_t row;             /* being looked at */
-    bool probing;           /* the probe or walk of this row is under way */
-    bool skip_query;        /* an assertion of this query has failed: its other rows are not probed */
+    size_t row;      /* being looked at */
+    bool probing;    /* the probe or walk of this row is under way */
+    bool skip_query; /* an assertion of this query has failed: its other rows are not probed */
     uint32_t failed_query;
     bool has_uptime;
-    struct buf uptime;      /* in 1/100 s, remembered for all rows of the uptime family */
+    struct buf uptime;          /* in 1/100 s, remembered for all rows of the uptime family */
     uint32_t last[OID_MAX_LEN]; /* of the walk */
     size_t last_len;
     struct oid last_name;
@@ -88,6 +90,7 @@ struct devrun {
     struct reindex reindex;
     bool spike_kill; /* values without ':' become U (contract 13.5) */
 
+    size_t slice_items; /* items per device thread, for HT[n] in the log (contract 4.4) */
     struct outcome *outcomes;
     struct buf text;
     struct span span;
@@ -103,7 +106,8 @@ bool devrun_listening(const struct devrun *run, enum log_level level);
 void devrun_say(struct devrun *run, enum log_level level, const char *fmt, ...) PRINTF(3, 4);
 void devrun_finish(struct devrun *run, bool complete, const struct moment *now);
 
-/* The phases: begin is called once on entering; step opens an ask or changes run->phase; snmp takes an answer. */
+/* The phases: begin is called once on entering; step opens an ask or changes run->phase; snmp takes
+ * an answer. */
 void devrun_check_step(struct devrun *run, const struct moment *now);
 void devrun_check_snmp(struct devrun *run, const struct snmp_reply *reply);
 void devrun_check_ping(struct devrun *run, const struct ping_reply *reply);
@@ -116,6 +120,7 @@ void devrun_reindex_begin(struct devrun *run);
 void devrun_reindex_step(struct devrun *run);
 void devrun_reindex_snmp(struct devrun *run, const struct snmp_reply *reply);
 
+int devrun_items_slice(const struct devrun *run, size_t item); /* from 1 */
 void devrun_items_begin(struct devrun *run);
 void devrun_items_step(struct devrun *run, const struct moment *now);
 void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply,
@@ -128,7 +133,8 @@ bool devrun_probe_ask(struct devrun *run); /* false: nothing is pending any more
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply);
 const char *devrun_probe_text(const struct devrun *run, size_t slot); /* NULL: no result */
 void devrun_probe_done(struct devrun *run);
-/* Cacti's text of a system or re-index value: quotes and backslashes inside escaped, trimmed (contract 7, 8.3). */
+/* Cacti's text of a system or re-index value: quotes and backslashes inside escaped, trimmed
+ * (contract 7, 8.3). */
 void devrun_probe_value(const struct varbind *vb, struct buf *out);
 
 #endif

@@ -7,8 +7,11 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* host.status_last_error is varchar(255): characters, not bytes. */
-#define LAST_ERROR_CHARS 255
+/* Widths of text columns: characters, not bytes. */
+#define LAST_ERROR_CHARS 255 /* host.status_last_error */
+#define SYSTEM_CHARS     300 /* host.snmp_sysDescr, sysContact, sysName, sysLocation */
+#define OBJECT_ID_CHARS  128 /* host.snmp_sysObjectID */
+#define ASSERT_CHARS     100 /* poller_reindex.assert_value */
 
 /* A row was just appended behind `before`.  Does it still belong to this statement?  If not it is
  * taken back. */
@@ -81,31 +84,91 @@ static size_t prefix_len(const char *text, size_t chars)
     return i;
 }
 
-/* Column names stand in the first SELECT only; the rest of the union takes them over. */
-static void status_row(struct buf *out, const struct host_row *r, bool first,
-                       sqltext_escape_fn *escape, void *arg)
+/* Which groups of columns a statement about hosts carries. */
+struct host_kind {
+    bool status, system, time;
+};
+
+static bool same_kind(const struct host_row *a, const struct host_row *b)
 {
-    const struct device_status *s = &r->status;
+    return a->has_status == b->has_status && a->has_polling_time == b->has_polling_time;
+}
+
+/* Of the leading run of equal kind; system information is optional within it. */
+static struct host_kind kind_of_run(const struct host_row *rows, size_t wanted, size_t *ret_count)
+{
+    struct host_kind kind = {rows[0].has_status, false, rows[0].has_polling_time};
+    size_t n;
+    for (n = 0; n < wanted && same_kind(&rows[n], &rows[0]); n++)
+        kind.system = kind.system || rows[n].system != NULL;
+    *ret_count = n;
+    return kind;
+}
+
+/* Column names stand in the first SELECT only; the rest of the union takes them over. */
+static void status_columns(struct buf *out, const struct device_status *s, bool first,
+                           sqltext_escape_fn *escape, void *arg)
+{
     const char *error = s->last_error == NULL ? "" : s->last_error;
     buf_printf(out,
-               first ? "SELECT %" PRIu32 " AS id,%d AS st,%" PRId64 " AS ec,%" PRId64
-                       " AS fd,%" PRId64 " AS rd,'"
-                     : " UNION ALL SELECT %" PRIu32 ",%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",'",
-               r->device_id, s->status, s->event_count, date(s->fail_date), date(s->rec_date));
+               first ? ",%d AS st,%" PRId64 " AS ec,%" PRId64 " AS fd,%" PRId64 " AS rd,'"
+                     : ",%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",'",
+               s->status, s->event_count, date(s->fail_date), date(s->rec_date));
     escape(arg, error, prefix_len(error, LAST_ERROR_CHARS), out);
     buf_printf(out,
                first ? "' AS le,%.6f AS mi,%.6f AS ma,%.6f AS cu,%.6f AS av,%" PRId64
-                       " AS tp,%" PRId64 " AS fp,%.4f AS ab,%.3f AS pt"
-                     : "',%.6f,%.6f,%.6f,%.6f,%" PRId64 ",%" PRId64 ",%.4f,%.3f",
+                       " AS tp,%" PRId64 " AS fp,%.4f AS ab"
+                     : "',%.6f,%.6f,%.6f,%.6f,%" PRId64 ",%" PRId64 ",%.4f",
                sane(s->min_time), sane(s->max_time), sane(s->cur_time), sane(s->avg_time),
-               s->total_polls, s->failed_polls, sane(s->availability), sane(r->polling_time));
+               s->total_polls, s->failed_polls, sane(s->availability));
 }
 
-static void time_row(struct buf *out, const struct host_row *r, bool first)
+/* NULL = keep the stored value. */
+static void optional_text(struct buf *out, const char *text, size_t chars,
+                          sqltext_escape_fn *escape, void *arg)
 {
-    buf_printf(out,
-               first ? "SELECT %" PRIu32 " AS id,%.3f AS pt" : " UNION ALL SELECT %" PRIu32 ",%.3f",
-               r->device_id, sane(r->polling_time));
+    if (text == NULL) {
+        buf_puts(out, ",NULL");
+        return;
+    }
+    buf_puts(out, ",'");
+    escape(arg, text, prefix_len(text, chars), out);
+    buf_putc(out, '\'');
+}
+
+static void system_columns(struct buf *out, const struct system_info *info, bool first,
+                           sqltext_escape_fn *escape, void *arg)
+{
+    static const struct system_info nothing;
+    const struct system_info *s = info == NULL ? &nothing : info;
+    optional_text(out, s->descr, SYSTEM_CHARS, escape, arg);
+    buf_puts(out, first ? " AS sd" : "");
+    optional_text(out, s->object_id, OBJECT_ID_CHARS, escape, arg);
+    buf_puts(out, first ? " AS so" : "");
+    optional_text(out, s->contact, SYSTEM_CHARS, escape, arg);
+    buf_puts(out, first ? " AS sc" : "");
+    optional_text(out, s->name, SYSTEM_CHARS, escape, arg);
+    buf_puts(out, first ? " AS sn" : "");
+    optional_text(out, s->location, SYSTEM_CHARS, escape, arg);
+    buf_puts(out, first ? " AS sl" : "");
+    if (s->has_uptime)
+        buf_printf(out, ",%" PRId64, s->uptime_ticks < 0 ? 0 : s->uptime_ticks);
+    else
+        buf_puts(out, ",NULL");
+    buf_puts(out, first ? " AS su" : "");
+}
+
+static void host_columns(struct buf *out, const struct host_row *r, const struct host_kind *kind,
+                         bool first, sqltext_escape_fn *escape, void *arg)
+{
+    buf_printf(out, first ? "SELECT %" PRIu32 " AS id" : " UNION ALL SELECT %" PRIu32,
+               r->device_id);
+    if (kind->status)
+        status_columns(out, &r->status, first, escape, arg);
+    if (kind->system)
+        system_columns(out, r->system, first, escape, arg);
+    if (kind->time)
+        buf_printf(out, first ? ",%.3f AS pt" : ",%.3f", sane(r->polling_time));
 }
 
 /* STRAIGHT_JOIN: the few rows of the derived table come first and each finds its host by primary
@@ -113,35 +176,115 @@ static void time_row(struct buf *out, const struct host_row *r, bool first)
 #define HOSTS_HEAD "UPDATE ("
 #define HOSTS_JOIN ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET "
 
-static const char status_tail[] = HOSTS_JOIN
+static const char set_status[] =
     "h.status=d.st,h.status_event_count=d.ec,h.status_fail_date=FROM_UNIXTIME(d.fd),"
     "h.status_rec_date=FROM_UNIXTIME(d.rd),h.status_last_error=d.le,h.min_time=d.mi,h.max_time=d."
     "ma,"
-    "h.cur_time=d.cu,h.avg_time=d.av,h.total_polls=d.tp,h.failed_polls=d.fp,h.availability=d.ab,"
-    "h.polling_time=d.pt";
-static const char time_tail[] = HOSTS_JOIN "h.polling_time=d.pt";
+    "h.cur_time=d.cu,h.avg_time=d.av,h.total_polls=d.tp,h.failed_polls=d.fp,h.availability=d.ab";
+/* An explicit collation: that of the column and ours differ, and IFNULL of two equally strong ones
+ * is an error. CONVERT: a column of nothing but NULL is binary and has no collation. */
+#define KEEP_TEXT(column, new)                                                                     \
+    "h." column "=IFNULL(CONVERT(d." new " USING utf8mb4) COLLATE utf8mb4_bin,h." column "),"
+static const char set_system[] =
+    KEEP_TEXT("snmp_sysDescr", "sd") KEEP_TEXT("snmp_sysObjectID", "so")
+        KEEP_TEXT("snmp_sysContact", "sc") KEEP_TEXT("snmp_sysName", "sn")
+            KEEP_TEXT("snmp_sysLocation",
+                      "sl") "h.snmp_sysUpTimeInstance=IFNULL(d.su,h.snmp_sysUpTimeInstance)";
+static const char set_time[] = "h.polling_time=d.pt";
+
+static void hosts_tail(struct buf *out, const struct host_kind *kind)
+{
+    const char *comma = "";
+    buf_puts(out, HOSTS_JOIN);
+    if (kind->status) {
+        buf_puts(out, set_status);
+        comma = ",";
+    }
+    if (kind->system) {
+        buf_printf(out, "%s%s", comma, set_system);
+        comma = ",";
+    }
+    if (kind->time)
+        buf_printf(out, "%s%s", comma, set_time);
+}
 
 size_t sqltext_hosts(struct buf *out, const struct host_row *rows, size_t count,
                      const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg)
 {
     if (count == 0)
         return 0;
-    bool with_status = rows[0].has_status;
-    const char *tail = with_status ? status_tail : time_tail;
+    size_t wanted = rows_wanted(count, limits);
+    const struct host_kind kind = kind_of_run(rows, wanted, &wanted);
+    if (!kind.status && !kind.system && !kind.time)
+        return wanted;
+    struct buf tail = BUF_INIT;
+    hosts_tail(&tail, &kind);
     size_t start = out->len;
     buf_puts(out, HOSTS_HEAD);
-    size_t wanted = rows_wanted(count, limits);
     size_t n;
-    for (n = 0; n < wanted && rows[n].has_status == with_status; n++) {
+    for (n = 0; n < wanted; n++) {
         size_t before = out->len;
-        if (with_status)
-            status_row(out, &rows[n], n == 0, escape, arg);
-        else
-            time_row(out, &rows[n], n == 0);
-        if (!row_fits(out, start, before, strlen(tail), n, limits))
+        host_columns(out, &rows[n], &kind, n == 0, escape, arg);
+        if (!row_fits(out, start, before, tail.len, n, limits))
             break;
     }
-    buf_puts(out, tail);
+    buf_append(out, tail.data, tail.len);
+    buf_done(&tail);
+    return n;
+}
+
+size_t sqltext_recaches(struct buf *out, int poller_id, const struct recache_row *rows,
+                        size_t count, const struct sqltext_limits *limits)
+{
+    if (count == 0)
+        return 0;
+    size_t start = out->len;
+    buf_puts(out, "REPLACE INTO poller_command (poller_id,time,action,command) VALUES ");
+    size_t wanted = rows_wanted(count, limits);
+    size_t n;
+    for (n = 0; n < wanted; n++) {
+        size_t before = out->len;
+        buf_printf(out, "%s(%d,NOW(),1,'%" PRIu32 ":%" PRIu32 "')", n == 0 ? "" : ",", poller_id,
+                   rows[n].device_id, rows[n].data_query_id);
+        if (!row_fits(out, start, before, 0, n, limits))
+            break;
+    }
+    return n;
+}
+
+/* The first two columns of the primary key find the few rows of a data query.  arg1 is compared as
+ * bytes: the column's collation would take "/a" for "/A", and comparing it with ours is an error.
+ */
+static const char asserts_tail[] =
+    ") AS d STRAIGHT_JOIN poller_reindex AS r ON r.host_id=d.id AND r.data_query_id=d.dq"
+    " AND CAST(CONVERT(r.arg1 USING utf8mb4) AS BINARY)=CAST(d.ar AS BINARY)"
+    " SET r.assert_value=d.va";
+
+size_t sqltext_asserts(struct buf *out, const struct assert_row *rows, size_t count,
+                       const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg)
+{
+    if (count == 0)
+        return 0;
+    size_t start = out->len;
+    buf_puts(out, "UPDATE (");
+    size_t wanted = rows_wanted(count, limits);
+    size_t n;
+    for (n = 0; n < wanted; n++) {
+        const struct assert_row *r = &rows[n];
+        bool first = n == 0;
+        size_t before = out->len;
+        buf_printf(out,
+                   first ? "SELECT %" PRIu32 " AS id,%" PRIu32 " AS dq,'"
+                         : " UNION ALL SELECT %" PRIu32 ",%" PRIu32 ",'",
+                   r->device_id, r->data_query_id);
+        escape(arg, r->arg1, strlen(r->arg1), out);
+        buf_puts(out, first ? "' AS ar,'" : "','");
+        escape(arg, r->value, prefix_len(r->value, ASSERT_CHARS), out);
+        buf_puts(out, first ? "' AS va" : "'");
+        if (!row_fits(out, start, before, sizeof(asserts_tail) - 1, n, limits))
+            break;
+    }
+    buf_puts(out, asserts_tail);
     return n;
 }
 
@@ -153,12 +296,14 @@ size_t sqltext_next_step(struct buf *out, int poller_id, int64_t interval_s,
         return 0;
     size_t start = out->len;
     /* MySQL evaluates from left to right and there is one assignment only: the old values count.
-     * CAST: some schemas have unsigned columns, whose difference must not be. */
+     * CAST: some schemas have unsigned columns, whose difference must not be.
+     * last_updated would follow by itself and is part of a key: leaving it alone saves a third of
+     * the time; nobody asks when a step was counted down. */
     buf_printf(out,
                "UPDATE poller_item SET rrd_next_step=CASE WHEN rrd_step=%" PRId64 " THEN 0"
                " WHEN rrd_next_step<%" PRId64 " THEN CAST(rrd_step AS SIGNED)-%" PRId64
                " ELSE CAST(rrd_next_step AS SIGNED)-%" PRId64
-               " END WHERE poller_id=%d AND host_id IN (",
+               " END,last_updated=last_updated WHERE poller_id=%d AND host_id IN (",
                interval_s, interval_s, interval_s, interval_s, poller_id);
     size_t wanted = rows_wanted(count, limits);
     size_t n;

@@ -1,0 +1,99 @@
+#include "config.h"
+
+#include "engine/world.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "drivers/resolve.h"
+#include "drivers/snmp.h"
+
+#include <stdlib.h>
+
+struct world {
+    struct ping_sockets sockets;
+    struct resolver *resolver;
+    struct pinger *pinger;
+    struct snmp_options snmp;
+};
+
+struct contact {
+    struct snmp_agent *agent;
+};
+
+struct world *world_new(const struct config *config, const struct ping_sockets *sockets,
+                        struct err *err)
+{
+    struct world *w = mem_zalloc(1, sizeof(*w));
+    w->sockets = *sockets;
+    w->resolver = resolver_new();
+    w->pinger = pinger_new(sockets, w->resolver, err);
+    w->snmp = (struct snmp_options){
+        .retries = config->snmp_retries,
+        .client_address = config->snmp_client_address,
+    };
+    if (w->pinger == NULL) {
+        world_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    if (w == NULL)
+        return;
+    pinger_free(w->pinger);
+    resolver_free(w->resolver);
+    free(w);
+}
+
+void world_give_up(struct world *w)
+{
+    snmp_give_up();
+    pinger_give_up(w->pinger);
+}
+
+const char *world_ping_text(const struct world *w, bool *ret_works)
+{
+    *ret_works = w->sockets.fd4 >= 0;
+    return ping_sockets_text(&w->sockets);
+}
+
+struct contact *contact_new(struct world *w)
+{
+    struct contact *c = mem_zalloc(1, sizeof(*c));
+    c->agent = snmp_agent_new(&w->snmp);
+    return c;
+}
+
+void contact_free(struct contact *c)
+{
+    if (c == NULL)
+        return;
+    snmp_agent_free(c->agent);
+    free(c);
+}
+
+void world_ask(struct world *w, struct contact *c, const struct ask *ask, int64_t deadline_mono_ms,
+               struct reply *ret)
+{
+    ret->kind = ask->kind;
+    ret->ask_id = ask->id;
+    switch (ask->kind) {
+    case ASK_SNMP: snmp_agent_ask(c->agent, &ask->snmp, deadline_mono_ms, &ret->snmp); break;
+    case ASK_PING: pinger_ask(w->pinger, &ask->ping, deadline_mono_ms, &ret->ping); break;
+    case ASK_SCRIPT:
+    case ASK_SERVER: CHECK(!"no run asks for scripts yet"); break;
+    }
+    ret->at = (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
+}
+
+void reply_deliver(const struct reply *r, struct devrun *run)
+{
+    switch (r->kind) {
+    case ASK_SNMP: devrun_answer_snmp(run, r->ask_id, &r->snmp, &r->at); break;
+    case ASK_PING: devrun_answer_ping(run, r->ask_id, &r->ping, &r->at); break;
+    case ASK_SCRIPT:
+    case ASK_SERVER: break;
+    }
+}
