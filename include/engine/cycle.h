@@ -65,6 +65,8 @@ void cycle_end(struct cycle *c); /* next steps, date, close poller_time */
 /* Any thread. */
 NODISCARD struct devrun *cycle_new_run(const struct cycle *c, const struct device *device);
 struct moment cycle_now(void);
+/* The moment is past the time for polling. */
+bool cycle_out_of_time(const struct cycle *c, const struct moment *at);
 /* Log, row and finish actions; true: the run is finished.  Asks are the driver's. */
 bool cycle_apply(struct cycle *c, const struct device *device, const struct action *action,
                  struct tally *tally, struct batch *rows);

@@ -117,6 +117,13 @@ static bool has_finished(struct pool *p)
     return any;
 }
 
+/* A done() may submit again: that job is done as cancelled. */
+static void deliver_all(struct pool *p)
+{
+    while (has_finished(p))
+        deliver(p);
+}
+
 void pool_stop(struct pool *p)
 {
     loop_assert_here(p->loop);
@@ -127,8 +134,7 @@ void pool_stop(struct pool *p)
     pool_cancel_waiting(p);
     for (int i = 0; i < p->started; i++)
         thr_join(p->threads[i]);
-    while (has_finished(p)) /* a done() may submit again: that job is done as cancelled */
-        deliver(p);
+    deliver_all(p);
 }
 
 void pool_free(struct pool *p)
@@ -136,6 +142,7 @@ void pool_free(struct pool *p)
     if (p == NULL)
         return;
     pool_stop(p);
+    deliver_all(p); /* what was submitted after the stop */
     wake_free(p->doorbell);
     pthread_mutex_destroy(&p->lock);
     jobq_free(p->waiting);

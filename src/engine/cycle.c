@@ -155,6 +155,11 @@ struct moment cycle_now(void)
     return (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
 }
 
+bool cycle_out_of_time(const struct cycle *c, const struct moment *at)
+{
+    return at->mono_us / 1000 >= c->poll_until_mono_ms;
+}
+
 static void count_result(struct cycle *c, const struct device *device,
                          const struct devrun_result *r, struct tally *tally)
 {

@@ -59,6 +59,7 @@ struct store_job {
 };
 
 static void dispatch(struct eventpath *e);
+static void on_deadline(void *arg);
 
 /* ---- results on their way to the store lane ---- */
 
@@ -115,6 +116,8 @@ static void carry_on(struct flight *f);
 static void done_ask(struct job *job, bool cancelled)
 {
     struct flight *f = (struct flight *)((char *)job - offsetof(struct flight, job));
+    if (!f->finished && cycle_out_of_time(f->e->c, &f->reply.at))
+        on_deadline(f->e); /* a wait cut short says nothing about the device; f lands below */
     f->asking = false;
     if (!cancelled && !f->finished)
         reply_deliver(&f->reply, f->run);
@@ -294,9 +297,12 @@ static void done_begin(struct job *job, bool cancelled UNUSED)
         loop_stop(e->loop);
         return;
     }
+    struct moment now = cycle_now();
     e->begun = true;
     if (e->stopping)
         drop_the_rest(e);
+    else if (cycle_out_of_time(e->c, &now))
+        on_deadline(e);
     else
         loop_timer_set(e->deadline, e->c->poll_until_mono_ms - clock_mono_ms());
     dispatch(e);

@@ -77,8 +77,8 @@ static void carry_out(struct legacy *l, struct devrun *run, struct contact *cont
 {
     struct reply reply;
     world_ask(l->c->world, contact, ask, l->c->poll_until_mono_ms, &reply);
-    if (is_stopped(l))
-        devrun_stop(run, &reply.at);
+    if (is_stopped(l) || cycle_out_of_time(l->c, &reply.at))
+        devrun_stop(run, &reply.at); /* a wait cut short says nothing about the device */
     else
         reply_deliver(&reply, run);
 }
@@ -155,6 +155,13 @@ static bool wait_begun(struct legacy *l, struct err *err)
     return ok;
 }
 
+static void out_of_time_locked(struct legacy *l)
+{
+    l->stop = true;
+    l->c->out_of_time = true;
+    world_give_up(l->c->world);
+}
+
 static void wait_polled(struct legacy *l)
 {
     thr_lock(&l->lock);
@@ -162,9 +169,7 @@ static void wait_polled(struct legacy *l)
         if (l->stop) {
             thr_wait(&l->changed, &l->lock);
         } else if (!thr_wait_until(&l->changed, &l->lock, l->c->poll_until_mono_ms)) {
-            l->stop = true;
-            l->c->out_of_time = true;
-            world_give_up(l->c->world);
+            out_of_time_locked(l);
         }
     }
     thr_unlock(&l->lock);
@@ -172,6 +177,11 @@ static void wait_polled(struct legacy *l)
 
 static void poll_site(struct legacy *l)
 {
+    struct moment now = cycle_now();
+    thr_lock(&l->lock);
+    if (!l->stop && cycle_out_of_time(l->c, &now))
+        out_of_time_locked(l);
+    thr_unlock(&l->lock);
     int wanted = l->c->config->threads;
     if ((size_t)wanted > l->c->site.device_count)
         wanted = (int)l->c->site.device_count;

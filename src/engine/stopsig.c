@@ -7,6 +7,7 @@
 #include "base/thr.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,6 +17,8 @@ const int stopsig_list[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, 0};
 
 struct stopsig {
     pthread_t thread;
+    pthread_mutex_t lock;
+    bool ending; /* under lock */
     void (*fn)(void *arg, int signo);
     void *arg;
 };
@@ -43,6 +46,14 @@ void stopsig_die(int signo)
     _exit(128 + signo); /* not reached: the signal is delivered while unblocking */
 }
 
+static bool is_ending(struct stopsig *s)
+{
+    thr_lock(&s->lock);
+    bool ending = s->ending;
+    thr_unlock(&s->lock);
+    return ending;
+}
+
 static void *wait_signals(void *arg)
 {
     struct stopsig *s = arg;
@@ -55,8 +66,10 @@ static void *wait_signals(void *arg)
         int signo = 0;
         if (sigwait(&set, &signo) != 0)
             continue;
-        if (signo == END_SIGNAL)
+        if (signo == END_SIGNAL && is_ending(s))
             return NULL;
+        if (signo == END_SIGNAL)
+            continue; /* a stranger's */
         if (seen++ > 0)
             stopsig_die(signo);
         s->fn(s->arg, signo);
@@ -68,6 +81,7 @@ struct stopsig *stopsig_start(void (*fn)(void *arg, int signo), void *arg, struc
     struct stopsig *s = mem_zalloc(1, sizeof(*s));
     s->fn = fn;
     s->arg = arg;
+    thr_mutex_init(&s->lock);
     if (!thr_start(&s->thread, "signals", wait_signals, s, err)) {
         free(s);
         return NULL;
@@ -79,7 +93,11 @@ void stopsig_stop(struct stopsig *s)
 {
     if (s == NULL)
         return;
+    thr_lock(&s->lock);
+    s->ending = true;
+    thr_unlock(&s->lock);
     pthread_kill(s->thread, END_SIGNAL);
     thr_join(s->thread);
+    pthread_mutex_destroy(&s->lock);
     free(s);
 }

@@ -80,7 +80,10 @@ static double sample_ms(const struct device *d, const struct avail_check *c)
     double ping = c->ping.up ? c->ping.time_ms : 0;
     double snmp = c->snmp.up ? c->snmp.time_ms : 0;
     switch (d->availability_method) {
-    case AVAIL_PING_AND_SNMP: return snmp_waived(d) ? ping : (ping + snmp) / 2;
+    case AVAIL_PING_AND_SNMP:
+        if (c->ping.impossible)
+            return snmp;
+        return snmp_waived(d) ? ping : (ping + snmp) / 2;
     case AVAIL_SNMP_UPTIME:
     case AVAIL_SNMP_DESC:
     case AVAIL_SNMP_GETNEXT: return snmp;

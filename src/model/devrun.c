@@ -244,7 +244,7 @@ static void advance(struct devrun *run, const struct moment *now)
 
 static bool begin_event(struct devrun *run, uint32_t ask_id)
 {
-    if (run->phase == PHASE_FINISHED || ask_id != run->open_ask)
+    if (run->open_ask == NO_ASK || ask_id != run->open_ask)
         return false;
     drop_actions(run);
     run->open_ask = NO_ASK;

@@ -136,7 +136,8 @@ static int set_up(void **state)
     b.options =
         (struct devrun_options){.log_level = LOG_MEDIUM, .failure_count = 2, .recovery_count = 3};
     b.agent = honest;
-    b.ping = (struct ping_reply){PING_UP, 2.5, "UDP: Device is Alive"};
+    b.ping =
+        (struct ping_reply){.outcome = PING_UP, .time_ms = 2.5, .text = "UDP: Device is Alive"};
     b.stop_after = NEVER;
     return 0;
 }

@@ -56,6 +56,73 @@ static void missing_texts_are_empty(void **state)
     batch_free(b);
 }
 
+static void system_information_survives_its_source(void **state)
+{
+    (void)state;
+    struct batch *b = batch_new();
+    char name[] = "router";
+    struct system_info info = {.name = name, .has_uptime = true, .uptime_ticks = 77};
+    batch_add_host(b, &(struct host_row){.device_id = 3, .system = &info});
+    batch_add_host(b, &(struct host_row){.device_id = 4});
+    memset(name, 'x', sizeof(name) - 1);
+    info.uptime_ticks = 0;
+    struct batch *all = batch_new();
+    batch_add_host(all, &(struct host_row){.device_id = 2});
+    batch_merge(all, b); /* a copy of the copy; the first is freed */
+    assert_int_equal(all->host_count, 3);
+    const struct system_info *kept = all->hosts[1].system;
+    assert_string_equal(kept->name, "router");
+    assert_null(kept->descr);
+    assert_null(kept->location);
+    assert_true(kept->has_uptime);
+    assert_int_equal(kept->uptime_ticks, 77);
+    assert_null(all->hosts[2].system);
+    batch_free(all);
+}
+
+static void reindex_rows_survive_their_source(void **state)
+{
+    (void)state;
+    struct batch *b = batch_new();
+    char arg1[] = ".1.3.6";
+    char value[] = "12";
+    batch_add_recache(b, &(struct recache_row){3, 5});
+    batch_add_assert(b, &(struct assert_row){3, 5, arg1, value});
+    batch_add_assert(b, &(struct assert_row){3, 6, NULL, NULL});
+    memset(arg1, 'x', sizeof(arg1) - 1);
+    memset(value, 'x', sizeof(value) - 1);
+    struct batch *all = batch_new();
+    batch_add_recache(all, &(struct recache_row){1, 1});
+    batch_add_assert(all, &(struct assert_row){1, 1, "a", "b"});
+    batch_merge(all, b);
+    assert_int_equal(all->recache_count, 2);
+    assert_int_equal(all->recaches[1].device_id, 3);
+    assert_int_equal(all->recaches[1].data_query_id, 5);
+    assert_int_equal(all->assert_count, 3);
+    assert_string_equal(all->asserts[1].arg1, ".1.3.6");
+    assert_string_equal(all->asserts[1].value, "12");
+    assert_string_equal(all->asserts[2].arg1, "");
+    assert_string_equal(all->asserts[2].value, "");
+    batch_free(all);
+}
+
+static void merging_into_an_empty_batch_keeps_everything(void **state)
+{
+    (void)state;
+    struct batch *all = batch_new();
+    struct batch *b = batch_new();
+    batch_add_recache(b, &(struct recache_row){3, 5});
+    batch_merge(all, b);
+    b = batch_new();
+    batch_add_assert(b, &(struct assert_row){3, 5, "a", "1"});
+    add(b, 9, "1", 1);
+    batch_merge(all, b);
+    assert_int_equal(all->recache_count, 1);
+    assert_int_equal(all->assert_count, 1);
+    assert_int_equal(all->row_count, 1);
+    batch_free(all);
+}
+
 static void merging_keeps_the_order(void **state)
 {
     (void)state;
@@ -101,6 +168,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_survive_their_source),
         cmocka_unit_test(missing_texts_are_empty),
+        cmocka_unit_test(system_information_survives_its_source),
+        cmocka_unit_test(reindex_rows_survive_their_source),
+        cmocka_unit_test(merging_into_an_empty_batch_keeps_everything),
         cmocka_unit_test(merging_keeps_the_order),
         cmocka_unit_test(merging_nothing_changes_nothing),
     };

@@ -257,10 +257,10 @@ static void device_0_has_no_check_and_no_status(void **state)
 static void an_answer_before_the_start_is_ignored(void **state)
 {
     (void)state;
+    add_items(3);
     struct devrun *run = devrun_new(&b.device, &b.options);
     struct moment when = now();
     struct ask ask = {0};
-    add_items(3);
     answer_strangers(run, 0);
     devrun_start(run, &when);
     assert_true(take_actions(run, &ask)); /* and not: finished, all U */
@@ -269,11 +269,11 @@ static void an_answer_before_the_start_is_ignored(void **state)
 
 /* ---- availability (contract 6.1, 6.2; operations 5.1) ---- */
 
-/* Indexed by arg: answered, an error status, timed out, failed. */
+/* Indexed by arg: answered, an error status, timed out, failed, impossible. */
 static void moody(const struct snmp_request *rq, struct answer *a)
 {
     static const enum snmp_outcome outcomes[] = {SNMP_ANSWERED, SNMP_ANSWERED, SNMP_TIMED_OUT,
-                                                 SNMP_FAILED};
+                                                 SNMP_FAILED, SNMP_IMPOSSIBLE};
     honest(rq, a);
     if (rq->target != &b.device.snmp)
         return;
@@ -289,22 +289,22 @@ static const struct {
     const char *asks[3];
     const char *verdict[3];
 } checks[] = {
-    {AVAIL_NONE, true, {"", "", ""}, {"uuuu", "uuuu", "uuuu"}},
-    {AVAIL_NONE, false, {"", "", ""}, {"uuuu", "uuuu", "uuuu"}},
-    {AVAIL_PING_AND_SNMP, true, {"P C ", "P ", "P C "}, {"uudd", "dddd", "uudd"}},
-    {AVAIL_PING_AND_SNMP, false, {"P ", "P ", "P "}, {"uuuu", "dddd", "????"}},
-    {AVAIL_SNMP_UPTIME, true, {"C ", "C ", "C "}, {"uudd", "uudd", "uudd"}},
-    {AVAIL_SNMP_UPTIME, false, {"", "", ""}, {"uuuu", "uuuu", "uuuu"}},
-    {AVAIL_PING, true, {"P ", "P ", "P "}, {"uuuu", "dddd", "????"}},
-    {AVAIL_PING, false, {"P ", "P ", "P "}, {"uuuu", "dddd", "????"}},
-    {AVAIL_PING_OR_SNMP, true, {"P ", "P C ", "P C "}, {"uuuu", "uudd", "uu??"}},
-    {AVAIL_PING_OR_SNMP, false, {"P ", "P ", "P "}, {"uuuu", "dddd", "????"}},
-    {AVAIL_SNMP_DESC, true, {"C ", "C ", "C "}, {"uudd", "uudd", "uudd"}},
-    {AVAIL_SNMP_DESC, false, {"", "", ""}, {"uuuu", "uuuu", "uuuu"}},
-    {AVAIL_SNMP_GETNEXT, true, {"C ", "C ", "C "}, {"uudd", "uudd", "uudd"}},
-    {AVAIL_SNMP_GETNEXT, false, {"", "", ""}, {"uuuu", "uuuu", "uuuu"}},
-    {7, true, {"", "", ""}, {"dddd", "dddd", "dddd"}},
-    {7, false, {"", "", ""}, {"dddd", "dddd", "dddd"}},
+    {AVAIL_NONE, true, {"", "", ""}, {"uuuuu", "uuuuu", "uuuuu"}},
+    {AVAIL_NONE, false, {"", "", ""}, {"uuuuu", "uuuuu", "uuuuu"}},
+    {AVAIL_PING_AND_SNMP, true, {"P C ", "P ", "P C "}, {"uudd?", "ddddd", "uudd?"}},
+    {AVAIL_PING_AND_SNMP, false, {"P ", "P ", "P "}, {"uuuuu", "ddddd", "?????"}},
+    {AVAIL_SNMP_UPTIME, true, {"C ", "C ", "C "}, {"uudd?", "uudd?", "uudd?"}},
+    {AVAIL_SNMP_UPTIME, false, {"", "", ""}, {"uuuuu", "uuuuu", "uuuuu"}},
+    {AVAIL_PING, true, {"P ", "P ", "P "}, {"uuuuu", "ddddd", "?????"}},
+    {AVAIL_PING, false, {"P ", "P ", "P "}, {"uuuuu", "ddddd", "?????"}},
+    {AVAIL_PING_OR_SNMP, true, {"P ", "P C ", "P C "}, {"uuuuu", "uudd?", "uu???"}},
+    {AVAIL_PING_OR_SNMP, false, {"P ", "P ", "P "}, {"uuuuu", "ddddd", "?????"}},
+    {AVAIL_SNMP_DESC, true, {"C ", "C ", "C "}, {"uudd?", "uudd?", "uudd?"}},
+    {AVAIL_SNMP_DESC, false, {"", "", ""}, {"uuuuu", "uuuuu", "uuuuu"}},
+    {AVAIL_SNMP_GETNEXT, true, {"C ", "C ", "C "}, {"uudd?", "uudd?", "uudd?"}},
+    {AVAIL_SNMP_GETNEXT, false, {"", "", ""}, {"uuuuu", "uuuuu", "uuuuu"}},
+    {7, true, {"", "", ""}, {"ddddd", "ddddd", "ddddd"}},
+    {7, false, {"", "", ""}, {"ddddd", "ddddd", "ddddd"}},
 };
 
 static void check_device(size_t k, int ping)
@@ -332,8 +332,21 @@ static void the_check_decides_as_the_contract_says(void **state)
     b.agent = moody;
     for (size_t k = 0; k < ARRAY_LEN(checks); k++)
         for (int ping = PING_UP; ping <= PING_IMPOSSIBLE; ping++)
-            for (b.arg = 0; b.arg < 4; b.arg++)
+            for (b.arg = 0; b.arg < 5; b.arg++)
                 check_device(k, ping);
+}
+
+static void ping_only_means_no_items(void **state)
+{
+    (void)state;
+    add_items(3);
+    b.device.availability_method = AVAIL_PING;
+    b.options.ping_only = true;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "P ");
+    assert_true(b.result.host.has_status && !b.result.host.has_polling_time);
+    assert_int_equal(b.result.skipped, 3);
+    assert_silent("Total Time");
 }
 
 static enum snmp_op last_op;
@@ -398,7 +411,7 @@ static const struct {
     {0, "public", 0, HOST_UP, LOG_MEDIUM, "Device[7] HT[1] Total Time: 0.0015 Seconds"},
 };
 
-/* Said at its level and above, and at every level but NONE, as ALWAYS, for a debug device. */
+/* Said at its level and above, and at every level, as ALWAYS, for a debug device. */
 static void lines_are_said_at_their_level(void **state)
 {
     (void)state;
@@ -406,7 +419,7 @@ static void lines_are_said_at_their_level(void **state)
     b.agent = moody;
     b.options.failure_count = b.options.recovery_count = 1;
     for (size_t i = 0; i < ARRAY_LEN(said); i++)
-        for (int level = LOG_NONE; level <= LOG_DEVDBG; level++)
+        for (int level = LOG_ALWAYS; level <= LOG_DEVDBG; level++)
             for (int debug = 0; debug < 2; debug++) {
                 forget_run();
                 b.device.availability_method = said[i].method;
@@ -463,6 +476,7 @@ static void invalid_values_are_told_as_configured(void **state)
                   "WARNING: Invalid Response(s), Errors[2] Device[7] Thread[1] DS[100, 101]");
     forget_run();
     b.agent = full_of_holes;
+    b.arg = 0;
     add_items(6);
     run_device();
     assert_silent("Invalid Response"); /* not counted (contract 13.6) */
@@ -559,13 +573,26 @@ static void erratic(const struct snmp_request *rq, struct answer *a)
         a->reply.error_status = pick(6);
         a->reply.error_index = pick((int)rq->count + 3) - 1;
     } else if (mood == 7 && pick(3) == 0) {
-        a->reply.outcome = pick(2) == 0 ? SNMP_TIMED_OUT : SNMP_FAILED;
+        a->reply.outcome = (enum snmp_outcome)(1 + pick(3));
     } else if (mood == 8 && rq->count > 3) {
         a->reply.error_status = SNMP_ERROR_TOO_BIG;
     }
 }
 
-static void random_device(struct target targets[3])
+static struct reindex_row random_assertion(void)
+{
+    static const uint32_t uptime[] = {1, 3, 6, 1, 2, 1, 1, 3, 0};
+    static const int actions[] = {REINDEX_SNMP, REINDEX_SNMP, REINDEX_SNMP_COUNT, REINDEX_SCRIPT,
+                                  9};
+    return (struct reindex_row){.data_query_id = (uint32_t)pick(3),
+                                .action = actions[pick(5)],
+                                .op = "=<>"[pick(3)],
+                                .assert_value = pick(2) == 0 ? "99999" : "1",
+                                .arg1 = UPTIME,
+                                .oid = {uptime, pick(5) == 0 ? 0 : SUBS}};
+}
+
+static void random_device(struct target targets[3], struct reindex_row assertions[3])
 {
     static const int actions[] = {ITEM_SNMP, ITEM_SNMP,   ITEM_SNMP,   ITEM_SNMP, ITEM_SNMP,
                                   ITEM_SNMP, ITEM_SCRIPT, ITEM_SERVER, 10};
@@ -587,6 +614,12 @@ static void random_device(struct target targets[3])
     b.options.debug_device = pick(5) == 0;
     b.options.invalid_log = pick(3);
     b.ping.outcome = (enum ping_outcome)pick(3);
+    b.options.system_info = pick(4) == 0;
+    b.options.ping_only = pick(9) == 0;
+    b.device.reindex = assertions;
+    b.device.reindex_count = pick(3) == 0 ? (size_t)pick(4) : 0;
+    for (int i = 0; i < 3; i++)
+        assertions[i] = random_assertion();
     b.stop_after = pick(3) == 0 ? pick(12) : NEVER;
     b.stop_blind = pick(2);
     b.agent = erratic;
@@ -604,7 +637,8 @@ static void promises_hold_for_any_device_and_agent(void **state)
         struct target targets[3] = {b.target, b.target, b.target};
         targets[1].port = 1161;
         targets[2].community = "other";
-        random_device(targets);
+        struct reindex_row assertions[3];
+        random_device(targets, assertions);
         run_device();
     }
 }
@@ -626,6 +660,7 @@ int main(void)
         TEST(device_0_has_no_check_and_no_status),
         TEST(an_answer_before_the_start_is_ignored),
         TEST(the_check_decides_as_the_contract_says),
+        TEST(ping_only_means_no_items),
         TEST(the_check_asks_what_the_method_says),
         TEST(lines_are_said_at_their_level),
         TEST(every_item_of_a_silent_agent_is_named),

@@ -141,6 +141,8 @@ static void nothing_to_do_is_no_statement(void **state)
     assert_int_equal(outputs(&sql, NULL, 0, wide), 0);
     assert_int_equal(sqltext_hosts(&sql, NULL, 0, &wide, fake_escape, NULL), 0);
     assert_int_equal(sqltext_next_step(&sql, 1, 300, NULL, 0, &wide), 0);
+    assert_int_equal(sqltext_recaches(&sql, 1, NULL, 0, &wide), 0);
+    assert_int_equal(sqltext_asserts(&sql, NULL, 0, &wide, fake_escape, NULL), 0);
     assert_int_equal(sql.len, 0);
     buf_done(&sql);
 }
@@ -157,6 +159,7 @@ static struct host_row host(uint32_t id, const char *last_error)
 {
     return (struct host_row){.device_id = id,
                              .has_status = true,
+                             .has_polling_time = true,
                              .polling_time = 1.23456,
                              .status = {.status = HOST_DOWN,
                                         .event_count = 2,
@@ -203,6 +206,167 @@ static void host_rows_of_two_kinds_go_apart(void **state)
                         "STRAIGHT_JOIN host AS h ON h.id=d.id SET h.polling_time=d.pt");
     buf_clear(&sql);
     assert_int_equal(sqltext_hosts(&sql, rows + 3, 1, &wide, fake_escape, NULL), 1);
+    buf_done(&sql);
+}
+
+static void a_ping_only_run_leaves_the_polling_time_alone(void **state)
+{
+    (void)state;
+    struct host_row rows[] = {host(1, ""), host(2, ""), host(3, "")};
+    rows[0].has_polling_time = rows[1].has_polling_time = false;
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, rows, 3, &wide, fake_escape, NULL), 2);
+    assert_null(strstr(buf_str(&sql), "pt"));
+    assert_null(strstr(buf_str(&sql), "polling_time"));
+    static const char end[] = "h.availability=d.ab";
+    assert_string_equal(buf_str(&sql) + sql.len - strlen(end), end);
+    buf_done(&sql);
+}
+
+#define KEEP(column, new)                                                                          \
+    "h.snmp_sys" column                                                                            \
+    "=IFNULL(CONVERT(d." new " USING utf8mb4) COLLATE utf8mb4_bin,h.snmp_sys" column "),"
+#define SET_SYSTEM                                                                                 \
+    KEEP("Descr", "sd")                                                                            \
+    KEEP("ObjectID", "so")                                                                         \
+    KEEP("Contact", "sc")                                                                          \
+    KEEP("Name", "sn")                                                                             \
+    KEEP("Location", "sl") "h.snmp_sysUpTimeInstance=IFNULL(d.su,h.snmp_sysUpTimeInstance)"
+
+static void system_information_that_was_not_obtained_stays(void **state)
+{
+    (void)state;
+    const struct system_info some = {.object_id = "iso.3", .name = "r'1", .location = ""};
+    const struct system_info all = {"d", "o", "c", "n", "l", true, 4294967296};
+    struct host_row rows[] = {{.device_id = 1, .has_polling_time = true, .polling_time = 2},
+                              {.device_id = 2, .has_polling_time = true, .system = &some},
+                              {.device_id = 3, .has_polling_time = true, .system = &all}};
+    struct buf sql = BUF_INIT;
+    size_t escaped = 0;
+    assert_int_equal(sqltext_hosts(&sql, rows, 3, &wide, fake_escape, &escaped), 3);
+    assert_string_equal(
+        buf_str(&sql),
+        "UPDATE (SELECT 1 AS id,NULL AS sd,NULL AS so,NULL AS sc,NULL AS sn,NULL AS sl,NULL AS su,"
+        "2.000 AS pt UNION ALL SELECT 2,NULL,'<iso.3>',NULL,'<r'1>','<>',NULL,0.000"
+        " UNION ALL SELECT 3,'<d>','<o>','<c>','<n>','<l>',4294967296,0.000"
+        ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET " SET_SYSTEM ",h.polling_time=d.pt");
+    assert_int_equal(escaped, 8);
+    buf_clear(&sql);
+    rows[1].has_polling_time = false;
+    assert_int_equal(sqltext_hosts(&sql, rows + 1, 1, &wide, fake_escape, NULL), 1);
+    assert_string_equal(
+        buf_str(&sql),
+        "UPDATE (SELECT 2 AS id,NULL AS sd,'<iso.3>' AS so,NULL AS sc,'<r'1>' AS sn,'<>' AS sl,"
+        "NULL AS su) AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET " SET_SYSTEM);
+    buf_done(&sql);
+}
+
+static void status_and_system_information_share_a_statement(void **state)
+{
+    (void)state;
+    const struct system_info info = {.has_uptime = true, .uptime_ticks = -5};
+    struct host_row rows[] = {host(1, ""), host(2, "")};
+    rows[1].system = &info;
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, rows, 2, &wide, fake_escape, NULL), 2);
+    assert_non_null(strstr(buf_str(&sql), "97.0000 AS ab,NULL AS sd,"));
+    assert_non_null(strstr(buf_str(&sql), "NULL AS su,1.235 AS pt UNION ALL"));
+    assert_non_null(strstr(buf_str(&sql), ",NULL,0,1.235) AS d"));
+    assert_non_null(strstr(buf_str(&sql), "h.availability=d.ab," SET_SYSTEM ",h.polling_time="));
+    buf_clear(&sql);
+    struct sqltext_limits one = {.rows = 1, .bytes = 1 << 20};
+    assert_int_equal(sqltext_hosts(&sql, rows, 2, &one, fake_escape, NULL), 1);
+    assert_null(strstr(buf_str(&sql), "snmp_sys")); /* no row of this statement has any */
+    buf_done(&sql);
+}
+
+static void a_host_with_nothing_to_write_is_no_statement(void **state)
+{
+    (void)state;
+    const struct host_row rows[] = {{.device_id = 1}, {.device_id = 2}, host(3, "")};
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, rows, 3, &wide, fake_escape, NULL), 2);
+    assert_int_equal(sql.len, 0);
+    buf_done(&sql);
+}
+
+static size_t quoted_len(const struct buf *sql, const char *after)
+{
+    const char *from = strstr(buf_str(sql), after);
+    assert_non_null(from);
+    from = strchr(from, '<');
+    return (size_t)(strchr(from, '>') - from - 1);
+}
+
+static void system_information_is_cut_to_the_columns(void **state)
+{
+    (void)state;
+    char text[1001] = "";
+    for (size_t i = 0; i < 500; i++)
+        memcpy(text + i * 2, "\xC3\xA9", 3);
+    const struct system_info info = {text, text, text, text, text, false, 0};
+    const struct host_row row = {.device_id = 1, .system = &info};
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, &row, 1, &wide, fake_escape, NULL), 1);
+    assert_int_equal(quoted_len(&sql, "SELECT"), 300 * 2);
+    assert_int_equal(quoted_len(&sql, "AS sd"), 128 * 2);
+    assert_int_equal(quoted_len(&sql, "AS so"), 300 * 2);
+    assert_int_equal(quoted_len(&sql, "AS sc"), 300 * 2);
+    assert_int_equal(quoted_len(&sql, "AS sn"), 300 * 2);
+    buf_done(&sql);
+}
+
+static void a_failed_assertion_becomes_a_command_for_cacti(void **state)
+{
+    (void)state;
+    const struct recache_row rows[] = {{3, 5}, {4294967295u, 1}, {7, 7}};
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_recaches(&sql, 2, rows, 3, &wide), 3);
+    assert_string_equal(buf_str(&sql),
+                        "REPLACE INTO poller_command (poller_id,time,action,command) VALUES "
+                        "(2,NOW(),1,'3:5'),(2,NOW(),1,'4294967295:1'),(2,NOW(),1,'7:7')");
+    buf_clear(&sql);
+    struct sqltext_limits small = {.rows = 2, .bytes = 1 << 20};
+    assert_int_equal(sqltext_recaches(&sql, 2, rows, 3, &small), 2);
+    buf_clear(&sql);
+    small = (struct sqltext_limits){.rows = 9, .bytes = 1};
+    assert_int_equal(sqltext_recaches(&sql, 2, rows, 3, &small), 1);
+    buf_done(&sql);
+}
+
+#define SET_ASSERT                                                                                 \
+    ") AS d STRAIGHT_JOIN poller_reindex AS r ON r.host_id=d.id AND r.data_query_id=d.dq AND "     \
+    "CAST(CONVERT(r.arg1 USING utf8mb4) AS BINARY)=CAST(d.ar AS BINARY) SET r.assert_value=d.va"
+
+static void assertions_update_and_never_insert(void **state)
+{
+    (void)state;
+    const struct assert_row rows[] = {{3, 5, ".1.3.6'", "12"}, {4, 1, "perl x.pl", ""}};
+    struct buf sql = BUF_INIT;
+    size_t escaped = 0;
+    assert_int_equal(sqltext_asserts(&sql, rows, 2, &wide, fake_escape, &escaped), 2);
+    assert_string_equal(buf_str(&sql),
+                        "UPDATE (SELECT 3 AS id,5 AS dq,'<.1.3.6'>' AS ar,'<12>' AS va"
+                        " UNION ALL SELECT 4,1,'<perl x.pl>','<>'" SET_ASSERT);
+    assert_int_equal(escaped, 4);
+    buf_clear(&sql);
+    struct sqltext_limits small = {.rows = 1000, .bytes = 1};
+    assert_int_equal(sqltext_asserts(&sql, rows, 2, &small, fake_escape, NULL), 1);
+    assert_string_equal(buf_str(&sql) + sql.len - strlen(SET_ASSERT), SET_ASSERT);
+    buf_done(&sql);
+}
+
+static void an_assertion_is_cut_to_the_column(void **state)
+{
+    (void)state;
+    char text[151];
+    memset(text, '7', 150);
+    text[150] = '\0';
+    const struct assert_row row = {3, 5, text, text};
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_asserts(&sql, &row, 1, &wide, fake_escape, NULL), 1);
+    assert_int_equal(quoted_len(&sql, "AS dq"), 150);
+    assert_int_equal(quoted_len(&sql, "AS ar"), 100);
     buf_done(&sql);
 }
 
@@ -276,7 +440,7 @@ static void next_step_covers_all_items_of_the_devices(void **state)
     assert_string_equal(buf_str(&sql),
                         "UPDATE poller_item SET rrd_next_step=CASE WHEN rrd_step=60 THEN 0"
                         " WHEN rrd_next_step<60 THEN CAST(rrd_step AS SIGNED)-60"
-                        " ELSE CAST(rrd_next_step AS SIGNED)-60 END"
+                        " ELSE CAST(rrd_next_step AS SIGNED)-60 END,last_updated=last_updated"
                         " WHERE poller_id=2 AND host_id IN (0,5,4294967295)");
     buf_clear(&sql);
     struct sqltext_limits two = {.rows = 2, .bytes = 1 << 20};
@@ -301,6 +465,14 @@ int main(void)
         cmocka_unit_test(nothing_to_do_is_no_statement),
         cmocka_unit_test(host_status_updates_and_never_inserts),
         cmocka_unit_test(host_rows_of_two_kinds_go_apart),
+        cmocka_unit_test(a_ping_only_run_leaves_the_polling_time_alone),
+        cmocka_unit_test(system_information_that_was_not_obtained_stays),
+        cmocka_unit_test(status_and_system_information_share_a_statement),
+        cmocka_unit_test(a_host_with_nothing_to_write_is_no_statement),
+        cmocka_unit_test(system_information_is_cut_to_the_columns),
+        cmocka_unit_test(a_failed_assertion_becomes_a_command_for_cacti),
+        cmocka_unit_test(assertions_update_and_never_insert),
+        cmocka_unit_test(an_assertion_is_cut_to_the_column),
         cmocka_unit_test(host_rows_respect_the_limits),
         cmocka_unit_test(last_error_is_cut_to_the_column),
         cmocka_unit_test(numbers_that_sql_has_no_word_for_do_no_harm),

@@ -1,0 +1,292 @@
+#include "config.h"
+
+#include "fake_snmp.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thr.h"
+#include "drivers/ping.h"
+#include "drivers/snmp.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { HOSTS_MAX = 16, NAMES_MAX = 100, ITEM_SUBS = 9 };
+
+struct fake_snmp fake_snmp;
+
+static struct {
+    const char *hostname;
+    enum fake_mood mood;
+} hosts[HOSTS_MAX];
+static int host_count;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed; /* CLOCK_MONOTONIC */
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int in_progress;
+static bool rung;
+
+struct snmp_agent {
+    bool asking;
+    struct varbind varbinds[NAMES_MAX];
+};
+
+/* ---- what the scenario says ---- */
+
+static void init(void)
+{
+    thr_cond_init(&changed);
+}
+
+static void enter(void)
+{
+    pthread_once(&once, init);
+    thr_lock(&lock);
+}
+
+static void leave(void)
+{
+    pthread_cond_broadcast(&changed);
+    thr_unlock(&lock);
+}
+
+void fake_snmp_mood(const char *hostname, enum fake_mood mood)
+{
+    CHECK(host_count < HOSTS_MAX);
+    hosts[host_count].hostname = hostname;
+    hosts[host_count++].mood = mood;
+}
+
+static enum fake_mood mood_of(const char *hostname)
+{
+    for (int i = 0; i < host_count; i++)
+        if (strcmp(hosts[i].hostname, hostname) == 0)
+            return hosts[i].mood;
+    return FAKE_ANSWERS;
+}
+
+void fake_snmp_written(size_t rows)
+{
+    enter();
+    fake_snmp.written += rows;
+    leave();
+}
+
+/* Rows that are U were written and never answered. */
+static size_t backlog_locked(void)
+{
+    return fake_snmp.answered > fake_snmp.written ? fake_snmp.answered - fake_snmp.written : 0;
+}
+
+void fake_snmp_wait_backlog(size_t limit, int ms)
+{
+    int64_t until = clock_mono_ms() + ms;
+    enter();
+    while (backlog_locked() <= limit)
+        if (!thr_wait_until(&changed, &lock, until))
+            break;
+    leave();
+}
+
+/* ---- answers, with the lock held ---- */
+
+/* Sends the signals to the process once; `again` does so after the first time. */
+static void ring_locked(bool again)
+{
+    while (fake_snmp.through < fake_snmp.bell_after)
+        thr_wait(&changed, &lock);
+    if (rung && !again)
+        return;
+    rung = true;
+    for (int i = 0; i < 2; i++)
+        if (fake_snmp.bell[i] != 0)
+            CHECK(kill(getpid(), fake_snmp.bell[i]) == 0);
+}
+
+static void wait_given_up_locked(void)
+{
+    while (fake_snmp.given_up == 0)
+        thr_wait(&changed, &lock);
+}
+
+static void answer_locked(struct snmp_agent *a, const struct snmp_request *rq,
+                          struct snmp_reply *ret)
+{
+    CHECK(rq->count <= NAMES_MAX);
+    for (size_t i = 0; i < rq->count; i++) {
+        struct oid name = rq->names[i];
+        bool item = name.len == ITEM_SUBS && name.sub[6] == 99;
+        a->varbinds[i] = (struct varbind){.name = name,
+                                          .type = VARBIND_INTEGER,
+                                          .integer = item ? name.sub[7] * 1000 + name.sub[8] : 1};
+        fake_snmp.answered += item;
+    }
+    if (backlog_locked() > fake_snmp.backlog)
+        fake_snmp.backlog = backlog_locked();
+    ret->outcome = SNMP_ANSWERED;
+    ret->varbinds = a->varbinds;
+    ret->count = rq->count;
+}
+
+static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
+                         int64_t deadline_mono_ms, struct snmp_reply *ret)
+{
+    switch (mood_of(rq->target->hostname)) {
+    case FAKE_ANSWERS: answer_locked(a, rq, ret); break;
+    case FAKE_TIMES_OUT: break;
+    case FAKE_FAILS: ret->outcome = SNMP_FAILED; break;
+    case FAKE_TOO_BIG:
+        answer_locked(a, rq, ret);
+        if (rq->count > 1) {
+            ret->error_status = SNMP_ERROR_TOO_BIG;
+            fake_snmp.answered -= rq->count;
+        }
+        break;
+    case FAKE_UNTIL_DEADLINE:
+        while (fake_snmp.given_up == 0 && thr_wait_until(&changed, &lock, deadline_mono_ms))
+            ;
+        break;
+    case FAKE_STUCK:
+        ring_locked(false);
+        wait_given_up_locked();
+        ring_locked(true);
+        for (;;)
+            thr_wait(&changed, &lock);
+    case FAKE_BELL:
+        ring_locked(false);
+        wait_given_up_locked();
+        break;
+    case FAKE_PARTING:
+        wait_given_up_locked();
+        ring_locked(false);
+        break;
+    case FAKE_UNTIL_GIVE_UP: wait_given_up_locked(); break;
+    }
+}
+
+/* ---- drivers/snmp.h ---- */
+
+bool snmp_library_start(struct err *err UNUSED)
+{
+    return true;
+}
+
+void snmp_library_stop(void)
+{
+}
+
+const char *snmp_library_version(void)
+{
+    return "fake";
+}
+
+/* A device that needs no ask must not leave anything on the stack of the next one. */
+static void measure_stack_locked(void)
+{
+    static _Thread_local const char *first;
+    const char *here = __builtin_frame_address(0);
+    if (first == NULL)
+        first = here;
+    size_t distance = (size_t)(here > first ? here - first : first - here);
+    if (distance > fake_snmp.stack)
+        fake_snmp.stack = distance;
+}
+
+struct snmp_agent *snmp_agent_new(const struct snmp_options *options)
+{
+    CHECK(options->client_address != NULL);
+    enter();
+    fake_snmp.alive++;
+    measure_stack_locked();
+    leave();
+    return mem_zalloc(1, sizeof(struct snmp_agent));
+}
+
+void snmp_agent_free(struct snmp_agent *agent)
+{
+    if (agent == NULL)
+        return;
+    CHECK(!agent->asking);
+    free(agent);
+    enter();
+    fake_snmp.alive--;
+    fake_snmp.through++;
+    leave();
+}
+
+void snmp_agent_ask(struct snmp_agent *agent, const struct snmp_request *request,
+                    int64_t deadline_mono_ms, struct snmp_reply *ret)
+{
+    int64_t started_us = clock_mono_us();
+    enter();
+    CHECK(!agent->asking); /* one agent by one thread at a time */
+    agent->asking = true;
+    if (++in_progress > fake_snmp.peak)
+        fake_snmp.peak = in_progress;
+    pthread_cond_broadcast(&changed);
+    while (fake_snmp.peak < fake_snmp.crowd)
+        thr_wait(&changed, &lock);
+    *ret = (struct snmp_reply){.outcome = SNMP_TIMED_OUT, .detail = "fake"};
+    if (fake_snmp.given_up == 0)
+        react_locked(agent, request, deadline_mono_ms, ret);
+    ret->elapsed_us = clock_mono_us() - started_us;
+    in_progress--;
+    agent->asking = false;
+    leave();
+}
+
+void snmp_give_up(void)
+{
+    enter();
+    fake_snmp.given_up++;
+    leave();
+}
+
+/* ---- drivers/ping.h: the same hosts; who times out does not answer pings either ---- */
+
+struct pinger {
+    char nothing;
+};
+
+struct ping_sockets ping_open_sockets(void)
+{
+    return (struct ping_sockets){.fd4 = -1, .fd6 = -1};
+}
+
+const char *ping_sockets_text(const struct ping_sockets *s UNUSED)
+{
+    return "fake";
+}
+
+struct pinger *pinger_new(const struct ping_sockets *s UNUSED, struct resolver *resolver UNUSED,
+                          struct err *err UNUSED)
+{
+    return mem_zalloc(1, sizeof(struct pinger));
+}
+
+void pinger_free(struct pinger *p)
+{
+    free(p);
+}
+
+void pinger_ask(struct pinger *p UNUSED, const struct ping_request *request,
+                int64_t deadline_mono_ms UNUSED, struct ping_reply *ret)
+{
+    *ret = (struct ping_reply){.outcome = PING_UP, .time_ms = 1, .text = "UDP: Device is Alive"};
+    enter();
+    enum fake_mood mood = mood_of(request->hostname);
+    if (mood == FAKE_TIMES_OUT)
+        *ret = (struct ping_reply){.outcome = PING_DOWN, .text = "UDP: Ping timed out"};
+    if (mood == FAKE_UNTIL_GIVE_UP) {
+        wait_given_up_locked();
+        *ret = (struct ping_reply){.outcome = PING_IMPOSSIBLE, .text = "given up"};
+    }
+    leave();
+}
+
+void pinger_give_up(struct pinger *p UNUSED)
+{
+}

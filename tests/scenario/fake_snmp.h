@@ -1,0 +1,51 @@
+/* fake_snmp.h - devices that do as they are told, in the place of drivers/snmp.o and ping.o.
+ *
+ * Use:     set the upper half of `fake_snmp`, run a cycle, read the lower half.
+ * Threads: as drivers/snmp.h; the figures may be read when the cycle is over.
+ * Promise: item .1.3.6.1.4.1.99.<device>.<n> has the value device * 1000 + n.  Nothing waits for
+ * time to pass, except where a real agent would be waited for until the deadline.
+ */
+#ifndef FAKE_SNMP_H
+#define FAKE_SNMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum fake_mood {
+    FAKE_ANSWERS,
+    FAKE_TIMES_OUT,     /* at once */
+    FAKE_FAILS,         /* no session */
+    FAKE_TOO_BIG,       /* for more than one object */
+    FAKE_UNTIL_GIVE_UP, /* no answer before snmp_give_up() */
+    FAKE_UNTIL_DEADLINE,
+    FAKE_BELL,    /* sends `bell` to the process when `bell_after` devices are through, then as
+                     FAKE_UNTIL_GIVE_UP */
+    FAKE_PARTING, /* as FAKE_UNTIL_GIVE_UP, then rings the bell */
+    FAKE_STUCK,   /* as FAKE_BELL, but sends it again when given up and never returns */
+};
+
+extern struct fake_snmp {
+    int bell[2]; /* signals; 0 = none */
+    size_t bell_after;
+    int crowd; /* answers only when so many asks have been in progress at once */
+
+    size_t answered; /* values given for items */
+    size_t written;  /* rows that have reached the store */
+    size_t backlog;  /* the most that were answered and not written */
+    int peak;        /* the most asks in progress */
+    size_t through;  /* agents freed */
+    size_t alive;    /* agents not freed */
+    size_t stack;    /* the most that one thread's stack differed between two devices, in bytes */
+    int given_up;
+} fake_snmp;
+
+/* The host's mood from now on; others answer. */
+void fake_snmp_mood(const char *hostname, enum fake_mood mood);
+
+/* From the fake store: `rows` have been written. */
+void fake_snmp_written(size_t rows);
+/* Wait until more than `limit` values are on their way to the store, for at most `ms`. */
+void fake_snmp_wait_backlog(size_t limit, int ms);
+
+#endif

@@ -1,0 +1,280 @@
+#include "config.h"
+
+#include "fake_store.h"
+
+#include "base/mem.h"
+#include "base/thr.h"
+#include "drivers/store.h"
+#include "fake_snmp.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OID_SUBS = 9, WAIT_MS = 400 };
+
+struct fake_store fake_store;
+
+struct store {
+    bool read_only;
+    bool open; /* the poller_time row */
+    bool has_thread;
+    pthread_t thread;
+    int writes;
+};
+
+static _Thread_local bool announced; /* db_thread_start() */
+
+/* ---- the calls ---- */
+
+/* false: read-only. */
+static bool note_call(struct store *s, const char *what)
+{
+    if (!s->has_thread)
+        s->thread = pthread_self();
+    s->has_thread = true;
+    CHECK(pthread_equal(s->thread, pthread_self()));
+    CHECK(announced);
+    if (s->read_only && strcmp(what, "load") != 0)
+        return false;
+    const struct buf *c = &fake_store.calls;
+    size_t n = strlen(what);
+    if (c->len < n + 1 || strncmp(c->data + c->len - n - 1, what, n) != 0)
+        buf_printf(&fake_store.calls, "%s ", what);
+    return true;
+}
+
+/* ---- the site ---- */
+
+void site_done(struct site *site)
+{
+    arena_done(&site->memory);
+    memset(site, 0, sizeof(*site));
+}
+
+static void fill_device(struct site *site, struct device *d, const struct fake_group *g)
+{
+    uint32_t id = (uint32_t)(d - site->devices) + 1;
+    *d = (struct device){.id = id,
+                         .deleted = g->deleted,
+                         .device_threads = 1,
+                         .max_oids = 10,
+                         .availability_method = g->method,
+                         .ping_method = 2,
+                         .status = {.status = g->status, .last_error = "", .min_time = 9.99999},
+                         .item_count = (size_t)g->items};
+    d->snmp = (struct target){.hostname = arena_strdup(&site->memory, g->hostname),
+                              .port = 161,
+                              .version = 2,
+                              .timeout_ms = 500,
+                              .community = g->community == NULL ? "public" : g->community,
+                              .username = "",
+                              .password = "",
+                              .auth_protocol = "",
+                              .priv_passphrase = "",
+                              .priv_protocol = "",
+                              .context = "",
+                              .engine_id = ""};
+    d->items = arena_zalloc(&site->memory, (size_t)g->items * sizeof(d->items[0]) + 1);
+    for (uint32_t i = 0; i < d->item_count; i++) {
+        const uint32_t numbers[OID_SUBS] = {1, 3, 6, 1, 4, 1, 99, id, i};
+        uint32_t *sub = arena_zalloc(&site->memory, sizeof(numbers));
+        memcpy(sub, numbers, sizeof(numbers));
+        d->items[i] = (struct item){.local_data_id = id * 1000 + i,
+                                    .action = ITEM_SNMP,
+                                    .rrd_name = "traffic_in",
+                                    .arg1 = "arg1",
+                                    .target = &d->snmp,
+                                    .oid = {sub, OID_SUBS}};
+    }
+    site->item_count += d->item_count;
+}
+
+bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,
+                     struct err *err)
+{
+    const struct fake_group *g = fake_store.groups;
+    struct site site = {.memory = ARENA_INIT};
+    size_t n = 0;
+    CHECK(sel->poller_id > 0);
+    note_call(s, "load");
+    if (fake_store.load_fails)
+        return err_set(err, ERR_UNAVAILABLE, "fake: cannot load");
+    for (int i = 0; i < FAKE_GROUPS_MAX && g[i].hostname != NULL; i++)
+        n += (size_t)g[i].devices;
+    site.devices = arena_zalloc(&site.memory, (n + 1) * sizeof(site.devices[0]));
+    for (int i = 0; i < FAKE_GROUPS_MAX && g[i].hostname != NULL; i++)
+        for (int k = 0; k < g[i].devices; k++)
+            fill_device(&site, &site.devices[site.device_count++], &g[i]);
+    *ret = site;
+    return true;
+}
+
+/* ---- writing ---- */
+
+bool store_open_cycle(struct store *s, int poller_id UNUSED, int pid UNUSED, struct err *err)
+{
+    if (!note_call(s, "open"))
+        return true;
+    CHECK(!s->open);
+    if (fake_store.open_fails)
+        return err_set(err, ERR_UNAVAILABLE, "fake: cannot open");
+    s->open = true;
+    return true;
+}
+
+bool store_close_cycle(struct store *s, int poller_id UNUSED, int pid UNUSED, struct err *err)
+{
+    if (!note_call(s, "close"))
+        return true;
+    CHECK(s->open);
+    s->open = false;
+    return !fake_store.close_fails || err_set(err, ERR_TEMPORARY, "fake: cannot close");
+}
+
+bool store_write_date(struct store *s, struct err *err)
+{
+    if (!note_call(s, "date"))
+        return true;
+    CHECK(s->open);
+    return !fake_store.date_fails || err_set(err, ERR_TEMPORARY, "fake: no date");
+}
+
+static void keep_batch(const struct batch *b)
+{
+    for (size_t i = 0; i < b->row_count; i++) {
+        const struct output_row *r = &b->rows[i];
+        char value[16];
+        snprintf(value, sizeof(value), "%" PRIu32, r->local_data_id);
+        CHECK(strcmp(r->rrd_name, "traffic_in") == 0 && r->time > 1600000000);
+        CHECK(strcmp(r->output, value) == 0 || strcmp(r->output, "U") == 0);
+        buf_printf(&fake_store.results, "row %" PRIu32 " %s\n", r->local_data_id, r->output);
+    }
+    for (size_t i = 0; i < b->host_count; i++) {
+        const struct host_row *h = &b->hosts[i];
+        buf_printf(&fake_store.results,
+                   "host %" PRIu32 " status %d polls %" PRId64 " failed %" PRId64 " %s\n",
+                   h->device_id, h->status.status, h->status.total_polls, h->status.failed_polls,
+                   h->status.last_error);
+    }
+    fake_store.rows += b->row_count;
+    fake_store.hosts += b->host_count;
+    fake_snmp_written(b->row_count);
+}
+
+bool store_write(struct store *s, const struct batch *b, bool boost UNUSED,
+                 struct store_outcome *ret, struct err *err)
+{
+    *ret = (struct store_outcome){0, 0, 0};
+    if (!note_call(s, "write"))
+        return true;
+    CHECK(s->open);
+    s->writes++;
+    if (fake_store.slow > 0 && s->writes == 1)
+        fake_snmp_wait_backlog(fake_store.slow, WAIT_MS);
+    if (s->writes == fake_store.write_fails) {
+        fake_snmp_written(b->row_count);
+        ret->rows_lost = b->row_count;
+        return err_set(err, ERR_TEMPORARY, "fake: disk full");
+    }
+    keep_batch(b);
+    ret->rows_stored = b->row_count;
+    return true;
+}
+
+bool store_advance_steps(struct store *s, int poller_id UNUSED, int64_t interval_s UNUSED,
+                         const uint32_t *device_ids, size_t count, struct err *err)
+{
+    if (!note_call(s, "advance"))
+        return true;
+    CHECK(s->open);
+    if (fake_store.advance_fails)
+        return err_set(err, ERR_TEMPORARY, "fake: no advance");
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&fake_store.results, "advance %" PRIu32 "\n", device_ids[i]);
+    return true;
+}
+
+static int compare_lines(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void fake_store_sort(void)
+{
+    size_t n = 0, cap = 1;
+    char *text = buf_take(&fake_store.results), *rest = text;
+    for (const char *p = text; *p != '\0'; p++)
+        cap += *p == '\n';
+    char **lines = mem_zalloc(cap, sizeof(lines[0]));
+    while (rest != NULL && *rest != '\0')
+        lines[n++] = strsep(&rest, "\n");
+    qsort(lines, n, sizeof(lines[0]), compare_lines);
+    for (size_t i = 0; i < n; i++) {
+        CHECK(i == 0 || strcmp(lines[i], lines[i - 1]) != 0); /* nothing is written twice */
+        buf_printf(&fake_store.results, "%s\n", lines[i]);
+    }
+    free(lines);
+    free(text);
+}
+
+/* ---- the connection ---- */
+
+struct store *store_open(const struct db_params *params UNUSED, int64_t deadline_mono_ms UNUSED,
+                         struct err *err UNUSED)
+{
+    return mem_zalloc(1, sizeof(struct store));
+}
+
+void store_close(struct store *s)
+{
+    CHECK(s == NULL || !s->open); /* poller_time is closed, whatever happened */
+    free(s);
+}
+
+void store_set_deadline(struct store *s UNUSED, int64_t deadline_mono_ms UNUSED)
+{
+}
+
+void store_set_read_only(struct store *s, bool on)
+{
+    s->read_only = on;
+}
+
+bool store_load_settings(struct store *s UNUSED, int poller_id UNUSED,
+                         store_setting_fn *on_setting UNUSED, void *arg UNUSED,
+                         struct err *err UNUSED)
+{
+    return true;
+}
+
+void db_thread_start(void)
+{
+    CHECK(!announced);
+    announced = true;
+}
+
+void db_thread_stop(void)
+{
+    CHECK(announced);
+    announced = false;
+}
+
+bool db_library_start(struct err *err UNUSED)
+{
+    return true;
+}
+
+void db_library_stop(void)
+{
+}
+
+const char *db_client_version(void)
+{
+    return "fake";
+}
+
+void db_set_trace(void (*trace)(const char *sql, size_t len) UNUSED)
+{
+}

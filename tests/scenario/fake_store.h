@@ -1,0 +1,47 @@
+/* fake_store.h - a database of a few lines, in the place of drivers/store.o, store_load.o and db.o.
+ *
+ * Use:     set the upper half of `fake_store`, run a cycle, read the lower half.
+ * Threads: as drivers/store.h, and checked: one thread from load to close, announced by
+ * db_thread_start(). Promise: checks what every cycle owes: rows only while the poller_time row is
+ * open, each row once, each with the value that fake_snmp gives (or U), and nothing at all when
+ * read-only.
+ */
+#ifndef FAKE_STORE_H
+#define FAKE_STORE_H
+
+#include "base/buf.h"
+#include "model/device.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { FAKE_GROUPS_MAX = 6 };
+
+/* Equal devices that follow each other in polling order.  Ids count from 1 over all groups; items
+ * of device d are the data sources d * 1000 + 0, 1, ... */
+struct fake_group {
+    const char *hostname; /* NULL: the end */
+    int devices;
+    int items;
+    int method; /* enum availability_method */
+    bool deleted;
+    int status;            /* enum host_status */
+    const char *community; /* NULL = "public" */
+};
+
+extern struct fake_store {
+    struct fake_group groups[FAKE_GROUPS_MAX];
+    bool load_fails, open_fails, date_fails, close_fails, advance_fails;
+    int write_fails; /* the n-th; 0 = none */
+    size_t
+        slow; /* the first write waits for more than so many rows to come (or a while); 0 = not */
+
+    struct buf calls; /* "load open write ... close", equal neighbours once */
+    size_t rows, hosts;
+    struct buf results; /* one line per row and host, sorted by fake_store_sort() */
+} fake_store;
+
+void fake_store_sort(void);
+
+#endif

@@ -1,0 +1,270 @@
+#include "config.h"
+
+#include "core/jobq.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thr.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+enum { PRODUCERS = 4, CONSUMERS = 4, EACH = 20000 };
+
+static int numbers[PRODUCERS * EACH];
+
+static pthread_t start(void *(*fn)(void *), void *arg)
+{
+    pthread_t t;
+    struct err err = ERR_INIT;
+    CHECK(thr_start(&t, "test", fn, arg, &err));
+    return t;
+}
+
+static void comes_out_in_order(void **state)
+{
+    (void)state;
+    struct jobq *q = jobq_new(0);
+    assert_null(jobq_try_pop(q));
+    for (int i = 0; i < 1000; i++)
+        assert_true(jobq_push(q, &numbers[i]));
+    for (int i = 0; i < 1000; i++)
+        assert_ptr_equal(jobq_pop(q), &numbers[i]);
+    assert_null(jobq_try_pop(q));
+    jobq_free(q);
+    jobq_free(NULL);
+}
+
+/* The ring grows while its content is wrapped around the end. */
+static void grows_without_losing_the_order(void **state)
+{
+    (void)state;
+    struct jobq *q = jobq_new(0);
+    int in = 0, out = 0;
+    for (int round = 1; round < 200; round++) {
+        for (int i = 0; i < round; i++)
+            assert_true(jobq_push(q, &numbers[in++]));
+        for (int i = 0; i < round / 2; i++)
+            assert_ptr_equal(jobq_try_pop(q), &numbers[out++]);
+    }
+    struct jobq_figures f = jobq_get_figures(q);
+    assert_int_equal(f.accepted, in);
+    assert_true(f.deepest >= (size_t)(in - out) && f.deepest <= (size_t)in);
+    while (out < in)
+        assert_ptr_equal(jobq_pop(q), &numbers[out++]);
+    jobq_free(q);
+}
+
+static void a_closed_queue_gives_what_it_has(void **state)
+{
+    (void)state;
+    struct jobq *q = jobq_new(0);
+    assert_true(jobq_push(q, &numbers[0]));
+    assert_false(jobq_is_over(q));
+    jobq_close(q);
+    jobq_close(q);
+    assert_false(jobq_is_over(q));
+    assert_false(jobq_push(q, &numbers[1]));
+    assert_ptr_equal(jobq_pop(q), &numbers[0]);
+    assert_true(jobq_is_over(q));
+    assert_null(jobq_pop(q));
+    assert_null(jobq_try_pop(q));
+    assert_null(jobq_pop_until(q, INT64_MAX / 2000));
+    assert_int_equal(jobq_get_figures(q).accepted, 1);
+    jobq_free(q);
+}
+
+static void waiting_ends_at_the_given_time(void **state)
+{
+    (void)state;
+    struct jobq *q = jobq_new(0);
+    int64_t until = clock_mono_ms() + 20;
+    assert_null(jobq_pop_until(q, until));
+    assert_true(clock_mono_ms() >= until);
+    assert_null(jobq_pop_until(q, until)); /* in the past */
+    assert_false(jobq_is_over(q));
+    assert_true(jobq_push(q, &numbers[0]));
+    assert_ptr_equal(jobq_pop_until(q, until),
+                     &numbers[0]); /* what is there is given, however late */
+    jobq_free(q);
+}
+
+static void *pop_one(void *q)
+{
+    return jobq_pop(q);
+}
+
+static void *pop_one_late(void *q)
+{
+    return jobq_pop_until(q, clock_mono_ms() + 60000);
+}
+
+static void closing_wakes_all_who_wait_for_an_item(void **state)
+{
+    (void)state;
+    struct jobq *q = jobq_new(0);
+    pthread_t t[8];
+    for (int i = 0; i < 8; i++)
+        t[i] = start(i % 2 == 0 ? pop_one : pop_one_late, q);
+    jobq_close(q);
+    for (int i = 0; i < 8; i++) {
+        void *item = q;
+        assert_int_equal(pthread_join(t[i], &item), 0);
+        assert_null(item);
+    }
+    jobq_free(q);
+}
+
+static void an_item_wakes_one_who_waits(void **state)
+{
+    (void)state;
+    struct jobq *q = jobq_new(0);
+    pthread_t t[8];
+    int seen = 0;
+    for (int i = 0; i < 8; i++)
+        t[i] = start(i % 2 == 0 ? pop_one : pop_one_late, q);
+    for (int i = 0; i < 8; i++)
+        assert_true(jobq_push(q, &numbers[i]));
+    for (int i = 0; i < 8; i++) {
+        void *item = NULL;
+        assert_int_equal(pthread_join(t[i], &item), 0);
+        seen |= 1 << ((int *)item - numbers);
+    }
+    assert_int_equal(seen, 0xff);
+    jobq_free(q);
+}
+
+/* ---- many at once ---- */
+
+struct mill {
+    struct jobq *q;
+    pthread_mutex_t lock;
+    bool taken[PRODUCERS * EACH];
+    bool out_of_order;
+    int refused;
+};
+
+struct producer {
+    struct mill *mill;
+    int *first;
+};
+
+static void *produce(void *arg)
+{
+    struct producer *p = arg;
+    int refused = 0;
+    for (int i = 0; i < EACH; i++)
+        refused += !jobq_push(p->mill->q, p->first + i);
+    thr_lock(&p->mill->lock);
+    p->mill->refused += refused;
+    thr_unlock(&p->mill->lock);
+    return NULL;
+}
+
+/* What one consumer sees of one producer is in order. */
+static void *consume(void *arg)
+{
+    struct mill *m = arg;
+    int last[PRODUCERS] = {-1, -1, -1, -1};
+    void *item;
+    while ((item = jobq_pop(m->q)) != NULL) {
+        int n = (int)((int *)item - numbers);
+        thr_lock(&m->lock);
+        m->out_of_order |= n <= last[n / EACH] || m->taken[n];
+        m->taken[n] = true;
+        thr_unlock(&m->lock);
+        last[n / EACH] = n;
+    }
+    return NULL;
+}
+
+static void run_mill(size_t limit)
+{
+    struct mill *m = mem_zalloc(1, sizeof(*m));
+    struct producer producers[PRODUCERS];
+    pthread_t p[PRODUCERS], c[CONSUMERS];
+    m->q = jobq_new(limit);
+    thr_mutex_init(&m->lock);
+    for (int i = 0; i < CONSUMERS; i++)
+        c[i] = start(consume, m);
+    for (int i = 0; i < PRODUCERS; i++) {
+        producers[i] = (struct producer){m, numbers + i * EACH};
+        p[i] = start(produce, &producers[i]);
+    }
+    for (int i = 0; i < PRODUCERS; i++)
+        thr_join(p[i]);
+    jobq_close(m->q);
+    for (int i = 0; i < CONSUMERS; i++)
+        thr_join(c[i]);
+    assert_false(m->out_of_order);
+    assert_int_equal(m->refused, 0);
+    for (int i = 0; i < PRODUCERS * EACH; i++)
+        assert_true(m->taken[i]);
+    struct jobq_figures f = jobq_get_figures(m->q);
+    assert_int_equal(f.accepted, PRODUCERS * EACH);
+    if (limit != 0)
+        assert_in_range(f.deepest, 1, limit);
+    jobq_free(m->q);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+static void many_threads_lose_nothing(void **state)
+{
+    (void)state;
+    run_mill(0);
+}
+
+static void a_limit_holds_the_producers_back(void **state)
+{
+    (void)state;
+    run_mill(7);
+    run_mill(1);
+}
+
+static void closing_wakes_all_who_wait_for_room(void **state)
+{
+    (void)state;
+    struct mill *m = mem_zalloc(1, sizeof(*m));
+    struct producer producers[PRODUCERS];
+    pthread_t p[PRODUCERS];
+    m->q = jobq_new(3);
+    thr_mutex_init(&m->lock);
+    for (int i = 0; i < PRODUCERS; i++) {
+        producers[i] = (struct producer){m, numbers + i * EACH};
+        p[i] = start(produce, &producers[i]);
+    }
+    assert_non_null(jobq_pop(m->q));
+    assert_non_null(jobq_pop(m->q));
+    jobq_close(m->q);
+    for (int i = 0; i < PRODUCERS; i++)
+        thr_join(p[i]);
+    int left = 0;
+    while (jobq_pop(m->q) != NULL)
+        left++;
+    assert_in_range(left, 0, 3);
+    assert_int_equal(m->refused, PRODUCERS * EACH - 2 - left);
+    assert_true(jobq_is_over(m->q));
+    jobq_free(m->q);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(comes_out_in_order),
+        cmocka_unit_test(grows_without_losing_the_order),
+        cmocka_unit_test(a_closed_queue_gives_what_it_has),
+        cmocka_unit_test(waiting_ends_at_the_given_time),
+        cmocka_unit_test(closing_wakes_all_who_wait_for_an_item),
+        cmocka_unit_test(an_item_wakes_one_who_waits),
+        cmocka_unit_test(many_threads_lose_nothing),
+        cmocka_unit_test(a_limit_holds_the_producers_back),
+        cmocka_unit_test(closing_wakes_all_who_wait_for_room),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,312 @@
+#include "config.h"
+
+#include "core/pool.h"
+
+#include "base/mem.h"
+#include "base/thr.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* ---- jobs that count what happens to them ---- */
+
+struct bench;
+
+struct work {
+    struct job job; /* first */
+    struct bench *bench;
+    int runs, done, cancelled;
+    int again; /* submit itself from done() as often */
+};
+
+struct bench {
+    struct loop *loop;
+    struct loop_timer *stopper; /* turns a hang into a failure */
+    struct pool *pool;
+    pthread_t home;
+    size_t wanted, done;
+    struct work *work;
+    size_t count;
+
+    pthread_mutex_t lock; /* a gate that run() waits at */
+    pthread_cond_t changed;
+    bool open;
+    int waiting;
+};
+
+static atomic_int threads_begun, threads_ended;
+
+static void on_begin(void)
+{
+    atomic_fetch_add(&threads_begun, 1);
+}
+
+static void on_end(void)
+{
+    atomic_fetch_add(&threads_ended, 1);
+}
+
+static void on_too_late(void *arg)
+{
+    (void)arg;
+    fail_msg("the jobs were not done in time");
+}
+
+static struct bench *begin(int threads, size_t count)
+{
+    struct bench *b = mem_zalloc(1, sizeof(*b));
+    struct err err = ERR_INIT;
+    struct pool_options o = {
+        .name = "test", .threads = threads, .thread_begin = on_begin, .thread_end = on_end};
+    atomic_store(&threads_begun, 0);
+    atomic_store(&threads_ended, 0);
+    b->home = pthread_self();
+    b->loop = loop_new(&err);
+    assert_non_null(b->loop);
+    b->pool = pool_new(b->loop, &o, &err);
+    assert_non_null(b->pool);
+    b->stopper = loop_timer_new(b->loop, on_too_late, b);
+    loop_timer_set(b->stopper, 120000);
+    b->count = count;
+    b->work = mem_zalloc(count, sizeof(b->work[0]));
+    for (size_t i = 0; i < count; i++)
+        b->work[i].bench = b;
+    thr_mutex_init(&b->lock);
+    thr_cond_init(&b->changed);
+    return b;
+}
+
+static void end(struct bench *b)
+{
+    pool_free(b->pool);
+    assert_int_equal(atomic_load(&threads_begun), atomic_load(&threads_ended));
+    loop_timer_free(b->stopper);
+    loop_free(b->loop);
+    pthread_cond_destroy(&b->changed);
+    pthread_mutex_destroy(&b->lock);
+    free(b->work);
+    free(b);
+}
+
+static void run(struct job *job)
+{
+    struct work *w = (struct work *)job;
+    CHECK(!pthread_equal(pthread_self(), w->bench->home));
+    w->runs++;
+}
+
+static void run_at_gate(struct job *job)
+{
+    struct bench *b = ((struct work *)job)->bench;
+    thr_lock(&b->lock);
+    b->waiting++;
+    pthread_cond_broadcast(&b->changed);
+    while (!b->open)
+        thr_wait(&b->changed, &b->lock);
+    thr_unlock(&b->lock);
+    run(job);
+}
+
+static void wait_at_gate(struct bench *b, int n)
+{
+    thr_lock(&b->lock);
+    while (b->waiting < n)
+        thr_wait(&b->changed, &b->lock);
+    thr_unlock(&b->lock);
+}
+
+static void open_gate(struct bench *b)
+{
+    thr_lock(&b->lock);
+    b->open = true;
+    pthread_cond_broadcast(&b->changed);
+    thr_unlock(&b->lock);
+}
+
+static void done(struct job *job, bool cancelled)
+{
+    struct work *w = (struct work *)job;
+    struct bench *b = w->bench;
+    assert_true(pthread_equal(pthread_self(), b->home));
+    w->done++;
+    w->cancelled += cancelled;
+    b->done++;
+    if (w->again-- > 0)
+        pool_submit(b->pool, job, run, done);
+    if (b->done == b->wanted)
+        loop_stop(b->loop);
+}
+
+static void submit_all(struct bench *b, job_run_fn *fn)
+{
+    for (size_t i = 0; i < b->count; i++)
+        pool_submit(b->pool, &b->work[i].job, fn, done);
+}
+
+static void run_until(struct bench *b, size_t wanted)
+{
+    b->wanted = wanted;
+    loop_run(b->loop);
+    assert_int_equal(b->done, wanted);
+}
+
+/* Every job was done once, and run once or else cancelled; returns how many were cancelled. */
+static size_t check_all(const struct bench *b)
+{
+    size_t cancelled = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        const struct work *w = &b->work[i];
+        assert_int_equal(w->done, 1);
+        assert_int_equal(w->runs + w->cancelled, 1);
+        cancelled += (size_t)w->cancelled;
+    }
+    return cancelled;
+}
+
+/* ---- tests ---- */
+
+static void a_job_is_run_and_then_done(void **state)
+{
+    (void)state;
+    struct bench *b = begin(1, 1);
+    submit_all(b, run);
+    run_until(b, 1);
+    assert_int_equal(check_all(b), 0);
+    end(b);
+    pool_free(NULL);
+}
+
+static void four_hundred_thousand_jobs_are_done_once_each(void **state)
+{
+    (void)state;
+    struct bench *b = begin(8, 400000);
+    submit_all(b, run);
+    run_until(b, b->count);
+    assert_int_equal(check_all(b), 0);
+    assert_int_equal(atomic_load(&threads_begun), 8);
+    end(b);
+}
+
+/* Few jobs at a time: the doorbell rings and falls silent over and over. */
+static void jobs_may_submit_jobs_when_done(void **state)
+{
+    (void)state;
+    struct bench *b = begin(8, 16);
+    for (size_t i = 0; i < b->count; i++)
+        b->work[i].again = 2000;
+    submit_all(b, run);
+    run_until(b, 16 * 2001);
+    for (size_t i = 0; i < b->count; i++) {
+        assert_int_equal(b->work[i].done, 2001);
+        assert_int_equal(b->work[i].runs, 2001);
+    }
+    end(b);
+}
+
+static void waiting_jobs_can_be_cancelled_running_ones_end(void **state)
+{
+    (void)state;
+    struct bench *b = begin(3, 20);
+    submit_all(b, run_at_gate);
+    wait_at_gate(b, 3);
+    pool_cancel_waiting(b->pool);
+    pool_cancel_waiting(b->pool); /* nothing is left to cancel */
+    assert_int_equal(b->done, 0); /* soon, not at once */
+    run_until(b, 17);
+    open_gate(b);
+    run_until(b, 20);
+    assert_int_equal(check_all(b), 17);
+    end(b);
+}
+
+static void on_open(void *arg)
+{
+    struct bench *b = arg;
+    open_gate(b);
+    pool_stop(b->pool);
+    loop_stop(b->loop);
+}
+
+static void stop_does_what_runs_and_cancels_what_waits(void **state)
+{
+    (void)state;
+    struct bench *b = begin(3, 20);
+    submit_all(b, run_at_gate);
+    wait_at_gate(b, 3);
+    struct loop_timer *t = loop_timer_new(b->loop, on_open, b);
+    loop_timer_set(t, 0);
+    loop_run(b->loop);
+    assert_int_equal(b->done, 20);
+    size_t cancelled = check_all(b);
+    assert_in_range(cancelled, 0, 17); /* workers may have taken some between gate and stop */
+    pool_stop(b->pool);
+    loop_timer_free(t);
+    end(b);
+}
+
+static void done_may_submit_while_the_pool_stops(void **state)
+{
+    (void)state;
+    struct bench *b = begin(2, 10);
+    for (size_t i = 0; i < b->count; i++)
+        b->work[i].again = 5;
+    submit_all(b, run);
+    pool_stop(b->pool);
+    for (size_t i = 0; i < b->count; i++) {
+        assert_int_equal(b->work[i].done, 6);
+        assert_int_equal(b->work[i].runs + b->work[i].cancelled, 6);
+    }
+    end(b);
+}
+
+static void a_job_submitted_after_stop_is_done_as_cancelled(void **state)
+{
+    (void)state;
+    struct bench *b = begin(2, 3);
+    pool_stop(b->pool);
+    submit_all(b, run);
+    run_until(b, 3);
+    assert_int_equal(check_all(b), 3);
+    end(b);
+}
+
+/* The loop does not run any more, so pool_free() is the last chance. */
+static void a_job_submitted_after_stop_is_done_by_free_at_the_latest(void **state)
+{
+    (void)state;
+    struct bench *b = begin(2, 3);
+    pool_stop(b->pool);
+    submit_all(b, run);
+    pool_free(b->pool);
+    b->pool = NULL;
+    assert_int_equal(b->done, 3);
+    end(b);
+}
+
+static void a_pool_nobody_uses_ends_too(void **state)
+{
+    (void)state;
+    struct bench *b = begin(60, 0);
+    end(b);
+    assert_int_equal(atomic_load(&threads_ended), 60);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_job_is_run_and_then_done),
+        cmocka_unit_test(four_hundred_thousand_jobs_are_done_once_each),
+        cmocka_unit_test(jobs_may_submit_jobs_when_done),
+        cmocka_unit_test(waiting_jobs_can_be_cancelled_running_ones_end),
+        cmocka_unit_test(stop_does_what_runs_and_cancels_what_waits),
+        cmocka_unit_test(done_may_submit_while_the_pool_stops),
+        cmocka_unit_test(a_job_submitted_after_stop_is_done_as_cancelled),
+        cmocka_unit_test(a_job_submitted_after_stop_is_done_by_free_at_the_latest),
+        cmocka_unit_test(a_pool_nobody_uses_ends_too),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
