@@ -32,7 +32,8 @@ struct selection {
     uint32_t first, last; /* inclusive */
     const uint32_t *ids;  /* host list; wins over the range */
     size_t id_count;
-    bool only_due; /* active_profiles != 1: items with rrd_next_step <= 0 only */
+    bool only_due;     /* active_profiles != 1: items with rrd_next_step <= 0 only */
+    bool with_reindex; /* also the assertions of poller_reindex (contract 8.1) */
 };
 
 /* What a cycle works on.  devices[] is in polling order: slowest first; device 0, if it has items,
@@ -58,6 +59,8 @@ void store_close(struct store *s);
 /* No statement is repeated and no connection opened after this monotonic time. */
 void store_set_deadline(struct store *s, int64_t deadline_mono_ms);
 void store_set_read_only(struct store *s, bool on);
+/* Whose re-index commands are written (poller_command.poller_id); 1 until then. */
+void store_set_poller(struct store *s, int poller_id);
 
 /* Every row of `settings` whose name starts with a name we read, plus the pseudo settings "threads"
  * (of this poller's row) and "cacti_version": ONE query (UNION ALL); on_setting gets name and value
@@ -66,7 +69,8 @@ typedef void store_setting_fn(void *arg, const char *name, const char *value);
 NODISCARD bool store_load_settings(struct store *s, int poller_id, store_setting_fn *on_setting,
                                    void *arg, struct err *err);
 
-/* Devices in one query, their due items in one streamed query, grouped here. */
+/* Devices in one query, their due items in one streamed query, their assertions in another, grouped
+ * here. */
 NODISCARD bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,
                                struct err *err);
 
@@ -75,8 +79,9 @@ NODISCARD bool store_open_cycle(struct store *s, int poller_id, int pid, struct 
 NODISCARD bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err);
 NODISCARD bool store_write_date(struct store *s, struct err *err); /* settings.date */
 
-/* Store a batch: outputs (also to poller_output_boost when `boost`), then host rows.  false only if
- * not everything was stored; the outcome is filled in either case. */
+/* Store a batch: outputs (also to poller_output_boost when `boost`), then host rows, then re-index
+ * commands and assertions.  false only if not everything was stored; the outcome, which counts
+ * outputs, is filled in either case. */
 NODISCARD bool store_write(struct store *s, const struct batch *b, bool boost,
                            struct store_outcome *ret, struct err *err);
 NODISCARD bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_AT_MOST      1000 /* more gain nothing (facts/limits.md, section 4) */
+#define ROWS_AT_MOST 1000 /* more gain nothing (facts/limits.md, section 4) */
+#define DEVICES_AT_MOST                                                                            \
+    5000 /* of a statement about steps: fewer statements read the table less often */
 #define BYTES_AT_MOST     ((size_t)1 << 20)
 #define CONFLICTS_AT_MOST 30
 #define LOST_AT_MOST      10 /* connections that one statement may cost */
@@ -37,6 +39,7 @@ struct store *store_open(const struct db_params *params, int64_t deadline_mono_m
     struct store *s = mem_zalloc(1, sizeof(*s));
     copy_params(s, params);
     s->sites_can_be_disabled = -1;
+    s->poller_id = 1;
     s->deadline = deadline_mono_ms;
     s->db = db_open(&s->params, deadline_mono_ms, err);
     if (s->db == NULL) {
@@ -65,6 +68,11 @@ void store_set_deadline(struct store *s, int64_t deadline_mono_ms)
 void store_set_read_only(struct store *s, bool on)
 {
     s->read_only = on;
+}
+
+void store_set_poller(struct store *s, int poller_id)
+{
+    s->poller_id = poller_id;
 }
 
 bool store_connect(struct store *s, struct err *err)
@@ -213,7 +221,8 @@ struct job {
                     const struct sqltext_limits *limits, struct buf *sql);
     const void *rows;
     size_t count;
-    int poller_id; /* steps only */
+    size_t rows_at_most; /* of one statement; 0 = the usual */
+    int poller_id;       /* recaches and steps */
     int64_t interval_s;
     size_t lost;
     struct err why; /* of the first loss */
@@ -231,6 +240,20 @@ static size_t build_hosts(struct store *s, const struct job *job, size_t at,
 {
     const struct host_row *rows = job->rows;
     return sqltext_hosts(sql, rows + at, job->count - at, limits, db_escape, s->db);
+}
+
+static size_t build_recaches(struct store *s UNUSED, const struct job *job, size_t at,
+                             const struct sqltext_limits *limits, struct buf *sql)
+{
+    const struct recache_row *rows = job->rows;
+    return sqltext_recaches(sql, job->poller_id, rows + at, job->count - at, limits);
+}
+
+static size_t build_asserts(struct store *s, const struct job *job, size_t at,
+                            const struct sqltext_limits *limits, struct buf *sql)
+{
+    const struct assert_row *rows = job->rows;
+    return sqltext_asserts(sql, rows + at, job->count - at, limits, db_escape, s->db);
 }
 
 static size_t build_steps(struct store *s UNUSED, const struct job *job, size_t at,
@@ -276,13 +299,13 @@ static bool hopeless(int number)
     return class == DB_ERROR_WAIT || (class == DB_ERROR_FATAL && number != SYNTAX);
 }
 
-/* Statements of up to ROWS_AT_MOST rows.  A failing one is halved until a single row is left to
+/* Statements of a bounded number of rows.  A failing one is halved until a single row is left to
  * blame; each success doubles the size again, up to the largest that the server is known to take.
  */
 static void write_job(struct store *s, struct job *job)
 {
     struct buf sql = BUF_INIT;
-    size_t largest = ROWS_AT_MOST;
+    size_t largest = job->rows_at_most > 0 ? job->rows_at_most : ROWS_AT_MOST;
     size_t size = largest;
     size_t at = 0;
     while (at < job->count) {
@@ -296,7 +319,7 @@ static void write_job(struct store *s, struct job *job)
             buf_clear(&sql);
             n = job->build(s, job, at, &limits, &sql);
             struct store_attempt a = {.lost_at_most = n > 1 ? 1 : LOST_AT_MOST / 2};
-            r = exec(s, &a, buf_str(&sql), NULL, &why);
+            r = sql.len == 0 ? STORE_DONE : exec(s, &a, buf_str(&sql), NULL, &why);
         }
         if (r == STORE_DONE) {
             at += n;
@@ -325,6 +348,79 @@ static bool report(const struct job *job, struct err *err)
     return false;
 }
 
+static int host_kind(const struct host_row *h)
+{
+    return h->has_status * 2 + h->has_polling_time;
+}
+
+/* Rows of one kind side by side make few statements. */
+static struct host_row *group_hosts(const struct batch *b)
+{
+    struct host_row *copy = mem_zalloc(b->host_count, sizeof(*copy));
+    size_t n = 0;
+    for (int kind = 3; kind >= 0; kind--) {
+        for (size_t i = 0; i < b->host_count; i++) {
+            if (host_kind(&b->hosts[i]) == kind)
+                copy[n++] = b->hosts[i];
+        }
+    }
+    return copy;
+}
+
+static int compare_recaches(const void *a, const void *b)
+{
+    const struct recache_row *x = a;
+    const struct recache_row *y = b;
+    if (x->device_id != y->device_id)
+        return x->device_id < y->device_id ? -1 : 1;
+    return (x->data_query_id > y->data_query_id) - (x->data_query_id < y->data_query_id);
+}
+
+/* Each data query once, however many of its assertions failed. */
+static struct recache_row *unique_recaches(const struct batch *b, size_t *ret_count)
+{
+    struct recache_row *copy = mem_zalloc(b->recache_count, sizeof(*copy));
+    size_t n = 0;
+    if (b->recache_count > 0) {
+        memcpy(copy, b->recaches, b->recache_count * sizeof(*copy));
+        qsort(copy, b->recache_count, sizeof(*copy), compare_recaches);
+    }
+    for (size_t i = 0; i < b->recache_count; i++) {
+        if (n == 0 || compare_recaches(&copy[n - 1], &copy[i]) != 0)
+            copy[n++] = copy[i];
+    }
+    *ret_count = n;
+    return copy;
+}
+
+/* What concerns devices, not values. */
+static bool write_devices(struct store *s, const struct batch *b, struct err *err)
+{
+    size_t recache_count;
+    struct host_row *host_rows = group_hosts(b);
+    struct recache_row *recache_rows = unique_recaches(b, &recache_count);
+    struct job jobs[] = {
+        {.table = "host", .build = build_hosts, .rows = host_rows, .count = b->host_count},
+        {.table = "poller_command",
+         .build = build_recaches,
+         .rows = recache_rows,
+         .count = recache_count,
+         .poller_id = s->poller_id},
+        {.table = "poller_reindex",
+         .build = build_asserts,
+         .rows = b->asserts,
+         .count = b->assert_count},
+    };
+    bool ok = true;
+    for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+        write_job(s, &jobs[i]);
+        ok = report(&jobs[i], ok ? err : NULL) && ok;
+    }
+    free(recache_rows);
+    free(host_rows);
+    return ok;
+}
+
 bool store_write(struct store *s, const struct batch *b, bool boost, struct store_outcome *ret,
                  struct err *err)
 {
@@ -335,29 +431,45 @@ bool store_write(struct store *s, const struct batch *b, bool boost, struct stor
     struct job outputs = {
         .table = "poller_output", .build = build_outputs, .rows = b->rows, .count = b->row_count};
     struct job copies = {.table = "poller_output_boost", .build = build_outputs, .rows = b->rows};
-    struct job hosts = {
-        .table = "host", .build = build_hosts, .rows = b->hosts, .count = b->host_count};
     copies.count = boost ? b->row_count : 0;
+    struct err why = ERR_INIT; /* of the devices: a lost value is the worse news */
     write_job(s, &outputs);
     write_job(s, &copies);
-    write_job(s, &hosts);
+    bool ok = write_devices(s, b, &why);
     ret->rows_lost = outputs.lost > copies.lost ? outputs.lost : copies.lost;
     ret->rows_stored = b->row_count - ret->rows_lost; /* in every table they belong to */
     ret->retries = s->retries - retries_before;
-    return report(&outputs, err) && report(&copies, err) && report(&hosts, err);
+    if (!report(&outputs, err) || !report(&copies, err))
+        return false;
+    if (!ok && err != NULL)
+        *err = why;
+    return ok;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* In the order of ids, so that a statement touches neighbours. */
 bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
                          const uint32_t *device_ids, size_t count, struct err *err)
 {
-    if (s->read_only)
+    if (s->read_only || count == 0)
         return true;
+    uint32_t *ids = mem_zalloc(count, sizeof(*ids));
+    memcpy(ids, device_ids, count * sizeof(*ids));
+    qsort(ids, count, sizeof(*ids), compare_ids);
     struct job steps = {.table = "poller_item (next step)",
                         .build = build_steps,
-                        .rows = device_ids,
+                        .rows = ids,
                         .count = count,
+                        .rows_at_most = DEVICES_AT_MOST,
                         .poller_id = poller_id,
                         .interval_s = interval_s};
     write_job(s, &steps);
+    free(ids);
     return report(&steps, err);
 }

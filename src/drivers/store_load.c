@@ -211,6 +211,11 @@ struct found_item {
     struct item item;
 };
 
+struct found_reindex {
+    uint32_t index; /* in load.devices */
+    struct reindex_row row;
+};
+
 struct load {
     const struct selection *sel;
     struct arena memory;
@@ -223,6 +228,8 @@ struct load {
     struct slot last;
     struct found_item *items;
     size_t item_count, item_cap;
+    struct found_reindex *reindex;
+    size_t reindex_count, reindex_cap;
     struct known_target **targets;
 };
 
@@ -258,6 +265,7 @@ static void load_done(struct load *l)
     free(l->devices);
     free(l->slots);
     free(l->items);
+    free(l->reindex);
     free(l->targets);
 }
 
@@ -535,6 +543,80 @@ static void deal_items(struct load *l)
     }
 }
 
+/* ---- assertions ---- */
+
+static void forget_reindex(void *arg)
+{
+    ((struct load *)arg)->reindex_count = 0;
+}
+
+static bool reindex_row(void *arg, const char *const *f, const size_t *lengths UNUSED)
+{
+    struct load *l = arg;
+    uint32_t device_id;
+    struct reindex_row row = {0};
+    if (!parse_id(f[0], &device_id) || device_id == 0 || !parse_id(f[1], &row.data_query_id))
+        return true;
+    const struct slot *slot = find_device(l, device_id);
+    if (slot == NULL)
+        return true;
+    row.action = (int)number(f[2], -1, INT_MIN, INT_MAX);
+    row.op = text_of(f[3])[0];
+    row.assert_value = arena_strdup(&l->memory, text_of(f[4]));
+    row.arg1 = arena_strdup(&l->memory, text_of(f[5]));
+    if (row.action == REINDEX_SNMP || row.action == REINDEX_SNMP_COUNT)
+        row.oid = read_oid(l, row.arg1);
+    if (l->reindex_count == l->reindex_cap) {
+        l->reindex_cap = l->reindex_cap == 0 ? 256 : l->reindex_cap * 2;
+        l->reindex = mem_realloc(l->reindex, l->reindex_cap, sizeof(*l->reindex));
+    }
+    l->reindex[l->reindex_count++] = (struct found_reindex){.index = slot->index, .row = row};
+    return true;
+}
+
+/* The table does not say whose devices these are: joined, only our own cross the network. */
+static bool load_reindex(struct store *s, struct load *l, struct err *err)
+{
+    if (!l->sel->with_reindex)
+        return true;
+    struct buf sql = BUF_INIT;
+    buf_printf(&sql,
+               "SELECT r.host_id,r.data_query_id,r.action,r.op,r.assert_value,r.arg1"
+               " FROM poller_reindex AS r JOIN host AS h ON h.id=r.host_id"
+               " WHERE h.poller_id=%d AND h.disabled=''",
+               l->sel->poller_id);
+    add_selection(l, "r.host_id", &sql);
+    bool ok =
+        query(s, "cannot read the re-index assertions", &sql, reindex_row, forget_reindex, l, err);
+    buf_done(&sql);
+    return ok;
+}
+
+static int compare_reindex(const void *a, const void *b)
+{
+    const struct found_reindex *x = a;
+    const struct found_reindex *y = b;
+    if (x->index != y->index)
+        return x->index < y->index ? -1 : 1;
+    if (x->row.data_query_id != y->row.data_query_id)
+        return x->row.data_query_id < y->row.data_query_id ? -1 : 1;
+    return strcmp(x->row.arg1, y->row.arg1);
+}
+
+static void deal_reindex(struct load *l)
+{
+    if (l->reindex_count == 0)
+        return;
+    qsort(l->reindex, l->reindex_count, sizeof(*l->reindex), compare_reindex);
+    struct reindex_row *rows = arena_zalloc(&l->memory, l->reindex_count * sizeof(*rows));
+    for (size_t i = 0; i < l->reindex_count; i++) {
+        struct device *d = &l->devices[l->reindex[i].index];
+        rows[i] = l->reindex[i].row;
+        if (d->reindex_count++ == 0)
+            d->reindex = &rows[i];
+    }
+}
+
 static void hand_over(struct load *l, struct site *ret)
 {
     size_t skip = l->zero_exists ? 0 : 1;
@@ -556,10 +638,11 @@ bool store_load_site(struct store *s, const struct selection *sel, struct site *
     bool ok = ask_about_sites(s, err) && load_devices(s, &l, err);
     if (ok) {
         index_devices(&l);
-        ok = load_items(s, &l, err) && look_for_zero(s, &l, err);
+        ok = load_items(s, &l, err) && look_for_zero(s, &l, err) && load_reindex(s, &l, err);
     }
     if (ok) {
         deal_items(&l);
+        deal_reindex(&l);
         hand_over(&l, ret);
     }
     load_done(&l);

@@ -10,6 +10,7 @@ struct store {
     struct db *db; /* NULL: lost, opened again by the next statement */
     int64_t deadline;
     bool read_only;
+    int poller_id;             /* whose commands are written */
     int sites_can_be_disabled; /* sites.disabled exists: 1 yes, 0 no, -1 not asked yet */
     size_t retries;
 };
