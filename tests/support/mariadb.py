@@ -22,6 +22,7 @@ from .lab import LabError, Server, free_port, tail, tool
 
 _BASE_OPTIONS = (
     "--skip-log-bin",
+    "--skip-name-resolve",
     "--performance-schema=OFF",
     "--innodb-flush-log-at-trx-commit=0",
     "--innodb-flush-method=nosync",
@@ -47,8 +48,8 @@ def _as_user():
 def install(directory):
     """Creates an empty data directory."""
     command = [tool("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={directory}",
-               "--skip-test-db", "--auth-root-authentication-method=normal", "--innodb-log-file-size=4M",
-               *_as_user()]
+               "--force", "--skip-name-resolve", "--skip-test-db", "--auth-root-authentication-method=normal",
+               "--innodb-log-file-size=4M", *_as_user()]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
     if done.returncode != 0:
         raise LabError(f"mariadb-install-db ended with {done.returncode}\n{tail(done.stdout + done.stderr)}")

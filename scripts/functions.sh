@@ -1,0 +1,43 @@
+# Functions for demo and test, read with `.`; expects $top, the source directory.
+# shellcheck shell=dash
+: "${top:?}"
+
+# Makes ./configure unless it is newer than everything that it is made from.
+make_configure() {
+    if [ -f "$top/config.status" ]; then
+        echo "$top is configured in place, which keeps other builds from using it; run 'make distclean' there" >&2
+        exit 1
+    fi
+    if [ ! -x "$top/configure" ] || [ ! -f "$top/Makefile.in" ] ||
+        [ -n "$(find "$top/configure.ac" "$top/Makefile.am" "$top/m4" -newer "$top/configure" | head -n 1)" ]; then
+        logged "$top/build/autogen.log" "$top/autogen.sh"
+    fi
+}
+
+# logged FILE COMMAND...: runs it with its output in FILE, and shows the end of that only if it fails.
+logged() {
+    log=$1
+    shift
+    "$@" >"$log" 2>&1 </dev/null || {
+        status=$?
+        tail -n 40 "$log"
+        echo "failed with status $status: $* (all of its output: $log)"
+        return "$status"
+    }
+}
+
+# build_tree DIRECTORY CONFIGURE_OPTION...: configures if something changed, then makes.
+build_tree() {
+    tree=$1
+    shift
+    mkdir -p "$tree"
+    make_configure || return
+    if [ ! -f "$tree/config.status" ] || [ "$top/configure" -nt "$tree/config.status" ] ||
+        [ "$(cat "$tree/options" 2>/dev/null)" != "$*" ]; then
+        echo "configuring $(basename "$tree"): $*"
+        (cd "$tree" && logged configure.out "$top/configure" "$@") || return
+        echo "$*" >"$tree/options"
+    fi
+    echo "building $(basename "$tree")"
+    logged "$tree/make.log" make -C "$tree" -j "$(nproc)" all tools
+}

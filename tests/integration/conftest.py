@@ -1,0 +1,164 @@
+"""Fixtures of the integration tests: the builds under test, and a fresh site for every test.
+
+Each test that takes `poller` runs for every build and on both paths (--event-loop=off and on), "on" only where
+the build has libevent. Without options the build is $SPINE, or ./spine; `--build=NAME=DIRECTORY` (repeatable)
+names build directories, and `--quick-build` those in which only tests marked `quick` run.
+"""
+
+import contextlib
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support import cacti  # noqa: E402
+from support.agent import FakeAgent  # noqa: E402
+from support.lab import LabError, MissingTool, tool, work_directory  # noqa: E402
+from support.mariadb import MariaDB  # noqa: E402
+from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
+from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
+
+TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "mariadb": "mariadb-client",
+         "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dpkg"}
+
+
+class Build:
+    """A build directory: the program, the simulated agent beside it, and how much of the suite it gets."""
+
+    def __init__(self, name, directory=None, quick=False):
+        self.name = name
+        self.quick = quick
+        if directory is None:
+            spine = find_program("SPINE", "spine")
+            self.fakeagent = os.environ.get("FAKEAGENT") or spine.parent / "tests/support/fakeagent/fakeagent"
+        else:
+            spine = pathlib.Path(directory) / "spine"
+            self.fakeagent = pathlib.Path(directory).resolve() / "tests/support/fakeagent/fakeagent"
+        self.binary = Binary(spine)
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("spine")
+    group.addoption("--build", action="append", default=[], metavar="NAME=DIRECTORY", help="a build to test")
+    group.addoption("--quick-build", action="append", default=[], metavar="NAME=DIRECTORY",
+                    help="a build for which only tests marked quick run")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "quick: also runs for builds given with --quick-build")
+    config.addinivalue_line("markers", "libevent(yes): runs only for builds with (True) or without (False) libevent")
+    try:
+        builds = [Build(*text.split("=", 1)) for text in config.getoption("--build")]
+        builds += [Build(*text.split("=", 1), quick=True) for text in config.getoption("--quick-build")]
+        config.builds = builds or [Build("spine")]
+    except (LabError, OSError, TypeError) as e:
+        raise pytest.UsageError(str(e)) from None
+
+
+def pytest_report_header(config):
+    return [f"{b.name}: {b.binary.version}; libevent: {'yes' if b.binary.has_libevent else 'no'}"
+            for b in config.builds]
+
+
+def pytest_generate_tests(metafunc):
+    if "build" not in metafunc.fixturenames:
+        return
+    builds = metafunc.config.builds
+    wanted = metafunc.definition.get_closest_marker("libevent")
+    if metafunc.definition.get_closest_marker("quick") is None:
+        builds = [b for b in builds if not b.quick]
+    if wanted:
+        builds = [b for b in builds if b.binary.has_libevent == wanted.args[0]]
+    if "loop" in metafunc.fixturenames:
+        cases = [(b, loop) for b in builds for loop in LOOPS if loop == "off" or b.binary.has_libevent]
+        metafunc.parametrize("build,loop", cases, scope="session", ids=[f"{b.name}-{loop}" for b, loop in cases])
+    else:
+        metafunc.parametrize("build", builds, scope="session", ids=[b.name for b in builds])
+
+
+@pytest.fixture(scope="session")
+def tools():
+    """Skips everything that needs servers where they are not installed; fails in CI, where they must be."""
+    missing = []
+    for name, package in TOOLS.items():
+        try:
+            tool(name, package)
+        except MissingTool as e:
+            missing.append(str(e))
+    if missing:
+        say = pytest.fail if os.environ.get("CI") else pytest.skip
+        say("; ".join(missing))
+
+
+@pytest.fixture
+def work():
+    with work_directory() as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def template(tools):
+    """A data directory with Cacti's schema that every test's server starts from a copy of."""
+    with work_directory() as directory:
+        yield cacti.prepare(directory / "template")
+
+
+@pytest.fixture
+def server(template, work):
+    with MariaDB(work / "mariadb", template=template) as server:
+        yield server
+
+
+@pytest.fixture
+def site(server, work):
+    """A Cacti site without devices. Two tries of 200 ms for an unanswered request keep tests short."""
+    site = cacti.Site(server, work)
+    site.settings(snmp_retries=1)
+    return site
+
+
+@pytest.fixture
+def poller(build, loop, site, work):
+    return Poller(build.binary, site, work / "poller", loop=loop)
+
+
+@pytest.fixture
+def plain_poller(build, site, work):
+    """A poller without an --event-loop option on its command line."""
+    return Poller(build.binary, site, work / "poller")
+
+
+def real_value(device, number):
+    """What the real agent answers for the given device's object."""
+    return device * 1000 + number
+
+
+@pytest.fixture(scope="session")
+def snmpd(tools):
+    """One real agent on five loopback addresses. Object PLAYPEN.d.n holds real_value(d, n), for 50 devices d."""
+    objects = {f"{PLAYPEN}.{d}.{n}": ("integer", real_value(d, n)) for d in range(1, 51) for n in range(1, 21)}
+    with work_directory() as directory:
+        addresses = [f"127.0.0.{n}" for n in range(1, 6)]
+        with Snmpd(directory / "snmpd", objects=objects, addresses=addresses) as agent:
+            yield agent
+
+
+#: What every agent has, as lines of the simulated agent's spec.
+SYSTEM_GROUP = """\
+object .1.3.6.1.2.1.1.1.0 string "simulated"
+object .1.3.6.1.2.1.1.2.0 oid .1.3.6.1.4.1.99999
+object .1.3.6.1.2.1.1.3.0 timeticks @uptime
+object .1.3.6.1.2.1.1.4.0 string "nobody"
+object .1.3.6.1.2.1.1.5.0 string "simulated"
+object .1.3.6.1.2.1.1.6.0 string "on the bench"
+"""
+
+
+@pytest.fixture
+def agents(build):
+    """Starts simulated agents: agents(spec, log=False) returns a running FakeAgent; all end with the test."""
+    with contextlib.ExitStack() as running:
+        yield lambda spec, log=False: running.enter_context(FakeAgent(spec, binary=str(build.fakeagent), log=log))
