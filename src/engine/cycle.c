@@ -34,6 +34,7 @@ void cycle_init(struct cycle *c, const struct config *config, struct store *stor
     c->poll_until_mono_ms = c->store_until_mono_ms - share_ms(interval_ms, 1000);
     store_set_deadline(store, c->store_until_mono_ms);
     store_set_read_only(store, config->read_only);
+    store_set_poller(store, config->poller_id);
 }
 
 void cycle_done(struct cycle *c)
@@ -72,15 +73,16 @@ bool cycle_begin(struct cycle *c, struct err *err)
         .ids = cf->has_host_list ? cf->host_list.ids : NULL,
         .id_count = cf->has_host_list ? cf->host_list.count : 0,
         .only_due = cf->active_profiles != 1,
+        .with_reindex = !cf->ping_only,
     };
     if (!store_load_site(c->store, &sel, &c->site, err))
         return false;
     c->advance = mem_zalloc(c->site.device_count, sizeof(c->advance[0]));
-    if (!store_open_cycle(c->store, cf->poller_id, (int)getpid(), err))
-        return false;
-    c->opened = true;
     report_icmp(c);
-    return true;
+    if (cf->ping_only) /* no row, no date, no steps (operations 9.4) */
+        return true;
+    c->opened = store_open_cycle(c->store, cf->poller_id, (int)getpid(), err);
+    return c->opened;
 }
 
 void cycle_write(struct cycle *c, struct batch *batch)

@@ -237,6 +237,12 @@ void store_set_deadline(struct store *s UNUSED, int64_t deadline_mono_ms UNUSED)
 {
 }
 
+void store_set_poller(struct store *s, int poller_id)
+{
+    (void)s;
+    (void)poller_id;
+}
+
 void store_set_read_only(struct store *s, bool on)
 {
     s->read_only = on;

@@ -120,6 +120,7 @@ class MariaDB(Server):
         mode = [] if self.sql_mode is None else [f"--sql-mode={self.sql_mode}"]
         return [tool("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self.datadir}",
                 f"--socket={self.socket}", f"--pid-file={self.directory / 'mariadbd.pid'}",
+                f"--tmpdir={self.directory}",  # a starting server deletes the temporary files of others in its own
                 *network, *_BASE_OPTIONS, *mode, *_as_user(), *self.options]
 
     def answers(self):
