@@ -1,38 +1,67 @@
-/* drivers/snmp.h - asking agents by SNMP with net-snmp, blocking.
+/* drivers/snmp.h - asking agents by SNMP v1, v2c and v3 with net-snmp, blocking.
  *
  * Why:     the only place that knows the SNMP library, and the only one that knows what in it is
- * not thread-safe. Use:     snmp_library_start(&err);                        once, before threads
- * exist struct snmp_agent *a = snmp_agent_new(&options);  one per device run snmp_agent_ask(a,
- * &request, deadline, &reply);    as often as needed snmp_agent_free(a); Threads: different agents
- * may be used by different threads at the same time, one agent by one thread at a time.
- *          snmp_give_up() from any.
- * Owns:    the reply's contents belong to the agent until its next ask or snmp_agent_free().
- * Promise: an ask takes at most time-out x (retries + 1) plus name resolution, and never longer
- * than the deadline; the session is opened once and kept while the target stays the same.  Only an
- * answer with the id, version and community of the request is taken.  No MIB and no configuration
- * file is read, nothing is written to disk. Descriptors are close-on-exec. Errors:  never fails to
- * give a reply: trouble of our own is SNMP_FAILED with a detail. Source:  contract 10, 11; RFC
- * 1157, 3416.
+ *          not thread-safe (docs/adr/0004, docs/snmp.md).
+ * Use:     snmp_library_start(&err);                          once, before threads exist
+ *          struct snmp_agent *a = snmp_agent_new(&options);   one per device run
+ *          snmp_agent_ask(a, &request, deadline, &reply);     as often as needed
+ *          snmp_agent_free(a);
+ * Threads: different agents may be used by different threads at the same time, one agent by one
+ *          thread at a time.  snmp_give_up() and snmp_counts_get() from any.
+ * Owns:    the reply's contents belong to the agent until its next ask or snmp_agent_free().  The
+ *          resolver and the targets are borrowed and must outlive the agents.
+ * Promise: an ask takes at most time-out x (retries + 1), twice that when a v3 session is opened
+ *          (the agent's engine must be found first), plus SNMP_RESOLVE_MS for a name, and never
+ *          longer than the deadline.  The session is opened once and kept while the target stays
+ * the same.  Repeats keep the request id.  Only an answer with the id, version and community (v1,
+ * v2c) or valid authentication (v3) of the request is taken.  Credentials and engine times of one
+ * agent never touch those of another, also if both claim one engine id.  No MIB and no
+ * configuration file is read, nothing is written to disk.  Descriptors are close-on-exec from birth
+ * and may be beyond 1023. Errors:  never fails to give a reply; `detail` says why there is no
+ * answer. SNMP_TIMED_OUT   silence, or a network that says "unreachable" or "refused" SNMP_FAILED
+ * wrong parameters, a name that does not exist, an agent that refuses the credentials (a Report;
+ * the detail names it) SNMP_IMPOSSIBLE  our own trouble: descriptors, buffers, memory, local
+ * address, name server A request that does not fit into a message is answered here: error status
+ * tooBig, index 0. Source:  contract 10, 11 (Q12, Q16, Q23, Q24); RFC 1157, 3414, 3416, 3826, 7860.
  */
 #ifndef SPINE_DRIVERS_SNMP_H
 #define SPINE_DRIVERS_SNMP_H
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "drivers/resolve.h"
 #include "model/ask.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
+enum {
+    SNMP_RESOLVE_MS = 10000,
+    SNMP_DEFAULT_TIMEOUT_MS = 500, /* for a stored time-out <= 0 */
+    SNMP_RETRIES_MAX = 100,
+};
+
 struct snmp_options {
     int retries;                /* of every request; attempts = retries + 1 (contract 10.4) */
-    const char *client_address; /* local address, "" = any; must outlive the agents */
+    const char *client_address; /* local address, "" = any; for targets of its family only */
+    struct resolver *resolver;  /* NULL: the agent makes one of its own when it needs it */
+};
+
+/* Since the start of the program.  For the log and for tests. */
+struct snmp_counts {
+    uint64_t requests;    /* asked of the library, repeats not counted */
+    uint64_t repeats;     /* sent again after a time-out or a lost clock */
+    uint64_t answers;     /* taken */
+    uint64_t strangers;   /* of these, from another address or port than was asked */
+    uint64_t ignored;     /* messages received that were no answer: undecodable, foreign, late */
+    uint64_t discoveries; /* v3 engines found */
+    uint64_t reports;     /* v3 Reports that ended a request */
 };
 
 struct snmp_agent;
 
 NODISCARD bool snmp_library_start(struct err *err);
-void snmp_library_stop(void);
+void snmp_library_stop(void); /* when no agent is left */
 const char *snmp_library_version(void);
 
 NODISCARD struct snmp_agent *snmp_agent_new(const struct snmp_options *options);
@@ -40,7 +69,10 @@ void snmp_agent_free(struct snmp_agent *agent); /* NULL allowed; does not block 
 void snmp_agent_ask(struct snmp_agent *agent, const struct snmp_request *request,
                     int64_t deadline_mono_ms, struct snmp_reply *ret);
 
-/* Every ask in progress and to come ends at once as timed out: the cycle is over. */
+void snmp_counts_get(struct snmp_counts *ret);
+
+/* Every ask in progress and to come ends at once as timed out: the cycle is over.  A look-up of a
+ * name is the resolver's to give up. */
 void snmp_give_up(void);
 
 #endif

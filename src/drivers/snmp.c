@@ -2,19 +2,15 @@
 
 #include "drivers/snmp.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include <net-snmp/net-snmp-config.h>
@@ -23,30 +19,42 @@
 
 #include <net-snmp/library/large_fd_set.h>
 
-/* net-snmp as distributions build it has no working internal locks (docs/adr/0004): opening and closing sessions
- * touch global lists and the default store, so they happen under this mutex. */
-static pthread_mutex_t library_lock = PTHREAD_MUTEX_INITIALIZER;
+#include "snmp_private.h"
+
+pthread_mutex_t snmp_library_lock = PTHREAD_MUTEX_INITIALIZER;
+atomic_uint_fast64_t snmp_count[COUNT_KINDS];
 
 /* Readable from the moment snmp_give_up() is called. */
 static int give_up_pipe[2] = {-1, -1};
 
-enum wait_end { WAIT_ANSWERED, WAIT_TIMED_OUT, WAIT_SEND_FAILED };
+enum wait_end {
+    WAIT_ANSWERED,
+    WAIT_REPORTED, /* v3: the agent says what it does not like, or who it is */
+    WAIT_SILENCE,
+    WAIT_TOO_BIG,      /* our request does not fit into a message */
+    WAIT_DISCONNECTED, /* a stream */
+    WAIT_OVER,         /* the deadline or the end of the cycle */
+    WAIT_NOT_SENT,     /* a->outcome and a->detail say why */
+};
 
 struct snmp_agent {
     struct snmp_options options;
-    const struct target *target; /* of the open session */
-    void *session;               /* net-snmp's single-session handle, NULL = none */
+    struct resolver *own_resolver; /* if the options have none */
+    const struct target *target;   /* of the open session */
+    void *session;                 /* net-snmp's single-session handle, NULL = none */
+    struct snmp_peer *peer;        /* the session's transport; the library's */
+    struct snmp_v3 *v3;            /* the session's credentials, NULL for v1 and v2c */
+    bool used;                     /* a request has been answered in this session */
     netsnmp_large_fd_set readable;
 
     /* the request in progress, as the library's callback sees it */
-    bool settled;
+    bool settled, noticed, puzzled;
     enum wait_end end;
-    long error_status, error_index;
+    int64_t timer_us; /* when the library will want to send again or give up */
+    int report;
+    struct snmp_answer answer;
 
-    struct varbind *varbinds;
-    size_t varbind_count, varbind_cap;
-    uint32_t *subs;  /* numbers of all object identifiers in the reply */
-    uint8_t *octets; /* bytes of all strings in the reply */
+    enum snmp_outcome outcome; /* if not answered */
     struct buf detail;
 };
 
@@ -57,7 +65,8 @@ bool snmp_library_start(struct err *err)
     setenv("MIBS", "", 1);
     static const int off[] = {NETSNMP_DS_LIB_DONT_READ_CONFIGS, NETSNMP_DS_LIB_DONT_PERSIST_STATE,
                               NETSNMP_DS_LIB_DISABLE_PERSISTENT_LOAD,
-                              NETSNMP_DS_LIB_DISABLE_PERSISTENT_SAVE};
+                              NETSNMP_DS_LIB_DISABLE_PERSISTENT_SAVE,
+                              NETSNMP_DS_LIB_NO_DISCOVERY /* of us */};
     for (size_t i = 0; i < ARRAY_LEN(off); i++)
         netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, off[i], 1);
     snmp_disable_log();
@@ -69,6 +78,7 @@ bool snmp_library_start(struct err *err)
 
 void snmp_library_stop(void)
 {
+    snmp_v3_stop();
     snmp_shutdown("spine");
     for (int i = 0; i < 2; i++) {
         if (give_up_pipe[i] >= 0)
@@ -88,147 +98,54 @@ void snmp_give_up(void)
         return; /* full: already given up */
 }
 
-/* ---- peer names ---- */
-
-/* A numeric address for a name, so that the library never resolves under the lock.  IPv4 first, as the library. */
-static bool resolve(const char *name, int family, struct buf *out, struct buf *detail)
+int snmp_give_up_fd(void)
 {
-    struct addrinfo hints = {.ai_family = family, .ai_socktype = SOCK_DGRAM};
-    struct addrinfo *list;
-    int rc = getaddrinfo(name, NULL, &hints, &list);
-    if (rc != 0) {
-        buf_printf(detail, "cannot resolve %s: %s", name, gai_strerror(rc));
-        return false;
-    }
-    const struct addrinfo *best = list;
-    for (const struct addrinfo *ai = list; ai != NULL; ai = ai->ai_next)
-        if (ai->ai_family == AF_INET && best->ai_family != AF_INET)
-            best = ai;
-    char text[INET6_ADDRSTRLEN + 32];
-    rc = getnameinfo(best->ai_addr, best->ai_addrlen, text, sizeof(text), NULL, 0, NI_NUMERICHOST);
-    if (rc == 0)
-        buf_printf(out, best->ai_family == AF_INET6 ? "[%s]" : "%s", text);
-    else
-        buf_printf(detail, "cannot resolve %s: %s", name, gai_strerror(rc));
-    bool v6 = best->ai_family == AF_INET6;
-    freeaddrinfo(list);
-    if (rc == 0 && v6 && family == AF_UNSPEC) {
-        char *address = buf_take(out);
-        buf_printf(out, "udp6:%s", address);
-        free(address);
-    }
-    return rc == 0;
+    return give_up_pipe[0];
 }
 
-struct transport {
-    const char *prefix;
-    int family;
-};
-
-static const struct transport *find_transport(const char *name)
+void snmp_counts_get(struct snmp_counts *ret)
 {
-    static const struct transport known[] = {
-        {"udp:", AF_INET}, {"tcp:", AF_INET}, {"udp6:", AF_INET6}, {"tcp6:", AF_INET6}};
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (strncasecmp(name, known[i].prefix, strlen(known[i].prefix)) == 0)
-            return &known[i];
-    return NULL;
+    uint64_t n[COUNT_KINDS];
+    for (size_t i = 0; i < COUNT_KINDS; i++)
+        n[i] = atomic_load_explicit(&snmp_count[i], memory_order_relaxed);
+    *ret = (struct snmp_counts){
+        .requests = n[COUNT_REQUESTS],
+        .repeats = n[COUNT_REPEATS],
+        .answers = n[COUNT_ANSWERS],
+        .strangers = n[COUNT_STRANGERS],
+        .ignored = n[COUNT_IGNORED],
+        .discoveries = n[COUNT_DISCOVERIES],
+        .reports = n[COUNT_REPORTS],
+    };
 }
 
-/* "[transport:]name" plus port -> what the library understands: numeric, IPv6 in brackets (contract Q23).  A port
- * inside the stored name gives way to snmp_port. */
-static bool peer_name(const struct target *t, struct buf *out, struct buf *detail)
-{
-    const struct transport *transport = find_transport(t->hostname);
-    const char *host = t->hostname;
-    if (transport != NULL) {
-        host += strlen(transport->prefix);
-        buf_puts(out, transport->prefix);
-    }
-    struct in6_addr v6;
-    size_t len = strlen(host);
-    const char *colon = strrchr(host, ':');
-    if (host[0] == '[' && strchr(host, ']') != NULL) {
-        len = (size_t)(strchr(host, ']') - host) - 1;
-        host++;
-    } else if (colon != NULL && inet_pton(AF_INET6, host, &v6) != 1) {
-        len = (size_t)(colon - host);
-    }
-    char *name = mem_strndup(host, len);
-    struct buf address = BUF_INIT;
-    bool ok = resolve(name, transport == NULL ? AF_UNSPEC : transport->family, &address, detail);
-    if (ok)
-        buf_printf(out, "%s:%u", buf_str(&address), t->port);
-    buf_done(&address);
-    free(name);
-    return ok;
-}
-
-/* ---- sessions ---- */
-
-static void close_session(struct snmp_agent *a)
-{
-    if (a->session == NULL)
-        return;
-    thr_lock(&library_lock);
-    snmp_sess_close(a->session);
-    thr_unlock(&library_lock);
-    a->session = NULL;
-}
-
-static void *open_library_session(const struct snmp_agent *a, const struct target *t, char *peer,
-                                  struct buf *detail)
-{
-    netsnmp_session wanted;
-    snmp_sess_init(&wanted);
-    wanted.version = t->version == 1 ? SNMP_VERSION_1 : SNMP_VERSION_2c;
-    wanted.peername = peer;
-    wanted.community = (unsigned char *)(uintptr_t)t->community;
-    wanted.community_len = strlen(t->community);
-    wanted.timeout = (long)t->timeout_ms * 1000;
-    wanted.retries = a->options.retries;
-    if (a->options.client_address[0] != '\0')
-        wanted.localname = (char *)(uintptr_t)a->options.client_address;
-    void *session = snmp_sess_open(&wanted);
-    if (session == NULL) {
-        int lib = 0, sys = 0;
-        char *text = NULL;
-        snmp_error(&wanted, &lib, &sys, &text);
-        buf_printf(detail, "cannot open a session to %s: %s", peer, text == NULL ? "?" : text);
-        free(text);
-    }
-    return session;
-}
-
-static bool open_session(struct snmp_agent *a, const struct target *t)
-{
-    if (a->session != NULL && target_compare(a->target, t) == 0)
-        return true;
-    close_session(a);
-    if (t->version != 1 && t->version != 2) {
-        buf_printf(&a->detail, "SNMP version %d is not supported", t->version);
-        return false;
-    }
-    struct buf peer = BUF_INIT;
-    if (peer_name(t, &peer, &a->detail)) {
-        thr_lock(&library_lock);
-        a->session = open_library_session(a, t, peer.data, &a->detail);
-        thr_unlock(&library_lock);
-    }
-    buf_done(&peer);
-    a->target = t;
-    if (a->session == NULL)
-        return false;
-    fcntl(snmp_sess_transport(a->session)->sock, F_SETFD, FD_CLOEXEC);
-    return true;
-}
+/* ---- agents and their sessions ---- */
 
 struct snmp_agent *snmp_agent_new(const struct snmp_options *options)
 {
     struct snmp_agent *a = mem_zalloc(1, sizeof(*a));
     a->options = *options;
+    if (a->options.retries < 0)
+        a->options.retries = 0;
+    if (a->options.retries > SNMP_RETRIES_MAX)
+        a->options.retries = SNMP_RETRIES_MAX;
     netsnmp_large_fd_set_init(&a->readable, FD_SETSIZE);
     return a;
+}
+
+static void close_session(struct snmp_agent *a)
+{
+    if (a->session != NULL) {
+        thr_lock(&snmp_library_lock);
+        snmp_sess_close(a->session); /* and the peer */
+        thr_unlock(&snmp_library_lock);
+    }
+    snmp_v3_free(a->v3);
+    a->session = NULL;
+    a->peer = NULL;
+    a->v3 = NULL;
+    a->target = NULL;
+    a->used = false;
 }
 
 void snmp_agent_free(struct snmp_agent *a)
@@ -236,262 +153,351 @@ void snmp_agent_free(struct snmp_agent *a)
     if (a == NULL)
         return;
     close_session(a);
+    resolver_free(a->own_resolver);
     netsnmp_large_fd_set_cleanup(&a->readable);
-    free(a->varbinds);
-    free(a->subs);
-    free(a->octets);
+    snmp_decode_done(&a->answer);
     buf_done(&a->detail);
     free(a);
 }
 
-/* ---- decoding ---- */
-
-static enum varbind_type type_of(u_char asn)
+static void describe_session(const struct snmp_agent *a, const struct target *t,
+                             netsnmp_session *wanted)
 {
-    static const struct {
-        u_char asn;
-        enum varbind_type type;
-    } table[] = {
-        {ASN_INTEGER, VARBIND_INTEGER},
-        {ASN_COUNTER, VARBIND_COUNTER32},
-        {ASN_GAUGE, VARBIND_GAUGE32},
-        {ASN_TIMETICKS, VARBIND_TIMETICKS},
-        {ASN_COUNTER64, VARBIND_COUNTER64},
-        {ASN_OCTET_STR, VARBIND_OCTETS},
-        {ASN_BIT_STR, VARBIND_OCTETS},
-        {ASN_NSAP, VARBIND_OCTETS},
-        {ASN_IPADDRESS, VARBIND_IPADDRESS},
-        {ASN_OBJECT_ID, VARBIND_OBJECT_ID},
-        {ASN_NULL, VARBIND_NULL},
-        {ASN_OPAQUE, VARBIND_OPAQUE},
-        {ASN_OPAQUE_FLOAT, VARBIND_OPAQUE_FLOAT},
-        {ASN_OPAQUE_DOUBLE, VARBIND_OPAQUE_DOUBLE},
-        {ASN_OPAQUE_COUNTER64, VARBIND_OPAQUE_COUNTER64},
-        {ASN_OPAQUE_I64, VARBIND_OPAQUE_INT64},
-        {ASN_OPAQUE_U64, VARBIND_OPAQUE_UINT64},
-        {SNMP_NOSUCHOBJECT, VARBIND_NO_SUCH_OBJECT},
-        {SNMP_NOSUCHINSTANCE, VARBIND_NO_SUCH_INSTANCE},
-        {SNMP_ENDOFMIBVIEW, VARBIND_END_OF_MIB_VIEW},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (table[i].asn == asn)
-            return table[i].type;
-    return VARBIND_UNKNOWN;
-}
-
-static struct oid copy_oid(uint32_t **at, const oid *from, size_t len)
-{
-    struct oid view = {*at, len};
-    for (size_t i = 0; i < len; i++)
-        (*at)[i] = (uint32_t)from[i];
-    *at += len;
-    return view;
-}
-
-static uint64_t counter64(const struct counter64 *c)
-{
-    return (uint64_t)(c->high & 0xffffffffUL) << 32 | (c->low & 0xffffffffUL);
-}
-
-static void decode_value(struct varbind *vb, const netsnmp_variable_list *v, uint32_t **subs,
-                         uint8_t **octets)
-{
-    switch (vb->type) {
-    case VARBIND_INTEGER: vb->integer = (int32_t)*v->val.integer; break;
-    case VARBIND_COUNTER32:
-    case VARBIND_GAUGE32:
-    case VARBIND_TIMETICKS: vb->number = (uint32_t)*v->val.integer; break;
-    case VARBIND_COUNTER64:
-    case VARBIND_OPAQUE_COUNTER64:
-    case VARBIND_OPAQUE_UINT64: vb->number = counter64(v->val.counter64); break;
-    case VARBIND_OPAQUE_INT64: vb->integer = (int64_t)counter64(v->val.counter64); break;
-    case VARBIND_OPAQUE_FLOAT: vb->real = (double)*v->val.floatVal; break;
-    case VARBIND_OPAQUE_DOUBLE: vb->real = *v->val.doubleVal; break;
-    case VARBIND_OCTETS:
-    case VARBIND_IPADDRESS:
-    case VARBIND_OPAQUE:
-        vb->octets.data = *octets;
-        vb->octets.len = v->val_len;
-        if (v->val_len > 0)
-            memcpy(*octets, v->val.string, v->val_len);
-        *octets += v->val_len;
-        break;
-    case VARBIND_OBJECT_ID:
-        vb->oid = copy_oid(subs, v->val.objid, v->val_len / sizeof(oid));
-        break;
-    case VARBIND_NULL:
-    case VARBIND_NO_SUCH_OBJECT:
-    case VARBIND_NO_SUCH_INSTANCE:
-    case VARBIND_END_OF_MIB_VIEW:
-    case VARBIND_UNKNOWN: break;
+    snmp_sess_init(wanted);
+    wanted->timeout = (long)snmp_peer_timeout_ms(t) * 1000;
+    wanted->retries = a->options.retries;
+    if (t->version == 3) {
+        snmp_v3_describe(a->v3, wanted);
+        return;
     }
+    wanted->version = t->version == 1 ? SNMP_VERSION_1 : SNMP_VERSION_2c;
+    wanted->community = (unsigned char *)(uintptr_t)t->community;
+    wanted->community_len = strlen(t->community);
 }
 
-static void decode_reply(struct snmp_agent *a, const netsnmp_pdu *pdu)
+/* The library would look for a v3 agent's engine by itself, blocking, in the first request: it is
+ * told not to after the opening, which resets that. */
+static void open_library_session(struct snmp_agent *a, const struct target *t)
 {
-    size_t count = 0, subs = 0, octets = 0;
-    for (const netsnmp_variable_list *v = pdu->variables; v != NULL; v = v->next_variable) {
-        count++;
-        subs += v->name_length + (v->type == ASN_OBJECT_ID ? v->val_len / sizeof(oid) : 0);
-        octets += v->val_len;
-    }
-    a->varbinds = mem_realloc(a->varbinds, count, sizeof(a->varbinds[0]));
-    a->subs = mem_realloc(a->subs, subs, sizeof(a->subs[0]));
-    a->octets = mem_realloc(a->octets, octets, 1);
-    uint32_t *next_sub = a->subs;
-    uint8_t *next_octet = a->octets;
-    a->varbind_count = 0;
-    for (const netsnmp_variable_list *v = pdu->variables; v != NULL; v = v->next_variable) {
-        struct varbind *vb = &a->varbinds[a->varbind_count++];
-        memset(vb, 0, sizeof(*vb));
-        vb->type = type_of(v->type);
-        vb->name = copy_oid(&next_sub, v->name, v->name_length);
-        decode_value(vb, v, &next_sub, &next_octet);
-    }
-    a->error_status = pdu->errstat;
-    a->error_index = pdu->errindex;
+    netsnmp_session wanted;
+    thr_lock(&snmp_library_lock);
+    describe_session(a, t, &wanted);
+    a->session = snmp_sess_add(&wanted, &a->peer->transport, NULL, NULL);
+    if (a->session != NULL)
+        snmp_sess_session(a->session)->flags |= SNMP_FLAGS_DONT_PROBE;
+    thr_unlock(&snmp_library_lock);
+    if (a->session != NULL)
+        return;
+    a->peer = NULL; /* the library has freed it */
+    a->outcome = SNMP_IMPOSSIBLE;
+    buf_printf(&a->detail, "cannot open a session: %s", snmp_api_errstring(wanted.s_snmp_errno));
 }
 
-/* ---- asking ---- */
+static bool open_session(struct snmp_agent *a, const struct target *t, int64_t deadline_mono_ms)
+{
+    if (a->session != NULL && target_compare(a->target, t) == 0)
+        return true;
+    close_session(a);
+    a->outcome = SNMP_FAILED;
+    if (t->version < 1 || t->version > 3) {
+        buf_printf(&a->detail, "SNMP version %d is not supported", t->version);
+        return false;
+    }
+    if (a->options.resolver == NULL)
+        a->options.resolver = a->own_resolver = resolver_new();
+    if (t->version == 3)
+        a->v3 = snmp_v3_new(t, &a->detail);
+    if (t->version < 3 || a->v3 != NULL)
+        a->peer = snmp_peer_open(t, &a->options, deadline_mono_ms, &a->outcome, &a->detail);
+    if (a->peer != NULL)
+        open_library_session(a, t);
+    if (a->session == NULL) {
+        close_session(a);
+        return false;
+    }
+    a->target = t;
+    a->outcome = SNMP_TIMED_OUT;
+    return true;
+}
+
+/* Whoever uses the library for a v3 session, which lives on global tables, is alone in it. */
+static void enter_library(struct snmp_agent *a)
+{
+    if (a->v3 != NULL)
+        snmp_v3_enter(a->v3);
+}
+
+static void leave_library(struct snmp_agent *a)
+{
+    if (a->v3 != NULL)
+        snmp_v3_leave(a->v3, snmp_sess_session(a->session));
+}
+
+/* ---- what the library tells ---- */
 
 static bool belongs(const struct snmp_agent *a, const netsnmp_pdu *pdu)
 {
     const struct target *t = a->target;
-    if (pdu->command != SNMP_MSG_RESPONSE)
-        return false;
-    if (pdu->version != (t->version == 1 ? SNMP_VERSION_1 : SNMP_VERSION_2c))
-        return false;
-    return pdu->community_len == strlen(t->community) &&
+    if (t->version == 3) /* the library has checked all there is */
+        return pdu->version == SNMP_VERSION_3 &&
+               (pdu->command == SNMP_MSG_RESPONSE || pdu->command == SNMP_MSG_REPORT);
+    return pdu->command == SNMP_MSG_RESPONSE &&
+           pdu->version == (t->version == 1 ? SNMP_VERSION_1 : SNMP_VERSION_2c) &&
+           pdu->community_len == strlen(t->community) &&
            memcmp(pdu->community, t->community, pdu->community_len) == 0;
 }
 
-/* Runs inside snmp_sess_read2() and snmp_sess_timeout().  Returning 0 leaves the request open in the library, so that
- * a message that only looks like the answer does not take its place. */
-static int on_message(int op, netsnmp_session *session UNUSED, int reqid UNUSED, netsnmp_pdu *pdu,
-                      void *arg)
+static void settle(struct snmp_agent *a, enum wait_end end)
 {
-    struct snmp_agent *a = arg;
-    switch (op) {
-    case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE:
-        if (a->settled || !belongs(a, pdu))
-            return 0;
-        decode_reply(a, pdu);
-        a->end = WAIT_ANSWERED;
-        break;
-    case NETSNMP_CALLBACK_OP_TIMED_OUT: a->end = WAIT_TIMED_OUT; break;
-    case NETSNMP_CALLBACK_OP_SEND_FAILED: a->end = WAIT_SEND_FAILED; break;
-    default: return 1;
-    }
+    a->end = end;
     a->settled = true;
+}
+
+static int take_message(struct snmp_agent *a, netsnmp_pdu *pdu)
+{
+    if (a->settled || !belongs(a, pdu))
+        return 0; /* leaves the request open: what only looks like the answer takes no place */
+    a->noticed = true;
+    if (pdu->command == SNMP_MSG_REPORT) {
+        a->report = snmpv3_get_report_type(pdu);
+        settle(a, WAIT_REPORTED);
+        return 1;
+    }
+    snmp_decode_answer(pdu, &a->answer);
+    snmp_count_one(COUNT_ANSWERS);
+    if (a->peer->from_elsewhere)
+        snmp_count_one(COUNT_STRANGERS);
+    settle(a, WAIT_ANSWERED);
     return 1;
 }
 
-static netsnmp_pdu *build_pdu(const struct snmp_request *r)
+static void start_timer(struct snmp_agent *a)
 {
-    static const int commands[] = {[SNMP_OP_GET] = SNMP_MSG_GET,
-                                   [SNMP_OP_GETNEXT] = SNMP_MSG_GETNEXT,
-                                   [SNMP_OP_GETBULK] = SNMP_MSG_GETBULK};
-    netsnmp_pdu *pdu = snmp_pdu_create(commands[r->op]);
-    if (pdu == NULL)
-        return NULL;
-    if (r->op == SNMP_OP_GETBULK) {
-        pdu->non_repeaters = 0;
-        pdu->max_repetitions = r->bulk_rows;
-    }
-    for (size_t i = 0; i < r->count; i++) {
-        oid name[OID_MAX_LEN];
-        for (size_t k = 0; k < r->names[i].len; k++)
-            name[k] = r->names[i].sub[k];
-        if (snmp_add_null_var(pdu, name, r->names[i].len) == NULL) {
-            snmp_free_pdu(pdu);
-            return NULL;
-        }
-    }
-    return pdu;
+    a->timer_us = clock_mono_us() + (int64_t)snmp_peer_timeout_ms(a->target) * 1000;
 }
 
-/* Milliseconds until the library wants to resend or give up. */
-static int64_t next_timer_ms(struct snmp_agent *a)
+/* Runs inside snmp_sess_async_send(), snmp_sess_read2(), snmp_sess_timeout() and snmp_sess_close().
+ */
+static int on_event(int op, netsnmp_session *session UNUSED, int reqid UNUSED, netsnmp_pdu *pdu,
+                    void *arg)
 {
-    int fds = 0, block = 1;
-    struct timeval tv = {0, 0};
-    NETSNMP_LARGE_FD_ZERO(&a->readable);
-    snmp_sess_select_info2(a->session, &fds, &a->readable, &tv, &block);
-    if (block)
-        return 1000;
-    return (int64_t)tv.tv_sec * 1000 + (tv.tv_usec + 999) / 1000;
+    struct snmp_agent *a = arg;
+    switch (op) {
+    case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE: return take_message(a, pdu);
+    case NETSNMP_CALLBACK_OP_TIMED_OUT: settle(a, WAIT_SILENCE); break;
+    case NETSNMP_CALLBACK_OP_SEND_FAILED: settle(a, WAIT_NOT_SENT); break;
+    case NETSNMP_CALLBACK_OP_RESEND:
+        a->noticed = true;
+        snmp_count_one(COUNT_REPEATS);
+        start_timer(a);
+        break;
+    default: break; /* a Report comes twice: as a security error first */
+    }
+    return 1;
 }
 
-/* One wait for the socket, the library's timer, the deadline or the end of the cycle, whichever comes first.
- * false: the deadline or the end of the cycle. */
-static bool wait_once(struct snmp_agent *a, int64_t deadline_mono_ms)
+/* ---- one request ---- */
+
+static enum wait_end not_sent(struct snmp_agent *a)
 {
-    int64_t wait_ms = next_timer_ms(a);
-    int64_t left_ms = deadline_mono_ms - clock_mono_ms();
+    const netsnmp_session *s = snmp_sess_session(a->session);
+    if (s->s_snmp_errno == SNMPERR_TOO_LONG || s->s_errno == EMSGSIZE)
+        return WAIT_TOO_BIG;
+    bool ours = s->s_snmp_errno == SNMPERR_MALLOC || snmp_peer_is_own_trouble(s->s_errno);
+    a->outcome = ours ? SNMP_IMPOSSIBLE : SNMP_FAILED;
+    buf_printf(&a->detail, "cannot send: %s", snmp_api_errstring(s->s_snmp_errno));
+    return WAIT_NOT_SENT;
+}
+
+static void read_message(struct snmp_agent *a)
+{
+    a->noticed = false;
+    NETSNMP_LARGE_FD_SET(a->peer->transport.sock, &a->readable);
+    enter_library(a);
+    snmp_sess_read2(a->session, &a->readable);
+    leave_library(a);
+    if (!a->noticed) {
+        a->puzzled = true;
+        snmp_count_one(COUNT_IGNORED);
+    }
+}
+
+/* The library sends again or gives up; if it can do neither (no memory), it would try for ever. */
+static void run_timer(struct snmp_agent *a)
+{
+    int64_t before_us = a->timer_us;
+    enter_library(a);
+    snmp_sess_timeout(a->session);
+    leave_library(a);
+    if (!a->settled && a->timer_us == before_us)
+        settle(a, WAIT_OVER);
+}
+
+/* One wait for the socket, the timer, the deadline or the end of the cycle, whichever comes first.
+ * Time is looked at whatever comes in, so that a flood of rubbish cannot stop it. */
+static enum wait_end wait_once(struct snmp_agent *a, int64_t deadline_mono_ms)
+{
+    int64_t now_us = clock_mono_us();
+    int64_t left_ms = deadline_mono_ms - now_us / 1000;
+    int64_t timer_ms = (a->timer_us - now_us + 999) / 1000;
     if (left_ms <= 0)
-        return false;
-    int sock = snmp_sess_transport(a->session)->sock;
-    struct pollfd fds[2] = {{.fd = sock, .events = POLLIN},
+        return WAIT_OVER;
+    if (timer_ms > left_ms)
+        timer_ms = left_ms;
+    struct pollfd fds[2] = {{.fd = a->peer->transport.sock, .events = POLLIN},
                             {.fd = give_up_pipe[0], .events = POLLIN}};
-    int n = poll(fds, 2, (int)(wait_ms < left_ms ? wait_ms : left_ms));
+    int n = poll(fds, 2, timer_ms > 0 ? (int)timer_ms : 0);
     if (n > 0 && fds[1].revents != 0)
-        return false;
-    if (n > 0 && fds[0].revents != 0) {
-        NETSNMP_LARGE_FD_ZERO(&a->readable);
-        NETSNMP_LARGE_FD_SET(sock, &a->readable);
-        snmp_sess_read2(a->session, &a->readable);
-    } else if (n == 0) {
-        snmp_sess_timeout(a->session);
-    }
-    return true;
+        return WAIT_OVER;
+    if (n > 0 && fds[0].revents != 0)
+        read_message(a);
+    if (a->peer->transport.sock < 0 && !a->settled)
+        return WAIT_DISCONNECTED;
+    if (!a->settled && (n == 0 || timer_ms <= 0))
+        run_timer(a);
+    return a->settled ? a->end : WAIT_ANSWERED; /* if not settled: go on */
 }
 
-static enum wait_end exchange(struct snmp_agent *a, const struct snmp_request *r,
-                              int64_t deadline_mono_ms)
+/* Sends and waits.  The pdu is the library's or gone in any case.  Where this ends with the request
+ * still open in the library, the caller closes the session, so that nothing late meets anybody. */
+static enum wait_end exchange(struct snmp_agent *a, netsnmp_pdu *pdu, int64_t deadline_mono_ms)
 {
-    netsnmp_pdu *pdu = build_pdu(r);
     if (pdu == NULL) {
-        buf_puts(&a->detail, "cannot build the request");
-        return WAIT_SEND_FAILED;
+        a->outcome = SNMP_IMPOSSIBLE;
+        buf_puts(&a->detail, "cannot build the request: out of memory");
+        return WAIT_NOT_SENT;
     }
-    a->settled = false;
-    if (snmp_sess_async_send(a->session, pdu, on_message, a) == 0) {
-        int lib = 0, sys = 0;
-        char *text = NULL;
-        snmp_sess_error(a->session, &lib, &sys, &text);
-        buf_printf(&a->detail, "cannot send: %s", text == NULL ? "?" : text);
-        free(text);
+    snmp_decode_clear(&a->answer);
+    snmp_peer_begin(a->peer);
+    a->settled = a->puzzled = false;
+    snmp_count_one(COUNT_REQUESTS);
+    enter_library(a);
+    bool sent = snmp_sess_async_send(a->session, pdu, on_event, a) != 0;
+    leave_library(a);
+    if (!sent) {
         snmp_free_pdu(pdu);
-        return WAIT_SEND_FAILED;
+        return not_sent(a);
     }
-    while (!a->settled)
-        if (!wait_once(a, deadline_mono_ms)) {
-            close_session(a); /* drops the request, so that a late answer finds nobody */
-            return WAIT_TIMED_OUT;
-        }
-    return a->end;
+    start_timer(a);
+    enum wait_end end = WAIT_ANSWERED;
+    while (!a->settled && end == WAIT_ANSWERED)
+        end = wait_once(a, deadline_mono_ms);
+    return end;
+}
+
+/* ---- asking ---- */
+
+static bool is_over(const struct snmp_agent *a, int64_t deadline_mono_ms)
+{
+    return a->peer->transport.sock < 0 || clock_mono_ms() >= deadline_mono_ms;
+}
+
+/* The agent's engine (RFC 3414 section 4), by hand: the library's own search blocks. */
+static enum wait_end discover(struct snmp_agent *a, int64_t deadline_mono_ms)
+{
+    enum wait_end end = exchange(a, snmp_v3_discovery(), deadline_mono_ms);
+    if (end != WAIT_REPORTED && end != WAIT_ANSWERED)
+        return end;
+    snmp_count_one(COUNT_DISCOVERIES);
+    if (snmp_v3_settle(a->v3, snmp_sess_session(a->session), &a->detail))
+        return WAIT_ANSWERED;
+    a->outcome = SNMP_FAILED;
+    return WAIT_NOT_SENT;
+}
+
+static enum wait_end ask_in_session(struct snmp_agent *a, const struct snmp_request *request,
+                                    int64_t deadline_mono_ms)
+{
+    if (is_over(a, deadline_mono_ms))
+        return a->peer->transport.sock < 0 ? WAIT_DISCONNECTED : WAIT_OVER;
+    if (a->v3 != NULL && !snmp_v3_ready(a->v3)) {
+        int64_t cap = clock_mono_ms() + 2 * snmp_peer_patience_ms(a->target, &a->options);
+        if (deadline_mono_ms > cap)
+            deadline_mono_ms = cap;
+        enum wait_end end = discover(a, deadline_mono_ms);
+        if (end != WAIT_ANSWERED)
+            return end;
+    }
+    return exchange(a, snmp_decode_build(request), deadline_mono_ms);
+}
+
+/* Silence is the device's, unless not one message could leave for a reason of our own. */
+static void take_silence(struct snmp_agent *a)
+{
+    const struct snmp_peer *p = a->peer;
+    bool ours = !p->sent && snmp_peer_is_own_trouble(p->send_errno);
+    a->outcome = ours ? SNMP_IMPOSSIBLE : SNMP_TIMED_OUT;
+    buf_puts(&a->detail, p->send_errno != 0 ? strerror(p->send_errno) : "no answer");
+}
+
+static void take_end(struct snmp_agent *a, enum wait_end end)
+{
+    bool keep = false;
+    switch (end) {
+    case WAIT_ANSWERED:
+        a->outcome = SNMP_ANSWERED;
+        a->used = keep = true;
+        break;
+    case WAIT_TOO_BIG:
+        a->outcome = SNMP_ANSWERED;
+        a->answer.error_status = SNMP_ERROR_TOO_BIG;
+        keep = true;
+        break;
+    case WAIT_REPORTED:
+        snmp_count_one(COUNT_REPORTS);
+        a->outcome = SNMP_FAILED;
+        buf_printf(&a->detail, "the agent refuses: %s", snmp_v3_report_text(a->report));
+        keep = a->report != SNMPERR_UNKNOWN_ENG_ID && a->report != SNMPERR_NOT_IN_TIME_WINDOW;
+        break;
+    case WAIT_SILENCE:
+        take_silence(a);
+        keep = true;
+        break;
+    case WAIT_DISCONNECTED: buf_puts(&a->detail, "connection closed by the device"); break;
+    case WAIT_OVER: buf_puts(&a->detail, "out of time"); break;
+    case WAIT_NOT_SENT: break;
+    }
+    if (!keep)
+        close_session(a);
+}
+
+/* What was good for the last answer may not be any more: the agent has closed an idle connection,
+ * or it talks, but not as the engine that was found (a restart with a new engine id). */
+static bool is_stale(const struct snmp_agent *a, enum wait_end end)
+{
+    return a->used &&
+           (end == WAIT_DISCONNECTED || (end == WAIT_SILENCE && a->v3 != NULL && a->puzzled));
+}
+
+static void ask(struct snmp_agent *a, const struct snmp_request *request, int64_t deadline_mono_ms)
+{
+    enum wait_end end = WAIT_NOT_SENT;
+    for (bool again = true; again;) {
+        if (!open_session(a, request->target, deadline_mono_ms))
+            return;
+        end = ask_in_session(a, request, deadline_mono_ms);
+        again = is_stale(a, end);
+        if (again)
+            close_session(a);
+    }
+    take_end(a, end);
 }
 
 void snmp_agent_ask(struct snmp_agent *a, const struct snmp_request *request,
                     int64_t deadline_mono_ms, struct snmp_reply *ret)
 {
     int64_t started_us = clock_mono_us();
-    enum wait_end end = WAIT_SEND_FAILED;
     buf_clear(&a->detail);
-    a->varbind_count = 0;
-    a->error_status = a->error_index = 0;
-    if (open_session(a, request->target))
-        end = exchange(a, request, deadline_mono_ms);
-    static const enum snmp_outcome outcomes[] = {[WAIT_ANSWERED] = SNMP_ANSWERED,
-                                                 [WAIT_TIMED_OUT] = SNMP_TIMED_OUT,
-                                                 [WAIT_SEND_FAILED] = SNMP_FAILED};
+    snmp_decode_clear(&a->answer);
+    a->outcome = SNMP_TIMED_OUT;
+    ask(a, request, deadline_mono_ms);
     *ret = (struct snmp_reply){
-        .outcome = outcomes[end],
-        .error_status = a->error_status,
-        .error_index = a->error_index,
-        .varbinds = a->varbinds,
-        .count = a->varbind_count,
-        .detail = a->detail.len > 0 ? a->detail.data : "send error",
+        .outcome = a->outcome,
+        .error_status = a->answer.error_status,
+        .error_index = a->answer.error_index,
+        .varbinds = a->answer.varbinds,
+        .count = a->answer.count,
+        .detail = buf_str(&a->detail),
         .elapsed_us = clock_mono_us() - started_us,
     };
 }

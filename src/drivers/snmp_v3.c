@@ -1,0 +1,422 @@
+#include "config.h"
+
+#include <search.h> /* net-snmp has a macro ACTION */
+
+#include <net-snmp/net-snmp-config.h>
+
+#include <net-snmp/net-snmp-includes.h>
+
+#include "snmp_private.h"
+
+#include "base/mem.h"
+#include "base/thr.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include <net-snmp/library/keytools.h>
+#include <net-snmp/library/lcd_time.h>
+#include <net-snmp/library/scapi.h>
+#include <net-snmp/library/snmpusm.h>
+
+enum {
+    KEY_MAX = USM_LENGTH_KU_HASHBLOCK,
+    PASSPHRASE_MIN = 8, /* RFC 3414 section 11.2 */
+};
+
+/* A passphrase hashed a megabyte long (RFC 3414 A.2), independent of the engine. */
+struct key {
+    u_char bytes[KEY_MAX];
+    size_t len; /* 0: the library could not make it */
+};
+
+struct protocol {
+    const oid *id; /* constant, the library's */
+    size_t id_len;
+    int type; /* in the library's numbers */
+};
+
+struct snmp_v3 {
+    const struct target *target;
+    int level;
+    u_char *context_engine;
+    size_t context_engine_len;
+    struct protocol auth, priv;
+    struct key auth_key, priv_key;
+
+    struct usmUser *user; /* with keys for the agent's engine, NULL until that is known */
+    u_int boots, time;    /* of the engine, as of local_time */
+    u_int local_time;
+    bool synchronised; /* boots and time come from an authenticated message */
+};
+
+/* ---- keys, once per protocol and passphrase in the life of the process ---- */
+
+struct cached_key {
+    int type;
+    char *passphrase;
+    bool ready;
+    struct key key;
+};
+
+static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t keys_done = PTHREAD_COND_INITIALIZER;
+static void *keys; /* tsearch(3) of struct cached_key */
+
+static int compare_keys(const void *left, const void *right)
+{
+    const struct cached_key *a = left, *b = right;
+    if (a->type != b->type)
+        return a->type < b->type ? -1 : 1;
+    return strcmp(a->passphrase, b->passphrase);
+}
+
+static void free_key(void *node)
+{
+    struct cached_key *k = node;
+    explicit_bzero(k->passphrase, strlen(k->passphrase));
+    explicit_bzero(&k->key, sizeof(k->key));
+    free(k->passphrase);
+    free(k);
+}
+
+void snmp_v3_stop(void)
+{
+    thr_lock(&keys_lock);
+    tdestroy(keys, free_key);
+    keys = NULL;
+    thr_unlock(&keys_lock);
+}
+
+/* Three milliseconds of hashing; outside any lock. */
+static struct key derive(const struct protocol *auth, const char *passphrase)
+{
+    struct key key = {.len = sizeof(key.bytes)};
+    if (generate_Ku(auth->id, (u_int)auth->id_len, (const u_char *)passphrase, strlen(passphrase),
+                    key.bytes, &key.len) != SNMPERR_SUCCESS)
+        key.len = 0;
+    return key;
+}
+
+/* Callers that want the same new key wait for the first of them. */
+static struct key find_key(const struct protocol *auth, const char *passphrase)
+{
+    struct cached_key wanted = {.type = auth->type, .passphrase = (char *)(uintptr_t)passphrase};
+    thr_lock(&keys_lock);
+    struct cached_key *const *known = tfind(&wanted, &keys, compare_keys);
+    struct cached_key *k = known == NULL ? NULL : *known;
+    if (k == NULL) {
+        k = mem_zalloc(1, sizeof(*k));
+        k->type = auth->type;
+        k->passphrase = mem_strdup(passphrase);
+        CHECK(tsearch(k, &keys, compare_keys) != NULL);
+        thr_unlock(&keys_lock);
+        struct key key = derive(auth, passphrase);
+        thr_lock(&keys_lock);
+        k->key = key;
+        k->ready = true;
+        pthread_cond_broadcast(&keys_done);
+    }
+    while (!k->ready)
+        thr_wait(&keys_done, &keys_lock);
+    struct key key = k->key;
+    thr_unlock(&keys_lock);
+    return key;
+}
+
+static bool make_key(const struct protocol *auth, const char *passphrase, const char *kind,
+                     struct key *ret, struct buf *detail)
+{
+    const char *trouble = NULL;
+    if (auth->id == NULL)
+        trouble = "no known authentication protocol";
+    else if (passphrase[0] == '\0')
+        trouble = "it is empty";
+    else if (strlen(passphrase) < PASSPHRASE_MIN)
+        trouble = "it is shorter than 8 characters";
+    else if ((*ret = find_key(auth, passphrase)).len == 0)
+        trouble = "the SNMP library refuses";
+    if (trouble != NULL)
+        buf_printf(detail, "Error generating SNMPv3 Ku from %s pass phrase: %s", kind, trouble);
+    return trouble == NULL;
+}
+
+/* ---- parameters (contract 11) ---- */
+
+struct protocol_name {
+    const char *cacti, *library;
+};
+
+static const struct protocol_name auth_names[] = {
+    {"MD5", "MD5"},        {"SHA", "SHA"},        {"SHA224", "SHA-224"},
+    {"SHA256", "SHA-256"}, {"SHA384", "SHA-384"}, {"SHA512", "SHA-512"},
+};
+
+static const struct protocol_name priv_names[] = {
+    {"DES", "DES"},           {"AES", "AES"},        {"AES128", "AES"},
+    {"AES192", "AES-192"},    {"AES256", "AES-256"}, {"AES192C", "AES-192-C"},
+    {"AES256C", "AES-256-C"},
+};
+
+static const char *library_name(const struct protocol_name *names, size_t count, const char *cacti)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(names[i].cacti, cacti) == 0)
+            return names[i].library;
+    return NULL;
+}
+
+/* Left without an id if neither Cacti nor this build of the library knows it. */
+static struct protocol find_auth(const char *name)
+{
+    struct protocol p = {.type = -1};
+    const char *known = library_name(auth_names, ARRAY_LEN(auth_names), name);
+    if (known != NULL)
+        p.type = usm_lookup_auth_type(known);
+    if (p.type >= 0)
+        p.id = sc_get_auth_oid(p.type, &p.id_len);
+    return p;
+}
+
+static struct protocol find_priv(const char *name)
+{
+    struct protocol p = {.type = -1};
+    const char *known = library_name(priv_names, ARRAY_LEN(priv_names), name);
+    if (known != NULL)
+        p.type = usm_lookup_priv_type(known);
+    if (p.type >= 0)
+        p.id = sc_get_priv_oid(p.type, &p.id_len);
+    return p;
+}
+
+static bool take_level(struct snmp_v3 *v, struct buf *detail)
+{
+    const struct target *t = v->target;
+    bool private = t->priv_passphrase[0] != '\0' && strcmp(t->priv_protocol, "[None]") != 0;
+    if (!private && t->password[0] == '\0') {
+        v->level = SNMP_SEC_LEVEL_NOAUTH;
+        return true;
+    }
+    v->level = private ? SNMP_SEC_LEVEL_AUTHPRIV : SNMP_SEC_LEVEL_AUTHNOPRIV;
+    v->auth = find_auth(t->auth_protocol);
+    if (!make_key(&v->auth, t->password, "authentication", &v->auth_key, detail))
+        return false;
+    if (!private)
+        return true;
+    v->priv = find_priv(t->priv_protocol);
+    if (v->priv.id == NULL) {
+        buf_printf(detail, "unknown SNMPv3 privacy protocol '%s'", t->priv_protocol);
+        return false;
+    }
+    return make_key(&v->auth, t->priv_passphrase, "privacy", &v->priv_key, detail);
+}
+
+static int hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F')
+        return c - 'A' + 10;
+    return -1;
+}
+
+static bool take_context_engine(struct snmp_v3 *v, struct buf *detail)
+{
+    const char *hex = v->target->engine_id;
+    if (strncasecmp(hex, "0x", 2) == 0)
+        hex += 2;
+    size_t len = strlen(hex);
+    bool ok = len % 2 == 0 && len / 2 <= SNMP_MAX_ENG_SIZE;
+    v->context_engine = mem_zalloc(len / 2 + 1, 1);
+    for (size_t i = 0; ok && i < len; i++) {
+        int digit = hex_digit(hex[i]);
+        ok = digit >= 0;
+        v->context_engine[i / 2] = (u_char)(v->context_engine[i / 2] << 4 | (digit & 15));
+    }
+    v->context_engine_len = len / 2;
+    if (!ok)
+        buf_printf(detail, "the SNMPv3 engine id '%s' is not %d bytes at most in hexadecimal",
+                   v->target->engine_id, SNMP_MAX_ENG_SIZE);
+    return ok;
+}
+
+struct snmp_v3 *snmp_v3_new(const struct target *t, struct buf *detail)
+{
+    struct snmp_v3 *v = mem_zalloc(1, sizeof(*v));
+    v->target = t;
+    if (t->username[0] == '\0')
+        buf_puts(detail, "no SNMPv3 user name");
+    else if (take_level(v, detail) && take_context_engine(v, detail))
+        return v;
+    snmp_v3_free(v);
+    return NULL;
+}
+
+void snmp_v3_free(struct snmp_v3 *v)
+{
+    if (v == NULL)
+        return;
+    usm_free_user(v->user);
+    free(v->context_engine);
+    explicit_bzero(v, sizeof(*v));
+    free(v);
+}
+
+void snmp_v3_describe(struct snmp_v3 *v, netsnmp_session *wanted)
+{
+    const struct target *t = v->target;
+    wanted->version = SNMP_VERSION_3;
+    wanted->securityModel = USM_SEC_MODEL_NUMBER;
+    wanted->securityLevel = v->level;
+    wanted->securityName = (char *)(uintptr_t)t->username;
+    wanted->securityNameLen = strlen(t->username);
+    wanted->contextName = (char *)(uintptr_t)t->context;
+    wanted->contextNameLen = strlen(t->context);
+    if (v->context_engine_len > 0) {
+        wanted->contextEngineID = v->context_engine;
+        wanted->contextEngineIDLen = v->context_engine_len;
+    }
+}
+
+/* ---- the library's global tables ---- */
+
+/* The library keeps users by engine id and name, and clocks by engine id, in lists without owners
+ * or locks that only grow.  They hold nothing but what the session in use needs, and only while it
+ * is in use: so two agents with one engine id, or two passphrases of one user, cannot meet. */
+void snmp_v3_enter(struct snmp_v3 *v)
+{
+    thr_lock(&snmp_library_lock);
+    if (v->user == NULL)
+        return;
+    usm_add_user(v->user);
+    u_int now = (u_int)snmpv3_local_snmpEngineTime();
+    set_enginetime(v->user->engineID, (u_int)v->user->engineIDLen, v->boots,
+                   v->time + (now - v->local_time), v->synchronised);
+}
+
+void snmp_v3_leave(struct snmp_v3 *v, const netsnmp_session *session)
+{
+    const enginetime *clock = NULL;
+    if (session->securityEngineIDLen > 0)
+        clock =
+            search_enginetime_list(session->securityEngineID, (u_int)session->securityEngineIDLen);
+    if (clock != NULL) {
+        v->boots = clock->engineBoot;
+        v->time = clock->engineTime;
+        v->local_time = (u_int)clock->lastReceivedEngineTime;
+        v->synchronised = clock->authenticatedFlag != 0;
+    }
+    free_etimelist();
+    if (v->user != NULL) {
+        usm_remove_user(v->user);
+        v->user->prev = v->user->next = NULL;
+    }
+    thr_unlock(&snmp_library_lock);
+}
+
+/* ---- the agent's engine ---- */
+
+bool snmp_v3_ready(const struct snmp_v3 *v)
+{
+    return v->user != NULL;
+}
+
+/* RFC 3414 section 4: an empty user, no security, no objects. */
+netsnmp_pdu *snmp_v3_discovery(void)
+{
+    netsnmp_pdu *pdu = snmp_pdu_create(SNMP_MSG_GET);
+    if (pdu == NULL)
+        return NULL;
+    pdu->version = SNMP_VERSION_3;
+    pdu->securityModel = USM_SEC_MODEL_NUMBER;
+    pdu->securityLevel = SNMP_SEC_LEVEL_NOAUTH;
+    pdu->securityName = strdup("");
+    pdu->contextName = strdup("");
+    if (pdu->securityName == NULL || pdu->contextName == NULL) {
+        snmp_free_pdu(pdu);
+        return NULL;
+    }
+    return pdu;
+}
+
+static void *copy(const void *bytes, size_t len)
+{
+    void *p = mem_alloc(len);
+    memcpy(p, bytes, len);
+    return p;
+}
+
+static void set_protocol(oid **id, size_t *id_len, const struct protocol *p)
+{
+    free(*id);
+    *id = copy(p->id, p->id_len * sizeof(oid));
+    *id_len = p->id_len;
+}
+
+static bool localise(const struct usmUser *u, const struct key *key, u_char **ret, size_t *ret_len)
+{
+    *ret = mem_zalloc(1, KEY_MAX);
+    *ret_len = KEY_MAX;
+    return generate_kul(u->authProtocol, (u_int)u->authProtocolLen, u->engineID, u->engineIDLen,
+                        key->bytes, key->len, *ret, ret_len) == SNMPERR_SUCCESS;
+}
+
+bool snmp_v3_settle(struct snmp_v3 *v, const netsnmp_session *session, struct buf *detail)
+{
+    if (session->securityEngineIDLen == 0) {
+        buf_puts(detail, "the agent does not tell its engine id");
+        return false;
+    }
+    struct usmUser *u = usm_create_user();
+    CHECK(u != NULL);
+    u->engineID = copy(session->securityEngineID, session->securityEngineIDLen);
+    u->engineIDLen = session->securityEngineIDLen;
+    u->name = mem_strdup(v->target->username);
+    u->secName = mem_strdup(v->target->username);
+    bool ok = true;
+    if (v->level != SNMP_SEC_LEVEL_NOAUTH) {
+        set_protocol(&u->authProtocol, &u->authProtocolLen, &v->auth);
+        ok = localise(u, &v->auth_key, &u->authKey, &u->authKeyLen);
+    }
+    if (ok && v->level == SNMP_SEC_LEVEL_AUTHPRIV) {
+        set_protocol(&u->privProtocol, &u->privProtocolLen, &v->priv);
+        ok = localise(u, &v->priv_key, &u->privKey, &u->privKeyLen) &&
+             usm_extend_user_kul(u, KEY_MAX) == SNMPERR_SUCCESS;
+    }
+    if (!ok) {
+        usm_free_user(u);
+        buf_puts(detail, "cannot make the SNMPv3 keys of the agent's engine");
+        return false;
+    }
+    v->user = u;
+    return true;
+}
+
+const char *snmp_v3_report_text(int type)
+{
+    static const struct {
+        int type;
+        const char *text;
+    } table[] = {
+        {SNMPERR_UNKNOWN_USER_NAME, "unknown user name (usmStatsUnknownUserNames)"},
+        {SNMPERR_AUTHENTICATION_FAILURE,
+         "wrong authentication protocol or pass phrase (usmStatsWrongDigests)"},
+        {SNMPERR_DECRYPTION_ERR,
+         "wrong privacy protocol or pass phrase (usmStatsDecryptionErrors)"},
+        {SNMPERR_UNSUPPORTED_SEC_LEVEL,
+         "unsupported security level (usmStatsUnsupportedSecLevels)"},
+        {SNMPERR_UNKNOWN_ENG_ID, "unknown engine id (usmStatsUnknownEngineIDs)"},
+        {SNMPERR_NOT_IN_TIME_WINDOW, "not in time window (usmStatsNotInTimeWindows)"},
+        {SNMPERR_BAD_CONTEXT, "unknown context (snmpUnknownContexts)"},
+        {SNMPERR_UNKNOWN_SEC_MODEL, "unknown security model (snmpUnknownSecurityModels)"},
+        {SNMPERR_INVALID_MSG, "invalid message (snmpInvalidMsgs)"},
+        {SNMPERR_BAD_VERSION, "unknown PDU handler (snmpUnknownPDUHandlers)"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].type == type)
+            return table[i].text;
+    return "a Report of unknown kind";
+}
