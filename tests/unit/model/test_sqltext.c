@@ -415,9 +415,9 @@ static void numbers_that_sql_has_no_word_for_do_no_harm(void **state)
 {
     (void)state;
     struct host_row row = host(1, "");
-    row.status.min_time = NAN;
-    row.status.max_time = INFINITY;
-    row.status.cur_time = -INFINITY;
+    row.status.min_time = (double)NAN;
+    row.status.max_time = (double)INFINITY;
+    row.status.cur_time = -(double)INFINITY;
     row.status.availability = 1e308;
     row.polling_time = -0.5;
     row.status.rec_date = -1;
