@@ -37,6 +37,9 @@ void loop_timer_free(struct loop_timer *t); /* NULL allowed */
 /* Calls fn whenever fd is readable.  The descriptor stays the caller's; free the watch before
  * closing it. */
 NODISCARD struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_fn *fn, void *arg);
+/* The same for writable. */
+NODISCARD struct loop_watch *loop_watch_new_write(struct loop *loop, int fd, loop_fn *fn,
+                                                  void *arg);
 void loop_watch_free(struct loop_watch *w); /* NULL allowed */
 
 /* fn is called on the loop, not in a handler; lives until loop_free(). */

@@ -40,6 +40,9 @@ struct pool_options {
 
 NODISCARD struct pool *pool_new(struct loop *loop, const struct pool_options *options,
                                 struct err *err);
+/* Threads that could be started; at least 1, less than asked for if the system has no more (err
+ * then says why). */
+int pool_started(const struct pool *p);
 void pool_submit(struct pool *p, struct job *job, job_run_fn *run, job_done_fn *done);
 /* Jobs not yet begun are done as cancelled, on the loop, soon; running ones end by themselves. */
 void pool_cancel_waiting(struct pool *p);

@@ -57,13 +57,14 @@ NODISCARD struct db *db_open(const struct db_params *params, int64_t deadline_mo
                              struct err *err);
 void db_close(struct db *db); /* NULL allowed */
 
-/* A statement sent from now on is answered by this monotonic time, but has at least 2 s and at most
- * 30 s; otherwise it fails with DB_ERROR_LOST.  Without a call: 30 s. */
-void db_set_deadline(struct db *db, int64_t deadline_mono_ms);
+/* A statement is answered by this monotonic time, but has at least 2 s and at most 30 s; otherwise
+ * it fails with DB_ERROR_LOST.  The time is the caller's and looked at again while waiting, so
+ * another thread may draw it near. Without a call: 30 s. */
+void db_set_deadline(struct db *db, const _Atomic int64_t *deadline_mono_ms);
 
 /* Before try number `tries` (1 = the first repetition): pause 50 ms, doubled each time, capped at 2
  * s, with jitter, never past the deadline.  false: the deadline has passed, do not try. */
-bool db_back_off(unsigned tries, int64_t deadline_mono_ms);
+bool db_back_off(unsigned tries, const _Atomic int64_t *deadline_mono_ms);
 
 NODISCARD bool db_exec(struct db *db, const char *sql, size_t len, struct err *err);
 uint64_t db_affected_rows(const struct db *db);

@@ -11,18 +11,23 @@
  * Owns:    the reply's contents belong to the agent until its next ask or snmp_agent_free().  The
  *          resolver and the targets are borrowed and must outlive the agents.
  * Promise: an ask takes at most time-out x (retries + 1), twice that when a v3 session is opened
- *          (the agent's engine must be found first), plus SNMP_RESOLVE_MS for a name, and never
+ *          (the agent's engine must be found first) and once more when the agent turns out to be
+ *          another engine than at the last answer, plus SNMP_RESOLVE_MS for a name, and never
  *          longer than the deadline.  The session is opened once and kept while the target stays
- * the same.  Repeats keep the request id.  Only an answer with the id, version and community (v1,
- * v2c) or valid authentication (v3) of the request is taken.  Credentials and engine times of one
- * agent never touch those of another, also if both claim one engine id.  No MIB and no
- * configuration file is read, nothing is written to disk.  Descriptors are close-on-exec from birth
- * and may be beyond 1023. Errors:  never fails to give a reply; `detail` says why there is no
- * answer. SNMP_TIMED_OUT   silence, or a network that says "unreachable" or "refused" SNMP_FAILED
- * wrong parameters, a name that does not exist, an agent that refuses the credentials (a Report;
- * the detail names it) SNMP_IMPOSSIBLE  our own trouble: descriptors, buffers, memory, local
- * address, name server A request that does not fit into a message is answered here: error status
- * tooBig, index 0. Source:  contract 10, 11 (Q12, Q16, Q23, Q24); RFC 1157, 3414, 3416, 3826, 7860.
+ *          the same.  Repeats keep the request id.  Only an answer with the id, version and
+ *          community (v1, v2c) or valid authentication (v3) of the request is taken.
+ *          Credentials and engine times of one agent never touch those of another, also if both
+ *          claim one engine id.  No MIB and no configuration file is read, nothing is written to
+ *          disk.  Descriptors are close-on-exec from birth and may be beyond 1023.
+ * Errors:  never fails to give a reply; `detail` says why there is no answer.
+ *          SNMP_TIMED_OUT: silence, or a network that says "unreachable" or "refused".
+ *          SNMP_FAILED: wrong parameters, a name that does not exist, an agent that refuses the
+ *          credentials (a Report; the detail names it).
+ *          SNMP_IMPOSSIBLE: our own trouble: descriptors, buffers, memory, local address, name
+ *          server.
+ *          A request that does not fit into a message is answered here: error status tooBig,
+ *          index 0.
+ * Source:  contract 10, 11 (Q12, Q16, Q23, Q24); RFC 1157, 3414, 3416, 3826, 7860.
  */
 #ifndef SPINE_DRIVERS_SNMP_H
 #define SPINE_DRIVERS_SNMP_H

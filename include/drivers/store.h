@@ -4,10 +4,10 @@
  * and hands over batches. Use:     struct store *s = store_open(&params, deadline, &err);
  *          store_load_settings(s, ...);  store_load_devices(s, &selection, &site, &err);
  *          store_write(s, batch, &what, &outcome, &err);  store_close(s);
- * Threads: one at a time per store; blocking; call from a worker or while single-threaded.  Each
- * store is one connection. Owns:    a struct site owns all that was loaded into it. Promise: a lost
- * connection is opened again and the statement repeated until the deadline given by
- *          store_set_deadline(); all writes are idempotent.  In read-only mode nothing is written
+ * Threads: one at a time per store, except store_hurry(); blocking; call from a worker or while
+ * single-threaded.  Each store is one connection. Owns:    a struct site owns all that was loaded
+ * into it. Promise: a lost connection is opened again and the statement repeated until the deadline
+ * given by store_set_deadline(); all writes are idempotent.  In read-only mode nothing is written
  * at all. Source:  contract 1-4, 9, 14-16, 18.
  */
 #ifndef SPINE_DRIVERS_STORE_H
@@ -58,6 +58,10 @@ NODISCARD struct store *store_open(const struct db_params *params, int64_t deadl
 void store_close(struct store *s);
 /* No statement is repeated and no connection opened after this monotonic time. */
 void store_set_deadline(struct store *s, int64_t deadline_mono_ms);
+/* What comes has at least this long from now, whatever the deadline was. */
+void store_grant(struct store *s, int64_t at_least_ms);
+/* Any thread: what goes on now and what comes ends by this time, if it is earlier. */
+void store_hurry(struct store *s, int64_t deadline_mono_ms);
 void store_set_read_only(struct store *s, bool on);
 /* Whose re-index commands are written (poller_command.poller_id); 1 until then. */
 void store_set_poller(struct store *s, int poller_id);

@@ -26,6 +26,9 @@
 enum { CYCLE_BATCH_ROWS = 1000, CYCLE_BATCH_HOSTS = 500, CYCLE_BATCH_WAIT_MS = 250 };
 /* Batches on their way to the database before new devices are held back. */
 enum { CYCLE_BATCHES_MAX = 8 };
+/* After a stop signal the database has this long to take what is complete; closing the row gets a
+ * little more. */
+enum { CYCLE_HURRY_MS = 3000, CYCLE_CLOSE_MS = 2000 };
 
 /* What came of the devices; one per polling thread, added up at the end. */
 struct tally {
@@ -61,6 +64,10 @@ void cycle_done(struct cycle *c);
 NODISCARD bool cycle_begin(struct cycle *c, struct err *err); /* load the site, open poller_time */
 void cycle_write(struct cycle *c, struct batch *batch);       /* takes the batch */
 void cycle_end(struct cycle *c); /* next steps, date, close poller_time */
+
+/* Any thread: a signal asks for the end; what is complete is stored if the database takes it soon.
+ */
+void cycle_hurry(struct cycle *c);
 
 /* Any thread. */
 NODISCARD struct devrun *cycle_new_run(const struct cycle *c, const struct device *device);

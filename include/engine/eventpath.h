@@ -12,6 +12,12 @@
 #include "core/loop.h"
 #include "engine/cycle.h"
 
-NODISCARD bool eventpath_run(struct cycle *c, struct loop *loop, struct err *err);
+struct eventpath;
+
+/* Takes what the path needs from the system; NULL: it cannot be had, and nothing has begun, so the
+ * legacy loop can do the cycle instead. */
+NODISCARD struct eventpath *eventpath_new(struct cycle *c, struct loop *loop, struct err *err);
+NODISCARD bool eventpath_run(struct eventpath *e, struct err *err);
+void eventpath_free(struct eventpath *e); /* NULL allowed */
 
 #endif

@@ -4,9 +4,14 @@
 
 #include "base/mem.h"
 
+#include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { SIGNALS_MAX = 16 };
 
@@ -36,8 +41,37 @@ struct loop_watch {
     void *arg;
 };
 
+static void quiet(int severity UNUSED, const char *text UNUSED)
+{
+}
+
+/* libevent ends the process when a part of a new base cannot be had, so ask for as many descriptors
+ * first as it will take: epoll, timer, signal pair, and a doorbell's pair. */
+static bool has_descriptors(struct err *err)
+{
+    int probe[6];
+    int count = 0, reason = 0;
+    while (count < (int)ARRAY_LEN(probe) && reason == 0) {
+        int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0 && errno == EBADF)
+            fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            reason = errno;
+        else
+            probe[count++] = fd;
+    }
+    while (count > 0)
+        close(probe[--count]);
+    if (reason != 0)
+        err_set_number(err, ERR_OS, reason, "cannot create the event base: %s", strerror(reason));
+    return reason == 0;
+}
+
 struct loop *loop_new(struct err *err)
 {
+    event_set_log_callback(quiet);
+    if (!has_descriptors(err))
+        return NULL;
     struct event_config *cfg = event_config_new();
     struct event_base *base = NULL;
     if (cfg != NULL) {
@@ -130,21 +164,31 @@ void loop_timer_free(struct loop_timer *t)
 
 /* ---- descriptors ---- */
 
-static void on_readable(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
+static void on_ready(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
     struct loop_watch *w = arg;
     w->fn(w->arg);
 }
 
-struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_fn *fn, void *arg)
+static struct loop_watch *watch(struct loop *loop, int fd, short what, loop_fn *fn, void *arg)
 {
     loop_assert_here(loop);
     struct loop_watch *w = mem_zalloc(1, sizeof(*w));
     w->fn = fn;
     w->arg = arg;
-    w->event = event_new(loop->base, fd, EV_READ | EV_PERSIST, on_readable, w);
+    w->event = event_new(loop->base, fd, (short)(what | EV_PERSIST), on_ready, w);
     CHECK(w->event != NULL && event_add(w->event, NULL) == 0);
     return w;
+}
+
+struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_fn *fn, void *arg)
+{
+    return watch(loop, fd, EV_READ, fn, arg);
+}
+
+struct loop_watch *loop_watch_new_write(struct loop *loop, int fd, loop_fn *fn, void *arg)
+{
+    return watch(loop, fd, EV_WRITE, fn, arg);
 }
 
 void loop_watch_free(struct loop_watch *w)

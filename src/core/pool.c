@@ -87,6 +87,11 @@ fail:
     return NULL;
 }
 
+int pool_started(const struct pool *p)
+{
+    return p->started;
+}
+
 void pool_submit(struct pool *p, struct job *job, job_run_fn *run, job_done_fn *done)
 {
     loop_assert_here(p->loop);

@@ -22,6 +22,7 @@
 
 #define CONNECT_TIMEOUT_S  5
 #define IO_TIMEOUT_S       30
+#define LOOK_UP_MS         250 /* how often a wait looks at its deadline again */
 #define ANSWER_AT_LEAST_MS (2 * 1000)
 #define ANSWER_AT_MOST_MS  (IO_TIMEOUT_S * 1000)
 #define BACK_OFF_FIRST_MS  50
@@ -33,8 +34,7 @@ typedef char db_flag;
 struct db {
     MYSQL *mysql;
     size_t max_packet;
-    bool has_deadline;
-    int64_t deadline;
+    const _Atomic int64_t *deadline; /* the owner's; NULL = none */
 };
 
 /* Where db_params.host leads. */
@@ -164,17 +164,18 @@ static bool fail_statement(struct db *db, struct err *err)
 
 /* The one place where a database driver waits without a descriptor: the server is away, nothing can
  * ring. */
-static void pause_until(int64_t mono_ms)
+static void pause_until(int64_t mono_ms, const _Atomic int64_t *deadline)
 {
     for (;;) {
-        int64_t left = mono_ms - clock_mono_ms();
-        if (left <= 0)
+        int64_t now = clock_mono_ms();
+        int64_t left = mono_ms - now;
+        if (left <= 0 || *deadline <= now)
             return;
-        poll(NULL, 0, left > 1000 ? 1000 : (int)left);
+        poll(NULL, 0, left > LOOK_UP_MS ? LOOK_UP_MS : (int)left);
     }
 }
 
-bool db_back_off(unsigned tries, int64_t deadline_mono_ms)
+bool db_back_off(unsigned tries, const _Atomic int64_t *deadline)
 {
     int64_t ms = tries > 6 ? BACK_OFF_CAP_MS : BACK_OFF_FIRST_MS << (tries == 0 ? 0 : tries - 1);
     if (ms > BACK_OFF_CAP_MS)
@@ -183,10 +184,10 @@ bool db_back_off(unsigned tries, int64_t deadline_mono_ms)
         ms / 2 + clock_mono_us() %
                      (ms / 2 + 1); /* jitter: pollers that failed together do not return together */
     int64_t until = clock_mono_ms() + ms;
-    if (until >= deadline_mono_ms)
+    if (until >= *deadline)
         return false; /* nothing would be left for the try itself */
-    pause_until(until);
-    return true;
+    pause_until(until, deadline);
+    return until < *deadline;
 }
 
 /* ---- connecting ---- */
@@ -414,6 +415,7 @@ struct db *db_open(const struct db_params *params, int64_t deadline_mono_ms, str
     struct err why = ERR_INIT;
     struct address a = parse_address(params->host == NULL ? "" : params->host);
     struct db *db = NULL;
+    const _Atomic int64_t deadline = deadline_mono_ms;
     for (unsigned tries = 1;; tries++) {
         int64_t left = deadline_mono_ms - clock_mono_ms();
         if (tries > 1 && left < 1000)
@@ -421,7 +423,7 @@ struct db *db_open(const struct db_params *params, int64_t deadline_mono_ms, str
         db = connect_once(params, &a, left, false, &why);
         if (db == NULL)
             db = connect_as_demanded(params, &a, left, why.number);
-        if (db != NULL || !worth_another_try(why.number) || !db_back_off(tries, deadline_mono_ms))
+        if (db != NULL || !worth_another_try(why.number) || !db_back_off(tries, &deadline))
             break;
     }
     if (db == NULL && err != NULL)
@@ -438,9 +440,8 @@ void db_close(struct db *db)
     free(db);
 }
 
-void db_set_deadline(struct db *db, int64_t deadline_mono_ms)
+void db_set_deadline(struct db *db, const _Atomic int64_t *deadline_mono_ms)
 {
-    db->has_deadline = true;
     db->deadline = deadline_mono_ms;
 }
 
@@ -451,26 +452,28 @@ size_t db_max_packet(const struct db *db)
 
 /* ---- statements ---- */
 
-static int64_t answer_time_ms(const struct db *db)
+/* Until when a statement sent at this time may stay unanswered; asked again and again, because the
+ * deadline may be drawn near meanwhile. */
+static int64_t answer_by(const struct db *db, int64_t sent)
 {
-    if (!db->has_deadline)
-        return ANSWER_AT_MOST_MS;
-    int64_t left = db->deadline - clock_mono_ms();
-    if (left < ANSWER_AT_LEAST_MS)
-        return ANSWER_AT_LEAST_MS;
-    return left > ANSWER_AT_MOST_MS ? ANSWER_AT_MOST_MS : left;
+    int64_t by = sent + ANSWER_AT_MOST_MS;
+    if (db->deadline != NULL && *db->deadline < by)
+        by = *db->deadline;
+    return by < sent + ANSWER_AT_LEAST_MS ? sent + ANSWER_AT_LEAST_MS : by;
 }
 
 /* The library's read time-out is fixed when connecting; ours follows the deadline. */
-static bool wait_for_answer(const struct db *db, int64_t until)
+static bool wait_for_answer(const struct db *db, int64_t sent)
 {
     struct pollfd pfd = {.fd = socket_of(db->mysql), .events = POLLIN};
     for (;;) {
-        int64_t left = until - clock_mono_ms();
-        int n = poll(&pfd, 1, left > 0 ? (int)left : 0);
+        int64_t left = answer_by(db, sent) - clock_mono_ms();
+        if (left < 0)
+            left = 0;
+        int n = poll(&pfd, 1, left > LOOK_UP_MS ? LOOK_UP_MS : (int)left);
         if (n > 0 || (n < 0 && errno != EINTR))
             return true; /* the library finds out what it is */
-        if (n == 0)
+        if (n == 0 && left == 0)
             return false;
     }
 }
@@ -479,14 +482,13 @@ static bool run(struct db *db, const char *sql, size_t len, struct err *err)
 {
     if (trace_fn != NULL)
         trace_fn(sql, len);
-    int64_t time_ms = answer_time_ms(db);
-    int64_t until = clock_mono_ms() + time_ms;
+    int64_t sent = clock_mono_ms();
     if (mysql_send_query(db->mysql, sql, len) != 0)
         return fail_statement(db, err);
-    if (!wait_for_answer(db, until))
+    if (!wait_for_answer(db, sent))
         return err_set_number(err, ERR_UNAVAILABLE, CLIENT_SERVER_LOST,
                               "database error %d: no answer to a statement within %d s",
-                              CLIENT_SERVER_LOST, (int)(time_ms / 1000));
+                              CLIENT_SERVER_LOST, (int)((clock_mono_ms() - sent) / 1000));
     if (mysql_read_query_result(db->mysql) != 0)
         return fail_statement(db, err);
     return true;

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "model/sqltext.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,22 @@ void store_set_deadline(struct store *s, int64_t deadline_mono_ms)
 {
     s->deadline = deadline_mono_ms;
     if (s->db != NULL)
-        db_set_deadline(s->db, deadline_mono_ms);
+        db_set_deadline(s->db, &s->deadline);
+}
+
+void store_grant(struct store *s, int64_t at_least_ms)
+{
+    int64_t least = clock_mono_ms() + at_least_ms;
+    if (s->deadline < least)
+        store_set_deadline(s, least);
+}
+
+void store_hurry(struct store *s, int64_t deadline_mono_ms)
+{
+    int64_t old = s->deadline;
+    while (deadline_mono_ms < old)
+        if (atomic_compare_exchange_weak(&s->deadline, &old, deadline_mono_ms))
+            break;
 }
 
 void store_set_read_only(struct store *s, bool on)
@@ -85,7 +101,7 @@ bool store_connect(struct store *s, struct err *err)
     s->db = db_open(&s->params, s->deadline, err);
     if (s->db == NULL)
         return false;
-    db_set_deadline(s->db, s->deadline);
+    db_set_deadline(s->db, &s->deadline);
     return true;
 }
 
@@ -126,7 +142,7 @@ enum store_result store_again(struct store *s, struct store_attempt *a, int numb
     case DB_ERROR_ROW:
     case DB_ERROR_FATAL: return STORE_REFUSED;
     }
-    if (!db_back_off(a->tries, s->deadline))
+    if (!db_back_off(a->tries, &s->deadline))
         return STORE_OVER;
     s->retries++;
     return STORE_DONE;

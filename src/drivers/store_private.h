@@ -8,7 +8,7 @@ struct store {
     struct arena memory; /* the strings of params */
     struct db_params params;
     struct db *db; /* NULL: lost, opened again by the next statement */
-    int64_t deadline;
+    _Atomic int64_t deadline;
     bool read_only;
     int poller_id;             /* whose commands are written */
     int sites_can_be_disabled; /* sites.disabled exists: 1 yes, 0 no, -1 not asked yet */

@@ -116,12 +116,14 @@ static bool poll_on_event_path(struct cycle *cycle, bool *ret_done, struct err *
 {
     struct err why = ERR_INIT;
     struct loop *loop = loop_new(&why);
-    *ret_done = loop != NULL;
-    if (loop == NULL) {
+    struct eventpath *path = loop == NULL ? NULL : eventpath_new(cycle, loop, &why);
+    bool ok = false;
+    *ret_done = path != NULL;
+    if (path == NULL)
         log_line(LOG_ALWAYS, "WARNING: %s; polling by the legacy loop", why.text);
-        return false;
-    }
-    bool ok = eventpath_run(cycle, loop, err);
+    else
+        ok = eventpath_run(path, err);
+    eventpath_free(path);
     loop_free(loop);
     return ok;
 }

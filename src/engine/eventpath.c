@@ -29,8 +29,10 @@ struct eventpath {
     bool stopping;
     bool ending;
 
-    struct batch *pending; /* rows that wait for company */
-    int batches_out;
+    struct batch
+        *pending;   /* rows that wait for company, or for the batch before them to be stored */
+    bool storing;   /* a batch is on the store lane */
+    bool flush_due; /* the oldest pending row has waited long enough */
 
     bool begin_ok;
     struct err begin_err;
@@ -60,6 +62,7 @@ struct store_job {
 
 static void dispatch(struct eventpath *e);
 static void on_deadline(void *arg);
+static void done_write(struct job *job, bool cancelled);
 
 /* ---- results on their way to the store lane ---- */
 
@@ -70,28 +73,52 @@ static void run_write(struct job *job)
     j->batch = NULL;
 }
 
+static void submit_pending(struct eventpath *e)
+{
+    struct store_job *j = mem_zalloc(1, sizeof(*j));
+    j->e = e;
+    j->batch = e->pending;
+    e->pending = NULL;
+    e->storing = true;
+    e->flush_due = false;
+    loop_timer_cancel(e->flush);
+    pool_submit(e->store_lane, &j->job, run_write, done_write);
+}
+
+/* One batch at a time: while the database is slow, what waits grows into one large batch instead of
+ * many small ones. */
+static void flush_pending(struct eventpath *e)
+{
+    if (e->storing || e->pending == NULL)
+        return;
+    bool over = e->active == 0 && (e->stopping || e->next_device == e->c->site.device_count);
+    if (over || e->flush_due || cycle_batch_is_full(e->pending))
+        submit_pending(e);
+}
+
 static void done_write(struct job *job, bool cancelled UNUSED)
 {
     struct store_job *j = (struct store_job *)job;
     struct eventpath *e = j->e;
     batch_free(j->batch);
     free(j);
-    e->batches_out--;
+    e->storing = false;
+    flush_pending(e);
     dispatch(e);
 }
 
-static void flush_pending(void *arg)
+static void on_flush_due(void *arg)
 {
     struct eventpath *e = arg;
-    loop_timer_cancel(e->flush);
-    if (e->pending == NULL)
-        return;
-    struct store_job *j = mem_zalloc(1, sizeof(*j));
-    j->e = e;
-    j->batch = e->pending;
-    e->pending = NULL;
-    e->batches_out++;
-    pool_submit(e->store_lane, &j->job, run_write, done_write);
+    e->flush_due = true;
+    flush_pending(e);
+}
+
+/* More is waiting than the database may be behind: no new device until it has caught up. */
+static bool overfull(const struct eventpath *e)
+{
+    return e->pending != NULL &&
+           e->pending->row_count >= (size_t)CYCLE_BATCH_ROWS * CYCLE_BATCHES_MAX;
 }
 
 static struct batch *get_pending(struct eventpath *e)
@@ -155,8 +182,7 @@ static void finish_flight(struct flight *f, const struct action *a)
     f->finished = true;
     if (!a->finished.complete)
         cycle_drop(e->c, f->device, true, &e->c->tally);
-    if (e->pending != NULL && cycle_batch_is_full(e->pending))
-        flush_pending(e);
+    flush_pending(e);
 }
 
 /* Carry out what the run asks for; land when it is over and nothing of it is on a worker. */
@@ -213,7 +239,7 @@ static void end_when_idle(struct eventpath *e)
     if (!e->stopping && e->next_device < e->c->site.device_count)
         return;
     flush_pending(e);
-    if (e->batches_out > 0)
+    if (e->storing)
         return;
     e->ending = true;
     struct store_job *j = mem_zalloc(1, sizeof(*j));
@@ -227,8 +253,8 @@ static void dispatch(struct eventpath *e)
     if (e->dispatching)
         return; /* a device that needed no ask has landed already; the loop below goes on */
     e->dispatching = true;
-    while (!e->stopping && e->active < e->c->config->threads &&
-           e->batches_out < CYCLE_BATCHES_MAX && e->next_device < e->c->site.device_count) {
+    while (!e->stopping && !overfull(e) && e->active < e->c->config->threads &&
+           e->next_device < e->c->site.device_count) {
         const struct device *d = &e->c->site.devices[e->next_device++];
         if (!d->deleted)
             launch(e, d);
@@ -277,6 +303,7 @@ static void on_stop_signal(void *arg, int signo)
     if (e->c->stop_signal != 0)
         stopsig_die(signo);
     e->c->stop_signal = signo;
+    cycle_hurry(e->c);
     stop_polling(e);
 }
 
@@ -315,11 +342,16 @@ static bool open_lanes(struct eventpath *e, struct err *err)
                                  .threads = 1,
                                  .thread_begin = db_thread_start,
                                  .thread_end = db_thread_stop};
+    e->store_lane = pool_new(e->loop, &store, err); /* first: it needs only one thread */
+    if (e->store_lane == NULL)
+        return false;
     e->ask_lane = pool_new(e->loop, &ask, err);
     if (e->ask_lane == NULL)
         return false;
-    e->store_lane = pool_new(e->loop, &store, err);
-    return e->store_lane != NULL;
+    if (pool_started(e->ask_lane) < ask.threads)
+        log_line(LOG_ALWAYS, "WARNING: only %d of %d threads: %s", pool_started(e->ask_lane),
+                 ask.threads, err->text);
+    return true;
 }
 
 static void accept_signals(struct eventpath *e)
@@ -333,26 +365,39 @@ static void accept_signals(struct eventpath *e)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
-bool eventpath_run(struct cycle *c, struct loop *loop, struct err *err)
+struct eventpath *eventpath_new(struct cycle *c, struct loop *loop, struct err *err)
 {
-    struct eventpath e = {.c = c, .loop = loop};
-    TAILQ_INIT(&e.flights);
-    e.deadline = loop_timer_new(loop, on_deadline, &e);
-    e.flush = loop_timer_new(loop, flush_pending, &e);
-    bool ok = open_lanes(&e, err);
-    if (ok) {
-        accept_signals(&e);
-        struct store_job *begin = mem_zalloc(1, sizeof(*begin));
-        begin->e = &e;
-        pool_submit(e.store_lane, &begin->job, run_begin, done_begin);
-        loop_run(loop);
-        ok = e.begin_ok;
-        if (!ok)
-            *err = e.begin_err;
-    }
-    pool_free(e.ask_lane);
-    pool_free(e.store_lane);
-    loop_timer_free(e.flush);
-    loop_timer_free(e.deadline);
-    return ok;
+    struct eventpath *e = mem_zalloc(1, sizeof(*e));
+    e->c = c;
+    e->loop = loop;
+    TAILQ_INIT(&e->flights);
+    e->deadline = loop_timer_new(loop, on_deadline, e);
+    e->flush = loop_timer_new(loop, on_flush_due, e);
+    if (open_lanes(e, err))
+        return e;
+    eventpath_free(e);
+    return NULL;
+}
+
+bool eventpath_run(struct eventpath *e, struct err *err)
+{
+    struct store_job *begin = mem_zalloc(1, sizeof(*begin));
+    begin->e = e;
+    accept_signals(e);
+    pool_submit(e->store_lane, &begin->job, run_begin, done_begin);
+    loop_run(e->loop);
+    if (!e->begin_ok)
+        *err = e->begin_err;
+    return e->begin_ok;
+}
+
+void eventpath_free(struct eventpath *e)
+{
+    if (e == NULL)
+        return;
+    pool_free(e->ask_lane);
+    pool_free(e->store_lane);
+    loop_timer_free(e->flush);
+    loop_timer_free(e->deadline);
+    free(e);
 }

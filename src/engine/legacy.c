@@ -50,9 +50,19 @@ static void *keep_store(void *arg)
 
 /* ---- polling threads ---- */
 
-static bool is_stopped(struct legacy *l)
+static void out_of_time_locked(struct legacy *l)
+{
+    l->stop = true;
+    l->c->out_of_time = true;
+    world_give_up(l->c->world);
+}
+
+/* Whether polling is over at this moment; whoever sees the deadline first says so for all. */
+static bool stop_at(struct legacy *l, const struct moment *now)
 {
     thr_lock(&l->lock);
+    if (!l->stop && cycle_out_of_time(l->c, now))
+        out_of_time_locked(l);
     bool stop = l->stop;
     thr_unlock(&l->lock);
     return stop;
@@ -77,7 +87,7 @@ static void carry_out(struct legacy *l, struct devrun *run, struct contact *cont
 {
     struct reply reply;
     world_ask(l->c->world, contact, ask, l->c->poll_until_mono_ms, &reply);
-    if (is_stopped(l) || cycle_out_of_time(l->c, &reply.at))
+    if (stop_at(l, &reply.at))
         devrun_stop(run, &reply.at); /* a wait cut short says nothing about the device */
     else
         reply_deliver(&reply, run);
@@ -141,6 +151,7 @@ static void on_stop_signal(void *arg, int signo)
     pthread_cond_broadcast(&l->changed);
     thr_unlock(&l->lock);
     world_give_up(l->c->world);
+    cycle_hurry(l->c);
 }
 
 static bool wait_begun(struct legacy *l, struct err *err)
@@ -153,13 +164,6 @@ static bool wait_begun(struct legacy *l, struct err *err)
         *err = l->begin_err;
     thr_unlock(&l->lock);
     return ok;
-}
-
-static void out_of_time_locked(struct legacy *l)
-{
-    l->stop = true;
-    l->c->out_of_time = true;
-    world_give_up(l->c->world);
 }
 
 static void wait_polled(struct legacy *l)
@@ -178,10 +182,7 @@ static void wait_polled(struct legacy *l)
 static void poll_site(struct legacy *l)
 {
     struct moment now = cycle_now();
-    thr_lock(&l->lock);
-    if (!l->stop && cycle_out_of_time(l->c, &now))
-        out_of_time_locked(l);
-    thr_unlock(&l->lock);
+    (void)stop_at(l, &now); /* loading may have taken all the time */
     int wanted = l->c->config->threads;
     if ((size_t)wanted > l->c->site.device_count)
         wanted = (int)l->c->site.device_count;
@@ -221,8 +222,10 @@ bool legacy_run(struct cycle *c, struct err *err)
     pthread_t keeper;
     thr_mutex_init(&l.lock);
     thr_cond_init(&l.changed);
-    struct stopsig *signals = stopsig_start(on_stop_signal, &l, err);
-    bool ok = signals != NULL && thr_start(&keeper, "store", keep_store, &l, err);
+    bool ok = thr_start(&keeper, "store", keep_store, &l, err);
+    struct stopsig *signals = ok ? stopsig_start(on_stop_signal, &l, err) : NULL;
+    if (ok && signals == NULL)
+        log_line(LOG_ALWAYS, "WARNING: stop signals are not heard: %s", err->text);
     if (ok) {
         ok = wait_begun(&l, err);
         if (ok)

@@ -114,24 +114,35 @@ void devrun_free(struct devrun *run)
 
 /* ---- the end ---- */
 
-/* Rows of one data source carry one time and come together (contract 14.3): after a stop a data
- * source with an unfinished row gives none.  Rows of one data source need not be neighbours, so
- * look at all. */
-static bool source_is_whole(const struct devrun *run, size_t i)
+static int compare_ids(const void *a, const void *b)
 {
-    const struct item *items = run->device->items;
-    for (size_t k = 0; k < run->device->item_count; k++)
-        if (items[k].local_data_id == items[i].local_data_id && !run->outcomes[k].done)
-            return false;
-    return true;
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
 }
 
-static void add_rows(struct devrun *run, bool complete, struct devrun_result *result)
+/* Rows of one data source carry one time and come together (contract 14.3): after a stop a data
+ * source with an unfinished row gives none.  Its rows need not be neighbours.  The ids are to be
+ * freed. */
+static uint32_t *unfinished_sources(const struct devrun *run, size_t *ret_count)
+{
+    uint32_t *ids = mem_zalloc(run->device->item_count, sizeof(ids[0]));
+    *ret_count = 0;
+    for (size_t i = 0; i < run->device->item_count; i++)
+        if (!run->outcomes[i].done)
+            ids[(*ret_count)++] = run->device->items[i].local_data_id;
+    qsort(ids, *ret_count, sizeof(ids[0]), compare_ids);
+    return ids;
+}
+
+static void add_rows(struct devrun *run, struct devrun_result *result)
 {
     const struct device *d = run->device;
+    size_t unfinished;
+    uint32_t *partial = unfinished_sources(run, &unfinished);
     for (size_t i = 0; i < d->item_count; i++) {
         const struct outcome *o = &run->outcomes[i];
-        if (!o->done || (!complete && !source_is_whole(run, i))) {
+        if (unfinished > 0 && bsearch(&d->items[i].local_data_id, partial, unfinished,
+                                      sizeof(partial[0]), compare_ids) != NULL) {
             result->unfinished++;
             continue;
         }
@@ -147,6 +158,7 @@ static void add_rows(struct devrun *run, bool complete, struct devrun_result *re
             .output_len = o->text_len,
         };
     }
+    free(partial);
 }
 
 /* One line per slice, and another whenever the list grows too long (contract 13.6). */
@@ -181,7 +193,7 @@ void devrun_finish(struct devrun *run, bool complete, const struct moment *now)
     if (run->down || (run->options.ping_only && complete))
         result.skipped = run->device->item_count;
     else
-        add_rows(run, complete, &result);
+        add_rows(run, &result);
     if (run->options.invalid_log == 1 && run->phase == PHASE_ITEMS)
         say_invalid_summary(run);
     if (!run->options.ping_only)

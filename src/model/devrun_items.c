@@ -24,6 +24,22 @@ static void settle_unknown(struct devrun *run, size_t i, enum unknown_reason rea
     buf_append(&run->text, "U", 2);
 }
 
+/* What the agent sent, not the U that it became: that is what the operator wants to see
+ * (contract 13.6). */
+static void say_invalid(struct devrun *run, size_t i, const struct varbind *vb)
+{
+    const struct device *d = run->device;
+    const struct item *it = &d->items[i];
+    struct buf sent = BUF_INIT;
+    devrun_probe_value(vb, &sent);
+    devrun_say(run, LOG_ALWAYS,
+               "WARNING: Invalid Response, Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
+               "] SNMP: v%d: %s, dsname: %s, oid: %s, value: %s",
+               d->id, devrun_items_slice(run, i), it->local_data_id, d->snmp.version,
+               d->snmp.hostname, it->rrd_name, it->arg1, buf_str(&sent));
+    buf_done(&sent);
+}
+
 static void settle_varbind(struct devrun *run, size_t i, const struct varbind *vb)
 {
     if (varbind_is_exception(vb)) {
@@ -36,6 +52,8 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
     o->text_len = run->text.len - o->text_at;
     buf_putc(&run->text, '\0');
     o->done = true;
+    if (run->options.invalid_log == 2 && o->reason == UNKNOWN_INVALID)
+        say_invalid(run, i, vb);
 }
 
 /* After logging and before storing: a value without ':' is no use after the counters went back
@@ -53,12 +71,6 @@ static void say_snmp_value(struct devrun *run, size_t i, int64_t now_us)
     const struct item *it = &d->items[i];
     const struct outcome *o = &run->outcomes[i];
     const char *value = run->text.data + o->text_at;
-    if (run->options.invalid_log == 2 && o->reason == UNKNOWN_INVALID)
-        devrun_say(run, LOG_ALWAYS,
-                   "WARNING: Invalid Response, Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
-                   "] SNMP: v%d: %s, dsname: %s, oid: %s, value: %s",
-                   d->id, devrun_items_slice(run, i), it->local_data_id, d->snmp.version,
-                   d->snmp.hostname, it->rrd_name, it->arg1, value);
     if (devrun_listening(run, LOG_MEDIUM))
         devrun_say(run, LOG_MEDIUM,
                    "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
@@ -156,9 +168,14 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const
     case SNMP_TIMED_OUT: take_timeout(run, now); break;
     case SNMP_FAILED:
     case SNMP_IMPOSSIBLE:
-        devrun_say(run, LOG_ALWAYS,
-                   "Device[%" PRIu32 "] HT[1] ERROR: SNMP request to '%s' failed: %s",
-                   run->device->id, first->target->hostname, reply->detail);
+        if (first->target->version < 1 || first->target->version > 3)
+            devrun_say(run, LOG_ALWAYS,
+                       "Device[%" PRIu32 "] ERROR: SNMP Version Error for Device '%s'",
+                       run->device->id, first->target->hostname);
+        else
+            devrun_say(run, LOG_ALWAYS,
+                       "Device[%" PRIu32 "] HT[1] ERROR: SNMP request to '%s' failed: %s",
+                       run->device->id, first->target->hostname, reply->detail);
         take_failure(run, UNKNOWN_FAILED, now);
         break;
     case SNMP_ANSWERED:

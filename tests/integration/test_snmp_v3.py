@@ -21,7 +21,8 @@ def credentials(auth=None, priv=None, user=None, auth_pass=None, priv_pass=None)
     """The columns of a device whose user and pass phrases carry the names of its protocols."""
     user = user or "-".join(["user", *filter(None, (auth, priv))])
     return {"snmp_version": 3, "snmp_username": user, "snmp_community": "",
-            "snmp_auth_protocol": auth or "[None]", "snmp_password": auth_pass or (f"authpass of {user}" if auth else ""),
+            "snmp_auth_protocol": auth or "[None]",
+            "snmp_password": auth_pass or (f"authpass of {user}" if auth else ""),
             "snmp_priv_protocol": priv or "[None]",
             "snmp_priv_passphrase": priv_pass or (f"privpass of {user}" if priv else "")}
 

@@ -15,6 +15,7 @@
 enum { OID_SUBS = 9, WAIT_MS = 400 };
 
 struct fake_store fake_store;
+atomic_int fake_store_hurried;
 
 struct store {
     bool read_only;
@@ -237,10 +238,19 @@ void store_set_deadline(struct store *s UNUSED, int64_t deadline_mono_ms UNUSED)
 {
 }
 
-void store_set_poller(struct store *s, int poller_id)
+void store_grant(struct store *s UNUSED, int64_t at_least_ms)
 {
-    (void)s;
-    (void)poller_id;
+    CHECK(at_least_ms > 0);
+}
+
+void store_hurry(struct store *s UNUSED, int64_t deadline_mono_ms UNUSED)
+{
+    atomic_fetch_add(&fake_store_hurried, 1);
+}
+
+void store_set_poller(struct store *s UNUSED, int poller_id)
+{
+    CHECK(poller_id > 0);
 }
 
 void store_set_read_only(struct store *s, bool on)

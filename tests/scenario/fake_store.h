@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "model/device.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,6 +42,8 @@ extern struct fake_store {
     size_t rows, hosts;
     struct buf results; /* one line per row and host, sorted by fake_store_sort() */
 } fake_store;
+
+extern atomic_int fake_store_hurried; /* calls of store_hurry(), which come from any thread */
 
 void fake_store_sort(void);
 

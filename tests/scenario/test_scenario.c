@@ -75,7 +75,9 @@ static bool run_legacy(struct cycle *c, struct err *err)
 static bool run_event(struct cycle *c, struct err *err)
 {
     struct loop *loop = loop_new(err);
-    bool ok = eventpath_run(c, loop, err);
+    struct eventpath *path = loop == NULL ? NULL : eventpath_new(c, loop, err);
+    bool ok = path != NULL && eventpath_run(path, err);
+    eventpath_free(path);
     loop_free(loop);
     return ok;
 }
@@ -138,6 +140,7 @@ static void tell_figures(const struct scene *s, FILE *out)
     CHECK(fake_snmp.stack < 32768);
     fprintf(out, "calls %s\n", buf_str(&fake_store.calls));
     fprintf(out, "peak %d\n", fake_snmp.peak);
+    fprintf(out, "hurried %d\n", atomic_load(&fake_store_hurried));
     fprintf(out, "backlog %zu\n", fake_snmp.backlog);
 }
 
@@ -352,9 +355,10 @@ static void a_healthy_site_is_stored(void **state)
     const struct scene s = {.groups = {CHECKED("a", 20, 7, AVAIL_SNMP_UPTIME, HOST_UP),
                                        DEVICES("b", 3, 0), DEVICES("c", 5, 25)},
                             .log = LOG_MEDIUM};
-    EXPECT(&s, "begun", "calls load open write date close ", "devices 28, down 0, dropped 0",
-           "items 265: values 265, U 0, unfinished 0, skipped 0", "stored 265, lost 0",
-           "rows 265, hosts 28", "status 0", "host 1 status 3 polls 1 failed 0 ", "row 28024 28024",
+    EXPECT(&s, "begun", "hurried 0", "calls load open write date close ",
+           "devices 28, down 0, dropped 0", "items 265: values 265, U 0, unfinished 0, skipped 0",
+           "stored 265, lost 0", "rows 265, hosts 28", "status 0",
+           "host 1 status 3 polls 1 failed 0 ", "row 28024 28024",
            "NOTE: Items: 265 due, 265 values, 0 U, 0 of down devices, 0 unfinished; rows: 265 "
            "stored, 0 lost; devices: 0 down, 0 unfinished",
            "!ERROR", "!WARNING");
@@ -596,7 +600,7 @@ static void a_stop_signal_ends_the_cycle_in_order(void **state)
         struct scene s = ring(signals[i], 0, FAKE_BELL);
         snprintf(line, sizeof(line), "signal %d", signals[i]);
         forget_first();
-        EXPECT(&s, line, "calls load open write date close ", "rows 40, hosts 10",
+        EXPECT(&s, line, "hurried 1", "calls load open write date close ", "rows 40, hosts 10",
                "devices 18, down 0, dropped 8",
                "items 98: values 40, U 0, unfinished 58, skipped 0", "!Timed Out", "!timed out");
     }

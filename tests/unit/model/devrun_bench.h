@@ -48,7 +48,6 @@ static struct bench {
     struct buf asks; /* "P" ping, "C" SNMP of the check, sizes of the requests for items */
     struct buf log;  /* "level text\n" */
     int ask_count, snmp_count;
-    const struct target *asked[ITEMS_MAX * 2];
     bool answered[ITEMS_MAX]; /* the agent gave a value */
     bool silent;              /* the agent was asked for items and did not answer */
     struct row rows[ITEMS_MAX];

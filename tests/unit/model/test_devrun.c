@@ -191,17 +191,27 @@ static void sessions_never_share_a_request(void **state)
     other[3].community = "secret";
     other[4].version = 1;
     other[5].timeout_ms = 700;
-    add_items(12);
-    for (size_t i = 0; i < 12; i++)
-        b.items[i].target = &other[i / 2];
+    add_items(24);
+    for (size_t i = 0; i < 24; i++) /* each between two of the first */
+        b.items[i].target = &other[i / 2 % 2 * (i / 4)];
     b.agent = unreachable; /* and one that fails does not stop the next */
     run_device();
-    assert_string_equal(buf_str(&b.asks), "2 2 2 2 2 2 ");
-    for (size_t i = 0; i < ARRAY_LEN(other); i++)
-        assert_ptr_equal(b.asked[i], &other[i]);
-    assert_int_equal(b.result.values, 10);
+    assert_string_equal(buf_str(&b.asks), "6 2 2 2 2 2 2 2 2 2 ");
+    assert_int_equal(b.result.values, 22);
     assert_int_equal(b.result.unknown[UNKNOWN_FAILED], 2);
     assert_logged(LOG_ALWAYS, "Device[7] HT[1] ERROR: SNMP request to '10.0.0.2' failed: no route");
+}
+
+static void equal_sessions_share_wherever_they_are_written(void **state)
+{
+    (void)state;
+    struct target copy = b.target;
+    char name[] = "10.0.0.1";
+    copy.hostname = name;
+    add_items(4);
+    b.items[1].target = b.items[3].target = &copy;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "4 ");
 }
 
 static void what_cannot_be_asked_is_unknown(void **state)
@@ -468,7 +478,7 @@ static void invalid_values_are_told_as_configured(void **state)
     run_device();
     assert_logged(LOG_ALWAYS,
                   "WARNING: Invalid Response, Device[7] HT[1] DS[101] SNMP: v2: 10.0.0.1, "
-                  "dsname: n1, oid: arg1, value: U");
+                  "dsname: n1, oid: arg1, value: no value");
     forget_run();
     b.options.invalid_log = 1;
     run_device();
@@ -655,6 +665,7 @@ int main(void)
         TEST(max_oids_out_of_range_is_five),
         TEST(scripts_between_do_not_flush),
         TEST(sessions_never_share_a_request),
+        TEST(equal_sessions_share_wherever_they_are_written),
         TEST(what_cannot_be_asked_is_unknown),
         TEST(two_items_may_share_an_oid),
         TEST(device_0_has_no_check_and_no_status),
