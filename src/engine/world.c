@@ -30,6 +30,7 @@ struct world *world_new(const struct config *config, const struct ping_sockets *
     w->snmp = (struct snmp_options){
         .retries = config->snmp_retries,
         .client_address = config->snmp_client_address,
+        .resolver = w->resolver,
     };
     if (w->pinger == NULL) {
         world_free(w);
