@@ -47,6 +47,7 @@ struct cycle {
 
     struct site site;
     bool *advance; /* per device: all its items were dealt with; one writer each */
+    bool loaded;   /* database thread: the site is complete */
     bool opened;   /* database thread: the poller_time row exists */
 
     struct tally tally;          /* driver, when all threads are through */
@@ -61,7 +62,7 @@ void cycle_init(struct cycle *c, const struct config *config, struct store *stor
 void cycle_done(struct cycle *c);
 
 /* Database thread. */
-NODISCARD bool cycle_begin(struct cycle *c, struct err *err); /* load the site, open poller_time */
+NODISCARD bool cycle_begin(struct cycle *c, struct err *err); /* open poller_time, load the site */
 void cycle_write(struct cycle *c, struct batch *batch);       /* takes the batch */
 void cycle_end(struct cycle *c); /* next steps, date, close poller_time */
 

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -42,6 +44,7 @@ struct kept {
 static struct {
     struct log_options options; /* .path is owned */
     bool out_is_terminal, err_is_terminal;
+    bool reader_stuck; /* of standard output or error */
     int64_t start_us;
     int fd;
     dev_t dev;
@@ -161,10 +164,29 @@ static bool is_warning(const char *text)
 
 /* ---- destinations; all with the lock held ---- */
 
+enum { READER_WAIT_MS = 1000 };
+
+/* Somebody may have stopped reading (a pager, a stopped terminal): a line waits a second for room,
+ * then it is dropped, and the next ones do not wait until there is room again.  Telling must never
+ * hold up polling. */
 static void print(FILE *stream, const struct buf *b)
 {
-    fwrite(b->data, 1, b->len, stream);
-    fflush(stream);
+    int fd = fileno(stream);
+    fflush(stream); /* what others have printed */
+    for (size_t at = 0; at < b->len;) {
+        struct pollfd pfd = {.fd = fd, .events = POLLOUT};
+        if (poll(&pfd, 1, state.reader_stuck ? 0 : READER_WAIT_MS) == 0) {
+            state.reader_stuck = true;
+            return;
+        }
+        state.reader_stuck = false;
+        size_t piece = b->len - at < PIPE_BUF ? b->len - at : PIPE_BUF;
+        ssize_t n = write(fd, b->data + at, piece); /* has room for PIPE_BUF: cannot block */
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return;
+        if (n > 0)
+            at += (size_t)n;
+    }
 }
 
 static void to_stdout(const struct line *line)
@@ -396,6 +418,8 @@ void log_configure(const struct log_options *options)
 {
     thr_lock(&lock);
     set_options(options);
+    if (wants_file() && state.options.path != NULL)
+        open_file(); /* now, while there are descriptors */
     if (!wants_file() || state.options.path != NULL)
         release_kept();
     thr_unlock(&lock);

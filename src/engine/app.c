@@ -33,8 +33,8 @@ struct start {
 /* How long an unreachable database is tried at start. */
 enum { DATABASE_START_MS = 5000 };
 
-/* What cron, nohup or a shell may have left us is put right before anything else; all signals stay
- * blocked until a driver takes them (house rule: block before the first thread). */
+/* What cron, nohup or a shell may have left us is put right before anything else.  Stop signals end
+ * the process at once until a driver takes them: before that nothing is open. */
 static void normalise_signals(void)
 {
     struct sigaction dfl = {.sa_handler = SIG_DFL};
@@ -42,10 +42,8 @@ static void normalise_signals(void)
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR2);
-    for (int i = 0; stopsig_list[i] != 0; i++) {
+    for (int i = 0; stopsig_list[i] != 0; i++)
         sigaction(stopsig_list[i], &dfl, NULL);
-        sigaddset(&set, stopsig_list[i]);
-    }
     sigaction(SIGCHLD, &dfl, NULL);
     sigaction(SIGPIPE, &ign, NULL);
     pthread_sigmask(SIG_SETMASK, &set, NULL);
@@ -157,13 +155,10 @@ static int run_cycle(struct config *c, struct store *store, const struct start *
     if (world == NULL)
         return fail(&err);
     cycle_init(&cycle, c, store, world, start->mono_us);
-    if (poll_site(&cycle, &err)) {
-        if (cycle.stop_signal != 0)
-            stopsig_log(cycle.stop_signal);
-        status = cycle_report(&cycle);
-    } else {
-        status = fail(&err);
-    }
+    bool polled = poll_site(&cycle, &err);
+    if (cycle.stop_signal != 0)
+        stopsig_log(cycle.stop_signal);
+    status = polled ? cycle_report(&cycle) : fail(&err);
     if (cycle.stop_signal != 0)
         status = -cycle.stop_signal;
     cycle_done(&cycle);

@@ -62,7 +62,7 @@ static void report_icmp(const struct cycle *c)
     }
 }
 
-bool cycle_begin(struct cycle *c, struct err *err)
+static bool load_site(struct cycle *c, struct err *err)
 {
     const struct config *cf = c->config;
     struct selection sel = {
@@ -78,11 +78,20 @@ bool cycle_begin(struct cycle *c, struct err *err)
     if (!store_load_site(c->store, &sel, &c->site, err))
         return false;
     c->advance = mem_zalloc(c->site.device_count, sizeof(c->advance[0]));
+    c->loaded = true;
     report_icmp(c);
-    if (cf->ping_only) /* no row, no date, no steps (operations 9.4) */
-        return true;
-    c->opened = store_open_cycle(c->store, cf->poller_id, (int)getpid(), err);
-    return c->opened;
+    return true;
+}
+
+bool cycle_begin(struct cycle *c, struct err *err)
+{
+    const struct config *cf = c->config;
+    if (!cf->ping_only) { /* no row, no date, no steps then (operations 9.4) */
+        c->opened = store_open_cycle(c->store, cf->poller_id, (int)getpid(), err);
+        if (!c->opened)
+            return false;
+    }
+    return load_site(c, err);
 }
 
 void cycle_write(struct cycle *c, struct batch *batch)
@@ -120,11 +129,11 @@ void cycle_end(struct cycle *c)
     int poller_id = c->config->poller_id;
     if (!c->opened)
         return;
-    if (!advance_steps(c, &err)) {
+    if (c->loaded && !advance_steps(c, &err)) {
         c->store_failed = true;
         log_line(LOG_ALWAYS, "ERROR: rrd_next_step could not be advanced: %s", err.text);
     }
-    if (poller_id == 1 && !store_write_date(c->store, &err)) {
+    if (c->loaded && poller_id == 1 && !store_write_date(c->store, &err)) {
         c->store_failed = true;
         log_line(LOG_ALWAYS, "ERROR: settings.date could not be written: %s", err.text);
     }

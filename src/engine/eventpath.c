@@ -232,19 +232,24 @@ static void done_end(struct job *job, bool cancelled UNUSED)
     loop_stop(e->loop);
 }
 
+static void begin_end(struct eventpath *e)
+{
+    struct store_job *j = mem_zalloc(1, sizeof(*j));
+    j->e = e;
+    e->ending = true;
+    pool_submit(e->store_lane, &j->job, run_end, done_end);
+}
+
 static void end_when_idle(struct eventpath *e)
 {
     if (e->ending || e->active > 0)
         return;
     if (!e->stopping && e->next_device < e->c->site.device_count)
         return;
+    loop_timer_cancel(e->deadline); /* storing has a deadline of its own */
     flush_pending(e);
-    if (e->storing)
-        return;
-    e->ending = true;
-    struct store_job *j = mem_zalloc(1, sizeof(*j));
-    j->e = e;
-    pool_submit(e->store_lane, &j->job, run_end, done_end);
+    if (!e->storing)
+        begin_end(e);
 }
 
 /* Fill the free places; called whenever one may have become free. */
@@ -301,7 +306,11 @@ static void on_stop_signal(void *arg, int signo)
 {
     struct eventpath *e = arg;
     if (e->c->stop_signal != 0)
-        stopsig_die(signo);
+        return; /* came together with the first one */
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+    for (int i = 0; stopsig_list[i] != 0; i++)
+        sigaction(stopsig_list[i], &dfl,
+                  NULL); /* a second one ends the process even if the loop is stuck */
     e->c->stop_signal = signo;
     cycle_hurry(e->c);
     stop_polling(e);
@@ -321,7 +330,7 @@ static void done_begin(struct job *job, bool cancelled UNUSED)
     struct eventpath *e = j->e;
     free(j);
     if (!e->begin_ok) {
-        loop_stop(e->loop);
+        begin_end(e); /* the row may be open */
         return;
     }
     struct moment now = cycle_now();

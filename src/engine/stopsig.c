@@ -46,6 +46,15 @@ void stopsig_die(int signo)
     _exit(128 + signo); /* not reached: the signal is delivered while unblocking */
 }
 
+static sigset_t stop_set(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; stopsig_list[i] != 0; i++)
+        sigaddset(&set, stopsig_list[i]);
+    return set;
+}
+
 static bool is_ending(struct stopsig *s)
 {
     thr_lock(&s->lock);
@@ -57,11 +66,8 @@ static bool is_ending(struct stopsig *s)
 static void *wait_signals(void *arg)
 {
     struct stopsig *s = arg;
-    sigset_t set;
-    sigemptyset(&set);
+    sigset_t set = stop_set();
     sigaddset(&set, END_SIGNAL);
-    for (int i = 0; stopsig_list[i] != 0; i++)
-        sigaddset(&set, stopsig_list[i]);
     for (int seen = 0;;) {
         int signo = 0;
         if (sigwait(&set, &signo) != 0)
@@ -82,11 +88,13 @@ struct stopsig *stopsig_start(void (*fn)(void *arg, int signo), void *arg, struc
     s->fn = fn;
     s->arg = arg;
     thr_mutex_init(&s->lock);
-    if (!thr_start(&s->thread, "signals", wait_signals, s, err)) {
-        free(s);
-        return NULL;
-    }
-    return s;
+    sigset_t set = stop_set();
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    if (thr_start(&s->thread, "signals", wait_signals, s, err))
+        return s;
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    free(s);
+    return NULL;
 }
 
 void stopsig_stop(struct stopsig *s)
@@ -100,4 +108,6 @@ void stopsig_stop(struct stopsig *s)
     thr_join(s->thread);
     pthread_mutex_destroy(&s->lock);
     free(s);
+    sigset_t set = stop_set();
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }

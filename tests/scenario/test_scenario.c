@@ -355,7 +355,7 @@ static void a_healthy_site_is_stored(void **state)
     const struct scene s = {.groups = {CHECKED("a", 20, 7, AVAIL_SNMP_UPTIME, HOST_UP),
                                        DEVICES("b", 3, 0), DEVICES("c", 5, 25)},
                             .log = LOG_MEDIUM};
-    EXPECT(&s, "begun", "hurried 0", "calls load open write date close ",
+    EXPECT(&s, "begun", "hurried 0", "calls open load write date close ",
            "devices 28, down 0, dropped 0", "items 265: values 265, U 0, unfinished 0, skipped 0",
            "stored 265, lost 0", "rows 265, hosts 28", "status 0",
            "host 1 status 3 polls 1 failed 0 ", "row 28024 28024",
@@ -426,7 +426,7 @@ static void deleted_devices_are_left_alone(void **state)
            "!row 1000 ", "status 0");
     forget_first();
     const struct scene all = {.groups = {DELETED("gone", 5, 4)}};
-    EXPECT(&all, "devices 0, down 0, dropped 0", "rows 0, hosts 0", "calls load open date close ",
+    EXPECT(&all, "devices 0, down 0, dropped 0", "rows 0, hosts 0", "calls open load date close ",
            "status 0");
 }
 
@@ -434,7 +434,7 @@ static void a_site_without_devices_is_a_cycle(void **state)
 {
     (void)state;
     const struct scene s = {.threads = 60};
-    EXPECT(&s, "begun", "calls load open date close ", "devices 0, down 0, dropped 0", "status 0");
+    EXPECT(&s, "begun", "calls open load date close ", "devices 0, down 0, dropped 0", "status 0");
 }
 
 /* tell_figures() looks at the stack. */
@@ -453,7 +453,7 @@ static void steps_advance_for_what_was_dealt_with(void **state)
                                        DELETED("gone", 1, 4)},
                             .moods = {{"dead", FAKE_TIMES_OUT}},
                             .active_profiles = 2};
-    EXPECT(&s, "calls load open write advance date close ", "advance 1", "advance 2", "!advance 3",
+    EXPECT(&s, "calls open load write advance date close ", "advance 1", "advance 2", "!advance 3",
            "status 0");
 }
 
@@ -472,24 +472,24 @@ static void nothing_is_polled_when_the_site_cannot_be_loaded(void **state)
 {
     (void)state;
     const struct scene s = {.groups = {DEVICES("a", 5, 5)}, .store = {.load_fails = true}};
-    EXPECT(&s, "not begun: fake: cannot load", "calls load ", "peak 0");
+    EXPECT(&s, "not begun: fake: cannot load", "calls open load close ", "peak 0");
 }
 
 static void nothing_is_polled_when_the_cycle_cannot_be_opened(void **state)
 {
     (void)state;
     const struct scene s = {.groups = {DEVICES("a", 5, 5)}, .store = {.open_fails = true}};
-    EXPECT(&s, "not begun: fake: cannot open", "calls load open ", "peak 0");
+    EXPECT(&s, "not begun: fake: cannot open", "calls open ", "peak 0");
 }
 
 static void lost_rows_are_told_and_the_cycle_is_closed(void **state)
 {
     (void)state;
     const struct scene s = {.groups = {DEVICES("a", 100, 30)}, .store = {.write_fails = 1}};
-    EXPECT_RACY(&s, "calls load open write date close ",
+    EXPECT_RACY(&s, "calls open load write date close ",
                 "items 3000: values 3000, U 0, unfinished 0, skipped 0", "status 75");
     const struct scene small = {.groups = {DEVICES("a", 10, 3)}, .store = {.write_fails = 1}};
-    EXPECT_RACY(&small, "calls load open write date close ", "status 75");
+    EXPECT_RACY(&small, "calls open load write date close ", "status 75");
 }
 
 static void a_failing_end_is_a_failed_cycle(void **state)
@@ -499,11 +499,11 @@ static void a_failing_end_is_a_failed_cycle(void **state)
         {.groups = {DEVICES("a", 2, 2)}, .store = {.date_fails = true}},
         {.groups = {DEVICES("a", 2, 2)}, .store = {.close_fails = true}},
         {.groups = {DEVICES("a", 2, 2)}, .store = {.advance_fails = true}, .active_profiles = 2}};
-    EXPECT_RACY(&s[0], "calls load open write date close ", "status 75",
+    EXPECT_RACY(&s[0], "calls open load write date close ", "status 75",
                 "ERROR: settings.date could not be written: fake: no date");
-    EXPECT_RACY(&s[1], "calls load open write date close ", "status 75",
+    EXPECT_RACY(&s[1], "calls open load write date close ", "status 75",
                 "ERROR: the poller_time row could not be closed: fake: cannot close");
-    EXPECT_RACY(&s[2], "calls load open write advance date close ", "status 75",
+    EXPECT_RACY(&s[2], "calls open load write advance date close ", "status 75",
                 "ERROR: rrd_next_step could not be advanced: fake: no advance");
 }
 
@@ -534,7 +534,7 @@ static void at_the_deadline_what_is_complete_is_stored(void **state)
                             .moods = {{"hangs", FAKE_UNTIL_GIVE_UP}},
                             .poll_ms = 1500,
                             .active_profiles = 2};
-    EXPECT(&s, "calls load open write advance date close ", "status 75",
+    EXPECT(&s, "calls open load write advance date close ", "status 75",
            "devices 18, down 0, dropped 8", "rows 40, hosts 10",
            "items 104: values 40, U 0, unfinished 58, skipped 0", "advance 10", "!advance 11",
            "ERROR: Device[11] HT[1] Spine Timed Out While Processing Devices Internal",
@@ -577,7 +577,7 @@ static void a_late_start_polls_nothing_and_says_so(void **state)
                             .threads = 2,
                             .poll_ms = -5000};
     EXPECT_RACY(&s, "!HOST EVENT", "devices 4, down 0, dropped 4", "rows 0, hosts 0", "status 75",
-                "calls load open date close ");
+                "calls open load date close ");
 }
 
 /* ---- signals ---- */
@@ -600,7 +600,7 @@ static void a_stop_signal_ends_the_cycle_in_order(void **state)
         struct scene s = ring(signals[i], 0, FAKE_BELL);
         snprintf(line, sizeof(line), "signal %d", signals[i]);
         forget_first();
-        EXPECT(&s, line, "hurried 1", "calls load open write date close ", "rows 40, hosts 10",
+        EXPECT(&s, line, "hurried 1", "calls open load write date close ", "rows 40, hosts 10",
                "devices 18, down 0, dropped 8",
                "items 98: values 40, U 0, unfinished 58, skipped 0", "!Timed Out", "!timed out");
     }
@@ -612,7 +612,7 @@ static void a_signal_after_the_deadline_is_too_late_to_harm(void **state)
     (void)state;
     struct scene s = ring(SIGTERM, 0, FAKE_PARTING);
     s.poll_ms = 800;
-    EXPECT_RACY(&s, "calls load open write date close ", "rows 40, hosts 10",
+    EXPECT_RACY(&s, "calls open load write date close ", "rows 40, hosts 10",
                 "devices 18, down 0, dropped 8", "status 75");
 }
 
@@ -631,7 +631,7 @@ static void a_stray_signal_does_not_make_it_deaf(void **state)
     (void)state;
     struct scene s = ring(SIGUSR2, SIGTERM, FAKE_BELL);
     s.poll_ms = 3000;
-    EXPECT(&s, "signal 15", "rows 40, hosts 10", "calls load open write date close ");
+    EXPECT(&s, "signal 15", "rows 40, hosts 10", "calls open load write date close ");
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, set_up)
