@@ -1,8 +1,9 @@
 /* base/mem.h - allocation that cannot fail.
  *
  * Why:     there is no sensible way to go on with a half-allocated cycle; one policy, no dead
- * branches. Threads: any. Promise: returns memory or ends the process with one line on standard
- * error and SIGABRT.
+ *          branches.
+ * Threads: any.
+ * Promise: returns memory or ends the process with one line on standard error and SIGABRT.
  */
 #ifndef SPINE_BASE_MEM_H
 #define SPINE_BASE_MEM_H

@@ -1,11 +1,17 @@
 /* core/loop.h - the one event base: timers, descriptors, signals.
  *
  * Why:     everything that can happen in the event path happens here, one at a time; no libevent
- * type leaks out. Use:     struct loop *loop = loop_new(&err); struct loop_timer *t =
- * loop_timer_new(loop, on_time, arg);  loop_timer_set(t, 500); loop_on_signal(loop, SIGTERM,
- * on_signal, arg); loop_run(loop);          until loop_stop() loop_timer_free(t);  loop_free(loop);
- * Threads: the thread that made the loop, and no other; checked at run time.  Other threads ring a
- * core/wake. Promise: the base is created without locks; callbacks never nest.
+ *          type leaks out.
+ * Use:     struct loop *loop = loop_new(&err);
+ *          struct loop_timer *t = loop_timer_new(loop, on_time, arg);
+ *          loop_timer_set(t, 500);
+ *          loop_on_signal(loop, SIGTERM, on_signal, arg);
+ *          loop_run(loop);
+ *          until loop_stop() loop_timer_free(t);
+ *          loop_free(loop);
+ * Threads: the thread that made the loop, and no other; checked at run time. Other threads ring a
+ *          core/wake.
+ * Promise: the base is created without locks; callbacks never nest.
  */
 #ifndef SPINE_CORE_LOOP_H
 #define SPINE_CORE_LOOP_H

@@ -2,12 +2,17 @@
  * once.
  *
  * Why:     blocking calls must not stop the loop, nor one kind of call another: one lane per kind.
- * Use:     struct my_job { struct job job; ...copies of the inputs...; ...the result... };
+ * Use:     struct my_job {
+ *              struct job job;
+ *              ...copies of the inputs, room for the result...
+ *          };
  *          pool_submit(pool, &my->job, run, done);
  * Threads: new, submit, cancel, stop, free on the loop; run on a worker; done on the loop.
  * Owns:    a submitted job is the pool's until its done() is called; then it is the submitter's
- * again. Promise: done is called exactly once per submitted job, cancelled or not, in no particular
- * order. Never:   run touches anything of the loop's; done does not block.
+ *          again.
+ * Promise: done is called exactly once per submitted job, cancelled or not, in no particular
+ *          order.
+ * Never:   run touches anything of the loop's; done does not block.
  */
 #ifndef SPINE_CORE_POOL_H
 #define SPINE_CORE_POOL_H

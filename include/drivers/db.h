@@ -1,16 +1,19 @@
 /* drivers/db.h - one connection to a MariaDB or MySQL server.
  *
  * Why:     the only place that knows the client library; everything above speaks of statements,
- * rows and classes of errors. Use:     db_library_start();                             once, before
- * any thread exists struct db *db = db_open(&params, deadline, &err); db_exec(db, sql, len, &err);
- * db_query(db, sql, len, on_row, arg, &err); db_close(db); Threads: a connection belongs to one
- * thread at a time; a thread that uses connections calls db_thread_start() first and
- * db_thread_stop() last. Promise: no automatic reconnect, no KILL; session state (sql_mode without
- * strict and zero-date modes, contract 18.2) is set in one statement right after connecting;
- * connect attempts end by the deadline; every descriptor of the library is close-on-exec after
- * db_open(). Errors:  err->number is the server's or client's number; db_error_class() says what to
- * do.  After DB_ERROR_LOST close the connection and open another one. Source:  contract 18;
- * classes: facts on error handling in docs/database.md.
+ *          rows and classes of errors.
+ * Use:     db_library_start(&err);   once, before any thread exists
+ *          struct db *db = db_open(&params, deadline, &err);
+ *          db_exec(db, sql, len, &err);  db_query(db, sql, len, on_row, arg, &err);
+ *          db_close(db);
+ * Threads: a connection belongs to one thread at a time; a thread that uses connections calls
+ *          db_thread_start() first and db_thread_stop() last.
+ * Promise: no automatic reconnect, no KILL; session state (sql_mode without strict and zero-date
+ *          modes, contract 18.2) is set in one statement right after connecting; connect attempts
+ *          end by the deadline; every descriptor of the library is close-on-exec after db_open().
+ * Errors:  err->number is the server's or client's number; db_error_class() says what to do. After
+ *          DB_ERROR_LOST close the connection and open another one.
+ * Source:  contract 18; classes: facts on error handling in docs/database.md.
  */
 #ifndef SPINE_DRIVERS_DB_H
 #define SPINE_DRIVERS_DB_H
@@ -67,7 +70,6 @@ void db_set_deadline(struct db *db, const _Atomic int64_t *deadline_mono_ms);
 bool db_back_off(unsigned tries, const _Atomic int64_t *deadline_mono_ms);
 
 NODISCARD bool db_exec(struct db *db, const char *sql, size_t len, struct err *err);
-uint64_t db_affected_rows(const struct db *db);
 
 /* Rows are streamed.  fields[i] is NULL for NULL, else NUL-terminated with lengths[i] bytes; both
  * are valid during the call.  on_row returns false to stop reading (not an error). */

@@ -1,14 +1,20 @@
 /* drivers/store.h - Cacti's schema as typed calls.
  *
  * Why:     statements live here and nowhere else; the engine asks for settings, devices and items
- * and hands over batches. Use:     struct store *s = store_open(&params, deadline, &err);
- *          store_load_settings(s, ...);  store_load_devices(s, &selection, &site, &err);
- *          store_write(s, batch, &what, &outcome, &err);  store_close(s);
+ *          and hands over batches.
+ * Use:     struct store *s = store_open(&params, deadline, &err);
+ *          store_load_settings(s, poller_id, on_setting, arg, &err);
+ *          store_set_deadline(s, deadline);  store_open_cycle(s, poller_id, pid, &err);
+ *          store_load_site(s, &selection, &site, &err);
+ *          store_write(s, batch, boost, &outcome, &err);  store_close_cycle(s, poller_id, pid, &err);
+ *          store_close(s);
  * Threads: one at a time per store, except store_hurry(); blocking; call from a worker or while
- * single-threaded.  Each store is one connection. Owns:    a struct site owns all that was loaded
- * into it. Promise: a lost connection is opened again and the statement repeated until the deadline
- * given by store_set_deadline(); all writes are idempotent.  In read-only mode nothing is written
- * at all. Source:  contract 1-4, 9, 14-16, 18.
+ *          single-threaded. Each store is one connection.
+ * Owns:    a struct site owns all that was loaded into it.
+ * Promise: a lost connection is opened again and the statement repeated until the deadline given
+ *          by store_set_deadline(); all writes are idempotent. In read-only mode nothing is
+ *          written at all.
+ * Source:  contract 1-4, 9, 14-16, 18.
  */
 #ifndef SPINE_DRIVERS_STORE_H
 #define SPINE_DRIVERS_STORE_H

@@ -1,18 +1,20 @@
 /* engine/conf.h - spine.conf as lines of key and value.
  *
  * Why:     the syntax of the file, apart from what its keys mean.
- * Use:     char *path = conf_find(privileged, &why);   or the path of -C
- *          conf_read(path, on_entry, arg, &world_readable, &err);
+ * Use:     char *path = conf_find(privileged, &why);
+ *          or the path of -C conf_read(path, on_entry, arg, &world_readable, &err);
  * Threads: any.
  * Owns:    an entry's strings live during the call only; everything read is overwritten before it
- * is freed, as it holds passwords. Promise: the file is opened close-on-exec, without ever waiting
- * for it, and is closed before the first entry is reported.  Errors are ERR_CONFIG and name file,
- * line and remedy. Syntax:  one "key blanks value" per line; blanks before the key, CR LF, a UTF-8
- * byte order mark and a last line without a newline are fine; '#' as the first character of a line
- * or after leading blanks starts a comment.  The value is one word, or, if it begins with a double
- * quote and a closing one ends it (followed by a blank or the end of the line), the text in
- * between, where \" and \\ stand for " and \.  What follows the value is ignored. Source:  contract
- * "process and operations" 1.5, 1.6, 10.1 (Q10-Q12); facts/faults 105, 106.
+ *          is freed, as it holds passwords.
+ * Promise: the file is opened close-on-exec, without ever waiting for it, and is closed before the
+ *          first entry is reported. Errors are ERR_CONFIG and name file, line and remedy. Syntax:
+ *          one "key blanks value" per line; blanks before the key, CR LF, a UTF-8 byte order mark
+ *          and a last line without a newline are fine; '#' as the first character of a line or
+ *          after leading blanks starts a comment. The value is one word, or, if it begins with a
+ *          double quote and a closing one ends it (followed by a blank or the end of the line),
+ *          the text in between, where \" and \\ stand for " and \. What follows the value is
+ *          ignored.
+ * Source:  contract "process and operations" 1.5, 1.6, 10.1 (Q10-Q12); facts/faults 105, 106.
  */
 #ifndef SPINE_ENGINE_CONF_H
 #define SPINE_ENGINE_CONF_H

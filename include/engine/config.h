@@ -1,15 +1,20 @@
 /* engine/config.h - the effective configuration of one run, and where each value came from.
  *
- * Why:     values come from five places; everybody else sees one struct that is const after
- * start-up. Use:     struct config *c = config_new(); switch (config_parse_args(c, argc, argv,
- * &err)) ... config_read_file(c, &err);  config_read_environment(c); config_set_setting(c, name,
- * value) per row of the settings table;  config_finish(c, &err); Threads: set-up by the main
- * thread; const afterwards, then readable by all. Owns:    all its strings. Promise: precedence,
- * weaker to stronger: built-in default, spine.conf, settings table, environment, command line (the
- * last of repeated ones wins) - except `Event_Loop`, where spine.conf beats the settings table.
- *          Out-of-range numbers from the database fall back or are clamped with a warning; on the
- * command line and in spine.conf they are errors.  Warnings are collected, not printed:
- * config_warnings(). Source:  contract "process and operations" 1.2-1.9, 10.1; "database" 3.
+ * Why:     values come from five places; everybody else sees one struct that is const after start-
+ *          up.
+ * Use:     struct config *c = config_new();
+ *          switch (config_parse_args(c, argc, argv, &err)) ...
+ *          config_read_file(c, &err);  config_read_environment(c, &err);
+ *          config_set_setting(c, name, value);   per row of the settings table
+ *          config_finish(c, &err);
+ * Threads: set-up by the main thread; const afterwards, then readable by all.
+ * Owns:    all its strings.
+ * Promise: precedence, weaker to stronger: built-in default, spine.conf, settings table,
+ *          environment, command line (the last of repeated ones wins) - except `Event_Loop`, where
+ *          spine.conf beats the settings table. Out-of-range numbers from the database fall back
+ *          or are clamped with a warning; on the command line and in spine.conf they are errors.
+ *          Warnings are collected, not printed: config_warnings().
+ * Source:  contract "process and operations" 1.2-1.9, 10.1; "database" 3.
  */
 #ifndef SPINE_ENGINE_CONFIG_H
 #define SPINE_ENGINE_CONFIG_H

@@ -1,13 +1,16 @@
 /* engine/cycle.h - one poll cycle: what both drivers share.
  *
- * Why:     the drivers (engine/legacy, engine/eventpath) differ in who waits where; what is loaded,
- * said, counted and stored must not differ, so it is here once. Use:     cycle_init(&c, config,
- * store, started); driver: cycle_begin() on the database thread, a devrun per device, cycle_apply()
- * per action, cycle_write() and finally cycle_end() on the database thread; cycle_report(&c);
- * cycle_done(&c); Threads: marked per function.  "database thread": whichever thread owns the store
- * at that time, one at a time. The site is const between cycle_begin() and cycle_done(). Promise:
- * poller_time is opened before any device is polled and closed last; every due item is counted
- * exactly once. Source:  contract 2, 4.5, 9.3, 14-16; operations 4.2, 9.
+ * Why:     the drivers (engine/legacy, engine/eventpath) differ in who waits where; what is
+ *          loaded, said, counted and stored must not differ, so it is here once.
+ * Use:     cycle_init(&c, config, store, world, started);
+ *          driver: cycle_begin() on the database thread, a devrun per device, cycle_apply() per
+ *          action, cycle_write() and finally cycle_end() on the database thread;
+ *          cycle_report(&c);  cycle_done(&c);
+ * Threads: marked per function. "database thread": whichever thread owns the store at that time,
+ *          one at a time. The site is const between cycle_begin() and cycle_done().
+ * Promise: poller_time is opened before any device is polled and closed last; every due item is
+ *          counted exactly once.
+ * Source:  contract 2, 4.5, 9.3, 14-16; operations 4.2, 9.
  */
 #ifndef SPINE_ENGINE_CYCLE_H
 #define SPINE_ENGINE_CYCLE_H

@@ -1,13 +1,18 @@
 /* engine/options.h - the one table that describes every option, and the pure parsers that use it.
  *
  * Why:     command line, spine.conf, settings rows, environment, --help, config_describe() and the
- * manual must not disagree; they all read this table. Use:     struct options_sink sink = {assign,
- * warn, arg}; switch (options_parse_args(argc, argv, &sink, &err)) ... option_parse(option_get(id),
- * text, &value, &why);     strict: command line, file, environment option_parse_row(option_get(id),
- * text, &value, &why); lenient: settings rows Threads: any; pure (no clock, file or environment),
- * except that help and usage go where the caller says. Owns:    an option_value owns its memory;
- * option_value_done() overwrites text before freeing it. Promise: what is assigned lies within the
- * option's bounds.  Errors are one line that names the argument as typed and ends with what to do.
+ *          manual must not disagree; they all read this table.
+ * Use:     struct options_sink sink = {assign, warn, arg};
+ *          switch (options_parse_args(argc, argv, &sink, &err)) ... option_parse(option_get(id),
+ *              text, &value, &why);
+ *          strict: command line, file, environment option_parse_row(option_get(id), text, &value,
+ *              &why);
+ *          lenient: settings rows
+ * Threads: any; pure (no clock, file or environment), except that help and usage go where the
+ *          caller says.
+ * Owns:    an option_value owns its memory; option_value_done() overwrites text before freeing it.
+ * Promise: what is assigned lies within the option's bounds. Errors are one line that names the
+ *          argument as typed and ends with what to do.
  * Source:  contract "process and operations" 1.2-1.9, 10.1; "database" 3.
  */
 #ifndef SPINE_ENGINE_OPTIONS_H

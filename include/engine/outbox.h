@@ -1,11 +1,14 @@
 /* engine/outbox.h - where the legacy loop's polling threads leave results for the database thread.
  *
  * Why:     many small results become few large statements: a batch is handed on when it is full or
- * its oldest row has waited CYCLE_BATCH_WAIT_MS. Use:     poller: outbox_put(o, batch); database
- * thread: while ((b = outbox_take(o)) != NULL) cycle_write(c, b); Threads: any. Owns:    what was
- * put, until it is taken. Promise: everything put before outbox_close() is taken exactly once.
- * outbox_put() waits while the database is more than CYCLE_BATCHES_MAX full batches behind, so
- * memory is bounded and only new work is held back.
+ *          its oldest row has waited CYCLE_BATCH_WAIT_MS.
+ * Use:     poller: outbox_put(o, batch);
+ *          database thread: while ((b = outbox_take(o)) != NULL) cycle_write(c, b);
+ * Threads: any.
+ * Owns:    what was put, until it is taken.
+ * Promise: everything put before outbox_close() is taken exactly once. outbox_put() waits while
+ *          the database is more than CYCLE_BATCHES_MAX full batches behind, so memory is bounded
+ *          and only new work is held back.
  */
 #ifndef SPINE_ENGINE_OUTBOX_H
 #define SPINE_ENGINE_OUTBOX_H

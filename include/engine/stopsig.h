@@ -1,8 +1,9 @@
 /* engine/stopsig.h - stop signals for the legacy loop, taken by a thread of their own.
  *
  * Threads: start and stop on the main thread with all signals blocked in every thread; fn runs on
- * the signal thread. Promise: fn is called for the first of SIGTERM, SIGINT, SIGQUIT, SIGHUP; a
- * second one ends the process by that signal at once.
+ *          the signal thread.
+ * Promise: fn is called for the first of SIGTERM, SIGINT, SIGQUIT, SIGHUP; a second one ends the
+ *          process by that signal at once.
  */
 #ifndef SPINE_ENGINE_STOPSIG_H
 #define SPINE_ENGINE_STOPSIG_H

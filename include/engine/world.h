@@ -2,12 +2,13 @@
  *
  * Why:     one place knows which ask goes to which driver, and how to end all waits at once.
  * Use:     struct world *w = world_new(config, &sockets, &err);
- *          struct contact *c = contact_new(w);     one per device run
- *          world_ask(w, c, &ask, deadline, &reply);
- *          contact_free(c);  world_free(w);
+ *          struct contact *c = contact_new(w);
+ *          one per device run world_ask(w, c, &ask, deadline, &reply);
+ *          contact_free(c);
+ *          world_free(w);
  * Threads: new and free on the main thread; ask from any (one contact by one thread at a time),
- * blocking; give_up from any. Owns:    a reply's contents belong to the contact until its next ask
- * or contact_free().
+ *          blocking; give_up from any.
+ * Owns:    a reply's contents belong to the contact until its next ask or contact_free().
  */
 #ifndef SPINE_ENGINE_WORLD_H
 #define SPINE_ENGINE_WORLD_H

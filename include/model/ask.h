@@ -41,6 +41,7 @@ struct snmp_request {
 enum snmp_outcome {
     SNMP_ANSWERED,   /* a response PDU: look at error_status, then at the varbinds */
     SNMP_TIMED_OUT,  /* all attempts used up */
+    SNMP_REFUSED,    /* a v3 Report: the agent is there but takes no such request; `detail` */
     SNMP_FAILED,     /* no session: parameters or name are wrong; `detail` says what */
     SNMP_IMPOSSIBLE, /* our own trouble (descriptors, memory): says nothing about the device;
                         `detail` */
@@ -85,9 +86,10 @@ enum ping_outcome {
 
 struct ping_reply {
     enum ping_outcome outcome;
-    double time_ms;   /* of the answer, when up */
-    const char *text; /* contract operations 5.4; borrowed */
-    bool fell_back;   /* ICMP was asked for, UDP was done */
+    double time_ms;     /* of the answer, when up */
+    const char *text;   /* contract operations 5.4; borrowed */
+    bool fell_back;     /* ICMP was asked for, UDP was done */
+    char bad_name[160]; /* why the name cannot be resolved; "" = it can */
 };
 
 /* A command for /bin/sh -c, or a line for a script server; const for the whole cycle. */

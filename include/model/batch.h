@@ -1,9 +1,10 @@
 /* model/batch.h - rows on their way to the database.
  *
  * Why:     devices finish one by one, the database wants a thousand rows at once; between them
- * stands a batch that owns its bytes and can be handed to another thread as a whole. Threads: one
- * at a time; ownership moves with the pointer. Owns:    copies of everything added. Source:
- * poller_output: contract 14; host: contract 6.6 and 5.1.
+ *          stands a batch that owns its bytes and can be handed to another thread as a whole.
+ * Threads: one at a time; ownership moves with the pointer.
+ * Owns:    copies of everything added.
+ * Source:  poller_output: contract 14; host: contract 6.6 and 5.1.
  */
 #ifndef SPINE_MODEL_BATCH_H
 #define SPINE_MODEL_BATCH_H

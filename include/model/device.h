@@ -1,8 +1,9 @@
 /* model/device.h - a device and its poller items as Cacti describes them.
  *
  * Threads: built while loading by one thread, const afterwards; a run keeps its own copy of the
- * status. Owns:    nothing: every string and array lives in the arena of the load. Source: contract
- * 0.3, 1.2, 1.3.
+ *          status.
+ * Owns:    nothing: every string and array lives in the arena of the load.
+ * Source:  contract 0.3, 1.2, 1.3.
  */
 #ifndef SPINE_MODEL_DEVICE_H
 #define SPINE_MODEL_DEVICE_H

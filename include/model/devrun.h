@@ -2,20 +2,24 @@
  * actions.
  *
  * Why:     what a cycle *means* is decided here and only here, so both drivers give the same
- * results, whole cycles run without any I/O, and a recorded run can be replayed. Use:     struct
- * devrun *run = devrun_new(device, &options); devrun_start(run, &now); for (;;) { const struct
- * action *a; while ((a = devrun_next_action(run)) != NULL) carry it out: ACTION_ASK begins
- * something that later ends in devrun_answer_...() feed the next answer; leave after
- * ACTION_FINISHED
+ *          results, whole cycles run without any I/O, and a recorded run can be replayed.
+ * Use:     struct devrun *run = devrun_new(device, &options);
+ *          devrun_start(run, &now);
+ *          for (;;) {
+ *              const struct action *a;
+ *              while ((a = devrun_next_action(run)) != NULL)
+ *                  carry it out: ACTION_ASK begins something that ends in devrun_answer_...()
+ *              feed the next answer; leave after ACTION_FINISHED
  *          }
  *          devrun_free(run);
  * Threads: one at a time; pure (no clock, no I/O; times come inside the events).
  * Owns:    its results and the actions it hands out; those stay valid until the next event or
- * devrun_free(). Promise: every due item ends in exactly one of value, U with a reason, or - only
- * after devrun_stop() or a failed availability check - no row (contract 5.2).  ACTION_FINISHED
- * comes exactly once and last; rows of one local_data_id come all or not at all.  At most one SNMP
- * ask is open.  An answer to an ask that is not open is ignored. Source:  contract 5, 6, 10,
- * 13, 14.1 with the decisions in docs/differences.md.
+ *          devrun_free().
+ * Promise: every due item ends in exactly one of value, U with a reason, or - only after
+ *          devrun_stop() or a failed availability check - no row (contract 5.2). ACTION_FINISHED
+ *          comes exactly once and last; rows of one local_data_id come all or not at all. At most
+ *          one SNMP ask is open. An answer to an ask that is not open is ignored.
+ * Source:  contract 5, 6, 10, 13, 14.1 with the decisions in docs/differences.md.
  */
 #ifndef SPINE_MODEL_DEVRUN_H
 #define SPINE_MODEL_DEVRUN_H

@@ -1,10 +1,15 @@
 /* model/sqltext.h - the text of Cacti's multi-row statements, bounded in rows and bytes.
  *
  * Why:     one place knows how rows become SQL, and it can be tested and fuzzed without a server:
- * the escaper is handed in. Use:     struct sqltext_limits lim = {.rows = 1000, .bytes = 1 << 20};
- *          for (size_t at = 0; at < n;) { buf_clear(&sql); at += sqltext_outputs(&sql,
- * "poller_output", rows + at, n - at, &lim, escape, arg); run(&sql); } Threads: any; pure. Source:
- * contract 6.6, 7, 8.4, 9.3, 14.1, 15.
+ *          the escaper is handed in.
+ * Use:     struct sqltext_limits lim = {.rows = 1000, .bytes = 1 << 20};
+ *          for (size_t at = 0;
+ *          at < n;) { buf_clear(&sql);
+ *          at += sqltext_outputs(&sql, "poller_output", rows + at, n - at, &lim, escape, arg);
+ *          run(&sql);
+ *          }
+ * Threads: any; pure.
+ * Source:  contract 6.6, 7, 8.4, 9.3, 14.1, 15.
  */
 #ifndef SPINE_MODEL_SQLTEXT_H
 #define SPINE_MODEL_SQLTEXT_H

@@ -9,7 +9,11 @@
 #include <signal.h>
 #include <string.h>
 
-#define PTOK(call) CHECK((call) == 0)
+/* A hundred threads of the default 8 MB would need 800 MB of address space; name service modules and key derivation are
+ * content with far less than this. */
+#define STACK_BYTES ((size_t)1024 * 1024)
+
+#define PTOK(call)  CHECK((call) == 0)
 
 void thr_mutex_init(pthread_mutex_t *m)
 {
@@ -53,7 +57,11 @@ bool thr_start(pthread_t *ret, const char *name, void *(*fn)(void *), void *arg,
     sigset_t all, before;
     sigfillset(&all);
     PTOK(pthread_sigmask(SIG_SETMASK, &all, &before));
-    int rc = pthread_create(ret, NULL, fn, arg);
+    pthread_attr_t attr;
+    PTOK(pthread_attr_init(&attr));
+    PTOK(pthread_attr_setstacksize(&attr, STACK_BYTES));
+    int rc = pthread_create(ret, &attr, fn, arg);
+    PTOK(pthread_attr_destroy(&attr));
     PTOK(pthread_sigmask(SIG_SETMASK, &before, NULL));
     if (rc != 0)
         return err_set_number(err, ERR_OS, rc, "cannot start thread %s: %s", name, strerror(rc));

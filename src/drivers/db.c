@@ -504,12 +504,6 @@ bool db_exec(struct db *db, const char *sql, size_t len, struct err *err)
     return true;
 }
 
-uint64_t db_affected_rows(const struct db *db)
-{
-    uint64_t n = mysql_affected_rows(db->mysql);
-    return n == UINT64_MAX ? 0 : n;
-}
-
 bool db_query(struct db *db, const char *sql, size_t len, db_row_fn *on_row, void *arg,
               struct err *err)
 {

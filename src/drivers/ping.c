@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -368,6 +369,7 @@ static bool find_address(struct pinger *p, const struct ping_request *request, e
         ret->text = texts[method].no_name;
     } else if (err.kind == ERR_CONFIG) {
         ret->text = texts[method].bad_name;
+        snprintf(ret->bad_name, sizeof(ret->bad_name), "%s", err.text);
     } else {
         ret->outcome = PING_IMPOSSIBLE;
         ret->text = texts[method].not_resolved;

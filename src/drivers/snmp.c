@@ -445,7 +445,7 @@ static void take_end(struct snmp_agent *a, enum wait_end end)
         break;
     case WAIT_REPORTED:
         snmp_count_one(COUNT_REPORTS);
-        a->outcome = SNMP_FAILED;
+        a->outcome = SNMP_REFUSED;
         buf_printf(&a->detail, "the agent refuses: %s", snmp_v3_report_text(a->report));
         keep = a->report != SNMPERR_UNKNOWN_ENG_ID && a->report != SNMPERR_NOT_IN_TIME_WINDOW;
         break;

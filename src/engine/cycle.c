@@ -17,6 +17,8 @@
 static int64_t share_ms(int64_t interval_ms, int64_t at_least_ms)
 {
     int64_t share = interval_ms * 3 / 100;
+    if (at_least_ms > interval_ms / 4)
+        at_least_ms = interval_ms / 4; /* an interval of seconds */
     return share > at_least_ms ? share : at_least_ms;
 }
 
@@ -201,7 +203,7 @@ bool cycle_apply(struct cycle *c, const struct device *device, const struct acti
     case ACTION_ASSERT: batch_add_assert(rows, &action->assertion); return false;
     case ACTION_FINISHED:
         count_result(c, device, &action->finished, tally);
-        if (device->id != 0 && action->finished.complete)
+        if (device->id != 0 && (action->finished.complete || action->finished.host.has_status))
             batch_add_host(rows, &action->finished.host);
         return true;
     case ACTION_ASK: break;

@@ -193,7 +193,8 @@ static void carry_on(struct flight *f)
         if (a->kind == ACTION_ASK) {
             struct ask ask = a->ask;
             begin_ask(f, &ask);
-        } else if (cycle_apply(f->e->c, f->device, a, &f->e->c->tally, get_pending(f->e))) {
+        } else if (cycle_apply(f->e->c, f->device, a, &f->e->c->tally,
+                               a->kind == ACTION_LOG ? NULL : get_pending(f->e))) {
             finish_flight(f, a);
         }
     }

@@ -50,22 +50,26 @@ static void *keep_store(void *arg)
 
 /* ---- polling threads ---- */
 
-static void out_of_time_locked(struct legacy *l)
-{
-    l->stop = true;
-    l->c->out_of_time = true;
-    world_give_up(l->c->world);
-}
-
 /* Whether polling is over at this moment; whoever sees the deadline first says so for all. */
 static bool stop_at(struct legacy *l, const struct moment *now)
 {
     thr_lock(&l->lock);
-    if (!l->stop && cycle_out_of_time(l->c, now))
-        out_of_time_locked(l);
+    bool first = !l->stop && cycle_out_of_time(l->c, now);
+    if (first)
+        l->stop = l->c->out_of_time = true;
     bool stop = l->stop;
     thr_unlock(&l->lock);
+    if (first)
+        world_give_up(l->c->world);
     return stop;
+}
+
+/* Under the lock, because the signal thread may be writing c->stop_signal. */
+static void drop(struct legacy *l, const struct device *device, bool started, struct tally *tally)
+{
+    thr_lock(&l->lock);
+    cycle_drop(l->c, device, started, tally);
+    thr_unlock(&l->lock);
 }
 
 static const struct device *take_device(struct legacy *l)
@@ -119,7 +123,7 @@ static void poll_device(struct legacy *l, const struct device *device, struct ta
             carry_out(l, run, contact, &ask);
     }
     if (!complete)
-        cycle_drop(l->c, device, true, tally);
+        drop(l, device, true, tally);
     contact_free(contact);
     devrun_free(run);
     outbox_put(l->outbox, rows);
@@ -173,7 +177,10 @@ static void wait_polled(struct legacy *l)
         if (l->stop) {
             thr_wait(&l->changed, &l->lock);
         } else if (!thr_wait_until(&l->changed, &l->lock, l->c->poll_until_mono_ms)) {
-            out_of_time_locked(l);
+            thr_unlock(&l->lock);
+            struct moment now = cycle_now();
+            (void)stop_at(l, &now);
+            thr_lock(&l->lock);
         }
     }
     thr_unlock(&l->lock);
@@ -213,7 +220,7 @@ static void poll_site(struct legacy *l)
     free(threads);
     for (; l->next_device < l->c->site.device_count; l->next_device++)
         if (!l->c->site.devices[l->next_device].deleted)
-            cycle_drop(l->c, &l->c->site.devices[l->next_device], false, &l->tally);
+            drop(l, &l->c->site.devices[l->next_device], false, &l->tally);
 }
 
 bool legacy_run(struct cycle *c, struct err *err)

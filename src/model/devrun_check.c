@@ -113,6 +113,10 @@ void devrun_check_snmp(struct devrun *run, const struct snmp_reply *reply)
     } else if (reply->outcome == SNMP_TIMED_OUT) {
         p->text = "Device did not respond to SNMP";
         devrun_say(run, LOG_HIGH, "Device[%" PRIu32 "] SNMP Ping Timeout", run->device->id);
+    } else if (reply->outcome == SNMP_REFUSED) {
+        p->text = "Device did not respond to SNMP"; /* as Spine, which waits in vain */
+        devrun_say(run, LOG_ALWAYS, "Device[%" PRIu32 "] WARNING: SNMP request refused: %s",
+                   run->device->id, reply->detail);
     } else {
         p->text = "Invalid SNMP Session";
         devrun_say(run, p->impossible ? LOG_ALWAYS : LOG_HIGH,
@@ -124,12 +128,18 @@ void devrun_check_snmp(struct devrun *run, const struct snmp_reply *reply)
 void devrun_check_ping(struct devrun *run, const struct ping_reply *reply)
 {
     uint32_t id = run->device->id;
+    const char *text = reply->text;
+    if (reply->bad_name[0] != '\0') {
+        devrun_say(run, LOG_ALWAYS, "WARNING: %s", reply->bad_name);
+        if (run->device->availability_method == AVAIL_PING)
+            text = "PING: Device is Unknown or is IPV6.  Please use the SNMP ping options only.";
+    }
     run->check.ping = (struct avail_probe){
         .done = true,
         .up = reply->outcome == PING_UP,
         .impossible = reply->outcome == PING_IMPOSSIBLE,
         .time_ms = reply->time_ms,
-        .text = arena_strdup(&run->memory, reply->text),
+        .text = arena_strdup(&run->memory, text),
     };
     if (reply->fell_back)
         devrun_say(run, LOG_ALWAYS,

@@ -166,6 +166,7 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const
     const struct item *first = &run->device->items[run->span.asked[0]];
     switch (reply->outcome) {
     case SNMP_TIMED_OUT: take_timeout(run, now); break;
+    case SNMP_REFUSED:
     case SNMP_FAILED:
     case SNMP_IMPOSSIBLE:
         if (first->target->version < 1 || first->target->version > 3)
