@@ -1,0 +1,72 @@
+"""Ours beside Debian's spine 1.2.24: fixtures of the comparison (`make check-reference`).
+
+One database server and one farm of simulated agents serve the whole run; `compare` starts every program of a
+comparison from the same freshly seeded database. Without the reference program everything is skipped, and fails
+where CI is set.
+"""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from support import cacti, reference  # noqa: E402
+from support.lab import LabError, MissingTool, tool, work_directory  # noqa: E402
+from support.mariadb import MariaDB  # noqa: E402
+from support.poller import Binary, find_program  # noqa: E402
+
+import rules  # noqa: E402
+from world import Program, World  # noqa: E402
+
+TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "mariadb": "mariadb-client",
+         "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dpkg"}
+
+
+def _cannot(reason):
+    """Nothing can be compared here: a failure in CI, elsewhere a skip that says why."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+@pytest.fixture(scope="session")
+def programs():
+    try:
+        for name, package in TOOLS.items():
+            tool(name, package)
+        theirs = reference.binary()
+    except (MissingTool, LabError, OSError) as e:
+        _cannot(str(e))
+    ours = Binary(find_program("SPINE", "spine"))
+    found = [Program("reference", theirs, None), Program("legacy", ours, "off")]
+    return found + ([Program("event", ours, "on")] if ours.has_libevent else [])
+
+
+@pytest.fixture(scope="session")
+def world(programs):
+    fakeagent = find_program("FAKEAGENT", "tests/support/fakeagent/fakeagent")
+    with work_directory() as work:
+        template = cacti.prepare(work / "template")
+        with MariaDB(work / "db", template=template) as server:
+            yield World(server, work, programs, fakeagent)
+
+
+@pytest.fixture
+def compare(world, request):
+    """compare(seed, ...) polls one seeded site with every program and fails on what no rule explains; see World."""
+    def run(*args, **kwargs):
+        return world.compare(*args, name=request.node.name, **kwargs)
+    return run
+
+
+def pytest_terminal_summary(terminalreporter):
+    seen = rules.seen()
+    if seen:
+        terminalreporter.write_line("differences from Spine 1.2.24 that were seen and explained: " +
+                                    ", ".join(f"{i} ({n})" for i, n in sorted(seen.items())))
+        unseen = rules.unseen()
+        if unseen and not terminalreporter.stats.get("deselected"):
+            terminalreporter.write_line("rules that explained nothing in this run: " + ", ".join(unseen))
+        without = [id for id in rules.documented() if id not in {i for i, _ in rules.RULES}]
+        terminalreporter.write_line("rows of docs/differences.md without a rule: " + ", ".join(without))

@@ -1,0 +1,556 @@
+"""The deliberate differences from Spine 1.2.24 as predicates. Each id is a row of docs/differences.md.
+
+A rule looks at one difference (see dump.Difference) and says whether its row explains it. Rules that hold
+everywhere are tried always; the others only in comparisons that name them in `expect`, and there they must occur.
+"""
+
+import collections
+import dataclasses
+import pathlib
+import re
+
+from support.agent import mix32
+
+from dump import RESPONSE_TIMES
+
+DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "differences.md"
+
+RULES = {}
+_seen = collections.Counter()
+
+
+@dataclasses.dataclass
+class Case:
+    """A difference with its surroundings: dumps of this and of earlier cycles, the last one is this cycle's."""
+
+    d: object
+    theirs: list
+    ours: list
+    raw: dict
+
+    @property
+    def options(self):
+        return self.ours[-1].cycle.options
+
+    @property
+    def before(self):
+        return self.ours[-1].before
+
+    @property
+    def item(self):
+        """The poller_item row that a difference of poller_output or poller_item is about."""
+        return self.ours[-1].items[self.d.key]
+
+    @property
+    def device(self):
+        """The host row, as seeded or left by the last cycle, that the difference is about."""
+        if self.d.table == "host":
+            return self.before.host[self.d.key[0]]
+        if self.d.table in ("poller_output", "poller_output_boost", "poller_item"):
+            return self.before.host.get(self.item["host_id"])
+        if self.d.table == "poller_reindex":
+            return self.before.host.get(self.d.key[0])
+        if self.d.table == "log":
+            found = re.search(r"Device\[(\d+)\]", self.d.key[0])
+            return self.before.host.get(int(found[1])) if found else None
+        return None
+
+
+def rule(id, everywhere=False):
+    """Registers a predicate under the number of its row."""
+    def add(predicate):
+        RULES[id, predicate.__name__] = (predicate, everywhere)
+        return predicate
+    return add
+
+
+def documented():
+    """The numbers of the rows of docs/differences.md."""
+    return re.findall(r"^\| ([VSP]\d+) \|", DOCUMENT.read_text(encoding="utf-8"), re.M)
+
+
+def seen():
+    found = collections.Counter()
+    for (id, _), n in _seen.items():
+        found[id] += n
+    return found
+
+
+def unseen():
+    return [f"{id} {name}" for id, name in RULES if (id, name) not in _seen]
+
+
+class Judge:
+    """Explains the differences of one comparison."""
+
+    def __init__(self, expect, raw):
+        self.wanted = {i for i in expect if not i.endswith("?")}
+        self.allowed = {i.rstrip("?") for i in expect}
+        self.raw = raw
+        self.values = set()  # local_data_ids whose other value has been explained
+
+    def explains(self, difference, theirs, ours):
+        case = Case(difference, theirs, ours, self.raw)
+        if follows(case, self.values):
+            return True
+        for (id, name), (predicate, everywhere) in RULES.items():
+            if (everywhere or id in self.allowed) and predicate(case):
+                _seen[id, name] += 1
+                self.wanted.discard(id)
+                if is_output(case):
+                    self.values.add(difference.key[0])
+                return True
+        return False
+
+    def disappointed(self):
+        return [f"expected a difference {id} and found none" for id in sorted(self.wanted)]
+
+
+# ---- what rules ask ----
+
+#: Where the simulated agents of these tests have counters with predictable values.
+COUNTERS = ".1.3.6.1.4.1.99999.1."
+
+
+def right(c):
+    """What the agent answers for the item of a difference of poller_output."""
+    return str(mix32(c.item["hostname"], c.item["arg1"]))
+
+
+def is_output(c):
+    return c.d.table == "poller_output" and c.d.column == "output"
+
+
+def is_row(c, theirs, ours):
+    """A row of poller_output (its output and time) that one has and the other has not."""
+    return c.d.table == "poller_output" and (c.d.theirs is not None, c.d.ours is not None) == (theirs, ours)
+
+
+def is_line(c, *words):
+    return c.d.table == "log" and all(w in c.d.key[0] for w in words)
+
+
+def no_community(row):
+    return row["snmp_version"] < 3 and not row["snmp_community"]
+
+
+def new(c, dumps):
+    """The device's row as one program left it in this cycle."""
+    return dumps[-1].host[c.device["id"]]
+
+
+def check_failed(c, dumps):
+    row, old = new(c, dumps), dumps[-1].before.host[c.device["id"]]
+    return row["failed_polls"] > old["failed_polls"]
+
+
+# ---- program ----
+
+
+@rule("P8", everywhere=True)
+def capabilities_are_not_written(c):
+    return c.d.table == "settings" and c.d.key == ("spine_capabilities",) and c.d.ours is None
+
+
+# ---- SNMP ----
+
+
+@rule("S1")
+def values_by_object_not_by_place(c):
+    others = {str(mix32(i["hostname"], i["arg1"])) for i in c.ours[-1].items.values()}
+    return is_output(c) and c.d.theirs != [right(c)] and c.d.theirs[0] in others | {"U"} \
+        and c.d.ours in ([right(c)], ["U"])
+
+
+@rule("S2")
+def asked_again_in_halves(c):
+    return is_output(c) and c.d.theirs == ["U"] and c.d.ours == [right(c)]
+
+
+@rule("S3")
+def every_item_after_a_time_out_is_U(c):
+    timed_out = any("SNMP timeout detected" in line for line in c.theirs[-1].lines)
+    if is_line(c, "SNMP timeout detected"):
+        return timed_out
+    return timed_out and is_row(c, False, True) and c.d.ours in (["U"], ["now"])
+
+
+@rule("S4")
+def own_session_for_host_and_time_out(c):
+    return is_output(c) and c.d.theirs != [right(c)] and c.d.ours == [right(c)]
+
+
+@rule("S5")
+def an_unsupported_version_costs_one_item(c):
+    if is_line(c, "SNMP Version Error") or is_line(c, "SNMP version 7 is not supported"):
+        return True
+    if is_line(c, "SNMP timeout detected"):
+        return c.d.ours is None
+    return is_row(c, False, True) or (is_output(c) and c.d.theirs == ["U"] and c.d.ours == [right(c)])
+
+
+@rule("S6")
+def one_bad_object_costs_one_item(c):
+    if is_line(c, "Problems parsing Multi SNMP OID! (oid: .9.9.9)"):
+        return c.d.theirs is None
+    return is_output(c) and c.d.theirs == ["U"] and c.d.ours == [right(c)]
+
+
+@rule("S13")
+def a_foreign_community_is_no_answer(c):
+    if is_line(c, "SNMP timeout detected"):
+        return c.d.theirs is None
+    return is_output(c) and c.d.theirs == [right(c)] and c.d.ours == ["U"]
+
+
+# ---- devices ----
+
+
+@rule("S7")
+def text_and_time_of_the_test_that_decided(c):
+    if c.d.table == "host" and c.d.column == "status_last_error":
+        return c.device["availability_method"] in (5, 6) and c.d.theirs == "Ping not performed due to setting." \
+            and c.d.ours.startswith("Device did not respond to SNMP")
+    if c.d.table == "log" and "Device is DOWN Message: " in c.d.key[0]:
+        return c.device["availability_method"] in (5, 6) and \
+            ("Ping not performed" in c.d.key[0]) == (c.d.theirs is not None)
+    # what a check by SNMP took; later, what the times were before counts as well
+    return c.d.table == "host" and c.d.column in RESPONSE_TIMES and c.device["availability_method"] in (4, 5, 6) \
+        and (c.d.theirs, c.d.ours) == ("zero", "measured")
+
+
+@rule("S8")
+def nothing_tested_is_up(c):
+    if c.device is None or c.device["availability_method"] not in (5, 6) or not no_community(c.device):
+        return False
+    if c.d.table == "log":
+        return "Device is DOWN" in c.d.key[0] and c.d.ours is None or "SNMP timeout detected" in c.d.key[0]
+    if c.d.table == "poller_output":
+        return is_row(c, False, True)
+    return check_failed(c, c.theirs) and not check_failed(c, c.ours)
+
+
+@rule("S9")
+def no_SNMP_after_a_failed_ping(c):
+    if c.device is None or c.device["availability_method"] != 1:
+        return False
+    text = "SNMP not performed due to setting or ping result, "
+    if c.d.table == "host":
+        return c.d.column == "status_last_error" and \
+            c.d.ours == text + c.d.theirs.split(", ", 1)[-1]
+    return is_line(c, "Device is DOWN Message: ") and (text in c.d.key[0]) == (c.d.ours is not None)
+
+
+@rule("S10")
+def default_counts(c):
+    if is_line(c, "HOST EVENT"):
+        return c.d.ours is None
+    return c.d.table == "host" and c.d.column in ("status", "status_fail_date", "status_rec_date")
+
+
+@rule("S18", everywhere=True)
+def system_information_only_with_mibs(c):
+    return (c.d.table == "host" and c.d.column.startswith("snmp_sys") and "--mibs" not in c.options
+            and c.d.ours == c.before.host[c.d.key[0]][c.d.column])
+
+
+@rule("S18")
+def polled_without_system_information(c):
+    """The reference drops a device whose system group it cannot get, and that is up for another reason."""
+    if c.device is None or c.device["availability_method"] in (0, 3) or check_failed(c, c.ours):
+        return False
+    if any(c.theirs[-1].items[k]["host_id"] == c.device["id"] for k in c.theirs[-1].outputs):
+        return False
+    return is_row(c, False, True) or is_line(c, "SNMP timeout detected")
+
+
+@rule("S14")
+def an_answer_to_a_UDP_ping_is_a_sign_of_life(c):
+    return c.device is not None and c.device["ping_method"] == 2 and down_for_them_only(c)
+
+
+@rule("S14")
+def text_of_an_unanswered_UDP_ping(c):
+    """Sometimes the reference takes its own time-out for an error."""
+    text, ours = "UDP: Device is Down", "UDP: Ping timed out"
+    if c.d.table == "host" and c.d.column == "status_last_error":
+        return text in c.d.theirs and c.d.theirs.replace(text, ours).split(", ")[-1] == c.d.ours.split(", ")[-1]
+    return is_line(c, "Device is DOWN Message: ", text if c.d.ours is None else ours)
+
+
+@rule("S15")
+def localhost_and_IPv6_are_pinged(c):
+    if c.device is None or not ("localhost" in c.device["hostname"] or ":" in c.device["hostname"]):
+        return False
+    if c.d.column in RESPONSE_TIMES:
+        return (c.d.theirs, c.d.ours) in (("zero", "measured"), ("kept", "measured"))
+    return down_for_them_only(c) or check_failed(c, c.ours)
+
+
+@rule("S17")
+def ping_method_5_is_TCP(c):
+    return c.device is not None and c.device["ping_method"] == 5 and down_for_them_only(c)
+
+
+def down_for_them_only(c):
+    """The difference follows from a check that failed in the reference and not here."""
+    if not check_failed(c, c.theirs) or check_failed(c, c.ours):
+        return False
+    if c.d.table == "log":
+        return "HOST EVENT: Device is DOWN" in c.d.key[0] and c.d.ours is None
+    return c.d.table == "host" or is_row(c, False, True)
+
+
+def no_result(c):
+    """A check of the device whose probe has no result: the reference takes it for empty or `U`, ours for nothing."""
+    text = r"RECACHE ASSERT FAILED: '[^']*[<>=]'"
+    return any(re.search(text, line) and f"Device[{c.device['id']}] " in line for line in c.theirs[-1].lines)
+
+
+@rule("S19")
+def a_failed_probe_concludes_nothing(c):
+    if c.d.table == "poller_reindex":
+        return c.d.column == "assert_value" and c.d.theirs in ("", "U") and \
+            c.d.ours == c.before.reindex[c.d.key]["assert_value"]
+    if c.d.table == "poller_command":
+        return c.d.ours is None
+    if is_line(c, "RECACHE ASSERT FAILED"):
+        return c.d.ours is None and no_result(c)
+    if is_output(c) and c.d.theirs == ["U"]:
+        return c.d.ours == [right(c)] and no_result(c)
+    return is_row(c, False, True) and silenced(c)
+
+
+def silenced(c):
+    """The reference has no row of this device although it was up."""
+    return not any(c.theirs[-1].items[k]["host_id"] == c.device["id"] for k in c.theirs[-1].outputs) and \
+        not check_failed(c, c.theirs)
+
+
+@rule("S20")
+def the_uptime_is_always_in_hundredths(c):
+    """Follows from the other value: what was compared, whether it failed, what was stored."""
+    engine_time = ".1.3.6.1.6.3.10.2.1.3.0"
+    mine = [row for key, row in c.before.reindex.items() if engine_time in key[2]]
+    if c.d.table == "poller_reindex":
+        return engine_time in c.d.key[2] and int(c.d.ours) == 100 * int(c.d.theirs)
+    if c.d.table == "poller_command":
+        return c.d.key[2] in {f"{row['host_id']}:{row['data_query_id']}" for row in mine} and c.d.ours is None
+    if is_line(c, "RECACHE ASSERT FAILED"):
+        return c.device["id"] in {row["host_id"] for row in mine}
+    return is_output(c) and c.item["host_id"] in {row["host_id"] for row in mine} and c.d.theirs == ["U"] \
+        and c.d.ours == [right(c)]
+
+
+@rule("S21")
+def rows_at_the_end_of_the_view_are_counted_once(c):
+    if c.d.table == "poller_reindex":
+        return c.before.reindex[c.d.key]["action"] == 10 and int(c.d.theirs) == int(c.d.ours) + 1
+    return c.d.table in ("poller_command", "log") and c.d.ours is None
+
+
+@rule("S22")
+def spike_kill_forgets_nothing(c):
+    return is_output(c) and c.d.theirs == [right(c)] and c.d.ours == ["U"] and \
+        any("RECACHE ASSERT FAILED" in line for line in c.ours[-1].lines)
+
+
+@rule("S23")
+def polling_time_with_several_threads(c):
+    return c.d.table == "host" and c.d.column == "polling_time" and c.device["device_threads"] > 1 \
+        and (c.d.theirs, c.d.ours) == ("kept", "set")
+
+
+@rule("S23")
+def every_thread_checks_by_itself(c):
+    """A later thread of the reference may find the assertion updated, and not kill its spikes."""
+    if is_output(c) and c.device is not None and c.device["device_threads"] > 1:
+        return c.d.theirs == [right(c)] and c.d.ours == ["U"] and \
+            any("RECACHE ASSERT FAILED" in line for line in c.ours[-1].lines)
+    found = re.search(r"HT\[(\d+)\]", c.d.key[0]) if c.d.table == "log" else None
+    return found is not None and int(found[1]) > 1 and c.d.ours is None and c.device["device_threads"] > 1
+
+
+@rule("S25")
+def what_can_never_work_is_refused_at_once(c):
+    return c.d.table == "host" and c.d.column == "status_last_error" and len(c.device["snmp_password"]) < 8 and \
+        (c.d.theirs, c.d.ours) == ("Device did not respond to SNMP", "Invalid SNMP Session")
+
+
+@rule("S26")
+def a_report_ends_the_request(c):
+    return is_line(c, "SNMP request refused: the agent refuses: ") and c.d.theirs is None
+
+
+@rule("S27")
+def system_texts_up_to_their_columns(c):
+    """Not cut at half a buffer: the stored text goes on where the reference's ends."""
+    limit = {"snmp_sysDescr": 298, "snmp_sysLocation": 298, "snmp_sysObjectID": 78, "snmp_sysContact": 148,
+             "snmp_sysName": 148}
+    return c.d.table == "host" and len(c.d.theirs) == limit.get(c.d.column) and c.d.ours.startswith(c.d.theirs) \
+        and len(c.d.ours) > len(c.d.theirs)
+
+
+@rule("S18")
+def what_is_missing_keeps_its_value(c):
+    if c.d.table != "host" or not c.d.column.startswith("snmp_sys"):
+        return False
+    old = c.before.host[c.d.key[0]][c.d.column]
+    return (c.d.theirs == "" and c.d.ours == old) or (c.d.theirs == old and c.d.ours != old and silenced(c))
+
+
+@rule("S24")
+def all_listed_protocols_of_v3_work(c):
+    row = c.device
+    if row is None or row["snmp_auth_protocol"] not in ("SHA384", "SHA512") and \
+            row["snmp_priv_protocol"] not in ("AES", "AES192", "AES256", "AES192C", "AES256C"):
+        return False
+    return down_for_them_only(c)
+
+
+@rule("S28")
+def texts_of_full_width(c):
+    if is_output(c) and c.d.theirs == ["U"] and c.d.ours == [right(c)]:
+        return len(c.item["arg1"]) > 511 or len(c.item["snmp_community"]) >= 100
+    if c.device is not None and len(c.device["snmp_community"]) >= 100:
+        return is_line(c, "SNMP timeout detected") or is_row(c, False, True)
+    return c.d.table in ("poller_command", "log") and c.d.ours is None and \
+        any(len(row["assert_value"]) > 99 for row in c.before.reindex.values())
+
+
+# ---- database ----
+
+
+@rule("P2")
+def the_last_override_wins(c):
+    return c.options.count("-O") > 1 and c.d.table == "poller_item" and c.d.column == "rrd_next_step"
+
+
+@rule("P3")
+def the_command_line_beats_the_file(c):
+    """The reference polls for the poller of its file; everything it leaves behind is that poller's."""
+    return {row["poller_id"] for row in c.theirs[-1].cycles} != {row["poller_id"] for row in c.ours[-1].cycles}
+
+
+@rule("P6")
+def read_only_writes_nothing(c):
+    if {"-R", "--readonly"}.isdisjoint(c.options) or not c.ours[-1].unchanged():
+        return False
+    return (c.d.table, c.d.column) in {("host", "polling_time"), ("poller_item", "rrd_next_step")}
+
+
+@rule("P12")
+def texts_are_escaped(c):
+    """Rows of a device one of whose items has a quote in its name or in its value."""
+    quoted = {row["host_id"] for key, row in c.ours[-1].items.items()
+              if "'" in key[1] or b"'" in (c.raw[key] if isinstance(c.raw.get(key), bytes) else b"")}
+    if is_line(c, "SQL Failed"):
+        return bool(quoted) and c.d.ours is None
+    return is_row(c, False, True) and c.item["host_id"] in quoted
+
+
+@rule("S12")
+def items_without_device_belong_to_one_process(c):
+    return is_row(c, True, False) and c.item["host_id"] == 0 and c.ours[-1].cycle.first > 0
+
+
+# ---- values ----
+
+
+@rule("V10")
+def numbers_from_octets(c):
+    octets = c.raw.get(c.d.key) if is_output(c) else None
+    return isinstance(octets, bytes) and \
+        c.d.ours == [str(int.from_bytes(octets, "big")) if len(octets) <= 8 else "U"]
+
+
+TRIMMED = " \"'\\\t\n\r"
+HEX_CHARACTERS = re.compile(r'[0-9A-Fa-f" \t:-]+')
+
+
+def text_of(c):
+    """What the agent sent for the item of a difference in a value, trimmed; None for other differences."""
+    text = c.raw.get(c.d.key) if is_output(c) else None
+    return text.strip(TRIMMED) if isinstance(text, str) and c.d.theirs and c.d.ours else None
+
+
+def hexadecimal(text):
+    """The number of two-digit groups, None for what is none (docs/differences.md, V3)."""
+    groups = re.fullmatch(r"[0-9A-Fa-f]{2}(?:[ -][0-9A-Fa-f]{2}){1,7}", text)
+    return str(int(re.sub(r"[ -]", "", text), 16)) if groups else None
+
+
+@rule("V2")
+def hexadecimal_notation_is_no_number(c):
+    return bool(re.fullmatch(r"0x[0-9A-Fa-fp.]+", text_of(c) or "")) and c.d.theirs == [text_of(c)] \
+        and c.d.ours == ["U"]
+
+
+@rule("V11")
+def nan_and_inf_are_U(c):
+    return bool(re.fullmatch(r"(?i)[+-]?(nan|inf)|u", text_of(c) or "")) and c.d.theirs == [text_of(c)] \
+        and c.d.ours == ["U"]
+
+
+@rule("V12")
+def an_invalid_value_is_named_as_it_was_sent(c):
+    return is_line(c, "WARNING: Invalid Response, ", ", value: ")
+
+
+@rule("V6")
+def any_white_space_between_pairs(c):
+    text = text_of(c) or ""
+    return ":" in text and c.d.ours == [" ".join(text.split())] and c.d.theirs != c.d.ours and \
+        all(re.fullmatch(r"[^:]+[:!][^:]*", field) for field in text.split())
+
+
+@rule("V7")
+def pairs_without_a_usable_field_are_U(c):
+    text = text_of(c) or ""
+    return c.d.theirs == [text] and c.d.ours == ["U"] and ":" in text and \
+        not any(re.fullmatch(r"[^:!]+[:!].+", field) for field in text.split())
+
+
+@rule("V9")
+def words_behind_pairs_are_dropped(c):
+    text = text_of(c) or ""
+    return re.search(r":", text) is not None and text.startswith(c.d.ours[0] + " ") and \
+        not re.search(r"[\d:!]", text[len(c.d.ours[0]):]) and c.d.theirs == ["0"]
+
+
+@rule("V3")
+def hexadecimal_groups(c):
+    """What the reference takes for hex, and we only if it consists of groups of two digits, exactly."""
+    text = text_of(c)
+    if text is None or not HEX_CHARACTERS.fullmatch(text) or not re.search(r"[ :-]", text):
+        return False
+    number = hexadecimal(text)
+    return c.d.theirs[0].isdigit() and c.d.ours == ([number] if number else [leading_number(text) or "U"])
+
+
+def leading_number(text):
+    """The number that stripping leaves: text behind it has no digit."""
+    found = re.fullmatch(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\D*", text, re.I)
+    return found[1] if found else None
+
+
+@rule("V4")
+def trailing_text_is_stripped_everywhere(c):
+    text = text_of(c)
+    if text is None or c.d.theirs != ["U"] or c.d.ours == ["U"]:
+        return False
+    return c.d.ours == [leading_number(text)] or (":" in c.d.ours[0] and text.startswith(c.d.ours[0] + " "))
+
+
+def follows(c, values):
+    """Whether a line about invalid values differs only because of values whose difference is explained."""
+    if not is_line(c, "Invalid Response"):
+        return False
+    line = c.d.key[0]
+    if "Invalid Response(s)" not in line:
+        return int(re.search(r"DS\[(\d+)\]", line)[1]) in values
+    def listed(dump):
+        lines = [text for text in dump.lines if "Invalid Response(s)" in text and f"Device[{c.device['id']}]" in text]
+        return {int(n) for text in lines for n in re.search(r"DS\[([\d, ]+)\]", text)[1].split(", ")}
+    return bool(listed(c.theirs[-1]) ^ listed(c.ours[-1])) and \
+        listed(c.theirs[-1]) ^ listed(c.ours[-1]) <= values

@@ -1,0 +1,68 @@
+"""What is stored for a text that an agent sends (contract 13.3, 13.4), in batches that the reference strips and in
+those that it does not. Which rule explains what is decided from the text alone."""
+
+import pytest
+
+OBJECT = ".1.3.6.1.4.1.99999.1"
+QUICK = {"snmp_timeout": 100}
+
+TEXTS = ["42", "-7", "+5", ".5", "5.", "010", "1e5", "-1e5", '"12"', "'12'", " 5", " 12", "  12 ", " 1.5", " -1",
+         "\t12", "12\r\n", "12\\", "12.5", "12.5%", "12 apples", "5 ms", "5ms", "3.3V", "-12.3 dBm", "5°C", "5*",
+         "apples 12", "Temp -5", "1,234", "0x1F", "0x1p3", "DE AD BE EF", "de ad be ef", '"DE AD"', "12 34", "A B",
+         "DE-AD-BE-EF", "DE:AD:BE:EF", "00:0d:ad:be:ef:01", "12:30:00", "FF FF FF FF FF FF FF FF",
+         "00 20 00 00 00 00 00 01", "01 02 03 04 05 06 07 08 09", "deadbeef", "2024-01-02", "--5", "- 5", "nan", "NaN",
+         "inf", "nan ", "-inf", "+inf", "+nan", "1e400", "18446744073709551615", "123456789012345678901234567890",
+         "9" * 300, "9" * 400, "U", "u", "", " ", "a:1 b:2", "a:1 b:U", "in:-1 out:1.5e3", "in: out:2", "in!1 out!2",
+         "in:1,out:2", "a:1\nb:2", " in:1 out:2", "in:1 out:2 ", '"in:1 out:2"', "in:1 out:2 x", "in:1  out:2",
+         "a:1  b:2", "ERROR:", "Error:failed", "http://x", ":", "Error: something bad", "1 day, 2:03", "http://x/ y",
+         "<b>5</b>", "true", "5; 6", "1 2 x", "1\n2\n3", "x:" + "6" * 600, "AB", "a\\5", "it's 5", "5\n6",
+         "1:02:03.4", "in:1 out:2\n", "in:1\tout:2", "+", "-", ".", "1e", "5e-", "0", "-0", "00", "1-2", "1 -2",
+         "5 %", "100%", "99.9 percent 1", "a:1 b:2 c", "a: b:", "no colon here", "x:1 2", "x:1 y", "x :1"]
+
+
+def spec_text(text):
+    return "".join(rf"\x{b:02x}" if b < 32 or b > 126 or chr(b) in '"\\' else "@@" if b == 64 else chr(b)
+                   for b in text.encode())
+
+
+@pytest.mark.parametrize("max_oids,log_level", [(100, 0), (100, 1), (100, 2), (1, 0)])
+def test_texts(compare, max_oids, log_level):
+    def seed(site):
+        site.settings(spine_log_level=log_level)
+        site.threads(1)  # the reference sometimes loses one of two lines that are written at once
+        for id in range(1, (len(TEXTS) + 39) // 40 + 1):
+            device = site.add_device(id, hostname="127.3.0.1", port=site.agents, max_oids=max_oids, **QUICK)
+            for n in range((id - 1) * 40 + 1, min(id * 40, len(TEXTS)) + 1):
+                site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name="x")
+
+    lines = "".join(f'object {OBJECT}.{n} string "{spec_text(text)}"\n' for n, text in enumerate(TEXTS, 1))
+    compare(seed, lines + "agent 127.3.0.1\n", raw={(n, "x"): text for n, text in enumerate(TEXTS, 1)},
+            expect=("V2", "V3", "V6", "V7", "V9", "V11") + (("V4",) if max_oids == 1 else ()) +
+            (("V12",) if log_level == 2 else ()))
+
+
+#: Contract 22.11, as far as an SNMP string can hold it; how the reference fails with each, if it does.
+ODD = [(b"a:b\\c\\", None), (b"x:" + b"1" * 3000, None), (b"5\0006", None), ("x:gr\xfcn".encode(), "V10"),
+       ("x:gr\xfcn".encode("latin-1"), None), (b"x:1'2", "P12"), (b"x:','1'),(2,'y", "P12")]
+
+
+def test_odd_texts_cost_nobody_else_anything(compare):
+    """Each device has one of them between two others."""
+    def seed(site):
+        for id in range(1, len(ODD) + 1):
+            device = site.add_device(id, hostname="127.3.0.1", port=site.agents, **QUICK)
+            for n in (31, id, 32):
+                site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name="x")
+
+    lines = "".join(f"object {OBJECT}.{n} hex {octets.hex()}\n" for n, (octets, _) in enumerate(ODD, 1))
+    compare(seed, f"object {OBJECT}.{{31-32}} counter32 @mix\n{lines}agent 127.3.0.1\n", expect=("P12", "V10"),
+            raw={(3 * n - 1, "x"): octets for n, (octets, _) in enumerate(ODD, 1)})
+
+
+def test_a_quote_in_a_name_costs_nothing(compare):
+    def seed(site):
+        device = site.add_device(1, hostname="127.3.0.1", port=site.agents, **QUICK)
+        site.add_snmp_item(device, f"{OBJECT}.1", rrd_name="x")
+        site.add_snmp_item(device, f"{OBJECT}.2", rrd_name="it's")
+
+    compare(seed, f"object {OBJECT}.{{1-4}} counter32 @mix\nagent 127.3.0.1\n", expect=("P12",))
