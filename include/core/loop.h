@@ -19,6 +19,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct loop;
@@ -26,6 +27,8 @@ struct loop_timer;
 struct loop_watch;
 
 NODISCARD struct loop *loop_new(struct err *err);
+/* Whether so many more descriptors can be had at this moment; none is kept.  Any thread. */
+bool loop_can_open(int count, struct err *err);
 void loop_free(struct loop *loop); /* after all its timers, watches and wakes; NULL allowed */
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop); /* loop_run() returns after the current callbacks */

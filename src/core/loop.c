@@ -45,32 +45,36 @@ static void quiet(int severity UNUSED, const char *text UNUSED)
 {
 }
 
-/* libevent ends the process when a part of a new base cannot be had, so ask for as many descriptors
- * first as it will take: epoll, timer, signal pair, and a doorbell's pair. */
-static bool has_descriptors(struct err *err)
+bool loop_can_open(int count, struct err *err)
 {
-    int probe[6];
-    int count = 0, reason = 0;
-    while (count < (int)ARRAY_LEN(probe) && reason == 0) {
+    int *probe = mem_zalloc((size_t)count, sizeof(*probe));
+    int got = 0, reason = 0;
+    while (got < count && reason == 0) {
         int fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
         if (fd < 0 && errno == EBADF)
             fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
         if (fd < 0)
             reason = errno;
         else
-            probe[count++] = fd;
+            probe[got++] = fd;
     }
-    while (count > 0)
-        close(probe[--count]);
+    while (got > 0)
+        close(probe[--got]);
+    free(probe);
     if (reason != 0)
-        err_set_number(err, ERR_OS, reason, "cannot create the event base: %s", strerror(reason));
+        err_set_number(err, ERR_OS, reason, "not enough descriptors for the event path: %s",
+                       strerror(reason));
     return reason == 0;
 }
+
+/* libevent ends the process when a part of a new base cannot be had, so ask for as many descriptors
+ * first as it will take: epoll, timer, signal pair, and a doorbell's pair. */
+enum { BASE_DESCRIPTORS = 6 };
 
 struct loop *loop_new(struct err *err)
 {
     event_set_log_callback(quiet);
-    if (!has_descriptors(err))
+    if (!loop_can_open(BASE_DESCRIPTORS, err))
         return NULL;
     struct event_config *cfg = event_config_new();
     struct event_base *base = NULL;

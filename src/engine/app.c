@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -47,6 +48,16 @@ static void normalise_signals(void)
     sigaction(SIGCHLD, &dfl, NULL);
     sigaction(SIGPIPE, &ign, NULL);
     pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+/* Sockets are cheap, the usual soft limit of 1,024 is not meant for us. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
 }
 
 static void print_version(void)
@@ -221,6 +232,7 @@ int app_main(int argc, char **argv)
     struct start start = {.mono_us = clock_mono_us(), .ping = ping_open_sockets()};
     bool dropped = privilege_drop(&err);
     normalise_signals();
+    raise_descriptor_limit();
     struct config *c = config_new();
     log_start();
     if (!dropped) {

@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Beside a socket for every thread that asks. */
+enum { LOOKUP_DESCRIPTORS = 2 };
+
 /* Everything here belongs to the loop's thread, except what a job carries. */
 struct eventpath {
     struct cycle *c;
@@ -383,7 +386,8 @@ struct eventpath *eventpath_new(struct cycle *c, struct loop *loop, struct err *
     TAILQ_INIT(&e->flights);
     e->deadline = loop_timer_new(loop, on_deadline, e);
     e->flush = loop_timer_new(loop, on_flush_due, e);
-    if (open_lanes(e, err))
+    /* What is left must do for the devices, or the legacy loop, which needs less, does better. */
+    if (open_lanes(e, err) && loop_can_open(c->config->threads + LOOKUP_DESCRIPTORS, err))
         return e;
     eventpath_free(e);
     return NULL;

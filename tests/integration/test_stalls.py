@@ -1,0 +1,186 @@
+"""A database that stops answering for a while, drops its clients or is restarted, and a system that has no more
+descriptors or processes to give: nothing is lost that need not be, nobody waits for ever, no device is to blame."""
+
+import contextlib
+import os
+import shutil
+import signal
+
+import pytest
+
+from support import cacti
+from support.checks import assert_closed, assert_stored
+from support.lab import SilentDevice, tool, wait_until
+from support.poller import Binary
+from support.snmpd import PLAYPEN
+
+from conftest import real_value
+
+HANG_S = 20  # an end that should come within about 10 s
+ITEMS = 5
+
+
+def seed(site, snmpd, devices=range(1, 7)):
+    """Healthy devices with ITEMS items each; returns what must be stored."""
+    expected = {}
+    for id in devices:
+        device = site.add_device(id, port=snmpd.port)
+        for n in range(1, ITEMS + 1):
+            expected[site.add_snmp_item(device, f"{PLAYPEN}.{id}.{n}", rrd_name=f"v{n}")] = str(real_value(id, n))
+    return expected
+
+
+@contextlib.contextmanager
+def silent_device(site, requests, timeout):
+    """Device 99, first in the queue and without items: it is asked so many times, `timeout` ms apart."""
+    with SilentDevice() as device:
+        site.settings(snmp_retries=requests - 1)
+        site.add_device(99, port=device.port, snmp_timeout=timeout, polling_time=9)
+        yield device
+
+
+@contextlib.contextmanager
+def stopped(server):
+    """The database answers nobody meanwhile, though it takes connections."""
+    os.kill(server.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+
+
+def clients(site):
+    return [row["id"] for row in site.sql("SELECT id FROM information_schema.processlist WHERE user = %s", cacti.USER)]
+
+
+def test_a_signal_ends_the_poller_though_the_database_does_not_answer(site, server, snmpd, poller):
+    """It cannot close its row, and says so. What has reached the server is done when the server goes on."""
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=2, timeout=20000) as silent, poller.start(first=0, last=99) as running:
+        silent.wait_for_request()
+        assert site.wait_for_open_cycle()["pid"] == running.pid
+        with stopped(server):
+            running.signal(signal.SIGTERM)
+            run = running.wait(timeout=HANG_S)
+    assert run.status == -signal.SIGTERM, run
+    assert len(run.log_lines("FATAL: Spine Encountered An Unhandled Exception Signal Number: '15'")) == 1, run
+    assert len(run.log_lines("ERROR: the poller_time row could not be closed: ")) == 1, run
+    wait_until(lambda: not clients(site), "the connections of the poller to end")
+    assert [cycle["pid"] for cycle in site.cycles()] == [running.pid]
+    stored = site.take_outputs()
+    assert all(stored[key] == [expected[key]] for key in stored), stored
+
+
+def test_all_is_stored_when_the_database_answers_again_after_3_seconds(site, server, snmpd, poller):
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=5, timeout=750) as silent, poller.start(first=0, last=99) as running:
+        silent.wait_for_request()
+        site.wait_for_open_cycle()
+        with stopped(server):
+            for _ in range(4):
+                silent.wait_for_request()
+        run = running.wait()
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    assert_closed(site, run)
+
+
+def disturb(site, silent, poller, how):
+    """One slot, and the silent device has it: how() comes before each of its requests is given up, and what is
+    stored comes after."""
+    site.threads(1)
+    with poller.start(first=0, last=99) as running:
+        for _ in range(2):
+            silent.wait_for_request()
+            site.wait_for_open_cycle()
+            how()
+        return running.wait()
+
+
+def test_all_is_stored_though_an_administrator_kills_all_connections(site, snmpd, poller):
+    expected = seed(site, snmpd)
+    killed = []
+
+    def kill():
+        for id in clients(site):
+            site.sql(f"KILL {id}")
+            killed.append(id)
+
+    with silent_device(site, requests=2, timeout=200) as silent:
+        run = disturb(site, silent, poller, kill)
+    assert killed
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    assert_closed(site, run)
+
+
+def test_all_is_stored_though_the_database_is_restarted(site, server, snmpd, poller):
+    """Cacti's own table of results is in memory alone, and empty after a restart whatever a poller does."""
+    site.sql("ALTER TABLE poller_output ENGINE=InnoDB")
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=2, timeout=200) as silent:
+        run = disturb(site, silent, poller, server.restart)
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    assert_closed(site, run)
+
+
+# ---- a system without descriptors or processes ----
+
+def poll_with_limit(site, poller, loop, limit, user=()):
+    """One cycle on a path under a limit, which must not crash and not hang, and blames no device. Returns the run,
+    and what it has stored."""
+    command = [tool("prlimit", "util-linux"), limit, *user, *poller.command(first=0, last=99), f"--event-loop={loop}"]
+    run = poller.run_as(command, timeout=HANG_S)
+    assert run.status >= 0, run
+    assert not run.log_lines("HOST EVENT"), run
+    blamed = site.sql("SELECT id, status_last_error FROM host WHERE failed_polls > 0 OR status != 3")
+    assert not blamed, f"{blamed}\n{run!r}"
+    stored = site.take_outputs()
+    site.sql("DELETE FROM poller_time")
+    return run, stored
+
+
+def assert_event_path_needs_no_more(site, poller, limits, expected, user=()):
+    """Under every limit with which the legacy loop stores all values, so does the event path, if need be by falling
+    back with one warning. The last limit is wide enough for both."""
+    wanted = {key: [value] for key, value in expected.items()}
+    for limit in limits:
+        legacy, stored = poll_with_limit(site, poller, "off", limit, user)
+        event, stored_by_event = poll_with_limit(site, poller, "on", limit, user)
+        both = f"{limit}\n{legacy!r}\n{event!r}"
+        assert len(event.log_lines("polling by the legacy loop")) <= 1, both
+        if stored == wanted:
+            assert (event.status, stored_by_event) == (legacy.status, wanted), both
+            assert len(event.log_lines("WARNING")) <= len(legacy.log_lines("WARNING")) + 1, both
+    assert stored == wanted and legacy.status == event.status == 0, both
+    assert not legacy.log and not event.log, both
+
+
+@pytest.mark.libevent(True)
+@pytest.mark.parametrize("threads, least", ((1, 8), (4, 16)))
+def test_the_event_path_polls_with_as_few_descriptors_as_the_legacy_loop(site, snmpd, plain_poller, threads, least):
+    """With fewer than 16, four threads may or may not want their sockets at the same time."""
+    site.threads(threads)
+    expected = seed(site, snmpd)
+    limits = [f"--nofile={n}" for n in (*range(least, 25), 40)]
+    assert_event_path_needs_no_more(site, plain_poller, limits, expected)
+
+
+@pytest.mark.libevent(True)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start the poller as a user without other processes")
+def test_the_event_path_polls_with_as_few_threads_as_the_legacy_loop(site, snmpd, plain_poller, work):
+    """From two on; with one, a sanitizer could not look for leaks."""
+    user = 61000 + os.getpid() % 1000
+    program = work / "spine"
+    shutil.copyfile(plain_poller.binary.path, program)
+    program.chmod(0o755)
+    work.chmod(0o755)
+    for path in (plain_poller.directory, plain_poller.conf, site.log.parent):
+        os.chown(path, user, user)
+    plain_poller.binary = Binary(program)
+    expected = seed(site, snmpd)
+    limits = [f"--nproc={n}" for n in (*range(2, 9), 20)]
+    identity = [tool("setpriv", "util-linux"), f"--reuid={user}", f"--regid={user}", "--clear-groups",
+                "--inh-caps=-all", "--"]
+    assert_event_path_needs_no_more(site, plain_poller, limits, expected, user=identity)
