@@ -64,6 +64,7 @@ struct reindex {
     size_t last_len;
     struct oid last_name;
     uint64_t walked;
+    bool one_by_one; /* the agent has trouble with GETBULK */
 };
 
 struct devrun {

@@ -184,6 +184,11 @@ static void end_walk(struct devrun *run, bool counted)
     buf_done(&text);
 }
 
+static bool walks_by_bulk(const struct devrun *run)
+{
+    return run->device->snmp.version != 1 && !run->reindex.one_by_one;
+}
+
 static void step_walk(struct devrun *run)
 {
     const struct reindex_row *r = this_row(run);
@@ -200,7 +205,7 @@ static void step_walk(struct devrun *run)
     }
     x->last_name = (struct oid){x->last, x->last_len};
     devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
-        .op = run->device->snmp.version == 1 ? SNMP_OP_GETNEXT : SNMP_OP_GETBULK,
+        .op = walks_by_bulk(run) ? SNMP_OP_GETBULK : SNMP_OP_GETNEXT,
         .bulk_rows = WALK_ROWS,
         .target = &run->device->snmp,
         .names = &x->last_name,
@@ -227,20 +232,33 @@ static bool count_row(struct devrun *run, const struct varbind *vb)
     return true;
 }
 
+static void say_walk_timeout(struct devrun *run)
+{
+    devrun_say(run, LOG_ALWAYS,
+               "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32
+               "] ERROR: Timeout detected in Cacti snmp_count",
+               run->device->id, this_row(run)->data_query_id);
+}
+
+/* The end of a v1 view is an error status; any other one leaves the count unknown.  An agent that cannot answer for many
+ * rows at once is asked for one at a time, from where it got to, before anything is concluded. */
 static void take_walk(struct devrun *run, const struct snmp_reply *reply)
 {
-    if (reply->outcome != SNMP_ANSWERED) {
-        if (reply->outcome == SNMP_TIMED_OUT) {
-            devrun_say(run, LOG_ALWAYS,
-                       "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32
-                       "] ERROR: Timeout detected in Cacti snmp_count",
-                       run->device->id, this_row(run)->data_query_id);
-            run->snmp_silent = true;
-        }
-        end_walk(run, false);
+    bool answered = reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE;
+    if (!answered && walks_by_bulk(run)) {
+        run->reindex.one_by_one = true;
         return;
     }
-    bool more = reply->error_status == SNMP_ERROR_NONE && reply->count > 0;
+    if (reply->outcome == SNMP_TIMED_OUT) {
+        say_walk_timeout(run);
+        run->snmp_silent = true;
+    }
+    if (!answered) {
+        end_walk(run,
+                 reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NO_SUCH_NAME);
+        return;
+    }
+    bool more = reply->count > 0;
     for (size_t i = 0; more && i < reply->count; i++)
         more = count_row(run, &reply->varbinds[i]);
     if (!more)
