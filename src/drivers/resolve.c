@@ -36,6 +36,7 @@ struct lookup {
     char *name;
     enum resolve_family family;
     enum lookup_state state;
+    bool waited; /* in vain, long enough: nobody waits for this name again */
     struct answer answer;
 };
 
@@ -269,13 +270,17 @@ static bool wait_for(struct resolver *r, struct lookup *l, int64_t deadline_mono
     int64_t patience_ends = clock_mono_ms() + SILENCE_WAIT_MS;
     if (r->silent >= SILENCE_LIMIT && deadline_mono_ms > patience_ends)
         deadline_mono_ms = patience_ends;
+    if (l->waited)
+        deadline_mono_ms = 0;
     bool in_time = true;
     while (l->state != LOOKUP_DONE && !r->given_up && in_time)
         in_time = thr_wait_until(&r->done, &r->lock, deadline_mono_ms);
     if (l->state == LOOKUP_DONE)
         return true;
-    if (!in_time && deadline_mono_ms >= patience_ends)
+    if (!in_time && deadline_mono_ms >= patience_ends) {
         r->silent++;
+        l->waited = true;
+    }
     return unresolved(err, ERR_TEMPORARY, 0, l->name,
                       in_time ? "given up, the poller is out of time" : "no answer in time");
 }

@@ -24,6 +24,17 @@ struct action *devrun_add_action(struct devrun *run, enum action_kind kind)
     return a;
 }
 
+struct action *devrun_add_verdict(struct devrun *run, enum action_kind kind)
+{
+    if (run->verdict_count == run->verdict_cap) {
+        run->verdict_cap = run->verdict_cap == 0 ? 4 : run->verdict_cap * 2;
+        run->verdicts = mem_realloc(run->verdicts, run->verdict_cap, sizeof(run->verdicts[0]));
+    }
+    struct action *a = &run->verdicts[run->verdict_count++];
+    *a = (struct action){.kind = kind};
+    return a;
+}
+
 static void drop_actions(struct devrun *run)
 {
     for (size_t i = 0; i < run->action_count; i++)
@@ -105,6 +116,7 @@ void devrun_free(struct devrun *run)
     buf_done(&run->reindex.uptime);
     free(run->actions);
     free(run->outcomes);
+    free(run->verdicts);
     free(run->span.names);
     free(run->span.asked);
     buf_done(&run->text);
@@ -194,6 +206,9 @@ void devrun_finish(struct devrun *run, bool complete, const struct moment *now)
         result.skipped = run->device->item_count;
     else
         add_rows(run, &result);
+    /* A new assert value without the values it spoils would let them through in the next cycle. */
+    for (size_t i = 0; complete && i < run->verdict_count; i++)
+        *devrun_add_action(run, run->verdicts[i].kind) = run->verdicts[i];
     if (run->options.invalid_log == 1 && run->phase == PHASE_ITEMS)
         say_invalid_summary(run);
     if (!run->options.ping_only)
@@ -204,7 +219,7 @@ void devrun_finish(struct devrun *run, bool complete, const struct moment *now)
         .has_status = run->has_status,
         .status = run->status,
         .system = run->has_system ? &run->system : NULL,
-        .has_polling_time = !run->options.ping_only,
+        .has_polling_time = complete && !run->options.ping_only,
         .polling_time = seconds,
     };
     run->phase = PHASE_FINISHED;

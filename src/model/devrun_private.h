@@ -47,6 +47,7 @@ struct probe {
     struct oid wanted[PROBE_MAX];
     bool pending[PROBE_MAX];
     bool got[PROBE_MAX];
+    bool missing[PROBE_MAX]; /* the agent says that it has no such object */
     struct buf text[PROBE_MAX];
     struct oid names[PROBE_MAX]; /* of the open request */
     size_t asked[PROBE_MAX];     /* slot of each name */
@@ -89,6 +90,8 @@ struct devrun {
     struct system_info system;
     bool has_system;
     struct reindex reindex;
+    struct action *verdicts; /* of the re-index checks; only a complete run gives them out */
+    size_t verdict_count, verdict_cap;
     bool spike_kill; /* values without ':' become U (contract 13.5) */
 
     size_t slice_items; /* items per device thread, for HT[n] in the log (contract 4.4) */
@@ -103,6 +106,8 @@ struct devrun {
 /* devrun.c */
 struct action *devrun_add_action(struct devrun *run, enum action_kind kind);
 struct ask *devrun_add_ask(struct devrun *run, enum ask_kind kind);
+/* An action that comes with the rows, or not at all. */
+struct action *devrun_add_verdict(struct devrun *run, enum action_kind kind);
 bool devrun_listening(const struct devrun *run, enum log_level level);
 void devrun_say(struct devrun *run, enum log_level level, const char *fmt, ...) PRINTF(3, 4);
 void devrun_finish(struct devrun *run, bool complete, const struct moment *now);
@@ -132,6 +137,7 @@ void devrun_probe_begin(struct devrun *run);
 void devrun_probe_add(struct devrun *run, struct oid name);
 bool devrun_probe_ask(struct devrun *run); /* false: nothing is pending any more */
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply);
+bool devrun_probe_missing(const struct devrun *run, size_t slot);
 const char *devrun_probe_text(const struct devrun *run, size_t slot); /* NULL: no result */
 void devrun_probe_done(struct devrun *run);
 /* Cacti's text of a system or re-index value: quotes and backslashes inside escaped, trimmed

@@ -26,6 +26,7 @@ void devrun_probe_add(struct devrun *run, struct oid name)
     p->wanted[p->count] = name;
     p->pending[p->count] = true;
     p->got[p->count] = false;
+    p->missing[p->count] = false;
     p->count++;
 }
 
@@ -57,8 +58,12 @@ static void take_values(struct probe *p, const struct snmp_reply *reply)
         p->pending[slot] = false;
         for (size_t i = 0; i < reply->count && !p->got[slot]; i++) {
             const struct varbind *vb = &reply->varbinds[i];
-            if (!oid_equal(vb->name, p->names[k]) || varbind_is_exception(vb))
+            if (!oid_equal(vb->name, p->names[k]))
                 continue;
+            if (varbind_is_exception(vb)) {
+                p->missing[slot] = true;
+                continue;
+            }
             devrun_probe_value(vb, &p->text[slot]);
             p->got[slot] = true;
         }
@@ -80,7 +85,9 @@ void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
         return;
     }
     if (names_one) {
-        p->pending[p->asked[reply->error_index - 1]] = false;
+        size_t slot = p->asked[reply->error_index - 1];
+        p->pending[slot] = false;
+        p->missing[slot] = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
         return;
     }
     for (size_t i = 0; i < p->count; i++)
@@ -93,6 +100,11 @@ void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
                    " ms], ignoring host '%s'",
                    run->device->id, run->device->snmp.timeout_ms, run->device->snmp.hostname);
     }
+}
+
+bool devrun_probe_missing(const struct devrun *run, size_t slot)
+{
+    return run->probe.missing[slot];
 }
 
 const char *devrun_probe_text(const struct devrun *run, size_t slot)

@@ -64,7 +64,7 @@ static void fail_row(struct devrun *run, const char *result)
     devrun_say(run, LOG_ALWAYS,
                "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32 "] RECACHE ASSERT FAILED: '%s%c%s'", id,
                r->data_query_id, r->assert_value, r->op, result);
-    devrun_add_action(run, ACTION_RECACHE)->recache =
+    devrun_add_verdict(run, ACTION_RECACHE)->recache =
         (struct recache_row){.device_id = id, .data_query_id = r->data_query_id};
     run->reindex.skip_query = true;
     run->reindex.failed_query = r->data_query_id;
@@ -85,7 +85,7 @@ static void judge(struct devrun *run, const char *result)
         if (failed)
             fail_row(run, result);
         if ((failed || r->op == '>' || r->op == '<') && strcmp(result, r->assert_value) != 0)
-            devrun_add_action(run, ACTION_ASSERT)->assertion = (struct assert_row){
+            devrun_add_verdict(run, ACTION_ASSERT)->assertion = (struct assert_row){
                 .device_id = run->device->id,
                 .data_query_id = r->data_query_id,
                 .arg1 = r->arg1,
@@ -146,7 +146,9 @@ static const char *take_uptime(struct devrun *run)
                "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32
                "] Extended Uptime Result: %s, Is Numeric: %d",
                run->device->id, r->data_query_id, seconds == NULL ? "U" : seconds, has_seconds);
-    if (!has_ticks && !has_seconds)
+    /* An engine time that should be there and was not obtained is no reason to compare another clock with it. */
+    bool unsure = both && !has_seconds && !devrun_probe_missing(run, SLOT_ENGINE);
+    if ((!has_ticks && !has_seconds) || unsure)
         return NULL;
     run->reindex.has_uptime = true;
     buf_clear(&run->reindex.uptime);

@@ -429,7 +429,8 @@ static void threads_do_not_mix_their_lines(void **state UNUSED)
         rename(file, other);
     for (int i = 0; i < THREADS; i++)
         thr_join(threads[i]);
-    assert_true(count_lines(file) + count_lines(other) <= THREADS * 500);
+    log_line(LOG_ALWAYS, "last"); /* the last rename may have come after all the others */
+    assert_true(count_lines(file) + count_lines(other) <= THREADS * 500 + 1);
     assert_true(count_lines(file) > 0);
 }
 
