@@ -52,6 +52,7 @@ struct probe {
     struct oid names[PROBE_MAX]; /* of the open request */
     size_t asked[PROBE_MAX];     /* slot of each name */
     size_t asked_count;
+    size_t optional; /* the slot that some agents and filters are silent about; PROBE_MAX = none */
 };
 
 struct reindex {
@@ -135,6 +136,8 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply,
 /* devrun_probe.c */
 void devrun_probe_begin(struct devrun *run);
 void devrun_probe_add(struct devrun *run, struct oid name);
+/* The same for the engine time: silence about it says nothing about the device (contract 5.2). */
+void devrun_probe_add_optional(struct devrun *run, struct oid name);
 bool devrun_probe_ask(struct devrun *run); /* false: nothing is pending any more */
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply);
 bool devrun_probe_missing(const struct devrun *run, size_t slot);

@@ -9,6 +9,7 @@
 void devrun_probe_begin(struct devrun *run)
 {
     run->probe.count = 0;
+    run->probe.optional = PROBE_MAX;
     for (size_t i = 0; i < PROBE_MAX; i++)
         buf_clear(&run->probe.text[i]);
 }
@@ -28,6 +29,12 @@ void devrun_probe_add(struct devrun *run, struct oid name)
     p->got[p->count] = false;
     p->missing[p->count] = false;
     p->count++;
+}
+
+void devrun_probe_add_optional(struct devrun *run, struct oid name)
+{
+    run->probe.optional = run->probe.count;
+    devrun_probe_add(run, name);
 }
 
 bool devrun_probe_ask(struct devrun *run)
@@ -70,9 +77,24 @@ static void take_values(struct probe *p, const struct snmp_reply *reply)
     }
 }
 
+/* The silence may be about the optional object alone: leave it out and ask for the others again. */
+static bool blame_optional(struct probe *p)
+{
+    for (size_t k = 0; k < p->asked_count; k++) {
+        if (p->asked[k] != p->optional)
+            continue;
+        p->pending[p->optional] = false;
+        p->missing[p->optional] = true;
+        return true;
+    }
+    return false;
+}
+
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
 {
     struct probe *p = &run->probe;
+    if (reply->outcome == SNMP_TIMED_OUT && blame_optional(p))
+        return;
     if (reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE) {
         take_values(p, reply);
         return;

@@ -121,7 +121,7 @@ static void begin_get(struct devrun *run)
     if (strstr(r->arg1, SYS_UPTIME) != NULL)
         devrun_probe_add(run, (struct oid){sys_uptime, ARRAY_LEN(sys_uptime)});
     if (is_uptime(r))
-        devrun_probe_add(run, (struct oid){engine_time, ARRAY_LEN(engine_time)});
+        devrun_probe_add_optional(run, (struct oid){engine_time, ARRAY_LEN(engine_time)});
     else if (r->oid.len > 0)
         devrun_probe_add(run, r->oid);
 }

@@ -28,8 +28,12 @@ void devrun_system_begin(struct devrun *run)
     devrun_probe_begin(run);
     if (!is_due(run))
         return;
-    for (int i = DESCR; i <= LOCATION; i++)
-        devrun_probe_add(run, (struct oid){names[i], i == ENGINE_TIME ? 11 : 9});
+    for (int i = DESCR; i <= LOCATION; i++) {
+        if (i == ENGINE_TIME)
+            devrun_probe_add_optional(run, (struct oid){names[i], 11});
+        else
+            devrun_probe_add(run, (struct oid){names[i], 9});
+    }
 }
 
 static const char *keep(struct devrun *run, enum slot slot)

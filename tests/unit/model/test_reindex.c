@@ -1,4 +1,5 @@
-/* Index counts: what a walk concludes, and above all when it concludes nothing (contract 8.5, Q6, Q7). */
+/* Index counts: what a walk concludes, and above all when it concludes nothing (contract 8.5, Q6, Q7); and the engine
+ * time, about which some agents are silent (contract 5.2, 8.3). */
 #include "config.h"
 
 #include "base/mem.h"
@@ -156,6 +157,98 @@ static void a_count_that_was_cut_short_concludes_nothing(void **state)
     }
 }
 
+/* ---- the engine time ---- */
+
+enum engine { ENGINE_SILENT, ENGINE_ERROR, ENGINE_MISSING };
+
+/* sysUpTime is 5000; the engine time fails in one of three ways. */
+static struct snmp_reply answer_uptime(const struct snmp_request *r, enum engine engine)
+{
+    for (size_t i = 0; i < r->count; i++) {
+        bool is_engine = r->names[i].len == 11;
+        if (is_engine && engine == ENGINE_SILENT)
+            return (struct snmp_reply){.outcome = SNMP_TIMED_OUT};
+        if (is_engine && engine == ENGINE_ERROR)
+            return (struct snmp_reply){
+                .outcome = SNMP_ANSWERED, .error_status = 5, .error_index = (long)i + 1};
+        varbinds[i] = (struct varbind){.name = r->names[i], .type = VARBIND_TIMETICKS};
+        varbinds[i].number = 5000;
+        if (is_engine)
+            varbinds[i].type = VARBIND_NO_SUCH_OBJECT;
+    }
+    return (struct snmp_reply){.outcome = SNMP_ANSWERED, .varbinds = varbinds, .count = r->count};
+}
+
+/* Polls a device with an uptime assertion and one item; what became of both. */
+static void poll_uptime(enum engine engine, int max_oids, bool *ret_reindexed, bool *ret_asked_item)
+{
+    static const struct moment now = {1000000, 1000000};
+    static const uint32_t item_name[] = {1, 3, 6, 1, 9};
+    struct reindex_row row = {.data_query_id = 3,
+                              .action = REINDEX_SNMP,
+                              .op = '<',
+                              .assert_value = "6000",
+                              .arg1 = ".1.3.6.1.2.1.1.3.0"};
+    struct device d = {.id = 7,
+                       .max_oids = max_oids,
+                       .reindex = &row,
+                       .reindex_count = 1,
+                       .status = {.status = HOST_UP, .last_error = ""}};
+    d.snmp = (struct target){
+        .hostname = "h", .port = 161, .version = 2, .community = "public", .timeout_ms = 500};
+    struct item item = {.local_data_id = 1,
+                        .rrd_name = "",
+                        .arg1 = ".1.3.6.1.9",
+                        .target = &d.snmp,
+                        .oid = {item_name, 5}};
+    d.items = &item;
+    d.item_count = 1;
+    struct devrun_options options = {
+        .log_level = LOG_ALWAYS, .failure_count = 2, .recovery_count = 3};
+    struct devrun *run = devrun_new(&d, &options);
+    bool finished = false;
+    *ret_reindexed = *ret_asked_item = false;
+    devrun_start(run, &now);
+    while (!finished) {
+        const struct action *a;
+        struct ask ask = {0};
+        while ((a = devrun_next_action(run)) != NULL) {
+            *ret_reindexed |= a->kind == ACTION_RECACHE;
+            finished |= a->kind == ACTION_FINISHED;
+            if (a->kind == ACTION_ASK)
+                ask = a->ask;
+        }
+        if (finished)
+            break;
+        *ret_asked_item |= ask.snmp.names[0].len == 5;
+        struct snmp_reply reply = answer_uptime(&ask.snmp, engine);
+        devrun_answer_snmp(run, ask.id, &reply, &now);
+    }
+    devrun_free(run);
+}
+
+static void silence_about_the_engine_time_is_not_the_device_s(void **state)
+{
+    (void)state;
+    for (int max_oids = 1; max_oids <= 10; max_oids += 9) {
+        bool reindexed, asked;
+        poll_uptime(ENGINE_SILENT, max_oids, &reindexed, &asked);
+        assert_true(asked);
+        assert_true(reindexed); /* 5000 < 6000 by sysUpTime */
+        poll_uptime(ENGINE_MISSING, max_oids, &reindexed, &asked);
+        assert_true(asked && reindexed);
+    }
+}
+
+static void an_engine_time_that_fails_once_concludes_nothing(void **state)
+{
+    (void)state;
+    bool reindexed, asked;
+    poll_uptime(ENGINE_ERROR, 10, &reindexed, &asked);
+    assert_true(asked);
+    assert_false(reindexed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -163,6 +256,8 @@ int main(void)
         cmocka_unit_test_setup(a_v1_view_ends_with_an_error, fresh),
         cmocka_unit_test_setup(an_agent_that_cannot_answer_for_many_rows_is_asked_for_one, fresh),
         cmocka_unit_test_setup(a_count_that_was_cut_short_concludes_nothing, fresh),
+        cmocka_unit_test(silence_about_the_engine_time_is_not_the_device_s),
+        cmocka_unit_test(an_engine_time_that_fails_once_concludes_nothing),
     };
-    return cmocka_run_group_tests_name("index counts", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("re-index checks", tests, NULL, NULL);
 }
