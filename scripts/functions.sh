@@ -39,5 +39,7 @@ build_tree() {
         echo "$*" >"$tree/options"
     fi
     echo "building $(basename "$tree")"
-    logged "$tree/make.log" make -C "$tree" -j "$(nproc)" all tools
+    # One after the other: Automake's `all` is a make of its own, and two makes would write one archive.
+    logged "$tree/make.log" make -C "$tree" -j "$(nproc)" all || return
+    logged "$tree/tools.log" make -C "$tree" -j "$(nproc)" tools
 }
