@@ -1,0 +1,118 @@
+/* core/child.h - one child process, from its start until it is reaped.
+ *
+ * Why:     a child that hangs, floods, ignores signals or leaves others behind must cost no more than
+ * its time; every rule for that is here, once, for scripts and script servers, on both paths.
+ * Use:     struct child *child = NULL;
+ *          struct child_order order = {.path = "/bin/sh", .argv = argv, .time_ms = 25000, ...};
+ *          if (child_start(children, &order, &child, &err) == SPAWN_STARTED) ...
+ *          calls->settled(arg):  look at child_get_report()
+ *          calls->over(arg):     reaped; the child is gone after this
+ * Threads: the supervising thread (core/children.h).
+ * Owns:    the supervisor owns the child; the report is valid until over() returns.
+ * Promise: settled once, over once, in this order, never from within child_start(), child_stop()
+ * or any other function of this module; data, consumed and closed before settled.  A child is over
+ * when its exit and the end of its output have both been seen, in either order.  Its time runs from
+ * start to exit; then SIGTERM to its process group, grace_ms later SIGKILL, at most half a second
+ * later its output is given up (something that ran away keeps it open), and only a process that the
+ * kernel cannot end keeps a child from being over.
+ *
+ *   settled comes       end of output and exit, in either order; or
+ *                       CHILD_LINGER_MS after the one without the other; or
+ *                       when it has been ended by force (see enum child_force)
+ */
+#ifndef SPINE_CORE_CHILD_H
+#define SPINE_CORE_CHILD_H
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "core/children.h"
+#include "core/spawn.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* How long the end of output waits for the exit, and the exit for the end of output. */
+enum { CHILD_LINGER_MS = 500 };
+
+struct child;
+
+struct child_calls {
+    /* Output as it comes; NULL: it is kept for the report. */
+    void (*data)(void *arg, const char *bytes, size_t len);
+    /* See child_when_consumed(). */
+    void (*consumed)(void *arg);
+    /* Once: the end of its output, or its exit (with what was in the pipe delivered before), or it
+     * does not read its input any more. */
+    void (*closed)(void *arg);
+    void (*settled)(void *arg);
+    void (*over)(void *arg);
+};
+
+struct child_order {
+    const char *path;
+    char *const *argv;
+    bool talk;            /* has a standard input that child_write() writes to */
+    bool lasting;         /* lives as long as we do; orphans need not wait for its end */
+    int64_t time_ms;      /* from its start; 0 = no limit */
+    int64_t grace_ms;     /* from SIGTERM to SIGKILL */
+    size_t keep_bytes;    /* of the output; the rest is read and counted only */
+    uint64_t flood_bytes; /* more output than that ends it at once; 0 = no limit */
+    struct spawn_limits limits;
+    const struct child_calls *calls; /* each may be NULL; must outlive the child */
+    void *arg;
+};
+
+enum child_end {
+    CHILD_BY_ITSELF,
+    CHILD_LEFT_OPEN, /* it exited, but something that it started kept its output open */
+    CHILD_OVERDUE,
+    CHILD_FLOODED,
+    CHILD_STOPPED, /* by us */
+};
+
+enum child_force {
+    CHILD_UNFORCED,
+    CHILD_TERMED,
+    CHILD_KILLED,
+    CHILD_UNKILLABLE, /* so far */
+};
+
+struct child_report {
+    const char *output; /* at most keep_bytes of it; NUL-terminated, may hold NULs */
+    size_t len;
+    uint64_t bytes; /* printed */
+    uint64_t lines; /* line feeds in all of it */
+    enum child_end end;
+    enum child_force force;
+    bool output_ended; /* everything that it will ever print is counted */
+    bool exited;       /* then status is as from waitpid(2) */
+    int status;
+    int64_t elapsed_us; /* from its start until it settled */
+};
+
+/* Copies what it needs of the order, except calls. */
+NODISCARD enum spawn_result child_start(struct children *children, const struct child_order *order,
+                                        struct child **ret, struct err *err);
+struct child_report child_get_report(const struct child *child);
+
+/* SIGTERM to its group now, and so on. */
+void child_stop(struct child *child);
+/* The same, but it has this long to end by itself. */
+void child_stop_within(struct child *child, int64_t delay_ms);
+/* The owner has lost interest: nothing is called any more. */
+void child_forget(struct child *child);
+
+/* Non-blocking; what does not fit goes on by itself.  false: nobody reads any more. */
+bool child_write(struct child *child, const void *bytes, size_t len);
+/* After what is still to be written. */
+void child_close_input(struct child *child);
+/* Take what it has printed by now: data(), perhaps closed(), before this returns. */
+void child_read_now(struct child *child);
+
+/* consumed() is called when the child has read all that was written to it: then it has come back to
+ * reading, and what it had to say before that is in its output already.  false: this kernel cannot
+ * tell, there will be no call.  (A pipe of one page is writable only when it is empty.) */
+bool child_when_consumed(struct child *child);
+
+#endif

@@ -1,0 +1,594 @@
+#include "config.h"
+
+#include "child_private.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    PATIENCE_MS = 500,    /* after SIGKILL, for the exit and for the end of output */
+    KILL_AGAIN_MS = 1000, /* what SIGKILL did not end */
+    DRAIN_ROUNDS = 16     /* reads in one go; a pipe holds less, unless somebody keeps filling it */
+};
+
+/* state \ event   exited        output ended   time                     stop
+ *
+ * RUNNING         -> LEFT       -> QUIET       TERM, -> TERMED          TERM, -> TERMED
+ * QUIET           -> OVER                      settle; overdue: TERM    TERM, -> TERMED
+ * LEFT                          -> OVER        settle, TERM, -> TERMED  TERM, -> TERMED
+ * TERMED          both: OVER    both: OVER     KILL, -> KILLED
+ * KILLED          both: OVER    both: OVER     exited: give up output, OVER;
+ *                                              else settle, KILL again
+ * OVER                                         reap, settle, over, free
+ */
+enum state { RUNNING, QUIET, LEFT, TERMED, KILLED, OVER, STATES };
+enum event { EV_EXITED, EV_OUTPUT_ENDED, EV_TIME, EV_STOP, EVENTS };
+
+typedef void act_fn(struct child *c);
+
+static act_fn go_left, go_quiet, finish, finish_if_both, check_overdue, check_quiet, end_left,
+    terminate, kill_hard, give_up, bury;
+
+static act_fn *const rules[STATES][EVENTS] = {
+    [RUNNING] = {go_left, go_quiet, check_overdue, terminate},
+    [QUIET] = {finish, NULL, check_quiet, terminate},
+    [LEFT] = {NULL, finish, end_left, terminate},
+    [TERMED] = {finish_if_both, finish_if_both, kill_hard, NULL},
+    [KILLED] = {finish_if_both, finish_if_both, give_up, NULL},
+    [OVER] = {NULL, NULL, bury, NULL},
+};
+
+static void handle(struct child *c, enum event event)
+{
+    act_fn *act = rules[c->state][event];
+    if (act != NULL)
+        act(c);
+}
+
+static const struct child_calls no_calls = {NULL, NULL, NULL, NULL, NULL};
+
+/* ---- telling the owner ---- */
+
+static void tell_closed(struct child *c)
+{
+    if (c->closed_told || c->settled)
+        return;
+    c->closed_told = true;
+    if (c->calls->closed != NULL)
+        c->calls->closed(c->arg);
+}
+
+static void settle(struct child *c)
+{
+    if (c->settled)
+        return;
+    c->settled = true;
+    c->settled_us = clock_mono_us();
+    if (c->calls->settled != NULL)
+        c->calls->settled(c->arg);
+}
+
+/* ---- descriptors ---- */
+
+static void close_output(struct child *c)
+{
+    reactor_watch_free(c->watch_from);
+    c->watch_from = NULL;
+    if (c->from >= 0)
+        close(c->from);
+    c->from = -1;
+    c->output_ended = true;
+}
+
+static void close_input(struct child *c)
+{
+    reactor_watch_free(c->watch_to);
+    c->watch_to = NULL;
+    if (c->to >= 0)
+        close(c->to);
+    c->to = -1;
+    c->tell_consumed = false;
+    buf_clear(&c->input);
+}
+
+static void close_exit(struct child *c)
+{
+    reactor_watch_free(c->watch_exit);
+    c->watch_exit = NULL;
+    if (c->pidfd >= 0)
+        close(c->pidfd);
+    c->pidfd = -1;
+}
+
+static void release(struct child *c)
+{
+    close_output(c);
+    close_input(c);
+    close_exit(c);
+    reactor_timer_free(c->timer);
+    buf_done(&c->output);
+    buf_done(&c->input);
+    TAILQ_REMOVE(&c->children->live, c, next);
+    free(c);
+}
+
+/* ---- time ---- */
+
+/* Until the sooner of linger (0: none) and due (0: none). */
+static void set_timer(struct child *c, int64_t linger_us)
+{
+    int64_t at = c->due_us;
+    if (linger_us != 0 && (at == 0 || linger_us < at))
+        at = linger_us;
+    if (at == 0)
+        reactor_timer_cancel(c->timer);
+    else
+        reactor_timer_set(c->timer, (at - clock_mono_us() + 999) / 1000);
+}
+
+static bool is_overdue(const struct child *c)
+{
+    return c->due_us != 0 && clock_mono_us() >= c->due_us;
+}
+
+static void on_time(void *arg)
+{
+    handle(arg, EV_TIME);
+}
+
+/* ---- the acts ---- */
+
+/* Its zombie is kept until the end, so the group id is ours. */
+static void signal_group(const struct child *c, int signo)
+{
+    if (c->stolen)
+        return;
+    kill(-c->pid, signo);
+    if (!c->exited) /* it may have left its group */
+        kill(c->pid, signo);
+}
+
+static void go_left(struct child *c)
+{
+    c->state = LEFT;
+    set_timer(c, clock_mono_us() + CHILD_LINGER_MS * 1000);
+}
+
+static void go_quiet(struct child *c)
+{
+    c->state = QUIET;
+    set_timer(c, clock_mono_us() + CHILD_LINGER_MS * 1000);
+}
+
+/* From a fresh turn of the reactor, so that nobody is called back from within a call of his. */
+static void finish(struct child *c)
+{
+    c->state = OVER;
+    reactor_timer_set(c->timer, 0);
+}
+
+static void finish_if_both(struct child *c)
+{
+    if (c->exited && c->output_ended)
+        finish(c);
+}
+
+static void terminate(struct child *c)
+{
+    if (c->end == CHILD_BY_ITSELF)
+        c->end = CHILD_STOPPED;
+    c->force = CHILD_TERMED;
+    c->children->figures.termed++;
+    c->state = TERMED;
+    signal_group(c, SIGTERM);
+    reactor_timer_set(c->timer, c->grace_ms);
+}
+
+static void read_all(struct child *c);
+
+/* A late turn of the reactor must not make a punctual child overdue: look again first. */
+static void check_overdue(struct child *c)
+{
+    read_all(c);
+    child_look_for_exit(c);
+    if (c->state != RUNNING && c->state != QUIET)
+        return;
+    if (c->end == CHILD_BY_ITSELF)
+        c->end = CHILD_OVERDUE;
+    terminate(c);
+}
+
+static void check_quiet(struct child *c)
+{
+    if (is_overdue(c)) {
+        check_overdue(c);
+        return;
+    }
+    set_timer(c, 0);
+    settle(c);
+}
+
+static void end_left(struct child *c)
+{
+    if (c->end == CHILD_BY_ITSELF)
+        c->end = CHILD_LEFT_OPEN;
+    terminate(c);
+    settle(c);
+}
+
+static void kill_hard(struct child *c)
+{
+    c->force = CHILD_KILLED;
+    c->children->figures.killed++;
+    c->state = KILLED;
+    signal_group(c, SIGKILL);
+    reactor_timer_set(c->timer, PATIENCE_MS);
+}
+
+static void give_up(struct child *c)
+{
+    if (c->exited) {
+        close_output(c);
+        bury(c);
+        return;
+    }
+    c->force = CHILD_UNKILLABLE;
+    signal_group(c, SIGKILL);
+    reactor_timer_set(c->timer, KILL_AGAIN_MS);
+    settle(c);
+}
+
+static void reap(struct child *c)
+{
+    while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+static void bury(struct child *c)
+{
+    struct children *children = c->children;
+    settle(c);
+    reap(c);
+    if (c->calls->over != NULL)
+        c->calls->over(c->arg);
+    release(c);
+    children_one_less(children);
+}
+
+/* ---- output ---- */
+
+static void flood(struct child *c)
+{
+    c->end = CHILD_FLOODED;
+    close_output(c); /* it cannot go on while it is being ended */
+    terminate(c);
+}
+
+static uint64_t count_lines(const char *bytes, size_t len)
+{
+    uint64_t n = 0;
+    for (const char *end = bytes + len, *lf;
+         (lf = memchr(bytes, '\n', (size_t)(end - bytes))) != NULL; bytes = lf + 1)
+        n++;
+    return n;
+}
+
+static void take(struct child *c, const char *bytes, size_t len)
+{
+    if (c->settled || c->state >= TERMED)
+        return; /* read so that it can end; says nothing any more */
+    c->bytes += len;
+    c->lines += count_lines(bytes, len);
+    if (c->calls->data != NULL) {
+        c->calls->data(c->arg, bytes, len);
+    } else if (c->output.len < c->keep_bytes) {
+        size_t room = c->keep_bytes - c->output.len;
+        buf_append(&c->output, bytes, len < room ? len : room);
+    }
+    if (c->flood_bytes != 0 && c->bytes > c->flood_bytes && c->state < TERMED)
+        flood(c);
+}
+
+static void output_ends(struct child *c)
+{
+    bool complete = !c->settled && c->state < TERMED;
+    close_output(c);
+    c->complete = complete;
+    handle(c, EV_OUTPUT_ENDED);
+    tell_closed(c);
+}
+
+/* false: nothing more for now, or ever. */
+static bool read_once(struct child *c)
+{
+    char *scratch = c->children->scratch;
+    if (c->from < 0)
+        return false;
+    ssize_t n = read(c->from, scratch, CHILDREN_SCRATCH);
+    if (n > 0) {
+        take(c, scratch, (size_t)n);
+        return true;
+    }
+    if (n < 0 && errno == EINTR)
+        return true;
+    if (n == 0 || errno != EAGAIN)
+        output_ends(c);
+    return false;
+}
+
+static void read_all(struct child *c)
+{
+    for (int i = 0; i < DRAIN_ROUNDS && read_once(c); i++)
+        ;
+}
+
+static void on_readable(void *arg)
+{
+    (void)read_once(arg);
+}
+
+/* ---- exit ---- */
+
+static int wait_status(const siginfo_t *info)
+{
+    if (info->si_code == CLD_EXITED)
+        return (info->si_status & 0xff) << 8;
+    return info->si_status | (info->si_code == CLD_DUMPED ? 0x80 : 0);
+}
+
+void child_look_for_exit(struct child *c)
+{
+    siginfo_t info;
+    if (c->exited)
+        return;
+    memset(&info, 0, sizeof(info));
+    if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+        if (info.si_pid == 0)
+            return;
+        c->status = wait_status(&info);
+    } else {
+        if (errno != ECHILD)
+            return;
+        c->stolen =
+            true; /* somebody else has reaped it: gone, and the number may be a stranger's */
+    }
+    c->exited = true;
+    close_exit(c);
+    read_all(c);
+    handle(c, EV_EXITED);
+    tell_closed(c);
+}
+
+static void on_exit_readable(void *arg)
+{
+    child_look_for_exit(arg);
+}
+
+/* ---- input ---- */
+
+static void watch_input(struct child *c);
+
+/* false: nobody reads. */
+static bool send_input(struct child *c)
+{
+    while (c->to >= 0 && c->input.len > 0) {
+        ssize_t n = write(c->to, c->input.data, c->input.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            break;
+        if (n < 0) {
+            close_input(c);
+            return false;
+        }
+        size_t left = c->input.len - (size_t)n;
+        memmove(c->input.data, c->input.data + n, left);
+        buf_truncate(&c->input, left);
+    }
+    if (c->close_when_sent && c->input.len == 0)
+        close_input(c);
+    return true;
+}
+
+static bool has_read_everything(const struct child *c)
+{
+    int unread = 0;
+    return c->to >= 0 && c->input.len == 0 && ioctl(c->to, FIONREAD, &unread) == 0 && unread == 0;
+}
+
+static bool is_input_broken(const struct child *c)
+{
+    struct pollfd p = {.fd = c->to, .events = POLLOUT};
+    return c->to >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
+}
+
+static void on_writable(void *arg)
+{
+    struct child *c = arg;
+    bool broken = !send_input(c);
+    if (!broken && c->tell_consumed && has_read_everything(c)) {
+        read_all(c); /* what it said before it came back to reading comes first */
+        if (c->tell_consumed && c->state < TERMED) {
+            c->tell_consumed = false;
+            watch_input(c);
+            if (c->calls->consumed != NULL)
+                c->calls->consumed(c->arg);
+            return;
+        }
+    }
+    if (is_input_broken(c)) {
+        close_input(c);
+        broken = true;
+    }
+    watch_input(c);
+    if (broken)
+        tell_closed(c);
+}
+
+/* Watched while there is something to wait for. */
+static void watch_input(struct child *c)
+{
+    bool wanted = c->to >= 0 && (c->input.len > 0 || c->tell_consumed);
+    if (wanted && c->watch_to == NULL) {
+        c->watch_to =
+            reactor_watch_new(c->children->reactor, c->to, REACTOR_WRITABLE, on_writable, c);
+    } else if (!wanted) {
+        reactor_watch_free(c->watch_to);
+        c->watch_to = NULL;
+    }
+}
+
+bool child_write(struct child *c, const void *bytes, size_t len)
+{
+    if (c->to < 0)
+        return false;
+    buf_append(&c->input, bytes, len);
+    bool ok = send_input(c);
+    watch_input(c);
+    return ok;
+}
+
+void child_close_input(struct child *c)
+{
+    c->close_when_sent = true;
+    c->tell_consumed = false;
+    (void)send_input(c);
+    watch_input(c);
+}
+
+bool child_when_consumed(struct child *c)
+{
+    if (!c->one_page || c->to < 0)
+        return false;
+    c->tell_consumed = true;
+    watch_input(c);
+    return true;
+}
+
+void child_read_now(struct child *c)
+{
+    read_all(c);
+}
+
+/* ---- start, stop, look ---- */
+
+static bool limit_to_one_page(int fd)
+{
+    int page = (int)sysconf(_SC_PAGESIZE);
+    return fcntl(fd, F_SETPIPE_SZ, page) == page;
+}
+
+static struct child *adopt(struct children *children, const struct child_order *order,
+                           const struct spawned *s)
+{
+    struct child *c = mem_zalloc(1, sizeof(*c));
+    c->children = children;
+    c->calls = order->calls == NULL ? &no_calls : order->calls;
+    c->arg = order->arg;
+    c->pid = s->pid;
+    c->pidfd = s->pidfd;
+    c->from = s->from;
+    c->to = s->to;
+    c->grace_ms = order->grace_ms;
+    c->flood_bytes = order->flood_bytes;
+    c->keep_bytes = order->keep_bytes;
+    c->lasting = order->lasting;
+    c->one_page = s->to >= 0 && limit_to_one_page(s->to);
+    TAILQ_INSERT_TAIL(&children->live, c, next);
+    c->timer = reactor_timer_new(children->reactor, on_time, c);
+    c->watch_from = reactor_watch_new(children->reactor, c->from, REACTOR_READABLE, on_readable, c);
+    if (c->pidfd >= 0)
+        c->watch_exit =
+            reactor_watch_new(children->reactor, c->pidfd, REACTOR_READABLE, on_exit_readable, c);
+    return c;
+}
+
+enum spawn_result child_start(struct children *children, const struct child_order *order,
+                              struct child **ret, struct err *err)
+{
+    struct spawn_order so = {.path = order->path,
+                             .argv = order->argv,
+                             .envp = children->env,
+                             .talk = order->talk,
+                             .die_with_parent = true,
+                             .no_pidfd = children->no_pidfd,
+                             .limits = order->limits};
+    struct spawned s;
+    int64_t now_us = clock_mono_us(), now_ticks = orphan_now_ticks();
+    if (children->stopping) {
+        err_set_number(err, ERR_TEMPORARY, ECANCELED, "no process is started any more");
+        return SPAWN_REFUSED;
+    }
+    enum spawn_result result = spawn_start(&so, &s, err);
+    if (result != SPAWN_STARTED)
+        return result;
+    struct child *c = adopt(children, order, &s);
+    c->started_us = now_us;
+    c->born_ticks = now_ticks;
+    c->due_us = order->time_ms == 0 ? 0 : now_us + order->time_ms * 1000;
+    set_timer(c, 0);
+    children_one_more(children, c);
+    *ret = c;
+    return result;
+}
+
+struct child_report child_get_report(const struct child *c)
+{
+    int64_t until_us = c->settled ? c->settled_us : clock_mono_us();
+    return (struct child_report){.output = buf_str(&c->output),
+                                 .len = c->output.len,
+                                 .bytes = c->bytes,
+                                 .lines = c->lines,
+                                 .end = c->end,
+                                 .force = c->force,
+                                 .output_ended = c->complete,
+                                 .exited = c->exited,
+                                 .status = c->status,
+                                 .elapsed_us = until_us - c->started_us};
+}
+
+void child_stop(struct child *c)
+{
+    handle(c, EV_STOP);
+}
+
+void child_stop_within(struct child *c, int64_t delay_ms)
+{
+    if (c->state != RUNNING && c->state != QUIET)
+        return;
+    int64_t at = clock_mono_us() + delay_ms * 1000;
+    if (c->due_us == 0 || at < c->due_us)
+        c->due_us = at;
+    c->end = CHILD_STOPPED;
+    set_timer(c, 0);
+}
+
+void child_forget(struct child *c)
+{
+    c->calls = &no_calls;
+}
+
+void child_kill_now(struct child *c)
+{
+    signal_group(c, SIGKILL);
+}
+
+bool child_reap_now(struct child *c)
+{
+    return waitpid(c->pid, NULL, WNOHANG) != 0;
+}
+
+void child_drop(struct child *c)
+{
+    release(c);
+}

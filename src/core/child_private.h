@@ -1,0 +1,119 @@
+/* What child.c, children.c and orphan.c share. */
+#ifndef SPINE_CORE_CHILD_PRIVATE_H
+#define SPINE_CORE_CHILD_PRIVATE_H
+
+#include "core/child.h"
+#include "core/children.h"
+#include "core/reactor.h"
+
+#include "base/buf.h"
+
+#include <sys/queue.h>
+#include <sys/types.h>
+
+TAILQ_HEAD(child_list, child);
+
+/* ---- orphan.c: descendants that were adopted by us ---- */
+
+struct orphan {
+    pid_t pid;
+    int64_t born_ticks; /* with the pid: its identity */
+    int64_t kill_at_ms;
+    bool seen;
+};
+
+struct orphans {
+    struct orphan *list;
+    size_t count, cap;
+    int64_t since_ticks;    /* older processes are none of ours, */
+    struct orphan *foreign; /* nor are the children that we had then */
+    size_t foreign_count;
+    uint64_t ended;
+    bool no_children_file;
+    int64_t next_full_ms; /* looking at all of /proc is dear */
+};
+
+struct orphan_view {
+    const pid_t *known; /* our children, sorted */
+    size_t count;
+    int64_t oldest_ticks; /* start of the oldest child that may have run-away descendants */
+    int64_t grace_ms;     /* from SIGTERM to SIGKILL */
+};
+
+void orphan_begin(struct orphans *o, bool no_children_file);
+int64_t orphan_now_ticks(void); /* since boot, as in /proc/PID/stat */
+/* One look.  all: whoever it belongs to.  Returns how many are there that we want to end. */
+size_t orphan_sweep(struct orphans *o, const struct orphan_view *view, bool all);
+void orphan_done(struct orphans *o);
+
+/* ---- child.c, for the supervisor ---- */
+
+struct child {
+    TAILQ_ENTRY(child) next;
+    struct children *children;
+    const struct child_calls *calls;
+    void *arg;
+    pid_t pid;
+    int pidfd, from, to;
+    struct reactor_watch *watch_exit, *watch_from, *watch_to;
+    struct reactor_timer *timer;
+    int64_t grace_ms;
+    uint64_t flood_bytes;
+    size_t keep_bytes;
+    bool lasting;
+
+    int state;
+    enum child_end end;
+    enum child_force force;
+    bool exited, output_ended, complete, settled, closed_told, stolen;
+    int status;
+    int64_t started_us, due_us, settled_us; /* due_us 0: no limit */
+    int64_t born_ticks;
+
+    struct buf output;
+    uint64_t bytes, lines;
+    struct buf input;     /* still to be written */
+    bool close_when_sent; /* the input */
+    bool tell_consumed, one_page;
+};
+
+/* SIGCHLD came: has this one ended? */
+void child_look_for_exit(struct child *child);
+/* Last resort, without the reactor: SIGKILL to its group; reap it if it has ended; forget it. */
+void child_kill_now(struct child *child);
+bool child_reap_now(struct child *child);
+void child_drop(struct child *child);
+
+/* ---- children.c, for a child ---- */
+
+struct children {
+    struct reactor *reactor;
+    struct loop *loop; /* NULL: a thread of its own */
+    char **env;
+    bool no_pidfd, stopping;
+    int sigchld; /* signalfd, -1 */
+    struct reactor_watch *watch_sigchld;
+    struct child_list live;
+    struct children_figures figures;
+    char *scratch; /* CHILDREN_SCRATCH bytes to read into */
+
+    struct orphans orphans;
+    struct reactor_timer *sweep;
+    bool sweep_set;
+
+    children_stopped_fn *stopped;
+    void *stopped_arg;
+    int64_t stop_by_ms;
+
+    struct children_end *at_end; /* a list */
+    struct children_thread *thread;
+};
+
+enum { CHILDREN_SCRATCH = 65536 };
+
+/* It has been started and put on the list. */
+void children_one_more(struct children *c, struct child *child);
+/* One has been reaped and taken off the list. */
+void children_one_less(struct children *c);
+
+#endif

@@ -1,0 +1,433 @@
+#include "config.h"
+
+#include "child_private.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thr.h"
+#ifdef HAVE_LIBEVENT
+#include "core/loop.h"
+#endif
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum {
+    SWEEP_AFTER_MS = 50,   /* a child's end: one look for many of them */
+    SWEEP_AGAIN_MS = 50,   /* while something is there to be ended */
+    STOPPING_AGAIN_MS = 5, /* the same, when everybody waits for it */
+    GRACE_MS = 500,        /* an orphan's, from SIGTERM to SIGKILL */
+    FORCE_MS = 1000,       /* children_free() of what nobody stopped */
+    FORCE_LOOK_MS = 20     /* if SIGCHLD should not come */
+};
+
+struct call {
+    STAILQ_ENTRY(call) next;
+    children_fn *fn;
+    void *arg;
+};
+
+struct children_end {
+    struct children_end *next;
+    children_fn *fn;
+    void *arg;
+};
+
+/* The supervisor's own thread, for the legacy loop. */
+struct children_thread {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    STAILQ_HEAD(, call) calls; /* under lock */
+    bool closed;               /* under lock: no call is taken any more */
+    bool over;                 /* its own */
+    bool joined, clean;        /* the maker's, after the join */
+};
+
+static void on_sweep(void *arg);
+
+/* ---- SIGCHLD, where the kernel has no pidfd ---- */
+
+static void on_sigchld(void *arg)
+{
+    struct children *c = arg;
+    struct signalfd_siginfo info;
+    struct child *child, *following;
+    while (read(c->sigchld, &info, sizeof(info)) > 0)
+        ;
+    for (child = TAILQ_FIRST(&c->live); child != NULL; child = following) {
+        following = TAILQ_NEXT(child, next); /* signals come together: one for many exits */
+        child_look_for_exit(child);
+    }
+}
+
+/* A blocked signal reaches a signalfd and nothing else; before SIGCHLD is blocked everywhere it
+ * might be thrown away. */
+static bool open_sigchld(struct children *c, struct err *err)
+{
+    struct sigaction now;
+    sigset_t set;
+    if (sigaction(SIGCHLD, NULL, &now) == 0 && now.sa_handler == SIG_IGN) {
+        now.sa_handler = SIG_DFL; /* inherited: children would vanish unreaped */
+        sigaction(SIGCHLD, &now, NULL);
+    }
+    sigemptyset(&set);
+    sigaddset(&set, SIGCHLD);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    c->sigchld = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (c->sigchld < 0)
+        return err_set_number(err, ERR_OS, errno, "cannot create a signalfd: %s", strerror(errno));
+    return true;
+}
+
+/* ---- new and free ---- */
+
+static struct children *begin(const struct children_options *options, struct err *err)
+{
+    struct children *c = mem_zalloc(1, sizeof(*c));
+    struct sigaction pipe;
+    TAILQ_INIT(&c->live);
+    if (!open_sigchld(c, err)) {
+        free(c);
+        return NULL;
+    }
+    if (sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL) {
+        pipe.sa_handler = SIG_IGN; /* writing to a child that has gone is an error, not our end */
+        sigaction(SIGPIPE, &pipe, NULL);
+    }
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    c->env = spawn_env_new(options->env_set, options->env_drop);
+    c->no_pidfd = options->no_pidfd;
+    c->scratch = mem_alloc(CHILDREN_SCRATCH);
+    orphan_begin(&c->orphans, options->no_children_file);
+    return c;
+}
+
+static void attach(struct children *c, struct reactor *reactor)
+{
+    c->reactor = reactor;
+    c->sweep = reactor_timer_new(reactor, on_sweep, c);
+}
+
+#ifdef HAVE_LIBEVENT
+struct children *children_new_on_loop(struct loop *loop, const struct children_options *options,
+                                      struct err *err)
+{
+    struct children *c = begin(options, err);
+    if (c == NULL)
+        return NULL;
+    c->loop = loop;
+    attach(c, reactor_new_on_loop(loop));
+    return c;
+}
+#endif
+
+struct reactor *children_get_reactor(struct children *c)
+{
+    return c->reactor;
+}
+
+struct children_figures children_get_figures(const struct children *c)
+{
+    struct children_figures f = c->figures;
+    f.orphans = c->orphans.ended;
+    return f;
+}
+
+/* ---- what child.c reports ---- */
+
+static void set_sweep(struct children *c, int64_t delay_ms)
+{
+    if (c->sweep_set)
+        return;
+    c->sweep_set = true;
+    reactor_timer_set(c->sweep, delay_ms);
+}
+
+void children_one_more(struct children *c, struct child *child)
+{
+    c->figures.started++;
+    if (++c->figures.live > c->figures.most)
+        c->figures.most = c->figures.live;
+    if (child->pidfd < 0 && c->watch_sigchld == NULL)
+        c->watch_sigchld =
+            reactor_watch_new(c->reactor, c->sigchld, REACTOR_READABLE, on_sigchld, c);
+}
+
+void children_one_less(struct children *c)
+{
+    c->figures.ended++;
+    c->figures.live--;
+    if (c->stopping && TAILQ_EMPTY(&c->live))
+        c->sweep_set = false;
+    set_sweep(c, c->stopping ? 0 : SWEEP_AFTER_MS);
+}
+
+/* ---- orphans, and the end ---- */
+
+static int compare_pids(const void *a, const void *b)
+{
+    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+    return (x > y) - (x < y);
+}
+
+static size_t sweep(struct children *c)
+{
+    pid_t *known = mem_zalloc(c->figures.live + 1, sizeof(known[0]));
+    struct orphan_view view = {.known = known, .oldest_ticks = INT64_MAX, .grace_ms = GRACE_MS};
+    const struct child *child;
+    TAILQ_FOREACH (child, &c->live, next) {
+        known[view.count++] = child->pid;
+        if (!child->lasting && child->born_ticks < view.oldest_ticks)
+            view.oldest_ticks = child->born_ticks;
+    }
+    if (c->stopping && (c->stop_by_ms - clock_mono_ms()) / 2 < view.grace_ms)
+        view.grace_ms = (c->stop_by_ms - clock_mono_ms()) / 2;
+    qsort(known, view.count, sizeof(known[0]), compare_pids);
+    size_t left = orphan_sweep(&c->orphans, &view, c->stopping);
+    free(known);
+    return left;
+}
+
+static void run_calls(struct children *c)
+{
+    struct children_thread *t = c->thread;
+    STAILQ_HEAD(, call) list = STAILQ_HEAD_INITIALIZER(list);
+    thr_lock(&t->lock);
+    STAILQ_CONCAT(&list, &t->calls);
+    thr_unlock(&t->lock);
+    while (!STAILQ_EMPTY(&list)) {
+        struct call *call = STAILQ_FIRST(&list);
+        STAILQ_REMOVE_HEAD(&list, next);
+        call->fn(call->arg);
+        free(call);
+    }
+}
+
+/* What has been called is run; what comes now is refused. */
+static void close_calls(struct children *c)
+{
+    thr_lock(&c->thread->lock);
+    c->thread->closed = true;
+    thr_unlock(&c->thread->lock);
+    run_calls(c);
+}
+
+void children_at_end(struct children *c, children_fn *fn, void *arg)
+{
+    struct children_end **e = &c->at_end, *found;
+    while (*e != NULL && (*e)->arg != arg)
+        e = &(*e)->next;
+    found = *e;
+    if (fn != NULL) {
+        CHECK(found == NULL);
+        *e = mem_zalloc(1, sizeof(**e));
+        (*e)->fn = fn;
+        (*e)->arg = arg;
+    } else if (found != NULL) {
+        *e = found->next;
+        free(found);
+    }
+}
+
+static void stopped(struct children *c, bool clean)
+{
+    children_stopped_fn *done = c->stopped;
+    struct children_end *e;
+    c->stopped = NULL;
+    reactor_timer_cancel(c->sweep);
+    if (c->thread != NULL)
+        close_calls(c);
+    while ((e = c->at_end) != NULL) {
+        c->at_end = e->next;
+        e->fn(e->arg);
+        free(e);
+    }
+    if (done != NULL)
+        done(c->stopped_arg, clean);
+}
+
+static void on_sweep(void *arg)
+{
+    struct children *c = arg;
+    c->sweep_set = false;
+    size_t left = sweep(c);
+    if (c->stopping && c->stopped != NULL) {
+        bool clean = left == 0 && TAILQ_EMPTY(&c->live);
+        if (clean || clock_mono_ms() >= c->stop_by_ms) {
+            stopped(c, clean);
+            return;
+        }
+    }
+    if (left > 0 || c->stopped != NULL)
+        set_sweep(c, c->stopping ? STOPPING_AGAIN_MS : SWEEP_AGAIN_MS);
+}
+
+void children_stop(struct children *c, int64_t deadline_mono_ms, children_stopped_fn *done,
+                   void *arg)
+{
+    int64_t left_ms = deadline_mono_ms - clock_mono_ms();
+    int64_t share_ms = left_ms > 0 ? left_ms / 3 : 0; /* to leave; to heed SIGTERM; the rest */
+    struct child *child, *following;
+    CHECK(c->stopped == NULL);
+    c->stopping = true;
+    c->stopped = done;
+    c->stopped_arg = arg;
+    c->stop_by_ms = deadline_mono_ms;
+    for (child = TAILQ_FIRST(&c->live); child != NULL; child = following) {
+        following = TAILQ_NEXT(child, next);
+        if (child->grace_ms > share_ms)
+            child->grace_ms = share_ms;
+        if (child->end == CHILD_STOPPED)
+            child_stop_within(child, share_ms); /* it was asked to leave */
+        else
+            child_stop(child);
+    }
+    c->sweep_set = false;
+    set_sweep(c, 0);
+}
+
+/* Nobody stopped them, or in vain: SIGKILL, and a bounded wait for each SIGCHLD. */
+static void end_by_force(struct children *c)
+{
+    int64_t until_ms = clock_mono_ms() + FORCE_MS;
+    struct child *child, *following;
+    struct pollfd p = {.fd = c->sigchld, .events = POLLIN};
+    struct signalfd_siginfo info;
+    c->stopping = true;
+    TAILQ_FOREACH (child, &c->live, next)
+        child_kill_now(child);
+    for (;;) {
+        for (child = TAILQ_FIRST(&c->live); child != NULL; child = following) {
+            following = TAILQ_NEXT(child, next);
+            if (child_reap_now(child))
+                child_drop(child);
+        }
+        if ((sweep(c) == 0 && TAILQ_EMPTY(&c->live)) || clock_mono_ms() >= until_ms)
+            break;
+        (void)poll(&p, 1, FORCE_LOOK_MS);
+        while (read(c->sigchld, &info, sizeof(info)) > 0)
+            ;
+    }
+    while (!TAILQ_EMPTY(&c->live))
+        child_drop(TAILQ_FIRST(&c->live));
+}
+
+static void release(struct children *c)
+{
+    if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->figures.started > 0)
+        end_by_force(c);
+    CHECK(c->at_end == NULL); /* the drivers go first */
+    reactor_timer_free(c->sweep);
+    reactor_watch_free(c->watch_sigchld);
+    reactor_free(c->reactor);
+    close(c->sigchld);
+    spawn_env_free(c->env);
+    orphan_done(&c->orphans);
+    free(c->scratch);
+    free(c);
+}
+
+/* ---- a thread of its own ---- */
+
+static void *supervise(void *arg)
+{
+    struct children *c = arg;
+    while (!c->thread->over) {
+        reactor_turn(c->reactor);
+        run_calls(c);
+    }
+    return NULL;
+}
+
+bool children_call(struct children *c, children_fn *fn, void *arg)
+{
+    if (c->thread == NULL) {
+        fn(arg);
+        return true;
+    }
+    struct call *call = mem_zalloc(1, sizeof(*call));
+    call->fn = fn;
+    call->arg = arg;
+    thr_lock(&c->thread->lock);
+    bool closed = c->thread->closed;
+    if (!closed)
+        STAILQ_INSERT_TAIL(&c->thread->calls, call, next);
+    thr_unlock(&c->thread->lock);
+    if (closed)
+        free(call);
+    else
+        reactor_ring(c->reactor);
+    return !closed;
+}
+
+struct children *children_new_on_thread(const struct children_options *options, struct err *err)
+{
+    struct reactor *reactor = reactor_new_on_poll(err);
+    if (reactor == NULL)
+        return NULL;
+    struct children *c = begin(options, err);
+    if (c == NULL) {
+        reactor_free(reactor);
+        return NULL;
+    }
+    attach(c, reactor);
+    c->thread = mem_zalloc(1, sizeof(*c->thread));
+    thr_mutex_init(&c->thread->lock);
+    STAILQ_INIT(&c->thread->calls);
+    if (!thr_start(&c->thread->thread, "children", supervise, c, err)) {
+        pthread_mutex_destroy(&c->thread->lock);
+        free(c->thread);
+        release(c);
+        return NULL;
+    }
+    return c;
+}
+
+struct ending {
+    struct children *c;
+    int64_t deadline_mono_ms;
+};
+
+static void on_ended(void *arg, bool clean)
+{
+    struct children *c = arg;
+    c->thread->clean = clean;
+    c->thread->over = true;
+}
+
+static void begin_end(void *arg)
+{
+    const struct ending *e = arg;
+    children_stop(e->c, e->deadline_mono_ms, on_ended, e->c);
+}
+
+bool children_end(struct children *c, int64_t deadline_mono_ms)
+{
+    struct children_thread *t = c->thread;
+    struct ending e = {c, deadline_mono_ms};
+    if (t->joined)
+        return t->clean;
+    CHECK(children_call(c, begin_end, &e));
+    thr_join(t->thread);
+    t->joined = true;
+    return t->clean;
+}
+
+void children_free(struct children *c)
+{
+    if (c == NULL)
+        return;
+    if (c->thread != NULL) {
+        children_end(c, clock_mono_ms() + FORCE_MS);
+        pthread_mutex_destroy(&c->thread->lock);
+        free(c->thread);
+        c->thread = NULL;
+    }
+    release(c);
+}

@@ -1,0 +1,544 @@
+#include "config.h"
+
+#include "core/child.h"
+
+#include "../../support/face.h"
+
+#include <errno.h>
+#include <sys/wait.h>
+
+/* ---- a child and all that it told ---- */
+
+struct probe {
+    struct face *face;
+    struct child_order order;
+    char *argv[4];
+    struct child *child;
+    enum spawn_result result;
+    struct err err;
+    struct child_report report; /* when it settled */
+    struct child_report end;    /* when it was over */
+    char *output;
+    struct buf data, events; /* events: d, c, x (closed), s, o in the order they came */
+    const char *say;         /* to be written at the start */
+    bool close_input, ask_consumed, stop_on_data;
+};
+
+static void on_data(void *arg, const char *bytes, size_t len)
+{
+    struct probe *p = arg;
+    buf_append(&p->data, bytes, len);
+    if (p->events.len == 0 || p->events.data[p->events.len - 1] != 'd')
+        buf_putc(&p->events, 'd');
+    if (p->stop_on_data)
+        child_stop(p->child);
+}
+
+static void on_consumed(void *arg)
+{
+    struct probe *p = arg;
+    buf_putc(&p->events, 'c');
+    child_close_input(p->child);
+}
+
+static void on_closed(void *arg)
+{
+    struct probe *p = arg;
+    buf_putc(&p->events, 'x');
+}
+
+static void on_settled(void *arg)
+{
+    struct probe *p = arg;
+    buf_putc(&p->events, 's');
+    p->report = child_get_report(p->child);
+    p->output = mem_strdup(p->report.output);
+}
+
+static void on_over(void *arg)
+{
+    struct probe *p = arg;
+    buf_putc(&p->events, 'o');
+    p->end = child_get_report(p->child);
+    p->child = NULL;
+    face_arrive(p->face);
+}
+
+static const struct child_calls keep = {
+    .closed = on_closed, .consumed = on_consumed, .settled = on_settled, .over = on_over};
+static const struct child_calls stream = {.data = on_data,
+                                          .closed = on_closed,
+                                          .consumed = on_consumed,
+                                          .settled = on_settled,
+                                          .over = on_over};
+
+static void start(void *arg)
+{
+    struct probe *p = arg;
+    p->result = child_start(p->face->children, &p->order, &p->child, &p->err);
+    if (p->result != SPAWN_STARTED) {
+        face_arrive(p->face);
+        return;
+    }
+    assert_int_equal(p->events.len, 0);
+    if (p->say != NULL)
+        child_write(p->child, p->say, strlen(p->say));
+    if (p->close_input)
+        child_close_input(p->child);
+    if (p->ask_consumed)
+        (void)child_when_consumed(p->child);
+}
+
+static struct probe probe_of(struct face *f, const char *command)
+{
+    struct probe p = {.face = f};
+    p.argv[0] = mem_strdup("sh");
+    p.argv[1] = mem_strdup("-c");
+    p.argv[2] = mem_strdup(command);
+    p.order = (struct child_order){.path = "/bin/sh",
+                                   .grace_ms = 100,
+                                   .time_ms = 60000,
+                                   .keep_bytes = 2047,
+                                   .flood_bytes = 1 << 20,
+                                   .limits = SPAWN_LIMITS_KEEP,
+                                   .calls = &keep};
+    return p;
+}
+
+static void begin(struct probe *p)
+{
+    p->order.argv = p->argv;
+    p->order.arg = p;
+    face_call(p->face, start, p);
+}
+
+static void run(struct probe *p)
+{
+    begin(p);
+    face_wait(p->face, 1);
+}
+
+static void done(struct probe *p)
+{
+    for (int i = 0; i < 3; i++)
+        free(p->argv[i]);
+    free(p->output);
+    buf_done(&p->data);
+    buf_done(&p->events);
+}
+
+/* ---- the table of ends: what the child does, what is told about it ---- */
+
+struct row {
+    const char *name, *command;
+    int64_t time_ms;
+    const char *output; /* NULL: any */
+    uint64_t lines;
+    enum child_end end;
+    enum child_force force; /* when it settled */
+    enum child_force force_at_end;
+    bool output_ended, exited;
+    int status;
+};
+
+static const struct row rows[] = {
+    {"prints and ends", "printf 'a\\nb\\n'", 60000, "a\nb\n", 2, CHILD_BY_ITSELF, 0, 0, 1, 1, 0},
+    {"prints nothing", "exit 3", 60000, "", 0, CHILD_BY_ITSELF, 0, 0, 1, 1, 3 << 8},
+    {"D62 in chunks, no newline", "printf a; sleep 0.1; printf ' b\\000c'", 60000, "a b", 0,
+     CHILD_BY_ITSELF, 0, 0, 1, 1, 0},
+    {"D63 killed by a signal", "kill -SEGV $$", 60000, "", 0, CHILD_BY_ITSELF, 0, 0, 1, 1, SIGSEGV},
+    {"D54 prints, then stays", "echo 7; sleep 99", 1000, "7\n", 1, CHILD_OVERDUE, CHILD_TERMED,
+     CHILD_TERMED, 0, 1, SIGTERM},
+    {"D55 closes its output, then stays", "echo 7; exec >&-; sleep 99", 2000, "7\n", 1,
+     CHILD_BY_ITSELF, CHILD_UNFORCED, CHILD_TERMED, 1, 0, 0},
+    {"D55 the same, with little time", "sleep 0.7; echo 7; exec >&-; sleep 99", 1000, "7\n", 1,
+     CHILD_OVERDUE, CHILD_TERMED, CHILD_TERMED, 1, 1, SIGTERM},
+    {"D56 never prints", "sleep 99; :", 1000, "", 0, CHILD_OVERDUE, CHILD_TERMED, CHILD_TERMED, 0,
+     1, SIGTERM},
+    {"D57 ignores SIGTERM", "trap '' TERM; while :; do sleep 99; done", 1000, "", 0, CHILD_OVERDUE,
+     CHILD_KILLED, CHILD_KILLED, 0, 1, SIGKILL},
+    {"D57 its helper ignores SIGTERM", "(trap '' TERM; exec sleep 99) & wait", 1000, "", 0,
+     CHILD_OVERDUE, CHILD_KILLED, CHILD_KILLED, 0, 1, SIGTERM},
+    {"D60 floods", "exec yes", 60000, NULL, 0, CHILD_FLOODED, CHILD_TERMED, CHILD_TERMED, 0, 1,
+     SIGPIPE},
+    {"helper keeps the output open", "sleep 99 & echo 5", 60000, "5\n", 1, CHILD_LEFT_OPEN,
+     CHILD_TERMED, CHILD_TERMED, 0, 1, 0},
+    {"D58 run-away keeps the output open",
+     "setsid sh -c 'trap \"\" TERM; sleep 99' & sleep 0.1; echo 5", 60000, "5\n", 1,
+     CHILD_LEFT_OPEN, CHILD_TERMED, CHILD_KILLED, 0, 1, 0},
+    {"helper finishes soon after the shell", "(sleep 0.1; echo late) & echo 5", 60000, "5\nlate\n",
+     2, CHILD_BY_ITSELF, 0, 0, 1, 1, 0},
+};
+
+static void assert_row(const struct row *row, const struct probe *p)
+{
+    const struct child_report *r = &p->report;
+    if (row->output != NULL) {
+        assert_string_equal(p->output, row->output);
+        assert_int_equal(r->lines, row->lines);
+    }
+    assert_int_equal(r->end, row->end);
+    assert_int_equal(r->force, row->force);
+    assert_int_equal(p->end.force, row->force_at_end);
+    assert_int_equal(r->output_ended, row->output_ended);
+    assert_int_equal(r->exited, row->exited);
+    if (row->end != CHILD_FLOODED) /* by SIGTERM or SIGPIPE, whichever comes first */
+        assert_int_equal(r->status & ~0x80, row->status);
+    assert_true(p->end.exited);
+    assert_true(r->elapsed_us >= 0);
+    assert_string_equal(p->events.data, "xso");
+}
+
+/* All at once: what one child does must not touch the others. */
+static void each_end_is_told_once_and_leaves_nothing(void **state)
+{
+    struct face *f = face_new(*state);
+    struct probe p[ARRAY_LEN(rows)];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        p[i] = probe_of(f, rows[i].command);
+        p[i].order.time_ms = rows[i].time_ms;
+        begin(&p[i]);
+    }
+    face_wait(f, ARRAY_LEN(rows));
+    face_stop(f, 10000);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        print_message("    %s\n", rows[i].name);
+        assert_row(&rows[i], &p[i]);
+        done(&p[i]);
+    }
+    face_free(f);
+}
+
+/* ---- more than a row can say ---- */
+
+static void output_beyond_the_cap_is_counted_and_not_kept(void **state)
+{
+    struct face *f = face_new(*state);
+    struct probe p = probe_of(f, "i=0; while [ $i -lt 5000 ]; do echo 123456789; i=$((i+1)); done");
+    run(&p);
+    assert_int_equal(p.report.len, 2047);
+    assert_int_equal(p.report.bytes, 50000);
+    assert_int_equal(p.report.lines, 5000);
+    assert_int_equal(p.report.end, CHILD_BY_ITSELF);
+    done(&p);
+    p = probe_of(f, "head -c 3000000 /dev/zero | tr '\\0' '\\n'");
+    p.order.flood_bytes = 0;
+    run(&p);
+    assert_int_equal(p.report.lines, 3000000);
+    done(&p);
+    face_stop(f, 10000);
+    face_free(f);
+}
+
+static void a_child_can_be_talked_to(void **state)
+{
+    struct face *f = face_new(*state);
+    struct probe p = probe_of(f, "read x; echo \"$x!\"; read y || echo end");
+    p.order.talk = true;
+    p.order.calls = &stream;
+    p.say = "hello\n";
+    p.close_input = true;
+    run(&p);
+    assert_string_equal(p.data.data, "hello!\nend\n");
+    assert_string_equal(p.events.data, "dxso");
+    done(&p);
+    face_stop(f, 10000);
+    face_free(f);
+}
+
+/* What it says before it reads on comes before consumed, however long it takes. */
+static void consumed_is_told_when_it_has_come_back_to_reading(void **state)
+{
+    struct face *f = face_new(*state);
+    struct probe p = probe_of(f, "sleep 0.1; printf late; read x; exit 0");
+    p.order.talk = true;
+    p.order.calls = &stream;
+    p.say = " ";
+    p.ask_consumed = true;
+    run(&p);
+    assert_string_equal(p.data.data, "late");
+    assert_string_equal(p.events.data, "dcxso");
+    done(&p);
+    face_stop(f, 10000);
+    face_free(f);
+}
+
+/* E76: a megabyte into a pipe that nobody reads. */
+static void a_child_that_never_reads_does_not_hold_us_up(void **state)
+{
+    struct face *f = face_new(*state);
+    struct probe p = probe_of(f, "sleep 99");
+    char *big = mem_alloc(1 << 20);
+    memset(big, 'x', 1 << 20);
+    big[(1 << 20) - 1] = '\0';
+    p.order.talk = true;
+    p.order.time_ms = 200;
+    p.say = big;
+    run(&p);
+    assert_int_equal(p.report.end, CHILD_OVERDUE);
+    done(&p);
+    free(big);
+    face_stop(f, 10000);
+    face_free(f);
+}
+
+static void a_child_that_closes_its_input_is_told_as_closed(void **state)
+{
+    struct face *f = face_new(*state);
+    struct probe p = probe_of(f, "exec <&-; echo x; sleep 99");
+    p.order.talk = true;
+    p.order.calls = &stream;
+    p.order.time_ms = 500;
+    p.say = " ";
+    p.ask_consumed = true;
+    run(&p);
+    assert_true(strcmp(p.events.data, "dxso") == 0 || strcmp(p.events.data, "xdso") == 0);
+    done(&p);
+    face_stop(f, 10000);
+    face_free(f);
+}
+
+static void a_child_may_be_stopped_from_its_own_callback(void **state)
+{
+    struct face *f = face_new(*state);
+    struct probe p = probe_of(f, "while :; do echo more; done");
+    p.order.calls = &stream;
+    p.stop_on_data = true;
+    run(&p);
+    assert_int_equal(p.report.end, CHILD_STOPPED);
+    done(&p);
+    face_stop(f, 10000);
+    face_free(f);
+}
+
+static void what_cannot_be_started_is_told_at_once(void **state)
+{
+    struct face *f = face_new(*state);
+    struct probe p = probe_of(f, "true");
+    p.order.path = "/nowhere/at/all";
+    run(&p);
+    assert_int_equal(p.result, SPAWN_REFUSED);
+    assert_int_equal(p.err.number, ENOENT);
+    assert_int_equal(p.events.len, 0);
+    done(&p);
+    face_stop(f, 10000);
+    face_free(f);
+}
+
+/* ---- the end of everything ---- */
+
+static void stopping_ends_all_children_and_what_ran_away(void **state)
+{
+    struct face *f = face_new(*state);
+    static const char *const commands[] = {
+        "sleep 99",
+        "trap '' TERM; while :; do sleep 99; done",
+        "(setsid sleep 99 >/dev/null &) ; sleep 99",
+        "(setsid sh -c 'trap \"\" TERM; while :; do sleep 99; done' >/dev/null &); exec >&-; sleep "
+        "99",
+        "for i in 1 2 3 4 5; do (setsid sh -c 'sleep 99 & sleep 99' >/dev/null 2>&1 &); done; "
+        "sleep 99",
+    };
+    struct probe p[2 * ARRAY_LEN(commands)];
+    for (size_t i = 0; i < ARRAY_LEN(p); i++) {
+        p[i] = probe_of(f, commands[i % ARRAY_LEN(commands)]);
+        p[i].order.grace_ms = 10000; /* stopping is in a hurry */
+        begin(&p[i]);
+    }
+    struct probe last = probe_of(f, "sleep 0.2"); /* they have set up their traps by then */
+    run(&last);
+    done(&last);
+    face_stop(f, 3000);
+    for (size_t i = 0; i < ARRAY_LEN(p); i++) {
+        assert_int_equal(p[i].report.end, CHILD_STOPPED);
+        assert_string_equal(p[i].events.data + p[i].events.len - 2, "so");
+        done(&p[i]);
+    }
+    face_free(f);
+}
+
+static void nothing_is_started_once_it_stops(void **state)
+{
+    struct face *f = face_new(*state);
+    face_stop(f, 3000);
+    if (f->kind->on_loop) {
+        struct probe p = probe_of(f, "true");
+        run(&p);
+        assert_int_equal(p.result, SPAWN_REFUSED);
+        assert_int_equal(p.err.number, ECANCELED);
+        done(&p);
+    } else {
+        assert_false(children_call(f->children, start, NULL));
+    }
+    face_free(f);
+}
+
+static void free_alone_ends_children_too(void **state)
+{
+    struct face *f = face_new(*state);
+    struct probe p = probe_of(f, "trap '' TERM; sleep 99");
+    begin(&p);
+    struct probe last = probe_of(f, "true");
+    run(&last);
+    done(&last);
+    face_free(f);
+    done(&p);
+}
+
+static void look_at_figures(void *arg)
+{
+    struct probe *p = arg;
+    struct children_figures figures = children_get_figures(p->face->children);
+    p->end.lines = figures.orphans;
+    p->end.bytes = figures.live;
+    face_arrive(p->face);
+}
+
+/* A helper that a live script has sent into the background is left alone until the script ends,
+ * even when other scripts come and go; then it goes without waiting for the end of the cycle. */
+static void a_run_away_lives_as_long_as_a_script_that_may_have_started_it(void **state)
+{
+    struct face *f = face_new(*state);
+    char fifo[64], command[300];
+    snprintf(fifo, sizeof(fifo), "/tmp/spine-child-%d", (int)getpid());
+    unlink(fifo);
+    snprintf(command, sizeof(command),
+             "mkfifo %s; (setsid sh -c 'read x <%s; exec sleep 99' >/dev/null &);"
+             " sleep 0.5; echo go >%s; echo reached",
+             fifo, fifo, fifo);
+    struct probe p = probe_of(f, command), others[10];
+    begin(&p);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        char nap[32];
+        snprintf(nap, sizeof(nap), "sleep 0.%02zu", 4 * i);
+        others[i] = probe_of(f, nap);
+        begin(&others[i]);
+    }
+    face_wait(f, 1 + ARRAY_LEN(others));
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        done(&others[i]);
+    assert_string_equal(p.output, "reached\n"); /* the helper was there to read from the fifo */
+    for (int64_t until = clock_mono_ms() + 30000;;) {
+        struct probe look = probe_of(f, "true");
+        run(&look);
+        face_call(f, look_at_figures, &look);
+        face_wait(f, 1);
+        uint64_t orphans = look.end.lines;
+        done(&look);
+        if (orphans == 1)
+            break;
+        assert_true(clock_mono_ms() < until);
+    }
+    done(&p);
+    face_stop(f, 10000);
+    face_free(f);
+    unlink(fifo);
+}
+
+/* popen() of a library, or what a program that exec'ed us had started: same group or older. */
+static void children_of_others_are_never_touched(void **state)
+{
+    pid_t older = fork();
+    if (older == 0) {
+        setpgid(0, 0);
+        for (;;)
+            pause();
+    }
+    setpgid(older, older);
+    struct face *f = face_new(*state);
+    f->descriptors_before = leftovers_descriptors() - 0;
+    pid_t same_group = fork();
+    if (same_group == 0)
+        for (;;)
+            pause();
+    struct probe p = probe_of(f, "(setsid sleep 99 >/dev/null &); exit 0");
+    run(&p);
+    done(&p);
+    face_stop(f, 10000);
+    assert_int_equal(kill(older, 0), 0);
+    assert_int_equal(kill(same_group, 0), 0);
+    assert_int_equal(waitpid(older, NULL, WNOHANG), 0);
+    assert_int_equal(waitpid(same_group, NULL, WNOHANG), 0);
+    kill(older, SIGKILL);
+    kill(same_group, SIGKILL);
+    assert_int_equal(waitpid(older, NULL, 0), older);
+    assert_int_equal(waitpid(same_group, NULL, 0), same_group);
+    f->descriptors_before = leftovers_descriptors();
+    children_free(f->children);
+    f->children = NULL;
+#ifdef HAVE_LIBEVENT
+    if (f->loop != NULL) {
+        loop_timer_free(f->too_late);
+        loop_free(f->loop);
+    }
+#endif
+    assert_int_equal(leftovers_processes(), 0);
+    pthread_cond_destroy(&f->changed);
+    pthread_mutex_destroy(&f->lock);
+    free(f);
+}
+
+static void five_hundred_children_at_once(void **state)
+{
+    enum { MANY = 500 };
+    struct face *f = face_new(*state);
+    struct probe *p = mem_zalloc(MANY, sizeof(p[0]));
+    for (int i = 0; i < MANY; i++) {
+        p[i] = probe_of(f, "read x </dev/null; echo 1");
+        begin(&p[i]);
+    }
+    face_wait(f, MANY);
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(p[i].result, SPAWN_STARTED);
+        assert_string_equal(p[i].output, "1\n");
+        done(&p[i]);
+    }
+    free(p);
+    face_stop(f, 10000);
+    face_free(f);
+}
+
+/* ---- every test on every face ---- */
+
+struct named {
+    const char *name;
+    CMUnitTestFunction function;
+};
+
+#define NAMED(f)                                                                                   \
+    {                                                                                              \
+#f, f                                                                                      \
+    }
+
+static const struct named all[] = {
+    NAMED(each_end_is_told_once_and_leaves_nothing),
+    NAMED(output_beyond_the_cap_is_counted_and_not_kept),
+    NAMED(a_child_can_be_talked_to),
+    NAMED(consumed_is_told_when_it_has_come_back_to_reading),
+    NAMED(a_child_that_never_reads_does_not_hold_us_up),
+    NAMED(a_child_that_closes_its_input_is_told_as_closed),
+    NAMED(a_child_may_be_stopped_from_its_own_callback),
+    NAMED(what_cannot_be_started_is_told_at_once),
+    NAMED(stopping_ends_all_children_and_what_ran_away),
+    NAMED(nothing_is_started_once_it_stops),
+    NAMED(free_alone_ends_children_too),
+    NAMED(a_run_away_lives_as_long_as_a_script_that_may_have_started_it),
+    NAMED(children_of_others_are_never_touched),
+    NAMED(five_hundred_children_at_once),
+};
+
+int main(void)
+{
+    int failed = 0;
+    leftovers_mark();
+    for (size_t k = 0; k < ARRAY_LEN(face_kinds); k++) {
+        struct face_kind kind = face_kinds[k];
+        struct CMUnitTest tests[ARRAY_LEN(all)];
+        for (size_t i = 0; i < ARRAY_LEN(all); i++)
+            tests[i] = (struct CMUnitTest){
+                .name = all[i].name, .test_func = all[i].function, .initial_state = &kind};
+        print_message("%s:\n", kind.name);
+        failed += _cmocka_run_group_tests(kind.name, tests, ARRAY_LEN(all), NULL, NULL);
+    }
+    return failed;
+}
