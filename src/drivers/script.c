@@ -1,0 +1,459 @@
+#include "config.h"
+
+#include "drivers/script.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "core/child.h"
+#include "core/reactor.h"
+#include "script_private.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <sys/wait.h>
+
+enum {
+    RETRY_MS = 50,   /* the first pause when the system has no descriptor or process to give */
+    RETRIES_MAX = 5, /* pauses of 50, 100 ... 800 ms when it has no process or memory */
+    COMMAND_SHOWN = 200
+};
+
+struct job {
+    TAILQ_ENTRY(job) next; /* of waiting, then of running */
+    struct script_runner *runner;
+    char *command;
+    bool count_lines;
+    int64_t deadline_ms;
+    script_done_fn *done; /* NULL: answered */
+    void *arg;
+
+    struct child *child;
+    bool cycle_bound; /* the deadline comes before the time-out */
+    int retries;
+    int64_t trouble_ms; /* since when it cannot be started */
+    int64_t started_us;
+    enum child_force told_force;
+};
+
+TAILQ_HEAD(job_list, job);
+
+struct script_runner {
+    struct children *children;
+    struct script_options options;
+    struct job_list waiting, running;
+    struct reactor_timer *turn;
+    int64_t turn_ms;   /* when it is set for, INT64_MAX: not */
+    int64_t expire_ms; /* the soonest deadline of the waiting */
+    int64_t pause_ms;  /* nothing is started before: the system has no process to give */
+    bool given_up;
+    struct script_figures figures;
+};
+
+static void on_turn(void *arg);
+static void on_end(void *arg);
+
+struct script_options script_default_options(void)
+{
+    return (struct script_options){
+        .slots = SPINE_MAX_SCRIPTS,
+        .timeout_ms = 25000,
+        .grace_ms = 500,
+        .output_cap = SPINE_RESULTS_BUFFER - 1,
+        .flood_bytes = 1 << 20,
+        .limits = {.cpu_s = 30, .files = 1024, .core_bytes = 0, .oom_score_adj = 200}};
+}
+
+struct script_runner *script_runner_new(struct children *children,
+                                        const struct script_options *options)
+{
+    struct script_runner *s = mem_zalloc(1, sizeof(*s));
+    s->children = children;
+    s->options = *options;
+    s->turn_ms = s->expire_ms = INT64_MAX;
+    TAILQ_INIT(&s->waiting);
+    TAILQ_INIT(&s->running);
+    s->turn = reactor_timer_new(children_get_reactor(children), on_turn, s);
+    children_at_end(children, on_end, s);
+    return s;
+}
+
+struct script_figures script_get_figures(const struct script_runner *s)
+{
+    return s->figures;
+}
+
+/* ---- answers ---- */
+
+static void answer(struct job *job, struct script_reply *reply)
+{
+    struct script_figures *f = &job->runner->figures;
+    script_done_fn *done = job->done;
+    if (done == NULL)
+        return;
+    job->done = NULL;
+    f->timed_out += reply->outcome == SCRIPT_TIMED_OUT;
+    f->flooded += reply->outcome == SCRIPT_FLOODED;
+    f->not_started += reply->outcome == SCRIPT_NOT_STARTED;
+    f->cancelled += reply->outcome == SCRIPT_CANCELLED;
+    done(job->arg, reply);
+}
+
+static void answer_short(struct job *job, enum script_outcome outcome, const char *detail)
+{
+    struct script_reply reply = {.outcome = outcome, .output = "", .detail = detail};
+    answer(job, &reply);
+}
+
+static size_t whole_lines(const char *output, size_t len)
+{
+    const char *lf = len == 0 ? NULL : memrchr(output, '\n', len);
+    return lf == NULL ? 0 : (size_t)(lf - output) + 1;
+}
+
+/* What an end like this is worth; *len is what of the output may be used. */
+static enum script_outcome judge(const struct job *job, const struct child_report *r, size_t *len)
+{
+    *len = r->len;
+    switch (r->end) {
+    case CHILD_FLOODED: return SCRIPT_FLOODED;
+    case CHILD_STOPPED: return SCRIPT_CANCELLED;
+    case CHILD_OVERDUE:
+        if (job->cycle_bound)
+            return SCRIPT_CANCELLED;
+        if (!r->output_ended)
+            *len = whole_lines(r->output, r->len); /* a number cut short is a wrong number */
+        if (*len == 0 || (job->count_lines && !r->output_ended))
+            return SCRIPT_TIMED_OUT;
+        return SCRIPT_OUTPUT;
+    case CHILD_LEFT_OPEN:
+        if (job->count_lines)
+            return SCRIPT_TIMED_OUT;
+        break;
+    case CHILD_BY_ITSELF: break;
+    }
+    return r->bytes == 0 ? SCRIPT_EMPTY : SCRIPT_OUTPUT;
+}
+
+static void say_force(struct buf *out, enum child_force force)
+{
+    switch (force) {
+    case CHILD_UNFORCED: break;
+    case CHILD_TERMED: buf_puts(out, "; ended by SIGTERM"); break;
+    case CHILD_KILLED: buf_puts(out, "; ignored SIGTERM, ended by SIGKILL"); break;
+    case CHILD_UNKILLABLE: buf_puts(out, "; not even SIGKILL could end it"); break;
+    }
+}
+
+static void say_status(struct buf *out, const struct child_report *r)
+{
+    if (!r->exited)
+        buf_puts(out, "it closed its output without printing anything and goes on");
+    else if (WIFSIGNALED(r->status))
+        buf_printf(out, "ended by signal %d%s", WTERMSIG(r->status),
+                   WCOREDUMP(r->status) ? " (core dumped)" : "");
+    else if (WEXITSTATUS(r->status) == 127)
+        buf_puts(out, "exit status 127: the shell did not find the command");
+    else if (WEXITSTATUS(r->status) == 126)
+        buf_puts(out, "exit status 126: the shell could not execute the command");
+    else
+        buf_printf(out, "exit status %d", WEXITSTATUS(r->status));
+}
+
+static void say_end(struct buf *out, const struct script_runner *s, const struct job *job,
+                    const struct child_report *r)
+{
+    switch (r->end) {
+    case CHILD_OVERDUE:
+        buf_printf(out, "limit: %" PRId64 " ms; it had not ended and had printed %" PRIu64 " bytes",
+                   s->options.timeout_ms, r->bytes);
+        break;
+    case CHILD_FLOODED:
+        buf_printf(out, "limit: %" PRIu64 " bytes of output", s->options.flood_bytes);
+        break;
+    case CHILD_LEFT_OPEN:
+        buf_printf(out, "the shell ended, something that it started kept its output open");
+        break;
+    case CHILD_STOPPED: buf_puts(out, "the cycle is over"); break;
+    case CHILD_BY_ITSELF:
+        if (r->bytes == 0 || (r->exited && r->status != 0))
+            say_status(out, r);
+        break;
+    }
+    if (r->bytes > r->len && r->end != CHILD_FLOODED && !job->count_lines)
+        buf_printf(out, "%slimit: output cut to %zu of %" PRIu64 " bytes", out->len > 0 ? "; " : "",
+                   r->len, r->bytes);
+    say_force(out, r->force);
+}
+
+static void on_settled(void *arg)
+{
+    struct job *job = arg;
+    struct child_report r = child_get_report(job->child);
+    struct script_reply reply = {.output = r.output, .lines = r.lines, .elapsed_us = r.elapsed_us};
+    struct buf detail = BUF_INIT;
+    reply.outcome = judge(job, &r, &reply.len);
+    say_end(&detail, job->runner, job, &r);
+    reply.detail = detail.len == 0 ? NULL : detail.data;
+    job->told_force = r.force;
+    answer(job, &reply);
+    buf_done(&detail);
+}
+
+/* It was answered when its output ended; what had to be done later goes to the log. */
+static void note_force(const struct job *job)
+{
+    const struct script_options *o = &job->runner->options;
+    struct child_report r = child_get_report(job->child);
+    struct buf line = BUF_INIT;
+    if (o->note == NULL || r.force <= job->told_force || r.end == CHILD_STOPPED)
+        return;
+    buf_printf(&line, "WARNING: Script went on after its result, for %" PRId64 " ms in all",
+               (clock_mono_us() - job->started_us) / 1000);
+    say_force(&line, r.force);
+    buf_printf(&line, ": '%.*s'", COMMAND_SHOWN, job->command);
+    o->note(o->note_arg, line.data);
+    buf_done(&line);
+}
+
+/* ---- the queue ---- */
+
+static void turn_within(struct script_runner *s, int64_t delay_ms)
+{
+    int64_t at_ms = clock_mono_ms() + delay_ms;
+    if (at_ms >= s->turn_ms)
+        return;
+    s->turn_ms = at_ms;
+    reactor_timer_set(s->turn, delay_ms);
+}
+
+static void free_job(struct job *job)
+{
+    free(job->command);
+    free(job);
+}
+
+static void on_over(void *arg)
+{
+    struct job *job = arg;
+    struct script_runner *s = job->runner;
+    note_force(job);
+    TAILQ_REMOVE(&s->running, job, next);
+    s->figures.running--;
+    free_job(job);
+    turn_within(s, 0);
+}
+
+static const struct child_calls calls = {.settled = on_settled, .over = on_over};
+
+static void drop_waiting(struct job *job)
+{
+    struct script_runner *s = job->runner;
+    TAILQ_REMOVE(&s->waiting, job, next);
+    s->figures.waiting--;
+    free_job(job);
+}
+
+static enum spawn_result start_child(struct job *job, struct err *err)
+{
+    static const char shell[] = "/bin/sh";
+    static char sh[] = "sh", dash_c[] = "-c";
+    const struct script_options *o = &job->runner->options;
+    char *const argv[] = {sh, dash_c, job->command, NULL};
+    int64_t left_ms = job->deadline_ms - clock_mono_ms();
+    if (left_ms < 1)
+        left_ms = 1;
+    job->cycle_bound = left_ms < o->timeout_ms;
+    struct child_order order = {.path = shell,
+                                .argv = argv,
+                                .time_ms = job->cycle_bound ? left_ms : o->timeout_ms,
+                                .grace_ms = o->grace_ms,
+                                .keep_bytes = o->output_cap,
+                                .flood_bytes = job->count_lines ? 0 : o->flood_bytes,
+                                .limits = o->limits,
+                                .calls = &calls,
+                                .arg = job};
+    return child_start(job->runner->children, &order, &job->child, err);
+}
+
+/* Returns how long to wait before it is worth another try, 0: not any more. */
+static int64_t retry_delay(struct job *job, enum spawn_result result)
+{
+    int64_t now_ms = clock_mono_ms();
+    if (job->trouble_ms == 0)
+        job->trouble_ms = now_ms;
+    if (result == SPAWN_NO_DESCRIPTOR) /* one is free as soon as anything of ours ends */
+        return now_ms - job->trouble_ms < job->runner->options.timeout_ms ? RETRY_MS : 0;
+    if (result == SPAWN_NO_PROCESS && job->retries < RETRIES_MAX)
+        return RETRY_MS << job->retries++;
+    return 0;
+}
+
+static void refuse(struct job *job, const struct err *err)
+{
+    char detail[sizeof(err->text) + 80];
+    if (err->number == ECANCELED) {
+        answer_short(job, SCRIPT_CANCELLED, err->text);
+    } else if (err->number == E2BIG) {
+        snprintf(detail, sizeof(detail), "%s (the command has %zu bytes)", err->text,
+                 strlen(job->command));
+        answer_short(job, SCRIPT_NOT_STARTED, detail);
+    } else if (job->trouble_ms != 0) {
+        snprintf(detail, sizeof(detail), "%s (for %" PRId64 " ms)", err->text,
+                 clock_mono_ms() - job->trouble_ms);
+        answer_short(job, SCRIPT_NOT_STARTED, detail);
+    } else {
+        answer_short(job, SCRIPT_NOT_STARTED, err->text);
+    }
+}
+
+/* false: the queue has to wait, the next turn is set. */
+static bool start_first(struct script_runner *s)
+{
+    struct job *job = TAILQ_FIRST(&s->waiting);
+    struct err err = ERR_INIT;
+    enum spawn_result result = start_child(job, &err);
+    if (result == SPAWN_STARTED) {
+        job->started_us = clock_mono_us();
+        TAILQ_REMOVE(&s->waiting, job, next);
+        TAILQ_INSERT_TAIL(&s->running, job, next);
+        s->figures.waiting--;
+        s->figures.started++;
+        if (++s->figures.running > s->figures.most_running)
+            s->figures.most_running = s->figures.running;
+        return true;
+    }
+    int64_t delay_ms = retry_delay(job, result);
+    if (delay_ms > 0) {
+        if (result == SPAWN_NO_PROCESS)
+            s->pause_ms = clock_mono_ms() + delay_ms;
+        turn_within(s, delay_ms);
+        return false;
+    }
+    refuse(job, &err);
+    drop_waiting(job);
+    return true;
+}
+
+/* Everybody in the queue whose time is over; the next turn is set for the one who is next. */
+static void expire(struct script_runner *s)
+{
+    int64_t now_ms = clock_mono_ms();
+    struct job *job, *following;
+    s->expire_ms = INT64_MAX; /* whoever comes while somebody is told lowers it, too */
+    for (job = TAILQ_FIRST(&s->waiting); job != NULL; job = following) {
+        following = TAILQ_NEXT(job, next);
+        if (s->given_up || job->deadline_ms <= now_ms) {
+            answer_short(job, SCRIPT_CANCELLED, "the cycle ended while it waited for a free slot");
+            drop_waiting(job);
+        } else if (job->deadline_ms < s->expire_ms) {
+            s->expire_ms = job->deadline_ms;
+        }
+    }
+}
+
+static void cancel_running(struct script_runner *s)
+{
+    struct job *job;
+    TAILQ_FOREACH (job, &s->running, next)
+        answer_short(job, SCRIPT_CANCELLED, "the cycle is over");
+}
+
+static void on_turn(void *arg)
+{
+    struct script_runner *s = arg;
+    s->turn_ms = INT64_MAX;
+    if (s->given_up)
+        cancel_running(s);
+    if (s->given_up || clock_mono_ms() >= s->expire_ms)
+        expire(s);
+    /* One a turn: a start takes 0.1 ms, up to 3 when the processors are busy, and the loop has other
+     * things to do. */
+    if (!TAILQ_EMPTY(&s->waiting) && s->figures.running < (size_t)s->options.slots &&
+        clock_mono_ms() >= s->pause_ms && start_first(s))
+        turn_within(s, 0);
+    if (TAILQ_EMPTY(&s->waiting))
+        return;
+    turn_within(s, s->expire_ms - clock_mono_ms());
+    if (s->pause_ms > clock_mono_ms())
+        turn_within(s, s->pause_ms - clock_mono_ms());
+}
+
+void script_start(struct script_runner *s, const struct script_request *request,
+                  int64_t deadline_mono_ms, script_done_fn *done, void *arg)
+{
+    struct job *job = mem_zalloc(1, sizeof(*job));
+    job->runner = s;
+    job->command = mem_strdup(request->command);
+    job->count_lines = request->count_lines;
+    job->deadline_ms = deadline_mono_ms;
+    job->done = done;
+    job->arg = arg;
+    TAILQ_INSERT_TAIL(&s->waiting, job, next);
+    if (++s->figures.waiting > s->figures.most_waiting)
+        s->figures.most_waiting = s->figures.waiting;
+    if (deadline_mono_ms < s->expire_ms)
+        s->expire_ms = deadline_mono_ms;
+    if (s->given_up || s->figures.running < (size_t)s->options.slots)
+        turn_within(s, 0);
+    else
+        turn_within(s, deadline_mono_ms - clock_mono_ms());
+}
+
+static void give_up(void *arg)
+{
+    struct script_runner *s = arg;
+    struct job *job;
+    s->given_up = true;
+    TAILQ_FOREACH (job, &s->running, next)
+        child_stop(job->child);
+    turn_within(s, 0);
+}
+
+void script_give_up(struct script_runner *s)
+{
+    (void)!children_call(s->children, give_up, s); /* false: everything is over already */
+}
+
+/* Nobody must wait for what will not come. */
+static void on_end(void *arg)
+{
+    struct script_runner *s = arg;
+    s->given_up = true;
+    cancel_running(s);
+    expire(s);
+}
+
+void script_runner_free(struct script_runner *s)
+{
+    struct job *job;
+    if (s == NULL)
+        return;
+    children_at_end(s->children, NULL, s);
+    on_end(s);
+    while ((job = TAILQ_FIRST(&s->running)) != NULL) { /* not even SIGKILL could end it */
+        child_forget(job->child);
+        TAILQ_REMOVE(&s->running, job, next);
+        free_job(job);
+    }
+    reactor_timer_free(s->turn);
+    free(s);
+}
+
+/* ---- for a thread that waits ---- */
+
+static void begin(void *driver, const struct script_request *request, int64_t deadline_mono_ms,
+                  script_done_fn *done, void *arg)
+{
+    script_start(driver, request, deadline_mono_ms, done, arg);
+}
+
+void script_run(struct script_runner *s, const struct script_request *request,
+                int64_t deadline_mono_ms, struct script_answer *ret)
+{
+    script_wait(s->children, begin, s, request, deadline_mono_ms, ret);
+}
