@@ -64,11 +64,16 @@ struct config {
     const char *snmp_client_address;             /* "" = none */
     int ping_failure_count, ping_recovery_count; /* >= 1 */
     int script_timeout_s;
+    int max_scripts;
+    int script_cpu_s; /* limits of a child's own; 0 = its time-out and 5 s */
+    int script_files;
+    bool script_core;
     int php_servers;
     const char *path_php_binary;
     const char *path_webroot;
-    bool boost;                   /* boost_redirect and boost_rrd_update_enable */
-    int invalid_log;              /* spine_log_level: 0, 1, 2 */
+    bool boost;      /* boost_redirect and boost_rrd_update_enable */
+    int invalid_log; /* spine_log_level: 0, 1, 2 */
+    const char *cacti_version_text;
     int cacti_version;            /* a*1000 + b*100 + c; 0 = unknown (contract database 3.5) */
     struct id_list debug_devices; /* selective_device_debug */
 

@@ -49,9 +49,11 @@ struct cycle {
     struct world *world;         /* const: the drivers that answer asks */
 
     struct site site;
-    bool *advance; /* per device: all its items were dealt with; one writer each */
-    bool loaded;   /* database thread: the site is complete */
-    bool opened;   /* database thread: the poller_time row exists */
+    bool *advance;           /* per device: all its items were dealt with; one writer each */
+    bool loaded;             /* database thread: the site is complete */
+    size_t scripts, servers; /* asks that may come for scripts and script servers */
+    bool no_scripts;         /* driver, before the first run: there is no supervisor for them */
+    bool opened;             /* database thread: the poller_time row exists */
 
     struct tally tally;          /* driver, when all threads are through */
     struct store_outcome stored; /* database thread */
@@ -68,6 +70,9 @@ void cycle_done(struct cycle *c);
 NODISCARD bool cycle_begin(struct cycle *c, struct err *err); /* open poller_time, load the site */
 void cycle_write(struct cycle *c, struct batch *batch);       /* takes the batch */
 void cycle_end(struct cycle *c); /* next steps, date, close poller_time */
+
+/* The driver, before the first run: there is no supervisor for children, all script items are U. */
+void cycle_refuse_scripts(struct cycle *c, const struct err *why);
 
 /* Any thread: a signal asks for the end; what is complete is stored if the database takes it soon.
  */

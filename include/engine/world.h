@@ -1,6 +1,7 @@
-/* engine/world.h - the drivers that answer asks, made once per run and shared by both paths.
+/* engine/world.h - the drivers that answer asks by blocking, made once per run and shared by both paths.
  *
  * Why:     one place knows which ask goes to which driver, and how to end all waits at once.
+ *          (Asks for scripts do not block: engine/scripts.)
  * Use:     struct world *w = world_new(config, &sockets, &err);
  *          struct contact *c = contact_new(w);
  *          one per device run world_ask(w, c, &ask, deadline, &reply);
@@ -28,6 +29,7 @@ struct reply {
     union {
         struct snmp_reply snmp;
         struct ping_reply ping;
+        struct script_reply script;
     };
 };
 
@@ -41,8 +43,11 @@ const char *world_ping_text(const struct world *w, bool *ret_works);
 NODISCARD struct contact *contact_new(struct world *w);
 void contact_free(struct contact *c); /* NULL allowed */
 
+/* The others are for engine/scripts. */
+bool world_takes(enum ask_kind kind);
 void world_ask(struct world *w, struct contact *c, const struct ask *ask, int64_t deadline_mono_ms,
                struct reply *ret);
+struct moment reply_moment(void); /* now, for a reply */
 /* Feed it to the run that asked. */
 void reply_deliver(const struct reply *reply, struct devrun *run);
 

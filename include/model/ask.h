@@ -112,9 +112,10 @@ struct script_reply {
     enum script_outcome outcome;
     const char *output; /* borrowed from whoever delivers the reply; may hold any byte */
     size_t len;
-    uint64_t lines; /* line feeds in the whole output, beyond the cap too */
-    int server;     /* which script server, from 0 */
-    const char *detail;
+    uint64_t lines;     /* line feeds in the whole output, beyond the cap too */
+    int server;         /* which script server, from 0 */
+    bool limit_hit;     /* detail tells which of our limits, and how the script ended */
+    const char *detail; /* or NULL */
     int64_t elapsed_us;
 };
 

@@ -50,6 +50,9 @@ struct reindex_row {
     struct oid oid; /* arg1 of an SNMP action; len 0 = unparsable */
 };
 
+bool item_is_script(const struct item *item); /* or for a script server */
+bool reindex_is_script(const struct reindex_row *row);
+
 enum host_status {
     HOST_UNKNOWN = 0,
     HOST_DOWN = 1,

@@ -17,8 +17,9 @@
  *          devrun_free().
  * Promise: every due item ends in exactly one of value, U with a reason, or - only after
  *          devrun_stop() or a failed availability check - no row (contract 5.2). ACTION_FINISHED
- *          comes exactly once and last; rows of one local_data_id come all or not at all. At most
- *          one SNMP ask is open. An answer to an ask that is not open is ignored.
+ *          comes exactly once and last; rows of one local_data_id come all or not at all. Polling
+ *          items, up to `device_threads` asks are open, one of them SNMP at most; before that one.
+ *          An answer to an ask that is not open is ignored.
  * Source:  contract 5, 6, 10, 13, 14.1 with the decisions in docs/differences.md.
  */
 #ifndef SPINE_MODEL_DEVRUN_H
@@ -44,6 +45,7 @@ struct devrun_options {
     int failure_count, recovery_count;
     bool system_info; /* collect it (--mibs) */
     bool ping_only;   /* the availability check and nothing else */
+    bool no_scripts;  /* none can be run: script items are U */
 };
 
 struct moment {
@@ -55,12 +57,14 @@ struct moment {
 enum unknown_reason {
     UNKNOWN_NOT = 0,
     UNKNOWN_INVALID,     /* the output is no value */
-    UNKNOWN_NO_ANSWER,   /* SNMP time-out */
+    UNKNOWN_NO_ANSWER,   /* time-out: SNMP, script, script server */
     UNKNOWN_MISSING,     /* the agent has no such object, or left it out */
     UNKNOWN_AGENT_ERROR, /* error status of the agent */
     UNKNOWN_BAD_OID,     /* cannot be asked */
-    UNKNOWN_FAILED,      /* no session, send error */
-    UNKNOWN_UNSUPPORTED, /* action unknown, or not supported by this version */
+    UNKNOWN_FAILED,      /* no session, send error, script not started, script server lost */
+    UNKNOWN_EMPTY,       /* the script printed nothing */
+    UNKNOWN_FLOODED,     /* the script printed too much */
+    UNKNOWN_UNSUPPORTED, /* action unknown */
     UNKNOWN_SPIKE,       /* value dropped because the device restarted (contract 13.5) */
     UNKNOWN_REASONS
 };
@@ -110,6 +114,8 @@ void devrun_answer_snmp(struct devrun *run, uint32_t ask_id, const struct snmp_r
                         const struct moment *now);
 void devrun_answer_ping(struct devrun *run, uint32_t ask_id, const struct ping_reply *reply,
                         const struct moment *now);
+void devrun_answer_script(struct devrun *run, uint32_t ask_id, const struct script_reply *reply,
+                          const struct moment *now); /* of a script server too */
 void devrun_stop(struct devrun *run, const struct moment *now);
 
 const struct action *devrun_next_action(struct devrun *run);

@@ -22,6 +22,9 @@ bool value_normalise(const char *raw, size_t len, struct buf *out);
  * to eight bytes are an unsigned big-endian number (contract Q32, Q33), more are unknown. */
 bool value_from_varbind(const struct varbind *vb, struct buf *out);
 
+/* Appends raw[0..len) up to a NUL, trimmed at both ends (contract 13.1). */
+void value_trim(const char *raw, size_t len, struct buf *out);
+
 /* Exactly "U". */
 bool value_is_unknown(const char *text);
 

@@ -160,6 +160,7 @@ static void answer_in_flight(struct slot *s, const struct phpproto_do *d)
     struct script_reply reply = {.outcome = d->outcome,
                                  .output = d->output == NULL ? "" : d->output,
                                  .len = d->len,
+                                 .lines = d->outcome == SCRIPT_OUTPUT,
                                  .server = s->index,
                                  .detail = d->detail,
                                  .elapsed_us = clock_mono_us() - job->sent_us};
@@ -495,7 +496,9 @@ static void refuse(struct phpserver_pool *p)
             continue;
         TAILQ_REMOVE(&p->waiting, job, next);
         p->figures.waiting--;
-        answer_short(job, SCRIPT_NOT_STARTED, why);
+        answer(job,
+               &(struct script_reply){
+                   .outcome = SCRIPT_NOT_STARTED, .output = "", .limit_hit = true, .detail = why});
     }
 }
 

@@ -199,6 +199,7 @@ static void on_settled(void *arg)
     reply.outcome = judge(job, &r, &reply.len);
     say_end(&detail, job->runner, job, &r);
     reply.detail = detail.len == 0 ? NULL : detail.data;
+    reply.limit_hit = r.end != CHILD_BY_ITSELF || (r.bytes > r.len && !job->count_lines);
     job->told_force = r.force;
     answer(job, &reply);
     buf_done(&detail);

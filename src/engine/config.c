@@ -200,11 +200,16 @@ static void refresh(struct state *s)
     c->ping_failure_count = number(s, OPTION_PING_FAILURE_COUNT);
     c->ping_recovery_count = number(s, OPTION_PING_RECOVERY_COUNT);
     c->script_timeout_s = number(s, OPTION_SCRIPT_TIMEOUT);
+    c->max_scripts = number(s, OPTION_MAX_SCRIPTS);
+    c->script_cpu_s = number(s, OPTION_SCRIPT_CPU);
+    c->script_files = number(s, OPTION_SCRIPT_FILES);
+    c->script_core = boolean(s, OPTION_SCRIPT_CORE);
     c->php_servers = number(s, OPTION_PHP_SERVERS);
     c->path_php_binary = text(s, OPTION_PATH_PHP_BINARY);
     c->path_webroot = text(s, OPTION_PATH_WEBROOT);
     c->boost = boolean(s, OPTION_BOOST_REDIRECT) && boolean(s, OPTION_BOOST_RRD_UPDATE_ENABLE);
     c->invalid_log = number(s, OPTION_SPINE_LOG_LEVEL);
+    c->cacti_version_text = text(s, OPTION_CACTI_VERSION);
     c->cacti_version = cacti_version(text(s, OPTION_CACTI_VERSION));
     c->debug_devices = value_of(s, OPTION_SELECTIVE_DEVICE_DEBUG)->ids;
     fill_log(s);

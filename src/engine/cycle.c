@@ -64,6 +64,22 @@ static void report_icmp(const struct cycle *c)
     }
 }
 
+static void count_children(struct cycle *c)
+{
+    for (size_t i = 0; i < c->site.device_count && !c->config->ping_only; i++) {
+        const struct device *d = &c->site.devices[i];
+        for (size_t k = 0; k < d->item_count; k++) {
+            c->scripts += d->items[k].action == ITEM_SCRIPT;
+            c->servers += d->items[k].action == ITEM_SERVER;
+        }
+        for (size_t k = 0; k < d->reindex_count; k++) {
+            int action = d->reindex[k].action;
+            c->scripts += action == REINDEX_SCRIPT || action == REINDEX_SCRIPT_COUNT;
+            c->servers += action == REINDEX_SERVER || action == REINDEX_SERVER_COUNT;
+        }
+    }
+}
+
 static bool load_site(struct cycle *c, struct err *err)
 {
     const struct config *cf = c->config;
@@ -81,6 +97,7 @@ static bool load_site(struct cycle *c, struct err *err)
         return false;
     c->advance = mem_zalloc(c->site.device_count, sizeof(c->advance[0]));
     c->loaded = true;
+    count_children(c);
     report_icmp(c);
     return true;
 }
@@ -148,6 +165,13 @@ void cycle_end(struct cycle *c)
     c->opened = false;
 }
 
+void cycle_refuse_scripts(struct cycle *c, const struct err *why)
+{
+    c->no_scripts = true;
+    log_line(LOG_ALWAYS, "ERROR: No script can be run, %zu items are U: %s",
+             c->scripts + c->servers, why->text);
+}
+
 /* ---- any thread ---- */
 
 void cycle_hurry(struct cycle *c)
@@ -166,6 +190,7 @@ struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
         .recovery_count = cf->ping_recovery_count,
         .system_info = cf->mibs,
         .ping_only = cf->ping_only,
+        .no_scripts = c->no_scripts,
     };
     return devrun_new(device, &o);
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/pool.h"
+#include "engine/scripts.h"
 #include "engine/stopsig.h"
 
 #include <signal.h>
@@ -21,6 +22,7 @@ struct eventpath {
     struct loop *loop;
     struct pool *ask_lane;
     struct pool *store_lane;
+    struct scripts *scripts; /* NULL: none are needed, or there is no supervisor to be had */
     struct loop_timer *deadline;
     struct loop_timer *flush;
 
@@ -31,6 +33,9 @@ struct eventpath {
     bool dispatching; /* dispatch() is further up the stack */
     bool stopping;
     bool ending;
+    bool stored; /* the row is closed, nothing more goes to the database */
+    bool children_ending;
+    bool children; /* may still run: they are ended while the database is at work */
 
     struct batch
         *pending;   /* rows that wait for company, or for the batch before them to be stored */
@@ -41,7 +46,7 @@ struct eventpath {
     struct err begin_err;
 };
 
-/* A device in the air.  Its ask, while one is open, is on a worker. */
+/* A device in the air.  At most one of its asks is on a worker; those for scripts are errands. */
 struct flight {
     TAILQ_ENTRY(flight) next;
     struct eventpath *e;
@@ -50,6 +55,7 @@ struct flight {
     struct contact *contact; /* the worker's while asking */
     bool finished;
     bool asking;
+    size_t errands; /* open ones */
 
     struct job job;
     struct ask ask;
@@ -143,19 +149,42 @@ static void run_ask(struct job *job)
 
 static void carry_on(struct flight *f);
 
+/* A wait cut short says nothing about the device: polling is over then, and the run stopped.  What
+ * keeps f from landing is released by the caller afterwards. */
+static bool worth_telling(const struct flight *f, const struct reply *reply)
+{
+    if (!f->finished && cycle_out_of_time(f->e->c, &reply->at))
+        on_deadline(f->e);
+    return !f->finished;
+}
+
 static void done_ask(struct job *job, bool cancelled)
 {
     struct flight *f = (struct flight *)((char *)job - offsetof(struct flight, job));
-    if (!f->finished && cycle_out_of_time(f->e->c, &f->reply.at))
-        on_deadline(f->e); /* a wait cut short says nothing about the device; f lands below */
+    bool tell = worth_telling(f, &f->reply);
     f->asking = false;
-    if (!cancelled && !f->finished)
+    if (tell && !cancelled)
         reply_deliver(&f->reply, f->run);
+    carry_on(f);
+}
+
+static void done_errand(void *arg, const struct reply *reply)
+{
+    struct flight *f = arg;
+    bool tell = worth_telling(f, reply);
+    f->errands--;
+    if (tell)
+        reply_deliver(reply, f->run);
     carry_on(f);
 }
 
 static void begin_ask(struct flight *f, const struct ask *ask)
 {
+    if (!world_takes(ask->kind)) {
+        f->errands++;
+        scripts_begin(f->e->scripts, ask, f->e->c->poll_until_mono_ms, done_errand, f);
+        return;
+    }
     f->ask = *ask;
     if (ask->kind == ASK_SNMP) { /* the run may be stopped, and change, while a worker still asks */
         size_t n = ask->snmp.count;
@@ -188,7 +217,7 @@ static void finish_flight(struct flight *f, const struct action *a)
     flush_pending(e);
 }
 
-/* Carry out what the run asks for; land when it is over and nothing of it is on a worker. */
+/* Carry out what the run asks for; land when it is over and none of its asks is open. */
 static void carry_on(struct flight *f)
 {
     const struct action *a;
@@ -201,8 +230,8 @@ static void carry_on(struct flight *f)
             finish_flight(f, a);
         }
     }
-    CHECK(f->finished || f->asking);
-    if (f->finished && !f->asking)
+    CHECK(f->finished || f->asking || f->errands > 0);
+    if (f->finished && !f->asking && f->errands == 0)
         land(f);
 }
 
@@ -222,6 +251,28 @@ static void launch(struct eventpath *e, const struct device *device)
 
 /* ---- the end ---- */
 
+static void leave_when_done(struct eventpath *e)
+{
+    if (e->stored && !e->children)
+        loop_stop(e->loop);
+}
+
+static void on_children_stopped(void *arg)
+{
+    struct eventpath *e = arg;
+    e->children = false;
+    leave_when_done(e);
+}
+
+/* Nobody asks them any more; the row need not wait for them. */
+static void end_children(struct eventpath *e)
+{
+    if (e->scripts == NULL || e->children_ending)
+        return;
+    e->children_ending = e->children = true;
+    scripts_stop(e->scripts, clock_mono_ms() + SCRIPTS_END_MS, on_children_stopped, e);
+}
+
 static void run_end(struct job *job)
 {
     struct store_job *j = (struct store_job *)job;
@@ -233,7 +284,8 @@ static void done_end(struct job *job, bool cancelled UNUSED)
     struct store_job *j = (struct store_job *)job;
     struct eventpath *e = j->e;
     free(j);
-    loop_stop(e->loop);
+    e->stored = true;
+    leave_when_done(e);
 }
 
 static void begin_end(struct eventpath *e)
@@ -251,6 +303,7 @@ static void end_when_idle(struct eventpath *e)
     if (!e->stopping && e->next_device < e->c->site.device_count)
         return;
     loop_timer_cancel(e->deadline); /* storing has a deadline of its own */
+    end_children(e);
     flush_pending(e);
     if (!e->storing)
         begin_end(e);
@@ -286,6 +339,8 @@ static void stop_polling(struct eventpath *e)
     e->stopping = true;
     loop_timer_cancel(e->deadline);
     world_give_up(e->c->world);
+    if (e->scripts != NULL)
+        scripts_give_up(e->scripts);
     if (!e->begun)
         return; /* the site belongs to the store lane until done_begin() */
     struct moment now = cycle_now();
@@ -328,6 +383,18 @@ static void run_begin(struct job *job)
     j->e->begin_ok = cycle_begin(j->e->c, &j->e->begin_err);
 }
 
+static void hire_children(struct eventpath *e)
+{
+    struct err err = ERR_INIT;
+    if (e->stopping || e->c->scripts + e->c->servers == 0)
+        return;
+    e->scripts = scripts_new(e->c->config, e->loop, &err);
+    if (e->scripts == NULL)
+        cycle_refuse_scripts(e->c, &err);
+    else
+        scripts_warm(e->scripts, e->c->servers);
+}
+
 static void done_begin(struct job *job, bool cancelled UNUSED)
 {
     struct store_job *j = (struct store_job *)job;
@@ -339,6 +406,7 @@ static void done_begin(struct job *job, bool cancelled UNUSED)
     }
     struct moment now = cycle_now();
     e->begun = true;
+    hire_children(e);
     if (e->stopping)
         drop_the_rest(e);
     else if (cycle_out_of_time(e->c, &now))
@@ -409,6 +477,7 @@ void eventpath_free(struct eventpath *e)
 {
     if (e == NULL)
         return;
+    scripts_free(e->scripts);
     pool_free(e->ask_lane);
     pool_free(e->store_lane);
     loop_timer_free(e->flush);

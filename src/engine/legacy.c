@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
+#include "engine/mailbox.h"
 #include "engine/outbox.h"
+#include "engine/scripts.h"
 #include "engine/stopsig.h"
 
 #include <signal.h>
@@ -15,6 +17,7 @@
 struct legacy {
     struct cycle *c;
     struct outbox *outbox;
+    struct scripts *scripts; /* NULL: none are needed, or there is no supervisor to be had */
     pthread_mutex_t lock;
     pthread_cond_t changed;
     bool begun; /* the database thread has tried to begin */
@@ -50,6 +53,16 @@ static void *keep_store(void *arg)
 
 /* ---- polling threads ---- */
 
+static void give_up(struct legacy *l)
+{
+    world_give_up(l->c->world);
+    thr_lock(&l->lock); /* the signal thread may come before there are any */
+    struct scripts *scripts = l->scripts;
+    thr_unlock(&l->lock);
+    if (scripts != NULL)
+        scripts_give_up(scripts);
+}
+
 /* Whether polling is over at this moment; whoever sees the deadline first says so for all. */
 static bool stop_at(struct legacy *l, const struct moment *now)
 {
@@ -60,7 +73,7 @@ static bool stop_at(struct legacy *l, const struct moment *now)
     bool stop = l->stop;
     thr_unlock(&l->lock);
     if (first)
-        world_give_up(l->c->world);
+        give_up(l);
     return stop;
 }
 
@@ -85,48 +98,87 @@ static const struct device *take_device(struct legacy *l)
     return d;
 }
 
-/* Blocks until the ask has ended; the answer is the run's next event. */
-static void carry_out(struct legacy *l, struct devrun *run, struct contact *contact,
-                      const struct ask *ask)
+/* A device while a thread polls it. */
+struct visit {
+    struct legacy *l;
+    const struct device *device;
+    struct devrun *run;
+    struct contact *contact;
+    struct mailbox *box;
+    struct batch *rows;
+    struct tally *tally;
+    struct ask ask; /* the one that blocks */
+    bool asked;
+    size_t errands; /* answers that will come to the box */
+    bool finished, complete;
+};
+
+static void deliver(struct visit *v, const struct reply *reply)
 {
-    struct reply reply;
-    world_ask(l->c->world, contact, ask, l->c->poll_until_mono_ms, &reply);
-    if (stop_at(l, &reply.at))
-        devrun_stop(run, &reply.at); /* a wait cut short says nothing about the device */
+    if (stop_at(v->l, &reply->at))
+        devrun_stop(v->run, &reply->at); /* a wait cut short says nothing about the device */
     else
-        reply_deliver(&reply, run);
+        reply_deliver(reply, v->run);
+}
+
+/* Carries out what the run asks for, as far as that does not block. */
+static void obey(struct visit *v)
+{
+    const struct action *a;
+    while (!v->finished && (a = devrun_next_action(v->run)) != NULL) {
+        if (a->kind == ACTION_ASK && world_takes(a->ask.kind)) {
+            v->ask = a->ask;
+            v->asked = true;
+        } else if (a->kind == ACTION_ASK) {
+            v->errands++;
+            scripts_begin(v->l->scripts, &a->ask, v->l->c->poll_until_mono_ms, mailbox_put, v->box);
+        } else {
+            v->finished = cycle_apply(v->l->c, v->device, a, v->tally, v->rows);
+            v->complete = !v->finished || a->finished.complete;
+        }
+    }
+}
+
+/* One answer, of whichever ask; blocks until there is one. */
+static void hear(struct visit *v)
+{
+    CHECK(v->asked || v->errands > 0);
+    struct reply *letter = v->errands > 0 ? mailbox_take(v->box, !v->asked) : NULL;
+    if (letter != NULL) {
+        v->errands--;
+        deliver(v, letter);
+        mailbox_free_reply(letter);
+        return;
+    }
+    struct reply reply;
+    v->asked = false;
+    world_ask(v->l->c->world, v->contact, &v->ask, v->l->c->poll_until_mono_ms, &reply);
+    deliver(v, &reply);
 }
 
 static void poll_device(struct legacy *l, const struct device *device, struct tally *tally)
 {
-    struct devrun *run = cycle_new_run(l->c, device);
-    struct contact *contact = contact_new(l->c->world);
-    struct batch *rows = batch_new();
+    struct visit v = {
+        .l = l,
+        .device = device,
+        .run = cycle_new_run(l->c, device),
+        .contact = contact_new(l->c->world),
+        .box = mailbox_new(),
+        .rows = batch_new(),
+        .tally = tally,
+    };
     struct moment now = cycle_now();
-    struct ask ask = {0};
-    bool finished = false, complete = true;
-    devrun_start(run, &now);
-    while (!finished) {
-        const struct action *a;
-        bool asked = false;
-        while (!finished && (a = devrun_next_action(run)) != NULL) {
-            if (a->kind == ACTION_ASK) {
-                ask = a->ask;
-                asked = true;
-                continue;
-            }
-            finished = cycle_apply(l->c, device, a, tally, rows);
-            complete = !finished || a->finished.complete;
-        }
-        CHECK(finished || asked);
-        if (asked)
-            carry_out(l, run, contact, &ask);
-    }
-    if (!complete)
+    devrun_start(v.run, &now);
+    for (obey(&v); !v.finished; obey(&v))
+        hear(&v);
+    for (; v.errands > 0; v.errands--) /* of a run that was stopped */
+        mailbox_free_reply(mailbox_take(v.box, true));
+    if (!v.complete)
         drop(l, device, true, tally);
-    contact_free(contact);
-    devrun_free(run);
-    outbox_put(l->outbox, rows);
+    contact_free(v.contact);
+    devrun_free(v.run);
+    mailbox_free(v.box);
+    outbox_put(l->outbox, v.rows);
 }
 
 static void *poll_devices(void *arg)
@@ -154,7 +206,7 @@ static void on_stop_signal(void *arg, int signo)
     l->c->stop_signal = signo;
     pthread_cond_broadcast(&l->changed);
     thr_unlock(&l->lock);
-    world_give_up(l->c->world);
+    give_up(l);
     cycle_hurry(l->c);
 }
 
@@ -184,6 +236,26 @@ static void wait_polled(struct legacy *l)
         }
     }
     thr_unlock(&l->lock);
+}
+
+static void hire_children(struct legacy *l)
+{
+    struct err err = ERR_INIT;
+    if (l->c->scripts + l->c->servers == 0)
+        return;
+    struct scripts *scripts = scripts_new(l->c->config, NULL, &err);
+    if (scripts == NULL) {
+        cycle_refuse_scripts(l->c, &err);
+        return;
+    }
+    thr_lock(&l->lock);
+    l->scripts = scripts;
+    bool stop = l->stop;
+    thr_unlock(&l->lock);
+    if (stop)
+        scripts_give_up(scripts);
+    else
+        scripts_warm(scripts, l->c->servers);
 }
 
 static void poll_site(struct legacy *l)
@@ -235,13 +307,18 @@ bool legacy_run(struct cycle *c, struct err *err)
         log_line(LOG_ALWAYS, "WARNING: stop signals are not heard: %s", err->text);
     if (ok) {
         ok = wait_begun(&l, err);
-        if (ok)
+        if (ok) {
+            hire_children(&l);
             poll_site(&l);
+        }
         outbox_close(l.outbox);
+        if (l.scripts != NULL) /* while the database thread stores and closes the row */
+            scripts_end(l.scripts, clock_mono_ms() + SCRIPTS_END_MS);
         thr_join(keeper);
         c->tally = l.tally;
     }
     stopsig_stop(signals);
+    scripts_free(l.scripts);
     pthread_cond_destroy(&l.changed);
     pthread_mutex_destroy(&l.lock);
     outbox_free(l.outbox);

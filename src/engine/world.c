@@ -84,9 +84,19 @@ void world_ask(struct world *w, struct contact *c, const struct ask *ask, int64_
     case ASK_SNMP: snmp_agent_ask(c->agent, &ask->snmp, deadline_mono_ms, &ret->snmp); break;
     case ASK_PING: pinger_ask(w->pinger, &ask->ping, deadline_mono_ms, &ret->ping); break;
     case ASK_SCRIPT:
-    case ASK_SERVER: CHECK(!"no run asks for scripts yet"); break;
+    case ASK_SERVER: CHECK(!"an ask for engine/scripts"); break;
     }
-    ret->at = (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
+    ret->at = reply_moment();
+}
+
+bool world_takes(enum ask_kind kind)
+{
+    return kind == ASK_SNMP || kind == ASK_PING;
+}
+
+struct moment reply_moment(void)
+{
+    return (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
 }
 
 void reply_deliver(const struct reply *r, struct devrun *run)
@@ -95,6 +105,6 @@ void reply_deliver(const struct reply *r, struct devrun *run)
     case ASK_SNMP: devrun_answer_snmp(run, r->ask_id, &r->snmp, &r->at); break;
     case ASK_PING: devrun_answer_ping(run, r->ask_id, &r->ping, &r->at); break;
     case ASK_SCRIPT:
-    case ASK_SERVER: break;
+    case ASK_SERVER: devrun_answer_script(run, r->ask_id, &r->script, &r->at); break;
     }
 }

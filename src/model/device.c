@@ -4,6 +4,17 @@
 
 #include <string.h>
 
+bool item_is_script(const struct item *item)
+{
+    return item->action == ITEM_SCRIPT || item->action == ITEM_SERVER;
+}
+
+bool reindex_is_script(const struct reindex_row *row)
+{
+    return row->action == REINDEX_SCRIPT || row->action == REINDEX_SCRIPT_COUNT ||
+           row->action == REINDEX_SERVER || row->action == REINDEX_SERVER_COUNT;
+}
+
 int item_compare(const void *a, const void *b)
 {
     const struct item *x = a;

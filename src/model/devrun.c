@@ -73,8 +73,10 @@ void devrun_say(struct devrun *run, enum log_level level, const char *fmt, ...)
 struct ask *devrun_add_ask(struct devrun *run, enum ask_kind kind)
 {
     struct action *a = devrun_add_action(run, ACTION_ASK);
-    a->ask.id = run->open_ask = ++run->last_ask;
+    a->ask.id = ++run->last_ask;
     a->ask.kind = kind;
+    CHECK(run->ask_count < run->ask_limit);
+    run->asks[run->ask_count++] = (struct open_ask){.id = a->ask.id, .kind = kind};
     return &a->ask;
 }
 
@@ -90,6 +92,8 @@ const char *unknown_reason_text(enum unknown_reason reason)
         [UNKNOWN_AGENT_ERROR] = "agent error",
         [UNKNOWN_BAD_OID] = "bad OID",
         [UNKNOWN_FAILED] = "failed",
+        [UNKNOWN_EMPTY] = "empty",
+        [UNKNOWN_FLOODED] = "flooded",
         [UNKNOWN_UNSUPPORTED] = "unsupported",
         [UNKNOWN_SPIKE] = "spike kill",
     };
@@ -102,6 +106,8 @@ struct devrun *devrun_new(const struct device *device, const struct devrun_optio
     run->device = device;
     run->options = *options;
     run->status = device->status;
+    run->ask_limit = 1;
+    run->asks = mem_zalloc(1, sizeof(run->asks[0]));
     run->outcomes = mem_zalloc(device->item_count, sizeof(run->outcomes[0]));
     avail_init(&run->check);
     return run;
@@ -115,6 +121,7 @@ void devrun_free(struct devrun *run)
     devrun_probe_done(run);
     buf_done(&run->reindex.uptime);
     free(run->actions);
+    free(run->asks);
     free(run->outcomes);
     free(run->verdicts);
     free(run->span.names);
@@ -223,7 +230,7 @@ void devrun_finish(struct devrun *run, bool complete, const struct moment *now)
         .polling_time = seconds,
     };
     run->phase = PHASE_FINISHED;
-    run->open_ask = NO_ASK;
+    run->ask_count = 0;
     devrun_add_action(run, ACTION_FINISHED)->finished = result;
 }
 
@@ -245,11 +252,12 @@ static void begin(struct devrun *run)
     run->phase = d->id == 0 ? PHASE_ITEMS : PHASE_CHECK;
 }
 
-/* Go on until something is asked or all is over. */
+/* Go on until there is nothing to do but wait, or all is over. */
 static void advance(struct devrun *run, const struct moment *now)
 {
-    while (run->open_ask == NO_ASK && run->phase != PHASE_FINISHED) {
-        enum phase before = run->phase;
+    enum phase before = PHASE_FINISHED;
+    while (run->phase != PHASE_FINISHED && (run->phase != before || run->ask_count == 0)) {
+        before = run->phase;
         switch (run->phase) {
         case PHASE_NEW: begin(run); break;
         case PHASE_CHECK: devrun_check_step(run, now); break;
@@ -269,13 +277,34 @@ static void advance(struct devrun *run, const struct moment *now)
     }
 }
 
-static bool begin_event(struct devrun *run, uint32_t ask_id)
+/* Takes the ask that the answer belongs to; false: nobody waits for it. */
+static bool begin_event(struct devrun *run, uint32_t ask_id, bool (*fits)(enum ask_kind),
+                        struct open_ask *ret)
 {
-    if (run->open_ask == NO_ASK || ask_id != run->open_ask)
-        return false;
-    drop_actions(run);
-    run->open_ask = NO_ASK;
-    return true;
+    for (size_t i = 0; i < run->ask_count; i++) {
+        if (run->asks[i].id != ask_id || !fits(run->asks[i].kind))
+            continue;
+        *ret = run->asks[i];
+        run->asks[i] = run->asks[--run->ask_count];
+        drop_actions(run);
+        return true;
+    }
+    return false;
+}
+
+static bool is_snmp(enum ask_kind kind)
+{
+    return kind == ASK_SNMP;
+}
+
+static bool is_ping(enum ask_kind kind)
+{
+    return kind == ASK_PING;
+}
+
+static bool is_script(enum ask_kind kind)
+{
+    return kind == ASK_SCRIPT || kind == ASK_SERVER;
 }
 
 void devrun_start(struct devrun *run, const struct moment *now)
@@ -288,7 +317,8 @@ void devrun_start(struct devrun *run, const struct moment *now)
 void devrun_answer_snmp(struct devrun *run, uint32_t ask_id, const struct snmp_reply *reply,
                         const struct moment *now)
 {
-    if (!begin_event(run, ask_id))
+    struct open_ask ask;
+    if (!begin_event(run, ask_id, is_snmp, &ask))
         return;
     switch (run->phase) {
     case PHASE_CHECK: devrun_check_snmp(run, reply); break;
@@ -304,9 +334,27 @@ void devrun_answer_snmp(struct devrun *run, uint32_t ask_id, const struct snmp_r
 void devrun_answer_ping(struct devrun *run, uint32_t ask_id, const struct ping_reply *reply,
                         const struct moment *now)
 {
-    if (!begin_event(run, ask_id))
+    struct open_ask ask;
+    if (!begin_event(run, ask_id, is_ping, &ask))
         return;
     devrun_check_ping(run, reply);
+    advance(run, now);
+}
+
+void devrun_answer_script(struct devrun *run, uint32_t ask_id, const struct script_reply *reply,
+                          const struct moment *now)
+{
+    struct open_ask ask;
+    if (!begin_event(run, ask_id, is_script, &ask))
+        return;
+    if (reply->outcome == SCRIPT_CANCELLED) { /* the cycle is over: nothing is known of the item */
+        devrun_finish(run, false, now);
+        return;
+    }
+    if (run->phase == PHASE_REINDEX)
+        devrun_reindex_script(run, ask.kind, reply);
+    else
+        devrun_items_script(run, &ask, reply);
     advance(run, now);
 }
 

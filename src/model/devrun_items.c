@@ -14,7 +14,7 @@ int devrun_items_slice(const struct devrun *run, size_t item)
     return (int)(item / run->slice_items) + 1;
 }
 
-static void settle_unknown(struct devrun *run, size_t i, enum unknown_reason reason)
+void devrun_settle_unknown(struct devrun *run, size_t i, enum unknown_reason reason)
 {
     struct outcome *o = &run->outcomes[i];
     o->done = true;
@@ -43,7 +43,7 @@ static void say_invalid(struct devrun *run, size_t i, const struct varbind *vb)
 static void settle_varbind(struct devrun *run, size_t i, const struct varbind *vb)
 {
     if (varbind_is_exception(vb)) {
-        settle_unknown(run, i, UNKNOWN_MISSING);
+        devrun_settle_unknown(run, i, UNKNOWN_MISSING);
         return;
     }
     struct outcome *o = &run->outcomes[i];
@@ -58,11 +58,11 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
 
 /* After logging and before storing: a value without ':' is no use after the counters went back
  * (contract 13.5). */
-static void kill_spike(struct devrun *run, size_t i)
+void devrun_kill_spike(struct devrun *run, size_t i)
 {
     const struct outcome *o = &run->outcomes[i];
     if (run->spike_kill && o->reason == UNKNOWN_NOT && !value_is_pairs(run->text.data + o->text_at))
-        settle_unknown(run, i, UNKNOWN_SPIKE);
+        devrun_settle_unknown(run, i, UNKNOWN_SPIKE);
 }
 
 static void say_snmp_value(struct devrun *run, size_t i, int64_t now_us)
@@ -83,7 +83,7 @@ static void say_snmp_value(struct devrun *run, size_t i, int64_t now_us)
 static void settled(struct devrun *run, size_t i, const struct moment *now)
 {
     say_snmp_value(run, i, now->mono_us);
-    kill_spike(run, i);
+    devrun_kill_spike(run, i);
 }
 
 /* ---- answers ---- */
@@ -107,7 +107,7 @@ static void take_values(struct devrun *run, const struct snmp_reply *reply,
         const struct varbind *vb = find_varbind(reply, run->span.names[k], k);
         size_t i = run->span.asked[k];
         if (vb == NULL)
-            settle_unknown(run, i, UNKNOWN_MISSING);
+            devrun_settle_unknown(run, i, UNKNOWN_MISSING);
         else
             settle_varbind(run, i, vb);
         settled(run, i, now);
@@ -117,7 +117,7 @@ static void take_values(struct devrun *run, const struct snmp_reply *reply,
 static void take_failure(struct devrun *run, enum unknown_reason reason, const struct moment *now)
 {
     for (size_t k = 0; k < run->span.count; k++) {
-        settle_unknown(run, run->span.asked[k], reason);
+        devrun_settle_unknown(run, run->span.asked[k], reason);
         settled(run, run->span.asked[k], now);
     }
 }
@@ -136,7 +136,7 @@ static void take_error(struct devrun *run, const struct snmp_reply *reply, const
         take_failure(run, reason, now);
     } else if (names_one) {
         size_t i = run->span.asked[reply->error_index - 1];
-        settle_unknown(run, i, reason);
+        devrun_settle_unknown(run, i, reason);
         settled(run, i, now);
     } else {
         run->max_oids = n / 2;
@@ -164,6 +164,7 @@ static void take_timeout(struct devrun *run, const struct moment *now)
 void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const struct moment *now)
 {
     const struct item *first = &run->device->items[run->span.asked[0]];
+    run->span.open = false;
     switch (reply->outcome) {
     case SNMP_TIMED_OUT: take_timeout(run, now); break;
     case SNMP_REFUSED:
@@ -210,6 +211,7 @@ static bool find_span(struct devrun *run)
         taken++;
     }
     s->end = i;
+    s->started_us = 0;
     return true;
 }
 
@@ -227,33 +229,55 @@ static bool fill_request(struct devrun *run)
     return s->count > 0;
 }
 
-static bool next_request(struct devrun *run, const struct moment *now)
+/* The first item of the next request, or the number of items: there is none to be had now. */
+static size_t next_snmp(struct devrun *run)
 {
-    if (run->snmp_silent)
-        return false;
-    if (fill_request(run))
-        return true;
-    if (!find_span(run))
-        return false;
-    run->span.started_us = now->mono_us;
-    return fill_request(run);
+    bool found = !run->span.open && !run->snmp_silent &&
+                 (fill_request(run) || (find_span(run) && fill_request(run)));
+    return found ? run->span.asked[0] : run->device->item_count;
 }
 
-void devrun_items_step(struct devrun *run, const struct moment *now)
+static void ask_snmp(struct devrun *run, const struct moment *now)
 {
     struct span *s = &run->span;
-    if (next_request(run, now)) {
-        devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
-            .op = SNMP_OP_GET,
-            .target = run->device->items[s->asked[0]].target,
-            .names = s->names,
-            .count = s->count,
-        };
-        return;
+    s->open = true;
+    if (s->started_us == 0)
+        s->started_us = now->mono_us;
+    devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
+        .op = SNMP_OP_GET,
+        .target = run->device->items[s->asked[0]].target,
+        .names = s->names,
+        .count = s->count,
+    };
+}
+
+static size_t next_script(struct devrun *run)
+{
+    const struct device *d = run->device;
+    while (run->next_script < d->item_count &&
+           (run->outcomes[run->next_script].done || !item_is_script(&d->items[run->next_script])))
+        run->next_script++;
+    return run->next_script;
+}
+
+/* In polling order as far as places for asks are free (contract 12.3). */
+void devrun_items_step(struct devrun *run, const struct moment *now)
+{
+    size_t end = run->device->item_count;
+    while (run->ask_count < run->ask_limit) {
+        size_t snmp = next_snmp(run), script = next_script(run);
+        if (snmp == end && script == end)
+            break;
+        if (snmp < script)
+            ask_snmp(run, now);
+        else
+            devrun_script_ask(run, run->next_script++);
     }
-    for (size_t i = 0; i < run->device->item_count; i++)
+    if (run->ask_count > 0)
+        return;
+    for (size_t i = 0; i < end; i++)
         if (!run->outcomes[i].done)
-            settle_unknown(run, i, UNKNOWN_NO_ANSWER);
+            devrun_settle_unknown(run, i, UNKNOWN_NO_ANSWER);
     devrun_finish(run, true, now);
 }
 
@@ -263,7 +287,6 @@ void devrun_items_step(struct devrun *run, const struct moment *now)
 static void settle_hopeless(struct devrun *run)
 {
     const struct device *d = run->device;
-    size_t unsupported = 0;
     for (size_t i = 0; i < d->item_count; i++) {
         const struct item *it = &d->items[i];
         if (it->action == ITEM_SNMP && it->oid.len == 0) {
@@ -272,23 +295,18 @@ static void settle_hopeless(struct devrun *run)
                        "] ERROR: Problems parsing Multi SNMP OID! (oid: %s), Set MAX_OIDS to 1 for "
                        "this host to isolate bad OID",
                        d->id, it->local_data_id, it->arg1);
-            settle_unknown(run, i, UNKNOWN_BAD_OID);
-        } else if (it->action == ITEM_SCRIPT || it->action == ITEM_SERVER) {
-            settle_unknown(run, i, UNKNOWN_UNSUPPORTED);
-            unsupported++;
+            devrun_settle_unknown(run, i, UNKNOWN_BAD_OID);
+        } else if (item_is_script(it)) {
+            if (run->options.no_scripts)
+                devrun_settle_unknown(run, i, UNKNOWN_FAILED);
         } else if (it->action != ITEM_SNMP) {
             devrun_say(run, LOG_ALWAYS,
                        "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
                        "] ERROR: Unknown Poller Action: %s",
                        d->id, devrun_items_slice(run, i), it->local_data_id, it->arg1);
-            settle_unknown(run, i, UNKNOWN_UNSUPPORTED);
+            devrun_settle_unknown(run, i, UNKNOWN_UNSUPPORTED);
         }
     }
-    if (unsupported > 0)
-        devrun_say(run, LOG_ALWAYS,
-                   "Device[%" PRIu32 "] HT[1] WARNING: %zu script items are U: this version runs "
-                   "no scripts yet",
-                   d->id, unsupported);
 }
 
 void devrun_items_begin(struct devrun *run)
@@ -298,6 +316,8 @@ void devrun_items_begin(struct devrun *run)
     if (threads > d->item_count)
         threads = d->item_count;
     run->slice_items = threads == 0 ? 1 : (d->item_count + threads - 1) / threads;
+    run->ask_limit = threads == 0 ? 1 : threads;
+    run->asks = mem_realloc(run->asks, run->ask_limit, sizeof(run->asks[0]));
     run->span.names = mem_zalloc(run->max_oids, sizeof(run->span.names[0]));
     run->span.asked = mem_zalloc(run->max_oids, sizeof(run->span.asked[0]));
     if (d->item_count > 0)

@@ -9,8 +9,6 @@
 #include "model/avail.h"
 #include "model/devrun.h"
 
-enum { NO_ASK = 0 };
-
 enum phase {
     PHASE_NEW,
     PHASE_CHECK,   /* devrun_check.c: is it up */
@@ -18,6 +16,13 @@ enum phase {
     PHASE_REINDEX, /* devrun_reindex.c: has a data query changed */
     PHASE_ITEMS,   /* devrun_items.c */
     PHASE_FINISHED,
+};
+
+/* An ask that has not ended. */
+struct open_ask {
+    uint32_t id;
+    enum ask_kind kind;
+    size_t item; /* of a script ask while items are polled */
 };
 
 /* What became of one item. */
@@ -35,7 +40,8 @@ struct span {
     struct oid *names; /* of the open request */
     size_t *asked;     /* item index of each name */
     size_t count;
-    int64_t started_us;
+    int64_t started_us; /* 0: not asked yet */
+    bool open;          /* a request of it is */
 };
 
 /* A few objects of the device's own session, fetched in as few GETs as the agent allows; each ends
@@ -78,7 +84,8 @@ struct devrun {
     size_t action_count, action_cap, action_next;
 
     uint32_t last_ask;
-    uint32_t open_ask;
+    struct open_ask *asks; /* open ones */
+    size_t ask_count, ask_limit;
 
     struct moment started;
     struct oid check_name;
@@ -99,6 +106,7 @@ struct devrun {
     struct outcome *outcomes;
     struct buf text;
     struct span span;
+    size_t next_script; /* item: all scripts before it have been asked */
     size_t max_oids;
     bool snmp_silent; /* a time-out: no further SNMP request to this device */
     struct arena memory;
@@ -126,12 +134,25 @@ void devrun_system_snmp(struct devrun *run, const struct snmp_reply *reply);
 void devrun_reindex_begin(struct devrun *run);
 void devrun_reindex_step(struct devrun *run);
 void devrun_reindex_snmp(struct devrun *run, const struct snmp_reply *reply);
+void devrun_reindex_script(struct devrun *run, enum ask_kind kind,
+                           const struct script_reply *reply);
 
 int devrun_items_slice(const struct devrun *run, size_t item); /* from 1 */
 void devrun_items_begin(struct devrun *run);
 void devrun_items_step(struct devrun *run, const struct moment *now);
 void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply,
                        const struct moment *now);
+void devrun_settle_unknown(struct devrun *run, size_t item, enum unknown_reason reason);
+/* After logging and before storing (contract 13.5). */
+void devrun_kill_spike(struct devrun *run, size_t item);
+
+/* devrun_script.c: the script items */
+void devrun_script_ask(struct devrun *run, size_t item);
+void devrun_items_script(struct devrun *run, const struct open_ask *ask,
+                         const struct script_reply *reply);
+/* What is worth a line whatever the script was run for; source "DS" or "DQ" (operations 2.6). */
+void devrun_say_script(struct devrun *run, enum ask_kind kind, const char *source,
+                       uint32_t source_id, const char *command, const struct script_reply *reply);
 
 /* devrun_probe.c */
 void devrun_probe_begin(struct devrun *run);

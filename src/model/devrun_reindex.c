@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "devrun_private.h"
+#include "model/value.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -267,29 +268,77 @@ static void take_walk(struct devrun *run, const struct snmp_reply *reply)
         end_walk(run, true);
 }
 
-/* ---- the phase ---- */
+/* ---- scripts (contract 8.3) ---- */
 
-static void step_row(struct devrun *run)
+static bool counts_lines(const struct reindex_row *r)
+{
+    return r->action == REINDEX_SCRIPT_COUNT || r->action == REINDEX_SERVER_COUNT;
+}
+
+static void ask_script(struct devrun *run, enum ask_kind kind)
 {
     const struct reindex_row *r = this_row(run);
-    uint32_t id = run->device->id;
-    if (r->action != REINDEX_SNMP && r->action != REINDEX_SNMP_COUNT) {
-        if (r->action != REINDEX_SCRIPT && r->action != REINDEX_SERVER &&
-            r->action != REINDEX_SCRIPT_COUNT && r->action != REINDEX_SERVER_COUNT)
-            devrun_say(run, LOG_ALWAYS, "Device[%" PRIu32 "] HT[1] ERROR: Unknown Assert Action!",
-                       id);
-        judge(run, NULL); /* scripts are not run by this version */
-    } else if (!target_usable(&run->device->snmp)) {
+    devrun_add_ask(run, kind)->script =
+        (struct script_request){.command = r->arg1, .count_lines = counts_lines(r)};
+}
+
+void devrun_reindex_script(struct devrun *run, enum ask_kind kind, const struct script_reply *reply)
+{
+    const struct reindex_row *r = this_row(run);
+    bool count = counts_lines(r);
+    struct buf text = BUF_INIT;
+    devrun_say_script(run, kind, "DQ", r->data_query_id, r->arg1, reply);
+    if (reply->outcome != SCRIPT_OUTPUT)
+        buf_puts(&text, "U"); /* from which nothing is concluded */
+    else if (count)
+        buf_printf(&text, "%" PRIu64, reply->lines);
+    else
+        value_trim(reply->output, reply->len, &text);
+    if (kind == ASK_SCRIPT)
+        say_probe(run, count ? "CMD COUNT" : "CMD", buf_str(&text));
+    else
+        say_probe(run, count ? "SERVER COUNT" : "SERVER", buf_str(&text));
+    judge(run, buf_str(&text));
+    buf_done(&text);
+}
+
+/* ---- the phase ---- */
+
+static void step_snmp(struct devrun *run)
+{
+    const struct reindex_row *r = this_row(run);
+    if (!target_usable(&run->device->snmp)) {
         devrun_say(run, LOG_ALWAYS,
                    "WARNING: Device[%" PRIu32 "] HT[1] DQ[%" PRIu32
                    "] Reindex Check FAILED: No SNMP Session.  If not an SNMP host, don't use "
                    "Uptime Goes Backwards!",
-                   id, r->data_query_id);
+                   run->device->id, r->data_query_id);
         judge(run, NULL);
     } else if (r->action == REINDEX_SNMP) {
         step_get(run);
     } else {
         step_walk(run);
+    }
+}
+
+static void step_row(struct devrun *run)
+{
+    const struct reindex_row *r = this_row(run);
+    if (run->options.no_scripts && reindex_is_script(r)) {
+        judge(run, NULL);
+        return;
+    }
+    switch (r->action) {
+    case REINDEX_SNMP:
+    case REINDEX_SNMP_COUNT: step_snmp(run); break;
+    case REINDEX_SCRIPT:
+    case REINDEX_SCRIPT_COUNT: ask_script(run, ASK_SCRIPT); break;
+    case REINDEX_SERVER:
+    case REINDEX_SERVER_COUNT: ask_script(run, ASK_SERVER); break;
+    default:
+        devrun_say(run, LOG_ALWAYS, "Device[%" PRIu32 "] HT[1] ERROR: Unknown Assert Action!",
+                   run->device->id);
+        judge(run, NULL);
     }
 }
 

@@ -390,6 +390,12 @@ bool value_from_varbind(const struct varbind *vb, struct buf *out)
     return put_unknown(out);
 }
 
+void value_trim(const char *raw, size_t len, struct buf *out)
+{
+    struct text t = trim(until_nul(raw, len));
+    buf_append(out, t.p, t.len);
+}
+
 bool value_is_unknown(const char *text)
 {
     return strcmp(text, "U") == 0;

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-enum { ITEMS_MAX = 400, SUBS = 9, NEVER = -1 };
+enum { ITEMS_MAX = 400, SUBS = 9, OPEN_MAX = 8, NEVER = -1 };
 #define START_US 1000000
 #define WALL_S   1700000000
 #define STEP_US  1500             /* every answer takes this long, */
@@ -25,6 +25,10 @@ struct answer {
 };
 
 typedef void agent_fn(const struct snmp_request *rq, struct answer *a);
+/* item -1: a re-index check. */
+typedef void script_fn(int item, struct script_reply *reply);
+/* Which of so many open asks is answered next. */
+typedef size_t choose_fn(size_t open);
 
 struct row {
     uint32_t id;
@@ -42,11 +46,18 @@ static struct bench {
     agent_fn *agent;
     int arg; /* the agent's */
     struct ping_reply ping;
+    script_fn *script;
+    choose_fn *choose;
     int stop_after;  /* answers, or NEVER */
     bool stop_blind; /* without having looked at the actions of the last event */
 
-    struct buf asks; /* "P" ping, "C" SNMP of the check, sizes of the requests for items */
-    struct buf log;  /* "level text\n" */
+    /* "P" ping, "C" SNMP of the check, "S" script, "V" script server, sizes of the requests for
+     * items: as they were answered */
+    struct buf asks;
+    struct ask open[OPEN_MAX];
+    size_t open_count, most_open;
+    uint32_t last_id;
+    struct buf log; /* "level text\n" */
     int ask_count, snmp_count;
     bool answered[ITEMS_MAX]; /* the agent gave a value */
     bool silent;              /* the agent was asked for items and did not answer */
@@ -82,6 +93,22 @@ static void honest(const struct snmp_request *rq, struct answer *a)
         put(a, rq->names[i]);
 }
 
+static UNUSED void prints_value(int item, struct script_reply *reply)
+{
+    static char text[24];
+    snprintf(text, sizeof(text), "%" PRId64 "\n",
+             item < 0 ? INT64_C(12345) : value_of(b.items[item].oid));
+    reply->output = text;
+    reply->len = strlen(text);
+    reply->lines = 1;
+}
+
+static UNUSED size_t oldest(size_t open)
+{
+    (void)open;
+    return 0;
+}
+
 static struct item *add_item(int action)
 {
     size_t i = b.device.item_count++;
@@ -91,13 +118,13 @@ static struct item *add_item(int action)
     b.items[i] = (struct item){.local_data_id = (uint32_t)(100 + i),
                                .action = action,
                                .rrd_name = b.names[i],
-                               .arg1 = "arg1",
+                               .arg1 = action == ITEM_SNMP ? "arg1" : b.names[i],
                                .target = &b.target,
                                .oid = {b.subs[i], SUBS}};
     return &b.items[i];
 }
 
-static void add_items(size_t n)
+static UNUSED void add_items(size_t n)
 {
     while (n-- > 0)
         add_item(ITEM_SNMP);
@@ -117,7 +144,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-static int set_up(void **state)
+static UNUSED int set_up(void **state)
 {
     tear_down(state);
     memset(&b, 0, sizeof(b));
@@ -135,6 +162,8 @@ static int set_up(void **state)
     b.options =
         (struct devrun_options){.log_level = LOG_MEDIUM, .failure_count = 2, .recovery_count = 3};
     b.agent = honest;
+    b.script = prints_value;
+    b.choose = oldest;
     b.ping =
         (struct ping_reply){.outcome = PING_UP, .time_ms = 2.5, .text = "UDP: Device is Alive"};
     b.stop_after = NEVER;
@@ -143,7 +172,7 @@ static int set_up(void **state)
 
 /* ---- looking at it ---- */
 
-static size_t count_lines(int level, const char *text)
+static UNUSED size_t count_lines(int level, const char *text)
 {
     struct buf wanted = BUF_INIT;
     size_t n = 0;
@@ -154,13 +183,13 @@ static size_t count_lines(int level, const char *text)
     return n;
 }
 
-static void assert_logged(int level, const char *text)
+static UNUSED void assert_logged(int level, const char *text)
 {
     if (count_lines(level, text) != 1)
         fail_msg("expected once at level %d: %s\nlogged:\n%s", level, text, buf_str(&b.log));
 }
 
-static void assert_silent(const char *part)
+static UNUSED void assert_silent(const char *part)
 {
     if (strstr(buf_str(&b.log), part) != NULL)
         fail_msg("not expected: %s\nlogged:\n%s", part, buf_str(&b.log));

@@ -2,52 +2,7 @@
 #ifndef DEVRUN_DRIVE_H
 #define DEVRUN_DRIVE_H
 
-#include "devrun_bench.h"
-
-static struct moment now(void)
-{
-    return (struct moment){.mono_us = START_US + b.ask_count * STEP_US,
-                           .wall_us = WALL_S * INT64_C(1000000) + b.ask_count * JUMP_US};
-}
-
-/* In words of its own, as target_compare() is under test. */
-static bool same_session(const struct target *a, const struct target *t)
-{
-    return strcmp(a->hostname, t->hostname) == 0 && a->port == t->port &&
-           a->version == t->version && a->timeout_ms == t->timeout_ms &&
-           strcmp(a->community, t->community) == 0;
-}
-
-static void note_request(const struct snmp_request *rq)
-{
-    b.snmp_count++;
-    if (rq->target == &b.device.snmp) {
-        buf_puts(&b.asks, "C ");
-        return;
-    }
-    buf_printf(&b.asks, "%zu ", rq->count);
-    assert_false(b.silent); /* a silent device is left alone */
-    for (size_t i = 0; i < rq->count; i++) {
-        int k = item_of(rq->names[i]);
-        assert_in_range(k, 0, ITEMS_MAX);
-        assert_int_equal(b.items[k].action, ITEM_SNMP);
-        assert_true(same_session(b.items[k].target, rq->target));
-        assert_false(b.answered[k]); /* what is known is not asked again */
-    }
-}
-
-static void note_reply(const struct snmp_request *rq, const struct snmp_reply *reply)
-{
-    bool check = rq->target == &b.device.snmp;
-    b.silent |= !check && reply->outcome == SNMP_TIMED_OUT;
-    if (check || reply->outcome != SNMP_ANSWERED || reply->error_status != SNMP_ERROR_NONE)
-        return;
-    for (size_t i = 0; i < rq->count; i++)
-        for (size_t k = 0; k < reply->count; k++)
-            if (oid_equal(rq->names[i], reply->varbinds[k].name) &&
-                !varbind_is_exception(&reply->varbinds[k]))
-                b.answered[item_of(rq->names[i])] = true;
-}
+#include "devrun_answers.h"
 
 static void note_row(const struct output_row *row)
 {
@@ -60,11 +15,23 @@ static void note_row(const struct output_row *row)
     snprintf(r->output, sizeof(r->output), "%s", row->output);
 }
 
+static void note_ask(const struct ask *ask)
+{
+    assert_true(ask->id > b.last_id);
+    assert_true(b.open_count < OPEN_MAX);
+    for (size_t i = 0; i < b.open_count; i++) /* one SNMP ask at most, and nothing beside a ping */
+        assert_false((b.open[i].kind == ASK_SNMP && ask->kind == ASK_SNMP) ||
+                     b.open[i].kind == ASK_PING || ask->kind == ASK_PING);
+    b.last_id = ask->id;
+    b.open[b.open_count++] = *ask;
+    if (b.open_count > b.most_open)
+        b.most_open = b.open_count;
+}
+
 /* Takes all actions; true: an ask is open. */
-static bool take_actions(struct devrun *run, struct ask *ret)
+static bool take_actions(struct devrun *run)
 {
     const struct action *a;
-    bool asked = false;
     while ((a = devrun_next_action(run)) != NULL) {
         assert_int_equal(b.finished, 0); /* finished is the last word */
         if (a->kind == ACTION_ROW) {
@@ -74,46 +41,13 @@ static bool take_actions(struct devrun *run, struct ask *ret)
         } else if (a->kind == ACTION_FINISHED) {
             b.finished++;
             b.result = a->finished;
+            b.open_count = 0;
         } else if (a->kind == ACTION_ASK) {
-            assert_false(asked); /* one at a time */
-            assert_true(a->ask.id > ret->id);
-            asked = true;
-            *ret = a->ask;
+            note_ask(&a->ask);
         }
     }
-    assert_true(asked != (b.finished == 1));
-    return asked;
-}
-
-static void answer_ask(struct devrun *run, const struct ask *ask)
-{
-    static struct answer a;
-    struct moment when;
-    b.ask_count++;
-    when = now();
-    if (ask->kind == ASK_PING) {
-        buf_puts(&b.asks, "P ");
-        devrun_answer_ping(run, ask->id, &b.ping, &when);
-        return;
-    }
-    a.reply = (struct snmp_reply){.varbinds = a.vb, .elapsed_us = STEP_US, .detail = "no route"};
-    note_request(&ask->snmp);
-    b.agent(&ask->snmp, &a);
-    note_reply(&ask->snmp, &a.reply);
-    devrun_answer_snmp(run, ask->id, &a.reply, &when);
-}
-
-/* Answers nobody waits for have no effect. */
-static void answer_strangers(struct devrun *run, uint32_t id)
-{
-    struct moment when = now();
-    struct snmp_reply no = {.outcome = SNMP_TIMED_OUT};
-    const uint32_t ids[] = {0, id - 1, id + 1, UINT32_MAX};
-    for (size_t i = 0; i < ARRAY_LEN(ids); i++) {
-        devrun_answer_snmp(run, ids[i], &no, &when);
-        devrun_answer_ping(run, ids[i], &b.ping, &when);
-    }
-    assert_null(devrun_next_action(run));
+    assert_true((b.open_count > 0) != (b.finished == 1));
+    return b.open_count > 0;
 }
 
 static size_t unknown_total(void)
@@ -159,32 +93,33 @@ static void check_promises(void)
     assert_in_range(b.snmp_count, 0, due + 20);
 }
 
-static void run_device(void)
+static UNUSED void run_device(void)
 {
     struct devrun *run = devrun_new(&b.device, &b.options);
     struct moment when = now();
-    struct ask ask = {0};
     devrun_start(run, &when);
     while (b.finished == 0) {
         bool stop = b.ask_count == b.stop_after;
-        if (!(stop && b.stop_blind) && !take_actions(run, &ask))
+        if (!(stop && b.stop_blind) && !take_actions(run))
             break;
         if (stop) {
             when = now();
             devrun_stop(run, &when);
-            assert_false(take_actions(run, &ask));
+            assert_false(take_actions(run));
         } else {
-            answer_strangers(run, ask.id);
-            answer_ask(run, &ask);
+            answer_strangers(run);
+            answer_one(run);
         }
     }
     struct snmp_reply late = {.outcome = SNMP_ANSWERED};
-    devrun_answer_snmp(run, ask.id, &late, &when);
-    answer_strangers(run, ask.id);
+    for (uint32_t id = 1; id <= b.last_id; id++)
+        devrun_answer_snmp(run, id, &late, &when);
+    answer_strangers(run);
     devrun_stop(run, &when);
     assert_null(devrun_next_action(run));
     devrun_free(run);
     check_promises();
+    assert_in_range(b.most_open, 0, b.device.device_threads < 1 ? 1 : b.device.device_threads);
 }
 
 #endif

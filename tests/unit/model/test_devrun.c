@@ -165,21 +165,6 @@ static void max_oids_out_of_range_is_five(void **state)
     }
 }
 
-static void scripts_between_do_not_flush(void **state)
-{
-    (void)state;
-    const int actions[] = {ITEM_SNMP, ITEM_SCRIPT, ITEM_SERVER};
-    for (int i = 0; i < 12; i++)
-        add_item(actions[i % 3]);
-    run_device();
-    assert_string_equal(buf_str(&b.asks), "4 ");
-    assert_int_equal(b.result.values, 4);
-    assert_int_equal(b.result.unknown[UNKNOWN_UNSUPPORTED], 8);
-    assert_logged(
-        LOG_ALWAYS,
-        "Device[7] HT[1] WARNING: 8 script items are U: this version runs no scripts yet");
-}
-
 static void sessions_never_share_a_request(void **state)
 {
     (void)state;
@@ -270,10 +255,9 @@ static void an_answer_before_the_start_is_ignored(void **state)
     add_items(3);
     struct devrun *run = devrun_new(&b.device, &b.options);
     struct moment when = now();
-    struct ask ask = {0};
-    answer_strangers(run, 0);
+    answer_strangers(run);
     devrun_start(run, &when);
-    assert_true(take_actions(run, &ask)); /* and not: finished, all U */
+    assert_true(take_actions(run)); /* and not: finished, all U */
     devrun_free(run);
 }
 
@@ -544,8 +528,8 @@ static void nothing_is_torn_when_half_is_hopeless(void **state)
     add_items(12);
     for (size_t i = 0; i < 12; i++)
         b.items[i].local_data_id = (uint32_t)(100 + i / 2);
-    b.items[0].action = ITEM_SCRIPT; /* U at once, but its sibling is not known yet */
-    b.items[2].action = b.items[3].action = ITEM_SCRIPT;
+    b.items[0].action = 10; /* U at once, but its sibling is not known yet */
+    b.items[2].action = b.items[3].action = 10;
     b.stop_after = 0;
     run_device();
     assert_int_equal(b.row_count, 2);
@@ -589,13 +573,27 @@ static void erratic(const struct snmp_request *rq, struct answer *a)
     }
 }
 
+static void erratic_script(int item, struct script_reply *reply)
+{
+    prints_value(item, reply);
+    if (pick(4) == 0)
+        *reply = (struct script_reply){.outcome = (enum script_outcome)(1 + pick(6)),
+                                       .output = "",
+                                       .detail = pick(2) == 0 ? NULL : "why"};
+}
+
+static size_t any(size_t open)
+{
+    return (size_t)pick((int)open);
+}
+
 static struct reindex_row random_assertion(void)
 {
     static const uint32_t uptime[] = {1, 3, 6, 1, 2, 1, 1, 3, 0};
-    static const int actions[] = {REINDEX_SNMP, REINDEX_SNMP, REINDEX_SNMP_COUNT, REINDEX_SCRIPT,
-                                  9};
+    static const int actions[] = {REINDEX_SNMP,   REINDEX_SNMP_COUNT,   REINDEX_SCRIPT,
+                                  REINDEX_SERVER, REINDEX_SCRIPT_COUNT, 9};
     return (struct reindex_row){.data_query_id = (uint32_t)pick(3),
-                                .action = actions[pick(5)],
+                                .action = actions[pick(ARRAY_LEN(actions))],
                                 .op = "=<>"[pick(3)],
                                 .assert_value = pick(2) == 0 ? "99999" : "1",
                                 .arg1 = UPTIME,
@@ -633,6 +631,10 @@ static void random_device(struct target targets[3], struct reindex_row assertion
     b.stop_after = pick(3) == 0 ? pick(12) : NEVER;
     b.stop_blind = pick(2);
     b.agent = erratic;
+    b.script = erratic_script;
+    b.choose = any;
+    b.device.device_threads = pick(3) == 0 ? pick(OPEN_MAX) : 1;
+    b.options.no_scripts = pick(9) == 0;
 }
 
 static void promises_hold_for_any_device_and_agent(void **state)
@@ -663,7 +665,6 @@ int main(void)
                                        &pollings[i]};
     const struct CMUnitTest tests[] = {
         TEST(max_oids_out_of_range_is_five),
-        TEST(scripts_between_do_not_flush),
         TEST(sessions_never_share_a_request),
         TEST(equal_sessions_share_wherever_they_are_written),
         TEST(what_cannot_be_asked_is_unknown),

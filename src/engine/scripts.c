@@ -1,0 +1,173 @@
+#include "config.h"
+
+#include "engine/scripts.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/children.h"
+#include "drivers/phpserver.h"
+#include "drivers/script.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* The OOM killer takes a script rather than the database. */
+enum { SCRIPT_OOM_SCORE = 200, CPU_GRACE_S = 5 };
+
+struct scripts {
+    struct children *children;
+    struct script_runner *runner;
+    struct phpserver_pool *servers;
+    scripts_stopped_fn *stopped;
+    void *stopped_arg;
+};
+
+/* An ask on its way to the supervising thread and back. */
+struct errand {
+    struct scripts *scripts;
+    struct ask ask;
+    int64_t deadline_mono_ms;
+    scripts_done_fn *done;
+    void *arg;
+};
+
+static void note(void *arg UNUSED, const char *line)
+{
+    log_line(LOG_ALWAYS, "%s", line);
+}
+
+static struct spawn_limits limits_of(const struct config *c)
+{
+    return (struct spawn_limits){.cpu_s = SPAWN_KEEP,
+                                 .files = c->script_files,
+                                 .core_bytes = c->script_core ? SPAWN_KEEP : 0,
+                                 .oom_score_adj = SPAWN_KEEP};
+}
+
+static struct script_runner *new_runner(struct children *children, const struct config *c)
+{
+    struct script_options o = script_default_options();
+    o.slots = c->max_scripts;
+    o.timeout_ms = (int64_t)c->script_timeout_s * 1000;
+    o.limits = limits_of(c);
+    o.limits.cpu_s = c->script_cpu_s > 0 ? c->script_cpu_s : c->script_timeout_s + CPU_GRACE_S;
+    o.limits.oom_score_adj = SCRIPT_OOM_SCORE;
+    o.note = note;
+    return script_runner_new(children, &o);
+}
+
+static struct phpserver_pool *new_servers(struct children *children, const struct config *c)
+{
+    static const char *const modes[] = {
+        [MODE_ONLINE] = "online", [MODE_OFFLINE] = "offline", [MODE_RECOVERY] = "recovery"};
+    struct phpserver_options o = phpserver_default_options();
+    struct buf script = BUF_INIT;
+    buf_printf(&script, "%s/script_server.php", c->path_webroot);
+    o.count = c->php_servers;
+    o.php = c->path_php_binary;
+    o.script = buf_str(&script);
+    o.version = c->cacti_version_text;
+    o.poller_id = c->poller_id;
+    o.mode = modes[c->mode];
+    o.timeout_ms = (int64_t)c->script_timeout_s * 1000;
+    o.limits = limits_of(c);
+    o.note = note;
+    struct phpserver_pool *p = phpserver_pool_new(children, &o);
+    buf_done(&script);
+    return p;
+}
+
+struct scripts *scripts_new(const struct config *config, struct loop *loop, struct err *err)
+{
+    static const char *const env[] = {"MIBS=", NULL}; /* Cacti's scripts load no MIB files */
+    const struct children_options o = {.env_set = env};
+    struct children *children =
+#ifdef HAVE_LIBEVENT
+        loop != NULL ? children_new_on_loop(loop, &o, err) :
+#endif
+                     children_new_on_thread(&o, err);
+    if (children == NULL)
+        return NULL;
+    struct scripts *s = mem_zalloc(1, sizeof(*s));
+    s->children = children;
+    s->runner = new_runner(children, config);
+    s->servers = new_servers(children, config);
+    return s;
+}
+
+void scripts_free(struct scripts *s)
+{
+    if (s == NULL)
+        return;
+    script_runner_free(s->runner);
+    phpserver_pool_free(s->servers);
+    children_free(s->children);
+    free(s);
+}
+
+void scripts_warm(struct scripts *s, size_t servers)
+{
+    if (servers > 0)
+        phpserver_warm(s->servers, servers);
+}
+
+static void on_done(void *arg, const struct script_reply *script)
+{
+    struct errand *e = arg;
+    struct reply reply = {.kind = e->ask.kind, .ask_id = e->ask.id, .script = *script};
+    reply.at = reply_moment();
+    e->done(e->arg, &reply);
+    free(e);
+}
+
+static void start(void *arg)
+{
+    struct errand *e = arg;
+    if (e->ask.kind == ASK_SCRIPT)
+        script_start(e->scripts->runner, &e->ask.script, e->deadline_mono_ms, on_done, e);
+    else
+        phpserver_start(e->scripts->servers, &e->ask.script, e->deadline_mono_ms, on_done, e);
+}
+
+void scripts_begin(struct scripts *s, const struct ask *ask, int64_t deadline_mono_ms,
+                   scripts_done_fn *done, void *arg)
+{
+    static const struct script_reply cancelled = {.outcome = SCRIPT_CANCELLED, .output = ""};
+    struct errand *e = mem_zalloc(1, sizeof(*e));
+    *e = (struct errand){s, *ask, deadline_mono_ms, done, arg};
+    if (!children_call(s->children, start, e))
+        on_done(e, &cancelled); /* the supervisor's thread has ended */
+}
+
+void scripts_give_up(struct scripts *s)
+{
+    script_give_up(s->runner);
+    phpserver_quit(s->servers);
+}
+
+static void report(bool clean)
+{
+    if (!clean)
+        log_line(LOG_ALWAYS, "WARNING: A script could not be ended, not even by SIGKILL");
+}
+
+static void on_stopped(void *arg, bool clean)
+{
+    struct scripts *s = arg;
+    report(clean);
+    s->stopped(s->stopped_arg);
+}
+
+void scripts_stop(struct scripts *s, int64_t deadline_mono_ms, scripts_stopped_fn *done, void *arg)
+{
+    s->stopped = done;
+    s->stopped_arg = arg;
+    scripts_give_up(s);
+    children_stop(s->children, deadline_mono_ms, on_stopped, s);
+}
+
+void scripts_end(struct scripts *s, int64_t deadline_mono_ms)
+{
+    scripts_give_up(s);
+    report(children_end(s->children, deadline_mono_ms));
+}

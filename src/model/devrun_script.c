@@ -1,0 +1,169 @@
+#include "config.h"
+
+#include "base/mem.h"
+#include "devrun_private.h"
+#include "model/value.h"
+
+#include <inttypes.h>
+
+void devrun_script_ask(struct devrun *run, size_t i)
+{
+    const struct item *it = &run->device->items[i];
+    enum ask_kind kind = it->action == ITEM_SCRIPT ? ASK_SCRIPT : ASK_SERVER;
+    devrun_add_ask(run, kind)->script = (struct script_request){.command = it->arg1};
+    run->asks[run->ask_count - 1].item = i;
+}
+
+/* ---- what Cacti's log viewer and operators look for (contract operations 2.6) ---- */
+
+static void say_script_trouble(struct devrun *run, const char *source, uint32_t source_id,
+                               const char *command, const struct script_reply *reply)
+{
+    const struct device *d = run->device;
+    if (reply->outcome == SCRIPT_EMPTY)
+        devrun_say(run, LOG_ALWAYS,
+                   "Device[%" PRIu32 "] %s[%" PRIu32 "] ERROR: Empty result [%s]: '%s'", d->id,
+                   source, source_id, d->snmp.hostname, command);
+    else if (reply->outcome == SCRIPT_TIMED_OUT)
+        devrun_say(run, LOG_MEDIUM, "Device[%" PRIu32 "] ERROR: The NIFTY POPEN timed out", d->id);
+    else if (reply->outcome == SCRIPT_NOT_STARTED)
+        devrun_say(run, LOG_ALWAYS, "Device[%" PRIu32 "] ERROR: Problem executing POPEN [%s]: '%s'",
+                   d->id, d->snmp.hostname, command);
+}
+
+static void say_server_trouble(struct devrun *run, const char *command,
+                               const struct script_reply *reply)
+{
+    if (reply->outcome == SCRIPT_TIMED_OUT)
+        devrun_say(run, LOG_ALWAYS,
+                   "WARNING: SS[%d] The PHP Script Server did not respond in time for "
+                   "Timeout[%0.2f], Command[%s] and will therefore be restarted",
+                   reply->server, (double)reply->elapsed_us / 1e6, command);
+    else if (reply->outcome == SCRIPT_LOST)
+        devrun_say(run, LOG_ALWAYS,
+                   "ERROR: SS[%d] PHP Script Server communications lost sending Command[%s].  "
+                   "Restarting PHP Script Server",
+                   reply->server, command);
+    else if (reply->outcome == SCRIPT_FLOODED)
+        devrun_say(run, LOG_ALWAYS,
+                   "ERROR: SS[%d] The Script Server result was longer than the acceptable range",
+                   reply->server);
+}
+
+static const char *outcome_text(enum script_outcome outcome)
+{
+    switch (outcome) {
+    case SCRIPT_OUTPUT: break;
+    case SCRIPT_EMPTY: return "printed nothing";
+    case SCRIPT_TIMED_OUT: return "timed out";
+    case SCRIPT_FLOODED: return "printed too much";
+    case SCRIPT_NOT_STARTED: return "not started";
+    case SCRIPT_LOST: return "lost";
+    case SCRIPT_CANCELLED: return "cancelled";
+    }
+    return "has a result";
+}
+
+/* An exit status beside a result is a remark. */
+static bool is_remark(enum ask_kind kind, const struct script_reply *reply)
+{
+    return kind == ASK_SCRIPT && reply->outcome == SCRIPT_OUTPUT && !reply->limit_hit;
+}
+
+/* That there are no script servers is said once, by whoever failed to start them. */
+static enum log_level level_of_detail(enum ask_kind kind, const struct script_reply *reply)
+{
+    if (is_remark(kind, reply))
+        return LOG_HIGH;
+    bool known = kind == ASK_SERVER && reply->outcome == SCRIPT_NOT_STARTED && !reply->limit_hit;
+    return known ? LOG_MEDIUM : LOG_ALWAYS;
+}
+
+void devrun_say_script(struct devrun *run, enum ask_kind kind, const char *source,
+                       uint32_t source_id, const char *command, const struct script_reply *reply)
+{
+    if (kind == ASK_SCRIPT)
+        say_script_trouble(run, source, source_id, command, reply);
+    else
+        say_server_trouble(run, command, reply);
+    if (reply->detail != NULL)
+        devrun_say(run, level_of_detail(kind, reply),
+                   "Device[%" PRIu32 "] %s[%" PRIu32 "] %s: %s %s: %s; Command[%s]",
+                   run->device->id, source, source_id, is_remark(kind, reply) ? "NOTE" : "WARNING",
+                   kind == ASK_SCRIPT ? "Script" : "PHP Script Server",
+                   outcome_text(reply->outcome), reply->detail, command);
+}
+
+/* ---- items ---- */
+
+static enum unknown_reason reason_of(enum script_outcome outcome)
+{
+    switch (outcome) {
+    case SCRIPT_OUTPUT: return UNKNOWN_NOT;
+    case SCRIPT_EMPTY: return UNKNOWN_EMPTY;
+    case SCRIPT_TIMED_OUT: return UNKNOWN_NO_ANSWER;
+    case SCRIPT_FLOODED: return UNKNOWN_FLOODED;
+    case SCRIPT_NOT_STARTED:
+    case SCRIPT_LOST:
+    case SCRIPT_CANCELLED: break;
+    }
+    return UNKNOWN_FAILED;
+}
+
+static void say_invalid(struct devrun *run, size_t i, const struct script_reply *reply)
+{
+    const struct item *it = &run->device->items[i];
+    struct buf sent = BUF_INIT;
+    value_trim(reply->output, reply->len, &sent);
+    devrun_say(run, LOG_ALWAYS,
+               "WARNING: Invalid Response, Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
+               "] SCRIPT: %s, output: %s",
+               run->device->id, devrun_items_slice(run, i), it->local_data_id, it->arg1,
+               buf_str(&sent));
+    buf_done(&sent);
+}
+
+static void settle_output(struct devrun *run, size_t i, const struct script_reply *reply)
+{
+    struct outcome *o = &run->outcomes[i];
+    o->text_at = run->text.len;
+    o->reason =
+        value_normalise(reply->output, reply->len, &run->text) ? UNKNOWN_NOT : UNKNOWN_INVALID;
+    o->text_len = run->text.len - o->text_at;
+    buf_putc(&run->text, '\0');
+    o->done = true;
+    if (run->options.invalid_log == 2 && o->reason == UNKNOWN_INVALID)
+        say_invalid(run, i, reply);
+}
+
+static void say_value(struct devrun *run, size_t i, const struct script_reply *reply)
+{
+    const struct item *it = &run->device->items[i];
+    const char *value = run->text.data + run->outcomes[i].text_at;
+    double ms = (double)reply->elapsed_us / 1000.0;
+    int slice = devrun_items_slice(run, i);
+    if (!devrun_listening(run, LOG_MEDIUM))
+        return;
+    if (it->action == ITEM_SCRIPT)
+        devrun_say(run, LOG_MEDIUM,
+                   "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32 "] TT[%.2f] SCRIPT: %s, output: %s",
+                   run->device->id, slice, it->local_data_id, ms, it->arg1, value);
+    else
+        devrun_say(run, LOG_MEDIUM,
+                   "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
+                   "] TT[%.2f] SS[%d] SERVER: %s, output: %s",
+                   run->device->id, slice, it->local_data_id, ms, reply->server, it->arg1, value);
+}
+
+void devrun_items_script(struct devrun *run, const struct open_ask *ask,
+                         const struct script_reply *reply)
+{
+    const struct item *it = &run->device->items[ask->item];
+    devrun_say_script(run, ask->kind, "DS", it->local_data_id, it->arg1, reply);
+    if (reply->outcome == SCRIPT_OUTPUT)
+        settle_output(run, ask->item, reply);
+    else
+        devrun_settle_unknown(run, ask->item, reason_of(reply->outcome));
+    say_value(run, ask->item, reply);
+    devrun_kill_spike(run, ask->item);
+}

@@ -1,0 +1,161 @@
+/* The script items of a device run, and those of its re-index checks. */
+#include "config.h"
+
+#include "devrun_drive.h"
+
+static void mute(const struct snmp_request *rq, struct answer *a)
+{
+    (void)rq;
+    a->reply.outcome = SNMP_TIMED_OUT;
+}
+
+static void scripts_between_do_not_flush(void **state)
+{
+    (void)state;
+    const int actions[] = {ITEM_SNMP, ITEM_SCRIPT, ITEM_SERVER};
+    for (int i = 0; i < 12; i++)
+        add_item(actions[i % 3]);
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "4 S V S V S V S V ");
+    assert_int_equal(b.result.values, 12);
+    assert_logged(LOG_MEDIUM, "Device[7] HT[1] DS[101] TT[1.50] SCRIPT: n1, output: 1001");
+    assert_logged(LOG_MEDIUM, "Device[7] HT[1] DS[102] TT[1.50] SS[0] SERVER: n2, output: 1002");
+}
+
+static void scripts_are_asked_though_snmp_is_silent(void **state)
+{
+    (void)state;
+    add_item(ITEM_SNMP);
+    add_item(ITEM_SCRIPT);
+    add_item(ITEM_SNMP);
+    add_item(ITEM_SERVER);
+    b.device.max_oids = 1;
+    b.agent = mute;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "1 S V ");
+    assert_int_equal(b.result.values, 2);
+    assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], 2);
+}
+
+static size_t newest(size_t open)
+{
+    return open - 1;
+}
+
+static void device_threads_let_scripts_run_beside_each_other(void **state)
+{
+    (void)state;
+    add_items(4);
+    for (int i = 0; i < 6; i++)
+        add_item(ITEM_SCRIPT);
+    b.device.device_threads = 3;
+    b.device.max_oids = 2;
+    b.choose = newest; /* the GET stays open: no other one is sent meanwhile */
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "S S S S S S 2 2 ");
+    assert_int_equal(b.most_open, 3);
+    assert_int_equal(b.result.values, 10);
+}
+
+static struct script_reply script_says;
+
+static void says(int item, struct script_reply *reply)
+{
+    (void)item;
+    *reply = script_says;
+}
+
+static void each_end_of_a_script_has_its_reason(void **state)
+{
+    static const struct {
+        enum script_outcome outcome;
+        const char *output;
+        enum unknown_reason reason;
+    } cases[] = {
+        {SCRIPT_OUTPUT, "5 apples\n", UNKNOWN_NOT},
+        {SCRIPT_OUTPUT, "apples\n", UNKNOWN_INVALID},
+        {SCRIPT_EMPTY, "", UNKNOWN_EMPTY},
+        {SCRIPT_TIMED_OUT, "", UNKNOWN_NO_ANSWER},
+        {SCRIPT_FLOODED, "11111111", UNKNOWN_FLOODED},
+        {SCRIPT_NOT_STARTED, "", UNKNOWN_FAILED},
+        {SCRIPT_LOST, "7", UNKNOWN_FAILED},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases) * 2; i++) {
+        set_up(state);
+        add_item(i % 2 == 0 ? ITEM_SCRIPT : ITEM_SERVER);
+        script_says = (struct script_reply){.outcome = cases[i / 2].outcome,
+                                            .output = cases[i / 2].output,
+                                            .len = strlen(cases[i / 2].output)};
+        b.script = says;
+        b.arg = 'i'; /* the output is not the item's number */
+        struct devrun *run = devrun_new(&b.device, &b.options);
+        struct moment when = now();
+        devrun_start(run, &when);
+        assert_true(take_actions(run));
+        answer_one(run);
+        assert_false(take_actions(run));
+        devrun_free(run);
+        const struct devrun_result *r = &b.result;
+        bool value = cases[i / 2].reason == UNKNOWN_NOT;
+        assert_int_equal(r->values, value);
+        assert_int_equal(r->unknown[cases[i / 2].reason], !value);
+        assert_string_equal(b.rows[0].output, value ? "5" : "U");
+    }
+}
+
+static void a_cancelled_script_leaves_no_row(void **state)
+{
+    (void)state;
+    add_items(2);
+    add_item(ITEM_SCRIPT);
+    script_says = (struct script_reply){.outcome = SCRIPT_CANCELLED, .output = ""};
+    b.script = says;
+    run_device();
+    assert_false(b.result.complete);
+    assert_int_equal(b.row_count, 2);
+    assert_int_equal(b.result.unfinished, 1);
+}
+
+static void what_a_limit_did_to_a_script_is_logged(void **state)
+{
+    (void)state;
+    add_item(ITEM_SCRIPT);
+    script_says = (struct script_reply){.outcome = SCRIPT_OUTPUT,
+                                        .output = "1000",
+                                        .len = 4,
+                                        .limit_hit = true,
+                                        .detail = "limit: 25000 ms; ended by SIGTERM"};
+    b.script = says;
+    b.options.log_level = LOG_ALWAYS;
+    run_device();
+    assert_logged(LOG_ALWAYS, "Device[7] DS[100] WARNING: Script has a result: limit: 25000 ms; "
+                              "ended by SIGTERM; Command[n0]");
+}
+
+static void without_a_supervisor_script_items_are_unknown(void **state)
+{
+    (void)state;
+    add_items(2);
+    add_item(ITEM_SCRIPT);
+    add_item(ITEM_SERVER);
+    b.options.no_scripts = true;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "2 ");
+    assert_int_equal(b.result.unknown[UNKNOWN_FAILED], 2);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(scripts_between_do_not_flush),
+        TEST(scripts_are_asked_though_snmp_is_silent),
+        TEST(device_threads_let_scripts_run_beside_each_other),
+        TEST(each_end_of_a_script_has_its_reason),
+        TEST(a_cancelled_script_leaves_no_row),
+        TEST(what_a_limit_did_to_a_script_is_logged),
+        TEST(without_a_supervisor_script_items_are_unknown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
