@@ -66,7 +66,7 @@ def rule(id, everywhere=False):
 
 def documented():
     """The numbers of the rows of docs/differences.md."""
-    return re.findall(r"^\| ([VSP]\d+) \|", DOCUMENT.read_text(encoding="utf-8"), re.M)
+    return re.findall(r"^\| ([VSCP]\d+) \|", DOCUMENT.read_text(encoding="utf-8"), re.M)
 
 
 def seen():
@@ -367,6 +367,8 @@ def every_thread_checks_by_itself(c):
     if is_output(c) and c.device is not None and c.device["device_threads"] > 1:
         return c.d.theirs == [right(c)] and c.d.ours == ["U"] and \
             any("RECACHE ASSERT FAILED" in line for line in c.ours[-1].lines)
+    if is_line(c, " DQ[", "ERROR: Empty result ") and c.device["device_threads"] > 1:
+        return c.d.ours == 1
     found = re.search(r"HT\[(\d+)\]", c.d.key[0]) if c.d.table == "log" else None
     return found is not None and int(found[1]) > 1 and c.d.ours is None and c.device["device_threads"] > 1
 
@@ -454,7 +456,57 @@ def items_without_device_belong_to_one_process(c):
     return is_row(c, True, False) and c.item["host_id"] == 0 and c.ours[-1].cycle.first > 0
 
 
+# ---- scripts ----
+
+
+def a_script(c):
+    return is_output(c) and c.item["action"] == 1
+
+
+@rule("C1")
+def the_whole_output_counts(c):
+    """What is printed in several writes; the reference takes the first one's."""
+    if not is_output(c):
+        return bool(c.before.reindex) and (c.d.table in ("poller_reindex", "poller_command") or
+                                           is_line(c, "RECACHE ASSERT FAILED: '3=1'")) and c.d.ours in (None, "3")
+    return a_script(c) and "sleep" in c.item["arg1"] and c.d.ours[0].startswith(c.d.theirs[0])
+
+
+@rule("C3")
+def a_value_does_not_wait_for_the_end(c):
+    return is_line(c, "WARNING: Script has a result: limit: ") and c.d.theirs is None
+
+
+@rule("C6")
+def commands_of_full_length(c):
+    long = [row for row in c.ours[-1].items.values() if len(row["arg1"]) > 511]
+    if is_output(c):
+        return c.item in long and c.d.theirs == ["U"]
+    return is_line(c, "Empty result") and c.d.ours is None and any(row["arg1"][:511] in c.d.key[0] for row in long)
+
+
+@rule("C13")
+def what_became_of_a_script_is_told(c):
+    return is_line(c, "WARNING: Script ", "; Command[") and c.d.theirs is None and \
+        "has a result" not in c.d.key[0]
+
+
 # ---- values ----
+
+
+@rule("V1")
+def leading_blanks_are_trimmed_from_script_output(c):
+    """The reference trims before no test but the last; what it takes for hex or cuts then is a plain number."""
+    text = c.raw.get(c.d.key) if is_output(c) else None
+    return isinstance(text, str) and text[:1] in tuple(" \t") and c.item["action"] == 1 and \
+        c.d.ours == [text_of(c)] and re.fullmatch(r"-?[\d.]+", text_of(c)) is not None
+
+
+@rule("V8")
+def pairs_without_the_quote_or_blank_before_them(c):
+    text = c.raw.get(c.d.key) if is_output(c) else None
+    return isinstance(text, str) and ":" in text and c.d.ours == [text_of(c)] and \
+        c.d.theirs[0].lstrip(TRIMMED) == text_of(c) and text[:1] in tuple(" \"'\t")
 
 
 @rule("V10")
@@ -494,7 +546,8 @@ def nan_and_inf_are_U(c):
 
 @rule("V12")
 def an_invalid_value_is_named_as_it_was_sent(c):
-    return is_line(c, "WARNING: Invalid Response, ", ", value: ")
+    return is_line(c, "WARNING: Invalid Response, ", ", value: ") or \
+        is_line(c, "WARNING: Invalid Response, ", "] SCRIPT: ", ", output: ")
 
 
 @rule("V6")
