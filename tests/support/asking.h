@@ -2,7 +2,7 @@
 #ifndef SPINE_TESTS_ASKING_H
 #define SPINE_TESTS_ASKING_H
 
-#include "face.h"
+#include "everyface.h"
 
 #include "base/buf.h"
 #include "drivers/script.h"
@@ -117,33 +117,6 @@ static inline void forget(struct question *q, size_t count)
         free(q[i].output);
         free(q[i].detail);
     }
-}
-
-struct asking_test {
-    const char *name;
-    CMUnitTestFunction function;
-};
-
-/* Every test on the loop and with a thread; old_kernels: without pidfd as well. */
-static inline int asking_run_tests(const struct asking_test *all, size_t count, bool old_kernels)
-{
-    int failed = 0;
-    leftovers_mark();
-    for (size_t k = 0; k < ARRAY_LEN(face_kinds); k++) {
-        struct face_kind kind = face_kinds[k];
-        if (kind.options.no_pidfd && !old_kernels)
-            continue;
-        struct CMUnitTest *tests = mem_zalloc(count, sizeof(tests[0]));
-        for (size_t i = 0; i < count; i++) {
-            tests[i].name = all[i].name;
-            tests[i].test_func = all[i].function;
-            tests[i].initial_state = &kind;
-        }
-        print_message("%s:\n", kind.name);
-        failed += _cmocka_run_group_tests(kind.name, tests, count, NULL, NULL);
-        free(tests);
-    }
-    return failed;
 }
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "core/child.h"
 
-#include "../../support/face.h"
+#include "../../support/everyface.h"
 
 #include <errno.h>
 #include <sys/wait.h>
@@ -498,47 +498,24 @@ static void five_hundred_children_at_once(void **state)
     face_free(f);
 }
 
-/* ---- every test on every face ---- */
-
-struct named {
-    const char *name;
-    CMUnitTestFunction function;
-};
-
-#define NAMED(f)                                                                                   \
-    {                                                                                              \
-#f, f                                                                                      \
-    }
-
-static const struct named all[] = {
-    NAMED(each_end_is_told_once_and_leaves_nothing),
-    NAMED(output_beyond_the_cap_is_counted_and_not_kept),
-    NAMED(a_child_can_be_talked_to),
-    NAMED(consumed_is_told_when_it_has_come_back_to_reading),
-    NAMED(a_child_that_never_reads_does_not_hold_us_up),
-    NAMED(a_child_that_closes_its_input_is_told_as_closed),
-    NAMED(a_child_may_be_stopped_from_its_own_callback),
-    NAMED(what_cannot_be_started_is_told_at_once),
-    NAMED(stopping_ends_all_children_and_what_ran_away),
-    NAMED(nothing_is_started_once_it_stops),
-    NAMED(free_alone_ends_children_too),
-    NAMED(a_run_away_lives_as_long_as_a_script_that_may_have_started_it),
-    NAMED(children_of_others_are_never_touched),
-    NAMED(five_hundred_children_at_once),
+static const struct CMUnitTest all[] = {
+    cmocka_unit_test(each_end_is_told_once_and_leaves_nothing),
+    cmocka_unit_test(output_beyond_the_cap_is_counted_and_not_kept),
+    cmocka_unit_test(a_child_can_be_talked_to),
+    cmocka_unit_test(consumed_is_told_when_it_has_come_back_to_reading),
+    cmocka_unit_test(a_child_that_never_reads_does_not_hold_us_up),
+    cmocka_unit_test(a_child_that_closes_its_input_is_told_as_closed),
+    cmocka_unit_test(a_child_may_be_stopped_from_its_own_callback),
+    cmocka_unit_test(what_cannot_be_started_is_told_at_once),
+    cmocka_unit_test(stopping_ends_all_children_and_what_ran_away),
+    cmocka_unit_test(nothing_is_started_once_it_stops),
+    cmocka_unit_test(free_alone_ends_children_too),
+    cmocka_unit_test(a_run_away_lives_as_long_as_a_script_that_may_have_started_it),
+    cmocka_unit_test(children_of_others_are_never_touched),
+    cmocka_unit_test(five_hundred_children_at_once),
 };
 
 int main(void)
 {
-    int failed = 0;
-    leftovers_mark();
-    for (size_t k = 0; k < ARRAY_LEN(face_kinds); k++) {
-        struct face_kind kind = face_kinds[k];
-        struct CMUnitTest tests[ARRAY_LEN(all)];
-        for (size_t i = 0; i < ARRAY_LEN(all); i++)
-            tests[i] = (struct CMUnitTest){
-                .name = all[i].name, .test_func = all[i].function, .initial_state = &kind};
-        print_message("%s:\n", kind.name);
-        failed += _cmocka_run_group_tests(kind.name, tests, ARRAY_LEN(all), NULL, NULL);
-    }
-    return failed;
+    return face_run_tests(all, ARRAY_LEN(all), 1, true);
 }
