@@ -53,7 +53,6 @@ struct child_order {
     const char *path;
     char *const *argv;
     bool talk;            /* has a standard input that child_write() writes to */
-    bool lasting;         /* lives as long as we do; orphans need not wait for its end */
     int64_t time_ms;      /* from its start; 0 = no limit */
     int64_t grace_ms;     /* from SIGTERM to SIGKILL */
     size_t keep_bytes;    /* of the output; the rest is read and counted only */
@@ -100,6 +99,9 @@ struct child_report child_get_report(const struct child *child);
 void child_stop(struct child *child);
 /* The same, but it has this long to end by itself. */
 void child_stop_within(struct child *child, int64_t delay_ms);
+/* One that lives long says when it has nothing to do: what ran away from it before is nobody's then,
+ * and is ended.  Busy from its start. */
+void child_set_idle(struct child *child, bool idle);
 /* The owner has lost interest: nothing is called any more. */
 void child_forget(struct child *child);
 

@@ -190,6 +190,7 @@ static void terminate(struct child *c)
     c->force = CHILD_TERMED;
     c->children->figures.termed++;
     c->state = TERMED;
+    close_input(c); /* nothing more to say, nothing more to hear about it */
     signal_group(c, SIGTERM);
     reactor_timer_set(c->timer, c->grace_ms);
 }
@@ -359,8 +360,7 @@ void child_look_for_exit(struct child *c)
     } else {
         if (errno != ECHILD)
             return;
-        c->stolen =
-            true; /* somebody else has reaped it: gone, and the number may be a stranger's */
+        c->stolen = true; /* reaped by somebody else; the number may be a stranger's by now */
     }
     c->exited = true;
     close_exit(c);
@@ -417,8 +417,9 @@ static void on_writable(void *arg)
     struct child *c = arg;
     bool broken = !send_input(c);
     if (!broken && c->tell_consumed && has_read_everything(c)) {
-        read_all(c); /* what it said before it came back to reading comes first */
-        if (c->tell_consumed && c->state < TERMED) {
+        /* What it said before it came back to reading comes first; that may stop it. */
+        read_all(c);
+        if (c->tell_consumed) {
             c->tell_consumed = false;
             watch_input(c);
             if (c->calls->consumed != NULL)
@@ -502,7 +503,6 @@ static struct child *adopt(struct children *children, const struct child_order *
     c->grace_ms = order->grace_ms;
     c->flood_bytes = order->flood_bytes;
     c->keep_bytes = order->keep_bytes;
-    c->lasting = order->lasting;
     c->one_page = s->to >= 0 && limit_to_one_page(s->to);
     TAILQ_INSERT_TAIL(&children->live, c, next);
     c->timer = reactor_timer_new(children->reactor, on_time, c);
@@ -534,7 +534,7 @@ enum spawn_result child_start(struct children *children, const struct child_orde
         return result;
     struct child *c = adopt(children, order, &s);
     c->started_us = now_us;
-    c->born_ticks = now_ticks;
+    c->busy_ticks = now_ticks;
     c->due_us = order->time_ms == 0 ? 0 : now_us + order->time_ms * 1000;
     set_timer(c, 0);
     children_one_more(children, c);
@@ -571,6 +571,14 @@ void child_stop_within(struct child *c, int64_t delay_ms)
         c->due_us = at;
     c->end = CHILD_STOPPED;
     set_timer(c, 0);
+}
+
+void child_set_idle(struct child *c, bool idle)
+{
+    if (idle)
+        c->busy_ticks = INT64_MAX;
+    else if (c->busy_ticks == INT64_MAX)
+        c->busy_ticks = orphan_now_ticks();
 }
 
 void child_forget(struct child *c)

@@ -60,7 +60,6 @@ struct child {
     int64_t grace_ms;
     uint64_t flood_bytes;
     size_t keep_bytes;
-    bool lasting;
 
     int state;
     enum child_end end;
@@ -68,7 +67,7 @@ struct child {
     bool exited, output_ended, complete, settled, closed_told, stolen;
     int status;
     int64_t started_us, due_us, settled_us; /* due_us 0: no limit */
-    int64_t born_ticks;
+    int64_t busy_ticks;                     /* what is younger may be waited for; INT64_MAX: idle */
 
     struct buf output;
     uint64_t bytes, lines;

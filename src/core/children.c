@@ -183,8 +183,8 @@ static size_t sweep(struct children *c)
     const struct child *child;
     TAILQ_FOREACH (child, &c->live, next) {
         known[view.count++] = child->pid;
-        if (!child->lasting && child->born_ticks < view.oldest_ticks)
-            view.oldest_ticks = child->born_ticks;
+        if (child->busy_ticks < view.oldest_ticks)
+            view.oldest_ticks = child->busy_ticks;
     }
     if (c->stopping && (c->stop_by_ms - clock_mono_ms()) / 2 < view.grace_ms)
         view.grace_ms = (c->stop_by_ms - clock_mono_ms()) / 2;

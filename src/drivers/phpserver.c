@@ -59,9 +59,10 @@ struct phpserver_pool {
     struct phpserver_options options;
     char **argv;
     struct slot slots[PHPSERVER_MAX];
-    struct job_list waiting;
+    struct job_list refused, waiting;
     struct reactor_timer *turn;
-    int64_t turn_ms; /* when it is set for, INT64_MAX: not */
+    int64_t turn_ms;   /* when it is set for, INT64_MAX: not */
+    int64_t expire_ms; /* the soonest deadline of the waiting */
     size_t warm;
     bool quitting;
     TAILQ_HEAD(, process) processes; /* replaced ones, too */
@@ -103,7 +104,8 @@ struct phpserver_pool *phpserver_pool_new(struct children *children,
     p->options = *options;
     p->argv = phpproto_argv(options->php, options->script, options->version, options->poller_id,
                             options->mode);
-    p->turn_ms = INT64_MAX;
+    p->turn_ms = p->expire_ms = INT64_MAX;
+    TAILQ_INIT(&p->refused);
     TAILQ_INIT(&p->waiting);
     TAILQ_INIT(&p->processes);
     p->turn = reactor_timer_new(r, on_turn, p);
@@ -235,6 +237,8 @@ static void retry(struct slot *s, const struct phpproto_do *d)
     s->pool->figures.retried++;
     TAILQ_INSERT_HEAD(&s->pool->waiting, job, next);
     s->pool->figures.waiting++;
+    if (job->deadline_ms < s->pool->expire_ms)
+        s->pool->expire_ms = job->deadline_ms;
 }
 
 static void act(struct slot *s, struct phpproto_do d)
@@ -257,6 +261,8 @@ static void act(struct slot *s, struct phpproto_do d)
         retry(s, &d);
     else if (d.answer)
         answer_in_flight(s, &d);
+    if (s->proto.state == PHPPROTO_IDLE)
+        child_set_idle(s->process->child, true);
     set_slot_timer(s);
     turn_within(s->pool, 0);
 }
@@ -344,7 +350,6 @@ static void start_process(struct slot *s)
     struct child_order order = {.path = p->argv[0],
                                 .argv = p->argv,
                                 .talk = true,
-                                .lasting = true,
                                 .grace_ms = GRACE_MS,
                                 .limits = p->options.limits,
                                 .calls = &calls,
@@ -423,6 +428,7 @@ static void send_to(struct slot *s, struct job *job)
     s->job = job;
     job->sent_us = clock_mono_us();
     s->pool->figures.asked++;
+    child_set_idle(s->process->child, false);
     phpproto_ask(&s->proto, clock_mono_ms(), job->command, &line);
     bool sent = child_write(s->process->child, line.data, line.len);
     buf_done(&line);
@@ -444,23 +450,23 @@ static void hand_out(struct phpserver_pool *p)
     }
 }
 
+/* Everybody in the queue whose time is over; the next turn is set for the one who is next. */
 static void expire(struct phpserver_pool *p)
 {
-    int64_t now_ms = clock_mono_ms(), next_ms = INT64_MAX;
+    int64_t now_ms = clock_mono_ms();
     struct job *job, *following;
+    p->expire_ms = INT64_MAX; /* whoever comes while somebody is told lowers it, too */
     for (job = TAILQ_FIRST(&p->waiting); job != NULL; job = following) {
         following = TAILQ_NEXT(job, next);
         if (job->deadline_ms > now_ms) {
-            if (job->deadline_ms < next_ms)
-                next_ms = job->deadline_ms;
+            if (job->deadline_ms < p->expire_ms)
+                p->expire_ms = job->deadline_ms;
             continue;
         }
         TAILQ_REMOVE(&p->waiting, job, next);
         p->figures.waiting--;
         answer_short(job, SCRIPT_CANCELLED, "the cycle ended while it waited for a script server");
     }
-    if (next_ms != INT64_MAX)
-        turn_within(p, next_ms - now_ms);
 }
 
 static void answer_all(struct phpserver_pool *p, enum script_outcome outcome, const char *detail)
@@ -488,17 +494,14 @@ static void cancel_in_flight(struct phpserver_pool *p)
 /* What no script server can be asked is told without one. */
 static void refuse(struct phpserver_pool *p)
 {
-    struct job *job, *following;
-    for (job = TAILQ_FIRST(&p->waiting); job != NULL; job = following) {
-        const char *why = phpproto_refuses(job->command);
-        following = TAILQ_NEXT(job, next);
-        if (why == NULL)
-            continue;
-        TAILQ_REMOVE(&p->waiting, job, next);
-        p->figures.waiting--;
-        answer(job,
-               &(struct script_reply){
-                   .outcome = SCRIPT_NOT_STARTED, .output = "", .limit_hit = true, .detail = why});
+    struct job *job;
+    while ((job = TAILQ_FIRST(&p->refused)) != NULL) {
+        struct script_reply reply = {.outcome = SCRIPT_NOT_STARTED,
+                                     .output = "",
+                                     .limit_hit = true,
+                                     .detail = phpproto_refuses(job->command)};
+        TAILQ_REMOVE(&p->refused, job, next);
+        answer(job, &reply);
     }
 }
 
@@ -506,12 +509,12 @@ static void on_turn(void *arg)
 {
     struct phpserver_pool *p = arg;
     p->turn_ms = INT64_MAX;
+    refuse(p);
     if (p->quitting) {
         cancel_in_flight(p);
         answer_all(p, SCRIPT_CANCELLED, "the cycle is over");
         return;
     }
-    refuse(p);
     hand_out(p);
     start_one(p);
     if (count_slots(p).dead == (size_t)p->options.count) {
@@ -520,7 +523,10 @@ static void on_turn(void *arg)
         answer_all(p, SCRIPT_NOT_STARTED, why.data);
         buf_done(&why);
     }
-    expire(p);
+    if (clock_mono_ms() >= p->expire_ms)
+        expire(p);
+    if (!TAILQ_EMPTY(&p->waiting))
+        turn_within(p, p->expire_ms - clock_mono_ms());
 }
 
 void phpserver_start(struct phpserver_pool *p, const struct script_request *request,
@@ -532,10 +538,16 @@ void phpserver_start(struct phpserver_pool *p, const struct script_request *requ
     job->deadline_ms = deadline_mono_ms;
     job->done = done;
     job->arg = arg;
+    turn_within(p, 0);
+    if (phpproto_refuses(job->command) != NULL) {
+        TAILQ_INSERT_TAIL(&p->refused, job, next);
+        return;
+    }
     TAILQ_INSERT_TAIL(&p->waiting, job, next);
     if (++p->figures.waiting > p->figures.most_waiting)
         p->figures.most_waiting = p->figures.waiting;
-    turn_within(p, 0);
+    if (deadline_mono_ms < p->expire_ms)
+        p->expire_ms = deadline_mono_ms;
 }
 
 /* ---- from outside ---- */
@@ -603,7 +615,8 @@ void phpserver_quit(struct phpserver_pool *p)
 static void on_end(void *arg)
 {
     struct phpserver_pool *p = arg;
-    p->quitting = true;
+    quit(p);
+    refuse(p);
     cancel_in_flight(p);
     answer_all(p, SCRIPT_CANCELLED, "the cycle is over");
 }
