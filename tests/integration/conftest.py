@@ -6,6 +6,7 @@ names build directories, and `--quick-build` those in which only tests marked `q
 """
 
 import contextlib
+import fcntl
 import os
 import pathlib
 import sys
@@ -100,10 +101,19 @@ def work():
 
 
 @pytest.fixture(scope="session")
-def template(tools):
+def template(tools, tmp_path_factory):
     """A data directory with Cacti's schema that every test's server starts from a copy of."""
-    with work_directory() as directory:
-        yield cacti.prepare(directory / "template")
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        with work_directory() as directory:
+            yield cacti.prepare(directory / "template")
+        return
+    shared = tmp_path_factory.getbasetemp().parent  # of all workers; the first one prepares it
+    with open(shared / "template.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ready = shared / "template.ready"
+        if not ready.exists():
+            ready.write_text(str(cacti.prepare(shared / "template")))
+    yield pathlib.Path(ready.read_text())
 
 
 @pytest.fixture
