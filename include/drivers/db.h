@@ -1,7 +1,7 @@
 /* drivers/db.h - one connection to a MariaDB or MySQL server.
  *
- * Why:     the only place that knows the client library; everything above speaks of statements,
- *          rows and classes of errors.
+ * Why:     the only place that knows the client library; everything above speaks of statements
+ *          and rows.
  * Use:     db_library_start(&err);   once, before any thread exists
  *          struct db *db = db_open(&params, deadline, &err);
  *          db_exec(db, sql, len, &err);  db_query(db, sql, len, on_row, arg, &err);
@@ -11,8 +11,8 @@
  * Promise: no automatic reconnect, no KILL; session state (sql_mode without strict and zero-date
  *          modes, contract 18.2) is set in one statement right after connecting; connect attempts
  *          end by the deadline; every descriptor of the library is close-on-exec after db_open().
- * Errors:  err->number is the server's or client's number; db_error_class() says what to do. After
- *          DB_ERROR_LOST close the connection and open another one.
+ * Errors:  err->number is the server's or client's number; dberror_class() says what to do. After
+ *          DBERROR_LOST close the connection and open another one.
  * Source:  contract 18; classes: facts on error handling in docs/database.md.
  */
 #ifndef SPINE_DRIVERS_DB_H
@@ -37,17 +37,6 @@ struct db_params {
     const char *ssl_key, *ssl_cert, *ssl_ca; /* "" = not set */
 };
 
-enum db_error_class {
-    DB_ERROR_RETRY, /* deadlock, lock wait: repeat the statement */
-    DB_ERROR_LOST,  /* gone away, lost, shutting down: connect again, repeat */
-    DB_ERROR_WAIT,  /* too many connections, table full, renamed away: repeat later */
-    DB_ERROR_SPLIT, /* packet too large: fewer rows */
-    DB_ERROR_ROW,   /* one row is bad */
-    DB_ERROR_FATAL, /* access denied, no such database or column, syntax */
-};
-
-enum db_error_class db_error_class(int number);
-
 NODISCARD bool db_library_start(struct err *err);
 void db_library_stop(void);
 void db_thread_start(void);
@@ -61,7 +50,7 @@ NODISCARD struct db *db_open(const struct db_params *params, int64_t deadline_mo
 void db_close(struct db *db); /* NULL allowed */
 
 /* A statement is answered by this monotonic time, but has at least 2 s and at most 30 s; otherwise
- * it fails with DB_ERROR_LOST.  The time is the caller's and looked at again while waiting, so
+ * it fails with DBERROR_LOST.  The time is the caller's and looked at again while waiting, so
  * another thread may draw it near. Without a call: 30 s. */
 void db_set_deadline(struct db *db, const _Atomic int64_t *deadline_mono_ms);
 

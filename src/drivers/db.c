@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "drivers/dberror.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,20 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Client error numbers of errmsg.h that both client libraries share; that header is not includable
- * with every one. */
-#define CLIENT_SERVER_LOST 2013
-#define CLIENT_TLS_FAILED  2026
-#define ACCESS_DENIED      1045
-#define SERVER_WANTS_TLS   3159
-
 #define CONNECT_TIMEOUT_S  5
 #define IO_TIMEOUT_S       30
 #define LOOK_UP_MS         250 /* how often a wait looks at its deadline again */
 #define ANSWER_AT_LEAST_MS (2 * 1000)
 #define ANSWER_AT_MOST_MS  (IO_TIMEOUT_S * 1000)
-#define BACK_OFF_FIRST_MS  50
-#define BACK_OFF_CAP_MS    2000
 
 /* MySQL's my_bool became bool in 8.0; both are one byte. */
 typedef char db_flag;
@@ -84,62 +76,7 @@ const char *db_client_version(void)
     return text;
 }
 
-/* ---- classes of errors ---- */
-
-struct class_row {
-    int number;
-    enum db_error_class class;
-};
-
-/* docs/database.md explains each. */
-static const struct class_row classes[] = {
-    {1020, DB_ERROR_RETRY}, {1205, DB_ERROR_RETRY}, {1213, DB_ERROR_RETRY}, {1180, DB_ERROR_RETRY},
-    {1317, DB_ERROR_RETRY}, {1412, DB_ERROR_RETRY}, {1614, DB_ERROR_RETRY}, {1969, DB_ERROR_RETRY},
-    {3024, DB_ERROR_RETRY}, {3101, DB_ERROR_RETRY},
-
-    {1047, DB_ERROR_LOST},  {1053, DB_ERROR_LOST},  {1077, DB_ERROR_LOST},  {1079, DB_ERROR_LOST},
-    {1080, DB_ERROR_LOST},  {1152, DB_ERROR_LOST},  {1158, DB_ERROR_LOST},  {1159, DB_ERROR_LOST},
-    {1160, DB_ERROR_LOST},  {1161, DB_ERROR_LOST},  {1184, DB_ERROR_LOST},  {1927, DB_ERROR_LOST},
-    {2002, DB_ERROR_LOST},  {2003, DB_ERROR_LOST},  {2005, DB_ERROR_LOST},  {2006, DB_ERROR_LOST},
-    {2012, DB_ERROR_LOST},  {2013, DB_ERROR_LOST},  {2014, DB_ERROR_LOST},  {2027, DB_ERROR_LOST},
-    {2055, DB_ERROR_LOST},  {3169, DB_ERROR_LOST},  {4031, DB_ERROR_LOST},
-
-    {1021, DB_ERROR_WAIT},  {1040, DB_ERROR_WAIT},  {1114, DB_ERROR_WAIT},  {1146, DB_ERROR_WAIT},
-    {1203, DB_ERROR_WAIT},  {1226, DB_ERROR_WAIT},  {1290, DB_ERROR_WAIT},  {1792, DB_ERROR_WAIT},
-    {1836, DB_ERROR_WAIT},
-
-    {1119, DB_ERROR_SPLIT}, {1153, DB_ERROR_SPLIT}, {1436, DB_ERROR_SPLIT}, {2020, DB_ERROR_SPLIT},
-
-    {1036, DB_ERROR_FATAL}, {1044, DB_ERROR_FATAL}, {1045, DB_ERROR_FATAL}, {1046, DB_ERROR_FATAL},
-    {1049, DB_ERROR_FATAL}, {1054, DB_ERROR_FATAL}, {1064, DB_ERROR_FATAL}, {1129, DB_ERROR_FATAL},
-    {1130, DB_ERROR_FATAL}, {1142, DB_ERROR_FATAL}, {1143, DB_ERROR_FATAL}, {1227, DB_ERROR_FATAL},
-    {1251, DB_ERROR_FATAL}, {1288, DB_ERROR_FATAL}, {1356, DB_ERROR_FATAL}, {1698, DB_ERROR_FATAL},
-    {1820, DB_ERROR_FATAL}, {1862, DB_ERROR_FATAL}, {2026, DB_ERROR_FATAL}, {2049, DB_ERROR_FATAL},
-    {2054, DB_ERROR_FATAL}, {2059, DB_ERROR_FATAL}, {2061, DB_ERROR_FATAL}, {3118, DB_ERROR_FATAL},
-    {3159, DB_ERROR_FATAL},
-};
-
-enum db_error_class db_error_class(int number)
-{
-    for (size_t i = 0; i < ARRAY_LEN(classes); i++) {
-        if (classes[i].number == number)
-            return classes[i].class;
-    }
-    return DB_ERROR_ROW; /* unknown: worth finding out whether a single row is to blame */
-}
-
-static enum err_kind kind_of(int number)
-{
-    switch (db_error_class(number)) {
-    case DB_ERROR_RETRY:
-    case DB_ERROR_SPLIT:
-    case DB_ERROR_ROW: return ERR_TEMPORARY;
-    case DB_ERROR_LOST:
-    case DB_ERROR_WAIT: return number == 1146 ? ERR_CONFIG : ERR_UNAVAILABLE;
-    case DB_ERROR_FATAL: return number == 1064 ? ERR_INTERNAL : ERR_CONFIG;
-    }
-    return ERR_INTERNAL;
-}
+/* ---- errors ---- */
 
 static void one_line(struct err *err)
 {
@@ -154,7 +91,7 @@ static void one_line(struct err *err)
 static bool fail_statement(struct db *db, struct err *err)
 {
     int number = (int)mysql_errno(db->mysql);
-    err_set_number(err, kind_of(number), number, "database error %d: %s", number,
+    err_set_number(err, dberror_kind(number), number, "database error %d: %s", number,
                    mysql_error(db->mysql));
     one_line(err);
     return false;
@@ -177,13 +114,7 @@ static void pause_until(int64_t mono_ms, const _Atomic int64_t *deadline)
 
 bool db_back_off(unsigned tries, const _Atomic int64_t *deadline)
 {
-    int64_t ms = tries > 6 ? BACK_OFF_CAP_MS : BACK_OFF_FIRST_MS << (tries == 0 ? 0 : tries - 1);
-    if (ms > BACK_OFF_CAP_MS)
-        ms = BACK_OFF_CAP_MS;
-    ms =
-        ms / 2 + clock_mono_us() %
-                     (ms / 2 + 1); /* jitter: pollers that failed together do not return together */
-    int64_t until = clock_mono_ms() + ms;
+    int64_t until = clock_mono_ms() + dberror_back_off_ms(tries, clock_mono_us());
     if (until >= *deadline)
         return false; /* nothing would be left for the try itself */
     pause_until(until, deadline);
@@ -323,26 +254,6 @@ static bool set_session(struct db *db, struct err *err)
            db_query(db, packet, sizeof(packet) - 1, read_max_packet, db, err);
 }
 
-static const char *remedy(int number)
-{
-    switch (number) {
-    case 1045:
-    case 1698:
-        return "check DB_User and DB_Pass in spine.conf, and DB_UseSSL if the account requires TLS";
-    case 1044:
-    case 1049: return "check DB_Database in spine.conf and the user's grants";
-    case 1129:
-    case 1130: return "the server does not let this machine in";
-    case 1040:
-    case 1203:
-    case 1226: return "raise max_connections or max_user_connections of the server";
-    case 2005: return "check DB_Host in spine.conf";
-    case CLIENT_TLS_FAILED:
-        return "check DB_UseSSL, DB_SSL_CA, DB_SSL_Cert and DB_SSL_Key in spine.conf";
-    default: return "is the server running and DB_Host/DB_Port in spine.conf right?";
-    }
-}
-
 static bool fail_connect(const struct db_params *p, const struct address *a, int number,
                          const char *message, struct err *err)
 {
@@ -353,14 +264,14 @@ static bool fail_connect(const struct db_params *p, const struct address *a, int
         snprintf(where, sizeof(where), "localhost");
     else
         snprintf(where, sizeof(where), "%s (port %u)", a->host, p->port);
-    if (db_error_class(number) == DB_ERROR_FATAL && number < 2000)
+    if (dberror_class(number) == DBERROR_FATAL && number < 2000)
         err_set_number(err, ERR_UNAVAILABLE, number,
                        "database server at %s refused user '%s' (%d): %s; %s", where, p->user,
-                       number, message, remedy(number));
+                       number, message, dberror_remedy(number));
     else
         err_set_number(err, ERR_UNAVAILABLE, number,
                        "cannot connect to the database server at %s as user %s: %s (%d); %s", where,
-                       p->user, message, number, remedy(number));
+                       p->user, message, number, dberror_remedy(number));
     one_line(err);
     return false;
 }
@@ -380,7 +291,8 @@ static struct db *connect_once(const struct db_params *p, const struct address *
     /* MariaDB's library takes "enforce" for a wish when the server has no TLS and no name is
      * checked. */
     if (p->use_ssl && mysql_get_ssl_cipher(db->mysql) == NULL) {
-        fail_connect(p, a, CLIENT_TLS_FAILED, "DB_UseSSL is on, but the server offers no TLS", err);
+        fail_connect(p, a, DBERROR_TLS_FAILED, "DB_UseSSL is on, but the server offers no TLS",
+                     err);
         goto fail;
     }
     struct err why = ERR_INIT;
@@ -394,18 +306,12 @@ fail:
     return NULL;
 }
 
-static bool worth_another_try(int number)
-{
-    enum db_error_class class = db_error_class(number);
-    return class == DB_ERROR_LOST || class == DB_ERROR_WAIT || class == DB_ERROR_RETRY;
-}
-
 /* Plain text was refused.  MySQL says so; MariaDB says "access denied", as for a wrong password:
  * one try with TLS tells. */
 static struct db *connect_as_demanded(const struct db_params *p, const struct address *a,
                                       int64_t left_ms, int number)
 {
-    if (p->use_ssl || (number != ACCESS_DENIED && number != SERVER_WANTS_TLS))
+    if (p->use_ssl || (number != DBERROR_ACCESS_DENIED && number != DBERROR_SERVER_WANTS_TLS))
         return NULL;
     return connect_once(p, a, left_ms, true, NULL);
 }
@@ -423,7 +329,7 @@ struct db *db_open(const struct db_params *params, int64_t deadline_mono_ms, str
         db = connect_once(params, &a, left, false, &why);
         if (db == NULL)
             db = connect_as_demanded(params, &a, left, why.number);
-        if (db != NULL || !worth_another_try(why.number) || !db_back_off(tries, &deadline))
+        if (db != NULL || !dberror_may_connect_later(why.number) || !db_back_off(tries, &deadline))
             break;
     }
     if (db == NULL && err != NULL)
@@ -486,9 +392,9 @@ static bool run(struct db *db, const char *sql, size_t len, struct err *err)
     if (mysql_send_query(db->mysql, sql, len) != 0)
         return fail_statement(db, err);
     if (!wait_for_answer(db, sent))
-        return err_set_number(err, ERR_UNAVAILABLE, CLIENT_SERVER_LOST,
+        return err_set_number(err, ERR_UNAVAILABLE, DBERROR_SERVER_LOST,
                               "database error %d: no answer to a statement within %d s",
-                              CLIENT_SERVER_LOST, (int)((clock_mono_ms() - sent) / 1000));
+                              DBERROR_SERVER_LOST, (int)((clock_mono_ms() - sent) / 1000));
     if (mysql_read_query_result(db->mysql) != 0)
         return fail_statement(db, err);
     return true;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "drivers/dberror.h"
 #include "model/sqltext.h"
 
 #include <stdatomic.h>
@@ -20,8 +21,6 @@
 #define CONFLICTS_AT_MOST 30
 #define LOST_AT_MOST      10 /* connections that one statement may cost */
 #define MISSING_TABLE_MS  5000
-#define TABLE_MISSING     1146
-#define SYNTAX            1064
 
 /* ---- connection ---- */
 
@@ -124,23 +123,23 @@ static bool missing_too_long(struct store_attempt *a)
 enum store_result store_again(struct store *s, struct store_attempt *a, int number)
 {
     a->tries++;
-    switch (db_error_class(number)) {
-    case DB_ERROR_RETRY:
+    switch (dberror_class(number)) {
+    case DBERROR_RETRY:
         if (++a->conflicts > CONFLICTS_AT_MOST)
             return STORE_REFUSED;
         break;
-    case DB_ERROR_LOST:
+    case DBERROR_LOST:
         disconnect(s);
         if (++a->lost > a->lost_at_most)
             return STORE_REFUSED;
         break;
-    case DB_ERROR_WAIT:
-        if (number == TABLE_MISSING && missing_too_long(a))
+    case DBERROR_WAIT:
+        if (number == DBERROR_TABLE_MISSING && missing_too_long(a))
             return STORE_REFUSED;
         break;
-    case DB_ERROR_SPLIT:
-    case DB_ERROR_ROW:
-    case DB_ERROR_FATAL: return STORE_REFUSED;
+    case DBERROR_SPLIT:
+    case DBERROR_ROW:
+    case DBERROR_FATAL: return STORE_REFUSED;
     }
     if (!db_back_off(a->tries, &s->deadline))
         return STORE_OVER;
@@ -296,14 +295,14 @@ static size_t statement_bytes(const struct store *s)
 /* Can a smaller statement succeed where this one did not? */
 static bool smaller_may_do(int number)
 {
-    switch (db_error_class(number)) {
-    case DB_ERROR_ROW:   /* one row is bad, the others are not */
-    case DB_ERROR_SPLIT: /* too large */
-    case DB_ERROR_LOST:
+    switch (dberror_class(number)) {
+    case DBERROR_ROW:   /* one row is bad, the others are not */
+    case DBERROR_SPLIT: /* too large */
+    case DBERROR_LOST:
         return true; /* again and again: some servers and proxies answer "too large" in this way */
-    case DB_ERROR_FATAL: return number == SYNTAX;
-    case DB_ERROR_RETRY:
-    case DB_ERROR_WAIT: return false;
+    case DBERROR_FATAL: return number == DBERROR_SYNTAX;
+    case DBERROR_RETRY:
+    case DBERROR_WAIT: return false;
     }
     return false;
 }
@@ -311,8 +310,8 @@ static bool smaller_may_do(int number)
 /* The table is missing or forbidden: no row of this job will do better. */
 static bool hopeless(int number)
 {
-    enum db_error_class class = db_error_class(number);
-    return class == DB_ERROR_WAIT || (class == DB_ERROR_FATAL && number != SYNTAX);
+    enum dberror class = dberror_class(number);
+    return class == DBERROR_WAIT || (class == DBERROR_FATAL && number != DBERROR_SYNTAX);
 }
 
 /* Statements of a bounded number of rows.  A failing one is halved until a single row is left to
@@ -345,7 +344,7 @@ static void write_job(struct store *s, struct job *job)
             break;
         } else if (n > 1 && smaller_may_do(why.number)) {
             size = n / 2;
-            if (db_error_class(why.number) != DB_ERROR_ROW)
+            if (dberror_class(why.number) != DBERROR_ROW)
                 largest = size;
         } else {
             lose(job, n, &why);
