@@ -35,6 +35,7 @@ struct db_params {
     unsigned port;
     bool use_ssl;
     const char *ssl_key, *ssl_cert, *ssl_ca; /* "" = not set */
+    int64_t patience_ms;                     /* see db_set_patience(); 0 = 30 s */
 };
 
 NODISCARD bool db_library_start(struct err *err);
@@ -42,17 +43,19 @@ void db_library_stop(void);
 void db_thread_start(void);
 void db_thread_stop(void);
 
-/* Connect; unreachable servers are tried again until the monotonic deadline, refusals (wrong
- * password, unknown database) are final at once.  Fails with ERR_UNAVAILABLE and a text that names
- * server, user and remedy. */
-NODISCARD struct db *db_open(const struct db_params *params, int64_t deadline_mono_ms,
-                             struct err *err);
+/* Connect; unreachable servers are tried again until the monotonic deadline, which is looked at again
+ * between the tries, because another thread may draw it near; refusals (wrong password, unknown
+ * database) are final at once.  Fails with ERR_UNAVAILABLE and a text that names server, user and
+ * remedy. */
+NODISCARD struct db *db_open(const struct db_params *params,
+                             const _Atomic int64_t *deadline_mono_ms, struct err *err);
 void db_close(struct db *db); /* NULL allowed */
 
-/* A statement is answered by this monotonic time, but has at least 2 s and at most 30 s; otherwise
- * it fails with DBERROR_LOST.  The time is the caller's and looked at again while waiting, so
- * another thread may draw it near. Without a call: 30 s. */
+/* A statement is answered by this monotonic time and within the patience, but has at least 2 s;
+ * otherwise it fails with DBERROR_LOST.  The time is the caller's and looked at again while waiting,
+ * so another thread may draw it near.  Without a call: the patience, which is 2 to 30 s. */
 void db_set_deadline(struct db *db, const _Atomic int64_t *deadline_mono_ms);
+void db_set_patience(struct db *db, int64_t patience_ms);
 
 /* Before try number `tries` (1 = the first repetition): pause 50 ms, doubled each time, capped at 2
  * s, with jitter, never past the deadline.  false: the deadline has passed, do not try. */

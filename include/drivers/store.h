@@ -53,11 +53,23 @@ struct site {
 
 void site_done(struct site *site);
 
+/* What became of a batch's outputs: stored + rejected + left is their number. */
 struct store_outcome {
-    size_t rows_stored;
-    size_t rows_lost; /* rejected by the server one by one, or not stored before the deadline */
-    size_t retries;   /* statements repeated */
+    size_t rows_stored;   /* in every table they belong to */
+    size_t rows_rejected; /* refused by the server one by one */
+    size_t rows_left;     /* the LAST so many of the batch: no server, no table or no time; may be
+                             stored again, here or elsewhere */
+    size_t retries;       /* statements repeated */
 };
+
+/* Told while a call is in progress, on its thread. */
+struct store_event {
+    enum { STORE_EVENT_LOST, STORE_EVENT_BACK, STORE_EVENT_REJECTED } kind;
+    const struct err *why;        /* lost, rejected */
+    int64_t away_ms;              /* back */
+    const struct output_row *row; /* rejected */
+};
+typedef void store_event_fn(void *arg, const struct store_event *event);
 
 NODISCARD struct store *store_open(const struct db_params *params, int64_t deadline_mono_ms,
                                    struct err *err);
@@ -68,6 +80,9 @@ void store_set_deadline(struct store *s, int64_t deadline_mono_ms);
 void store_grant(struct store *s, int64_t at_least_ms);
 /* Any thread: what goes on now and what comes ends by this time, if it is earlier. */
 void store_hurry(struct store *s, int64_t deadline_mono_ms);
+/* How long the server may leave a statement unanswered before the connection counts as lost. */
+void store_set_patience(struct store *s, int64_t patience_ms);
+void store_set_listener(struct store *s, store_event_fn *on_event, void *arg);
 void store_set_read_only(struct store *s, bool on);
 /* Whose re-index commands are written (poller_command.poller_id); 1 until then. */
 void store_set_poller(struct store *s, int poller_id);
@@ -84,7 +99,8 @@ NODISCARD bool store_load_settings(struct store *s, int poller_id, store_setting
 NODISCARD bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,
                                struct err *err);
 
-/* poller_time (contract 16.1): open before polling, close last. */
+/* poller_time (contract 16.1): open before polling, close last.  A row that a crashed server has
+ * forgotten is written anew when closing. */
 NODISCARD bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err);
 NODISCARD bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err);
 NODISCARD bool store_write_date(struct store *s, struct err *err); /* settings.date */

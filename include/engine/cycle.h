@@ -9,7 +9,7 @@
  * Threads: marked per function. "database thread": whichever thread owns the store at that time,
  *          one at a time. The site is const between cycle_begin() and cycle_done().
  * Promise: poller_time is opened before any device is polled and closed last; every due item is
- *          counted exactly once.
+ *          counted exactly once, and so is every row: stored, spooled or lost.
  * Source:  contract 2, 4.5, 9.3, 14-16; operations 4.2, 9.
  */
 #ifndef SPINE_ENGINE_CYCLE_H
@@ -27,8 +27,8 @@
 /* Rows or hosts in a batch that make it worth a statement, and the longest time a row waits for
  * company. */
 enum { CYCLE_BATCH_ROWS = 1000, CYCLE_BATCH_HOSTS = 500, CYCLE_BATCH_WAIT_MS = 250 };
-/* Batches on their way to the database before new devices are held back. */
-enum { CYCLE_BATCHES_MAX = 8 };
+/* Batches on their way to the database, or bytes of text, before new devices are held back. */
+enum { CYCLE_BATCHES_MAX = 8, CYCLE_BYTES_MAX = 8 * 1024 * 1024 };
 /* After a stop signal the database has this long to take what is complete; closing the row gets a
  * little more. */
 enum { CYCLE_HURRY_MS = 3000, CYCLE_CLOSE_MS = 2000 };
@@ -38,6 +38,14 @@ struct tally {
     size_t devices, down, dropped; /* dropped: not polled to the end */
     size_t values, unfinished, skipped;
     size_t unknown[UNKNOWN_REASONS];
+};
+
+/* What became of the rows that devices gave: all of them are stored, spooled or lost. */
+struct ledger {
+    size_t stored, spooled, lost;
+    size_t retries;          /* statements repeated */
+    size_t lost_connections; /* to the database */
+    size_t rejected;         /* of the lost: refused by the server one by one */
 };
 
 struct cycle {
@@ -55,11 +63,11 @@ struct cycle {
     bool no_scripts;         /* driver, before the first run: there is no supervisor for them */
     bool opened;             /* database thread: the poller_time row exists */
 
-    struct tally tally;          /* driver, when all threads are through */
-    struct store_outcome stored; /* database thread */
-    bool store_failed;           /* database thread: something could not be written */
-    bool out_of_time;            /* driver */
-    int stop_signal;             /* driver: the signal that ended the cycle, 0 = none */
+    struct tally tally; /* driver, when all threads are through */
+    struct ledger rows; /* database thread */
+    bool store_failed;  /* database thread: something could not be written */
+    bool out_of_time;   /* driver */
+    int stop_signal;    /* driver: the signal that ended the cycle, 0 = none */
 };
 
 void cycle_init(struct cycle *c, const struct config *config, struct store *store,
@@ -87,6 +95,9 @@ bool cycle_out_of_time(const struct cycle *c, const struct moment *at);
 bool cycle_apply(struct cycle *c, const struct device *device, const struct action *action,
                  struct tally *tally, struct batch *rows);
 bool cycle_batch_is_full(const struct batch *b);
+/* More is waiting (NULL = nothing) than the database may be behind: no new device until it has caught
+ * up. */
+bool cycle_batch_is_overfull(const struct batch *b);
 void tally_add(struct tally *to, const struct tally *from);
 
 /* The driver's thread, for a device that the cycle had no time for; started: its run was stopped.

@@ -7,8 +7,7 @@
  * Threads: any.
  * Owns:    what was put, until it is taken.
  * Promise: everything put before outbox_close() is taken exactly once. outbox_put() waits while
- *          the database is more than CYCLE_BATCHES_MAX full batches behind, so memory is bounded
- *          and only new work is held back.
+ *          cycle_batch_is_overfull(), so memory is bounded and only new work is held back.
  */
 #ifndef SPINE_ENGINE_OUTBOX_H
 #define SPINE_ENGINE_OUTBOX_H

@@ -48,6 +48,7 @@ struct assert_row {
 
 struct batch {
     struct arena text;
+    size_t bytes; /* of all texts */
     struct output_row *rows;
     size_t row_count, row_cap;
     struct host_row *hosts;

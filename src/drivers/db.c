@@ -26,6 +26,7 @@ typedef char db_flag;
 struct db {
     MYSQL *mysql;
     size_t max_packet;
+    int64_t patience_ms;
     const _Atomic int64_t *deadline; /* the owner's; NULL = none */
 };
 
@@ -242,11 +243,13 @@ static bool read_max_packet(void *arg, const char *const *fields, const size_t *
 
 /* Everything of the session that we rely on, whatever the server's defaults and init_connect say
  * (contract 18.2): no strict mode, zero dates allowed, backslash escapes on, text in utf8mb4, every
- * statement its own transaction. */
+ * statement its own transaction.  A lock is waited for less long than an answer, so that the server
+ * says so instead of our losing the connection. */
 static bool set_session(struct db *db, struct err *err)
 {
     static const char set[] =
-        "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,character_set_client=utf8mb4,"
+        "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,lock_wait_timeout=20,"
+        "innodb_lock_wait_timeout=20,character_set_client=utf8mb4,"
         "character_set_results=utf8mb4,collation_connection=utf8mb4_general_ci";
     static const char packet[] = "SELECT @@max_allowed_packet";
     db->max_packet = 1024; /* the smallest a server can have */
@@ -281,6 +284,7 @@ static struct db *connect_once(const struct db_params *p, const struct address *
                                bool demand_tls, struct err *err)
 {
     struct db *db = mem_zalloc(1, sizeof(*db));
+    db_set_patience(db, p->patience_ms == 0 ? ANSWER_AT_MOST_MS : p->patience_ms);
     db->mysql = prepare(p, a, left_ms, demand_tls);
     if (mysql_real_connect(db->mysql, a->socket != NULL ? NULL : a->host, p->user, p->password,
                            p->database, p->port, a->socket, 0) == NULL) {
@@ -316,20 +320,19 @@ static struct db *connect_as_demanded(const struct db_params *p, const struct ad
     return connect_once(p, a, left_ms, true, NULL);
 }
 
-struct db *db_open(const struct db_params *params, int64_t deadline_mono_ms, struct err *err)
+struct db *db_open(const struct db_params *params, const _Atomic int64_t *deadline, struct err *err)
 {
     struct err why = ERR_INIT;
     struct address a = parse_address(params->host == NULL ? "" : params->host);
     struct db *db = NULL;
-    const _Atomic int64_t deadline = deadline_mono_ms;
     for (unsigned tries = 1;; tries++) {
-        int64_t left = deadline_mono_ms - clock_mono_ms();
+        int64_t left = *deadline - clock_mono_ms();
         if (tries > 1 && left < 1000)
             break; /* the library counts in seconds: one more try would end too late */
         db = connect_once(params, &a, left, false, &why);
         if (db == NULL)
             db = connect_as_demanded(params, &a, left, why.number);
-        if (db != NULL || !dberror_may_connect_later(why.number) || !db_back_off(tries, &deadline))
+        if (db != NULL || !dberror_may_connect_later(why.number) || !db_back_off(tries, deadline))
             break;
     }
     if (db == NULL && err != NULL)
@@ -351,6 +354,15 @@ void db_set_deadline(struct db *db, const _Atomic int64_t *deadline_mono_ms)
     db->deadline = deadline_mono_ms;
 }
 
+void db_set_patience(struct db *db, int64_t patience_ms)
+{
+    db->patience_ms = patience_ms;
+    if (db->patience_ms < ANSWER_AT_LEAST_MS)
+        db->patience_ms = ANSWER_AT_LEAST_MS;
+    if (db->patience_ms > ANSWER_AT_MOST_MS)
+        db->patience_ms = ANSWER_AT_MOST_MS;
+}
+
 size_t db_max_packet(const struct db *db)
 {
     return db->max_packet;
@@ -362,7 +374,7 @@ size_t db_max_packet(const struct db *db)
  * deadline may be drawn near meanwhile. */
 static int64_t answer_by(const struct db *db, int64_t sent)
 {
-    int64_t by = sent + ANSWER_AT_MOST_MS;
+    int64_t by = sent + db->patience_ms;
     if (db->deadline != NULL && *db->deadline < by)
         by = *db->deadline;
     return by < sent + ANSWER_AT_LEAST_MS ? sent + ANSWER_AT_LEAST_MS : by;

@@ -19,7 +19,9 @@
     5000 /* of a statement about steps: fewer statements read the table less often */
 #define BYTES_AT_MOST     ((size_t)1 << 20)
 #define CONFLICTS_AT_MOST 30
+#define CONFLICTS_OF_MANY 5  /* then the rows are sent in smaller statements */
 #define LOST_AT_MOST      10 /* connections that one statement may cost */
+#define GROW_AFTER        16 /* statements of the largest size that went well */
 #define MISSING_TABLE_MS  5000
 
 /* ---- connection ---- */
@@ -41,7 +43,7 @@ struct store *store_open(const struct db_params *params, int64_t deadline_mono_m
     s->sites_can_be_disabled = -1;
     s->poller_id = 1;
     s->deadline = deadline_mono_ms;
-    s->db = db_open(&s->params, deadline_mono_ms, err);
+    s->db = db_open(&s->params, &s->deadline, err);
     if (s->db == NULL) {
         store_close(s);
         return NULL;
@@ -80,6 +82,19 @@ void store_hurry(struct store *s, int64_t deadline_mono_ms)
             break;
 }
 
+void store_set_patience(struct store *s, int64_t patience_ms)
+{
+    s->params.patience_ms = patience_ms;
+    if (s->db != NULL)
+        db_set_patience(s->db, patience_ms);
+}
+
+void store_set_listener(struct store *s, store_event_fn *on_event, void *arg)
+{
+    s->on_event = on_event;
+    s->on_event_arg = arg;
+}
+
 void store_set_read_only(struct store *s, bool on)
 {
     s->read_only = on;
@@ -90,6 +105,12 @@ void store_set_poller(struct store *s, int poller_id)
     s->poller_id = poller_id;
 }
 
+static void tell(struct store *s, const struct store_event *event)
+{
+    if (s->on_event != NULL)
+        s->on_event(s->on_event_arg, event);
+}
+
 bool store_connect(struct store *s, struct err *err)
 {
     if (s->db != NULL)
@@ -97,17 +118,24 @@ bool store_connect(struct store *s, struct err *err)
     if (clock_mono_ms() >= s->deadline)
         return err_set(err, ERR_TEMPORARY,
                        "the connection to the database was lost and no time is left for another");
-    s->db = db_open(&s->params, s->deadline, err);
+    s->db = db_open(&s->params, &s->deadline, err);
     if (s->db == NULL)
         return false;
     db_set_deadline(s->db, &s->deadline);
+    s->reconnects++;
+    struct store_event back = {.kind = STORE_EVENT_BACK,
+                               .away_ms = clock_mono_ms() - s->lost_mono_ms};
+    tell(s, &back);
     return true;
 }
 
-static void disconnect(struct store *s)
+static void disconnect(struct store *s, const struct err *why)
 {
     db_close(s->db);
     s->db = NULL;
+    s->lost_mono_ms = clock_mono_ms();
+    struct store_event lost = {.kind = STORE_EVENT_LOST, .why = why};
+    tell(s, &lost);
 }
 
 /* ---- one statement, as often as it makes sense ---- */
@@ -120,21 +148,24 @@ static bool missing_too_long(struct store_attempt *a)
     return now - a->missing_since > MISSING_TABLE_MS;
 }
 
-enum store_result store_again(struct store *s, struct store_attempt *a, int number)
+enum store_result store_again(struct store *s, struct store_attempt *a, const struct err *why)
 {
+    int number = why->number;
     a->tries++;
     switch (dberror_class(number)) {
     case DBERROR_RETRY:
-        if (++a->conflicts > CONFLICTS_AT_MOST)
+        if (++a->conflicts > a->conflicts_at_most)
             return STORE_REFUSED;
         break;
     case DBERROR_LOST:
-        disconnect(s);
+        disconnect(s, why);
         if (++a->lost > a->lost_at_most)
             return STORE_REFUSED;
         break;
     case DBERROR_WAIT:
         if (number == DBERROR_TABLE_MISSING && missing_too_long(a))
+            return STORE_REFUSED;
+        if (number == DBERROR_TABLE_FULL && a->may_split)
             return STORE_REFUSED;
         break;
     case DBERROR_SPLIT:
@@ -158,7 +189,7 @@ static enum store_result exec(struct store *s, struct store_attempt *a, const ch
         const char *text = a->lost > 0 && after_lost != NULL ? after_lost : sql;
         if (db_exec(s->db, text, strlen(text), err))
             return STORE_DONE;
-        enum store_result r = store_again(s, a, err->number);
+        enum store_result r = store_again(s, a, err);
         if (r != STORE_DONE)
             return r;
     }
@@ -183,7 +214,7 @@ static bool exec_single(struct store *s, const char *what, const char *sql, cons
     if (s->read_only)
         return true;
     struct err why = ERR_INIT;
-    struct store_attempt a = {.lost_at_most = LOST_AT_MOST};
+    struct store_attempt a = {.lost_at_most = LOST_AT_MOST, .conflicts_at_most = CONFLICTS_AT_MOST};
     if (exec(s, &a, sql, after_lost, &why) == STORE_DONE)
         return true;
     store_explain(&why, what);
@@ -215,10 +246,22 @@ bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err)
 
 bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err)
 {
-    char sql[128];
+    static const char what[] = "cannot close the row of this cycle in poller_time";
+    char sql[512];
     snprintf(sql, sizeof(sql),
              "UPDATE poller_time SET end_time=NOW() WHERE poller_id=%d AND pid=%d", poller_id, pid);
-    return exec_single(s, "cannot close the row of this cycle in poller_time", sql, NULL, err);
+    if (!exec_single(s, what, sql, NULL, err))
+        return false;
+    if (s->reconnects == 0)
+        return true;
+    /* A server that crashed may have forgotten what it had acknowledged (contract 16.3: without
+     * this row poller.php waits for the whole interval). */
+    snprintf(sql, sizeof(sql),
+             "INSERT INTO poller_time (poller_id,pid,start_time,end_time) SELECT %d,%d,NOW(),NOW()"
+             " FROM (SELECT COUNT(*) AS n FROM poller_time WHERE poller_id=%d AND pid=%d) AS t"
+             " WHERE t.n=0",
+             poller_id, pid, poller_id, pid);
+    return exec_single(s, what, sql, NULL, err);
 }
 
 bool store_write_date(struct store *s, struct err *err)
@@ -239,7 +282,9 @@ struct job {
     size_t rows_at_most; /* of one statement; 0 = the usual */
     int poller_id;       /* recaches and steps */
     int64_t interval_s;
-    size_t lost;
+    bool *refused; /* marks rows that the server refused; NULL = only counted */
+    size_t refused_count;
+    size_t left;    /* the last so many are not stored for another reason */
     struct err why; /* of the first loss */
 };
 
@@ -279,11 +324,25 @@ static size_t build_steps(struct store *s UNUSED, const struct job *job, size_t 
                              limits);
 }
 
-static void lose(struct job *job, size_t rows, const struct err *why)
+/* These rows are not stored and never will be. */
+static void refuse(struct store *s, struct job *job, size_t at, size_t rows, const struct err *why)
 {
-    if (job->lost == 0)
+    if (job->refused_count == 0)
         job->why = *why;
-    job->lost += rows;
+    job->refused_count += rows;
+    for (size_t i = at; job->refused != NULL && i < at + rows; i++) {
+        const struct output_row *outputs = job->rows;
+        struct store_event event = {.kind = STORE_EVENT_REJECTED, .why = why, .row = &outputs[i]};
+        if (!job->refused[i])
+            tell(s, &event);
+        job->refused[i] = true;
+    }
+}
+
+static void leave(struct job *job, size_t at, const struct err *why)
+{
+    job->left = job->count - at;
+    job->why = *why;
 }
 
 static size_t statement_bytes(const struct store *s)
@@ -298,11 +357,11 @@ static bool smaller_may_do(int number)
     switch (dberror_class(number)) {
     case DBERROR_ROW:   /* one row is bad, the others are not */
     case DBERROR_SPLIT: /* too large */
+    case DBERROR_RETRY: /* again and again: fewer rows are in the way of fewer others */
     case DBERROR_LOST:
         return true; /* again and again: some servers and proxies answer "too large" in this way */
     case DBERROR_FATAL: return number == DBERROR_SYNTAX;
-    case DBERROR_RETRY:
-    case DBERROR_WAIT: return false;
+    case DBERROR_WAIT: return number == DBERROR_TABLE_FULL;
     }
     return false;
 }
@@ -311,43 +370,75 @@ static bool smaller_may_do(int number)
 static bool hopeless(int number)
 {
     enum dberror class = dberror_class(number);
-    return class == DBERROR_WAIT || (class == DBERROR_FATAL && number != DBERROR_SYNTAX);
+    return number == DBERROR_TABLE_MISSING || (class == DBERROR_FATAL && number != DBERROR_SYNTAX);
 }
 
-/* Statements of a bounded number of rows.  A failing one is halved until a single row is left to
- * blame; each success doubles the size again, up to the largest that the server is known to take.
- */
+/* How many rows the next statement gets.  A failing one is halved until a single row is left to
+ * blame, and each success doubles the size again, up to the largest that the server is known to
+ * take; whether it takes more by now is tried once in a while. */
+struct size {
+    size_t next, largest, most;
+    unsigned good;
+};
+
+static void size_went_well(struct size *z)
+{
+    if (z->next >= z->largest && ++z->good >= GROW_AFTER) {
+        z->good = 0;
+        z->largest = z->largest * 2 < z->most ? z->largest * 2 : z->most;
+    }
+    z->next = z->next * 2 < z->largest ? z->next * 2 : z->largest;
+}
+
+static void size_was_too_much(struct size *z, size_t rows, int number)
+{
+    enum dberror class = dberror_class(number);
+    z->next = rows / 2;
+    z->good = 0;
+    if (class == DBERROR_SPLIT || class == DBERROR_LOST)
+        z->largest = z->next;
+}
+
+static enum store_result write_some(struct store *s, const struct job *job, size_t at, size_t rows,
+                                    struct buf *sql, size_t *ret_count, struct err *why)
+{
+    if (clock_mono_ms() >= s->deadline) {
+        err_set(why, ERR_TEMPORARY, "the time for storing is over");
+        return STORE_OVER;
+    }
+    if (!store_connect(s, why))
+        return STORE_OVER;
+    struct sqltext_limits limits = {.rows = rows, .bytes = statement_bytes(s)};
+    buf_clear(sql);
+    size_t n = *ret_count = job->build(s, job, at, &limits, sql);
+    struct store_attempt a = {
+        .lost_at_most = n > 1 ? 1 : LOST_AT_MOST / 2,
+        .conflicts_at_most = n > 1 ? CONFLICTS_OF_MANY : CONFLICTS_AT_MOST,
+        .may_split = n > 1,
+    };
+    return sql->len == 0 ? STORE_DONE : exec(s, &a, buf_str(sql), NULL, why);
+}
+
 static void write_job(struct store *s, struct job *job)
 {
     struct buf sql = BUF_INIT;
-    size_t largest = job->rows_at_most > 0 ? job->rows_at_most : ROWS_AT_MOST;
-    size_t size = largest;
+    size_t most = job->rows_at_most > 0 ? job->rows_at_most : ROWS_AT_MOST;
+    struct size size = {.next = most, .largest = most, .most = most};
     size_t at = 0;
     while (at < job->count) {
         struct err why = ERR_INIT;
-        enum store_result r = STORE_OVER;
         size_t n = 0;
-        if (clock_mono_ms() >= s->deadline) {
-            err_set(&why, ERR_TEMPORARY, "the time for storing is over");
-        } else if (store_connect(s, &why)) {
-            struct sqltext_limits limits = {.rows = size, .bytes = statement_bytes(s)};
-            buf_clear(&sql);
-            n = job->build(s, job, at, &limits, &sql);
-            struct store_attempt a = {.lost_at_most = n > 1 ? 1 : LOST_AT_MOST / 2};
-            r = sql.len == 0 ? STORE_DONE : exec(s, &a, buf_str(&sql), NULL, &why);
-        }
+        enum store_result r = write_some(s, job, at, size.next, &sql, &n, &why);
         if (r == STORE_DONE) {
             at += n;
-            size = size * 2 < largest ? size * 2 : largest;
+            size_went_well(&size);
         } else if (r == STORE_OVER || hopeless(why.number)) {
-            lose(job, job->count - at, &why);
+            leave(job, at, &why);
             break;
         } else if (n > 1 && smaller_may_do(why.number)) {
-            size = n / 2;
-            if (dberror_class(why.number) != DBERROR_ROW)
-                largest = size;
+            size_was_too_much(&size, n, why.number);
         } else {
-            lose(job, n, &why);
+            refuse(s, job, at, n, &why);
             at += n;
         }
     }
@@ -356,10 +447,11 @@ static void write_job(struct store *s, struct job *job)
 
 static bool report(const struct job *job, struct err *err)
 {
-    if (job->lost == 0)
+    size_t lost = job->refused_count + job->left;
+    if (lost == 0)
         return true;
     err_set_number(err, ERR_TEMPORARY, job->why.number, "%zu of %zu rows of %s not stored: %.800s",
-                   job->lost, job->count, job->table, job->why.text);
+                   lost, job->count, job->table, job->why.text);
     return false;
 }
 
@@ -436,24 +528,39 @@ static bool write_devices(struct store *s, const struct batch *b, struct err *er
     return ok;
 }
 
+static void count_outputs(struct store_outcome *out, const struct job *outputs,
+                          const struct job *copies)
+{
+    out->rows_left = outputs->left > copies->left ? outputs->left : copies->left;
+    size_t tried = outputs->count - out->rows_left;
+    for (size_t i = 0; i < tried; i++)
+        out->rows_rejected += outputs->refused[i];
+    out->rows_stored = tried - out->rows_rejected;
+}
+
 bool store_write(struct store *s, const struct batch *b, bool boost, struct store_outcome *ret,
                  struct err *err)
 {
-    *ret = (struct store_outcome){0, 0, 0};
+    *ret = (struct store_outcome){0};
     if (s->read_only)
         return true;
     size_t retries_before = s->retries;
-    struct job outputs = {
-        .table = "poller_output", .build = build_outputs, .rows = b->rows, .count = b->row_count};
-    struct job copies = {.table = "poller_output_boost", .build = build_outputs, .rows = b->rows};
+    bool *refused = mem_zalloc(b->row_count, sizeof(*refused));
+    struct job outputs = {.table = "poller_output",
+                          .build = build_outputs,
+                          .rows = b->rows,
+                          .count = b->row_count,
+                          .refused = refused};
+    struct job copies = outputs;
+    copies.table = "poller_output_boost";
     copies.count = boost ? b->row_count : 0;
     struct err why = ERR_INIT; /* of the devices: a lost value is the worse news */
     write_job(s, &outputs);
     write_job(s, &copies);
     bool ok = write_devices(s, b, &why);
-    ret->rows_lost = outputs.lost > copies.lost ? outputs.lost : copies.lost;
-    ret->rows_stored = b->row_count - ret->rows_lost; /* in every table they belong to */
+    count_outputs(ret, &outputs, &copies);
     ret->retries = s->retries - retries_before;
+    free(refused);
     if (!report(&outputs, err) || !report(&copies, err))
         return false;
     if (!ok && err != NULL)

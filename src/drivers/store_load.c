@@ -12,10 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIST_IN_SQL    1000 /* ids; longer lists are asked for as a range and filtered here */
-#define TARGET_BUCKETS 16384
-#define LOST_AT_MOST   5
-#define SITES_SETTING  "\tsites" /* a row of the settings query that is ours */
+#define LIST_IN_SQL       1000 /* ids; longer lists are asked for as a range and filtered here */
+#define TARGET_BUCKETS    16384
+#define LOST_AT_MOST      5
+#define CONFLICTS_AT_MOST 30
+#define SITES_SETTING     "\tsites" /* a row of the settings query that is ours */
 
 /* ---- one query, as often as it makes sense ---- */
 
@@ -24,7 +25,7 @@ static bool query(struct store *s, const char *what, const struct buf *sql, db_r
                   void (*restart)(void *arg), void *arg, struct err *err)
 {
     struct err why = ERR_INIT;
-    struct store_attempt a = {.lost_at_most = LOST_AT_MOST};
+    struct store_attempt a = {.lost_at_most = LOST_AT_MOST, .conflicts_at_most = CONFLICTS_AT_MOST};
     for (;;) {
         if (restart != NULL)
             restart(arg);
@@ -32,7 +33,7 @@ static bool query(struct store *s, const char *what, const struct buf *sql, db_r
             break;
         if (db_query(s->db, buf_str(sql), sql->len, on_row, arg, &why))
             return true;
-        if (store_again(s, &a, why.number) != STORE_DONE)
+        if (store_again(s, &a, &why) != STORE_DONE)
             break;
     }
     store_explain(&why, what);

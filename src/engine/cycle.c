@@ -22,6 +22,31 @@ static int64_t share_ms(int64_t interval_ms, int64_t at_least_ms)
     return share > at_least_ms ? share : at_least_ms;
 }
 
+/* Lines about the database that one cycle may write; more would say nothing new. */
+enum { STORE_LINES_MAX = 20 };
+
+static void on_store_event(void *arg, const struct store_event *event)
+{
+    struct cycle *c = arg;
+    switch (event->kind) {
+    case STORE_EVENT_LOST:
+        if (++c->rows.lost_connections <= STORE_LINES_MAX)
+            log_line(LOG_ALWAYS, "WARNING: lost the connection to the database: %s",
+                     event->why->text);
+        return;
+    case STORE_EVENT_BACK:
+        if (c->rows.lost_connections <= STORE_LINES_MAX)
+            log_line(LOG_ALWAYS, "NOTE: connected to the database again after %.1f s",
+                     (double)event->away_ms / 1000);
+        return;
+    case STORE_EVENT_REJECTED:
+        if (++c->rows.rejected <= STORE_LINES_MAX)
+            log_line(LOG_ALWAYS, "ERROR: the database refuses the value of DS[%" PRIu32 "] %s: %s",
+                     event->row->local_data_id, event->row->rrd_name, event->why->text);
+        return;
+    }
+}
+
 void cycle_init(struct cycle *c, const struct config *config, struct store *store,
                 struct world *world, int64_t started_mono_us)
 {
@@ -35,6 +60,8 @@ void cycle_init(struct cycle *c, const struct config *config, struct store *stor
     c->store_until_mono_ms = started_mono_us / 1000 + interval_ms - share_ms(interval_ms, 2500);
     c->poll_until_mono_ms = c->store_until_mono_ms - share_ms(interval_ms, 1000);
     store_set_deadline(store, c->store_until_mono_ms);
+    store_set_patience(store, interval_ms / 10); /* a stall must not eat the whole cycle */
+    store_set_listener(store, on_store_event, c);
     store_set_read_only(store, config->read_only);
     store_set_poller(store, config->poller_id);
 }
@@ -113,17 +140,26 @@ bool cycle_begin(struct cycle *c, struct err *err)
     return load_site(c, err);
 }
 
+/* The last `left` rows of the batch found no place in the database. */
+static void keep_rest(struct cycle *c, const struct batch *batch UNUSED, size_t left)
+{
+    c->rows.lost += left;
+}
+
 void cycle_write(struct cycle *c, struct batch *batch)
 {
     struct err err = ERR_INIT;
     struct store_outcome out = {0};
-    if (!store_write(c->store, batch, c->config->boost, &out, &err)) {
+    bool ok = store_write(c->store, batch, c->config->boost, &out, &err);
+    c->rows.stored += out.rows_stored;
+    c->rows.lost += out.rows_rejected;
+    c->rows.retries += out.retries;
+    keep_rest(c, batch, out.rows_left);
+    if (!ok) {
         c->store_failed = true;
-        log_line(LOG_ALWAYS, "ERROR: %zu rows could not be stored: %s", out.rows_lost, err.text);
+        log_line(LOG_ALWAYS, "ERROR: %zu rows could not be stored: %s",
+                 out.rows_rejected + out.rows_left, err.text);
     }
-    c->stored.rows_stored += out.rows_stored;
-    c->stored.rows_lost += out.rows_lost;
-    c->stored.retries += out.retries;
     batch_free(batch);
 }
 
@@ -241,6 +277,12 @@ bool cycle_batch_is_full(const struct batch *b)
     return b->row_count >= CYCLE_BATCH_ROWS || b->host_count >= CYCLE_BATCH_HOSTS;
 }
 
+bool cycle_batch_is_overfull(const struct batch *b)
+{
+    return b != NULL && (b->row_count >= (size_t)CYCLE_BATCH_ROWS * CYCLE_BATCHES_MAX ||
+                         b->bytes >= CYCLE_BYTES_MAX);
+}
+
 void tally_add(struct tally *to, const struct tally *from)
 {
     to->devices += from->devices;
@@ -280,21 +322,32 @@ static size_t unknown_total(const struct tally *t)
     return n;
 }
 
+static void add_rows(struct buf *line, const struct ledger *rows, size_t expected)
+{
+    buf_printf(line, "; rows: %zu expected, %zu stored, %zu spooled, %zu lost", expected,
+               rows->stored, rows->spooled, rows->lost);
+    if (rows->retries > 0 || rows->lost_connections > 0)
+        buf_printf(line, " (%zu statements repeated, %zu connections lost)", rows->retries,
+                   rows->lost_connections);
+}
+
+/* Every item and every row is in it once; whoever loses a row finds it here whatever the verbosity. */
 static void report_items(const struct cycle *c)
 {
     const struct tally *t = &c->tally;
     struct buf line = BUF_INIT;
-    buf_printf(
-        &line,
-        "NOTE: Items: %zu due, %zu values, %zu U, %zu of down devices, %zu unfinished; rows: "
-        "%zu stored, %zu lost; devices: %zu down, %zu unfinished",
-        c->site.item_count, t->values, unknown_total(t), t->skipped, t->unfinished,
-        c->stored.rows_stored, c->stored.rows_lost, t->down, t->dropped);
+    size_t expected = c->config->read_only ? 0 : t->values + unknown_total(t);
+    bool all_stored = c->rows.stored == expected;
+    buf_printf(&line, "%s: Items: %zu due, %zu values, %zu U, %zu of down devices, %zu unfinished",
+               all_stored ? "NOTE" : "WARNING", c->site.item_count, t->values, unknown_total(t),
+               t->skipped, t->unfinished);
+    add_rows(&line, &c->rows, expected);
+    buf_printf(&line, "; devices: %zu down, %zu unfinished", t->down, t->dropped);
     for (int i = 1; i < UNKNOWN_REASONS; i++)
         if (t->unknown[i] > 0)
             buf_printf(&line, "; U %s: %zu", unknown_reason_text((enum unknown_reason)i),
                        t->unknown[i]);
-    log_line(LOG_MEDIUM, "%s", buf_str(&line));
+    log_line(all_stored ? LOG_MEDIUM : LOG_ALWAYS, "%s", buf_str(&line));
     buf_done(&line);
 }
 

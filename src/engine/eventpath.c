@@ -123,13 +123,6 @@ static void on_flush_due(void *arg)
     flush_pending(e);
 }
 
-/* More is waiting than the database may be behind: no new device until it has caught up. */
-static bool overfull(const struct eventpath *e)
-{
-    return e->pending != NULL &&
-           e->pending->row_count >= (size_t)CYCLE_BATCH_ROWS * CYCLE_BATCHES_MAX;
-}
-
 static struct batch *get_pending(struct eventpath *e)
 {
     if (e->pending == NULL) {
@@ -315,8 +308,8 @@ static void dispatch(struct eventpath *e)
     if (e->dispatching)
         return; /* a device that needed no ask has landed already; the loop below goes on */
     e->dispatching = true;
-    while (!e->stopping && !overfull(e) && e->active < e->c->config->threads &&
-           e->next_device < e->c->site.device_count) {
+    while (!e->stopping && !cycle_batch_is_overfull(e->pending) &&
+           e->active < e->c->config->threads && e->next_device < e->c->site.device_count) {
         const struct device *d = &e->c->site.devices[e->next_device++];
         if (!d->deleted)
             launch(e, d);

@@ -37,8 +37,7 @@ void outbox_free(struct outbox *o)
 
 static bool overfull(const struct outbox *o)
 {
-    return o->pending != NULL && !o->closed &&
-           o->pending->row_count >= (size_t)CYCLE_BATCH_ROWS * CYCLE_BATCHES_MAX;
+    return !o->closed && cycle_batch_is_overfull(o->pending);
 }
 
 void outbox_put(struct outbox *o, struct batch *batch)

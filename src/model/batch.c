@@ -35,7 +35,10 @@ static void *grow(void *array, size_t count, size_t *cap, size_t size)
 
 static const char *copy_text(struct batch *b, const char *text)
 {
-    return text == NULL ? "" : arena_strdup(&b->text, text);
+    if (text == NULL)
+        return "";
+    b->bytes += strlen(text);
+    return arena_strdup(&b->text, text);
 }
 
 void batch_add_row(struct batch *b, const struct output_row *row)
@@ -45,6 +48,7 @@ void batch_add_row(struct batch *b, const struct output_row *row)
     *copy = *row;
     copy->rrd_name = copy_text(b, row->rrd_name);
     copy->output_len = row->output == NULL ? 0 : row->output_len;
+    b->bytes += copy->output_len;
     copy->output =
         arena_strndup(&b->text, row->output == NULL ? "" : row->output, copy->output_len);
 }

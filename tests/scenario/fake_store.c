@@ -167,7 +167,7 @@ static void keep_batch(const struct batch *b)
 bool store_write(struct store *s, const struct batch *b, bool boost UNUSED,
                  struct store_outcome *ret, struct err *err)
 {
-    *ret = (struct store_outcome){0, 0, 0};
+    *ret = (struct store_outcome){0};
     if (!note_call(s, "write"))
         return true;
     CHECK(s->open);
@@ -176,7 +176,7 @@ bool store_write(struct store *s, const struct batch *b, bool boost UNUSED,
         fake_snmp_wait_backlog(fake_store.slow, WAIT_MS);
     if (s->writes == fake_store.write_fails) {
         fake_snmp_written(b->row_count);
-        ret->rows_lost = b->row_count;
+        ret->rows_left = b->row_count;
         return err_set(err, ERR_TEMPORARY, "fake: disk full");
     }
     keep_batch(b);
@@ -246,6 +246,15 @@ void store_grant(struct store *s UNUSED, int64_t at_least_ms)
 void store_hurry(struct store *s UNUSED, int64_t deadline_mono_ms UNUSED)
 {
     atomic_fetch_add(&fake_store_hurried, 1);
+}
+
+void store_set_patience(struct store *s UNUSED, int64_t patience_ms)
+{
+    CHECK(patience_ms > 0);
+}
+
+void store_set_listener(struct store *s UNUSED, store_event_fn *on_event UNUSED, void *arg UNUSED)
+{
 }
 
 void store_set_poller(struct store *s UNUSED, int poller_id)

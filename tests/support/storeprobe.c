@@ -87,7 +87,8 @@ int main(int argc, char **argv)
         store_set_deadline(store, clock_mono_ms() + 20000);
         ok = store_write(store, batch, false, &out, &err);
     }
-    printf("%zu stored, %zu lost %s\n", out.rows_stored, out.rows_lost, err.text);
+    printf("%zu stored, %zu lost %s\n", out.rows_stored, out.rows_rejected + out.rows_left,
+           err.text);
     store_close(store);
     batch_free(batch);
     db_library_stop();
