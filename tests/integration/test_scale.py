@@ -38,7 +38,7 @@ def test_1000_devices_take_few_statements_and_at_most_three_connections(site, se
     assert_stored(site, thousand)
     assert_closed(site, run)
     assert_only_a_cycle_changed(before, site.snapshot(), devices=range(1, DEVICES + 1))
-    assert len(seen.statements) < 200, f"{seen}; first: {[text[:80] for _, text in seen.statements[:40]]}"
+    assert len(seen.statements) < 100, f"{seen}; first: {[text[:80] for _, text in seen.statements[:40]]}"
     assert seen.connections <= 3, seen
 
 

@@ -1,5 +1,7 @@
 """What a finished cycle must look like in the database; failures name the first items that are wrong."""
 
+import re
+
 #: Columns of a device that a poll may change when it has checked the device (contract 6.6, 5.1).
 STATUS_COLUMNS = {"status", "status_event_count", "status_fail_date", "status_rec_date", "status_last_error",
                   "min_time", "max_time", "cur_time", "avg_time", "total_polls", "failed_polls", "availability",
@@ -65,3 +67,19 @@ def assert_only_a_cycle_changed(before, after, devices, advanced=()):
 
     if "poller_output" in changes:
         assert not changes["poller_output"].removed and not changes["poller_output"].changed
+
+
+def accounts(run):
+    """What the run says has become of its rows: (expected, stored, spooled, lost)."""
+    lines = [line for line in run.log_lines(" rows: ") if "Items:" in line]
+    assert len(lines) == 1, run
+    found = re.search(r" rows: (\d+) expected, (\d+) stored, (\d+) spooled, (\d+) lost", lines[0])
+    assert found, lines[0]
+    return tuple(int(n) for n in found.groups())
+
+
+def assert_accounted(run, expected, stored, spooled=0, lost=0):
+    """Rows expected = stored + spooled + lost, in the run's own words and in ours. The run logs at -V 3 or more."""
+    told = accounts(run)
+    assert told[0] == sum(told[1:]), told
+    assert told == (expected, stored, spooled, lost), f"{told}\n{run!r}"

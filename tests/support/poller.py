@@ -122,17 +122,21 @@ class Running:
             raise AssertionError(f"a sanitizer has found something\n{run!r}")
         return run
 
-    def _reap(self, timeout):
+    def ends_within(self, seconds):
+        """Waits so long, or until the run has ended, and says whether it has. To be followed by `wait`."""
         handle = os.pidfd_open(self.pid)
         try:
             waiter = select.poll()
             waiter.register(handle, select.POLLIN)
-            ended = waiter.poll(timeout * 1000)
-            if not ended:
-                self.process.send_signal(signal.SIGKILL)
-            _, status, usage = os.wait4(self.pid, 0)
+            return bool(waiter.poll(seconds * 1000))
         finally:
             os.close(handle)
+
+    def _reap(self, timeout):
+        ended = self.ends_within(timeout)
+        if not ended:
+            self.process.send_signal(signal.SIGKILL)
+        _, status, usage = os.wait4(self.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         if not ended:
             log = tail(file_text(self.poller.site.log)[self._log_start:])

@@ -1,0 +1,569 @@
+"""The database under fire: it is killed, restarted, stalled, locked, full, read-only, slow, or the network in between
+breaks. Every row that devices gave is stored or counted as lost, and the run's own figures say so.
+
+A database that is not there at all at the start is in test_bad_input.py, TLS in test_database_tls.py.
+"""
+
+import contextlib
+import ipaddress
+import os
+import random
+import threading
+import time
+
+import pymysql
+import pytest
+
+from support import cacti
+from support.agent import mix63
+from support.breaker import CUT_AFTER, CUT_BEFORE, RESET, SWALLOW, SWALLOW_ANSWER, Breaker, Delay, Error, Throttle
+from support.checks import accounts, assert_accounted, assert_closed, assert_stored
+from support.lab import SilentDevice, wait_until
+from support.snmpd import PLAYPEN
+
+from conftest import SYSTEM_GROUP, real_value
+
+ITEMS = 5
+OUTPUTS = "^INSERT INTO poller_output "
+
+
+def seed(site, snmpd, devices=range(1, 7)):
+    """Healthy devices with ITEMS items each; returns what must be stored."""
+    added = site.add_devices([{"id": id, "hostname": "127.0.0.1", "snmp_port": snmpd.port} for id in devices])
+    wanted = [(d, n) for d in added for n in range(1, ITEMS + 1)]
+    keys = site.add_items([{"device": d, "arg1": f"{PLAYPEN}.{d['id']}.{n}", "rrd_name": f"v{n}"} for d, n in wanted])
+    return {key: str(real_value(d["id"], n)) for key, (d, n) in zip(keys, wanted)}
+
+
+@contextlib.contextmanager
+def silent_device(site, requests, timeout, last=False):
+    """Device 99, first or last in the queue and without items: it is asked so many times, `timeout` ms apart."""
+    with SilentDevice() as device:
+        site.settings(snmp_retries=requests - 1)
+        site.add_device(99, port=device.port, snmp_timeout=timeout, polling_time=0 if last else 9)
+        if last:
+            site.sql("UPDATE host SET polling_time = 1 WHERE id < 99")
+        yield device
+
+
+@pytest.fixture
+def breaker(server, work, poller):
+    """Stands between the poller and the database."""
+    with Breaker(server, work / "breaker") as breaker:
+        poller.write_conf(poller.conf_text(DB_Host=breaker.path))
+        yield breaker
+
+
+def poll(poller, **how):
+    return poller.run("-V", "3", first=0, last=99, **how)
+
+
+def assert_all_stored(site, run, expected):
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    assert_closed(site, run)
+    assert_accounted(run, expected=len(expected), stored=len(expected))
+
+
+def assert_lost(site, run, expected, cause):
+    """Ended with 75 in time; the figures agree with the table, and a line names the cause."""
+    stored = site.take_outputs()
+    assert run.status == 75, run
+    assert all(stored[key] == [expected[key]] for key in stored)
+    assert_accounted(run, expected=len(expected), stored=len(stored), lost=len(expected) - len(stored))
+    assert run.log_lines(cause), run
+
+
+@contextlib.contextmanager
+def meanwhile(function):
+    """Calls function(ended) on a thread of its own, which returns soon after `ended` is set."""
+    ended, failures = threading.Event(), []
+
+    def guarded():
+        try:
+            function(ended)
+        except Exception as e:  # told to the test below
+            failures.append(e)
+
+    thread = threading.Thread(target=guarded, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+# ---- the server goes away ----
+
+def durable(site):
+    """Cacti's own table of results is in memory alone, and empty after a restart whatever a poller does. What was
+    acknowledged survives the end of the server."""
+    site.sql("ALTER TABLE poller_output ENGINE=InnoDB")
+    site.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+    site.server.options.append("--innodb-flush-log-at-trx-commit=2")
+
+
+def test_a_database_that_comes_up_after_the_poller_is_waited_for(site, server, snmpd, poller):
+    """Row 1: tried again for 5 s at the start."""
+    expected = seed(site, snmpd)
+    server.stop()
+    with poller.start("-V", "3", first=0, last=99) as running:
+        server.start()
+        run = running.wait()
+    assert_all_stored(site, run, expected)
+
+
+def test_a_killed_database_that_does_not_come_back_costs_what_is_counted(site, server, snmpd, poller):
+    """Row 3: the run ends in time, says what is lost and why, and ends with 75."""
+    durable(site)
+    site.settings(poller_interval=8)
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=2, timeout=100) as silent:
+        site.threads(1)
+        with poller.start("-V", "3", first=0, last=99) as running:
+            silent.wait_for_request()
+            site.wait_for_open_cycle()
+            server.kill()
+            run = running.wait(timeout=20)
+    server.start()
+    assert_lost(site, run, expected, "ERROR: 30 rows could not be stored: ")
+    assert len(run.log_lines("ERROR: the poller_time row could not be closed: ")) == 1, run
+
+
+def test_connections_that_the_server_closes_for_idleness_are_not_noticed(site, snmpd, poller):
+    """Row 4, wait_timeout of 1 s."""
+    site.sql("SET GLOBAL wait_timeout = 1")
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=2, timeout=1500):
+        site.threads(1)
+        run = poll(poller)
+    assert_all_stored(site, run, expected)
+    assert run.log_lines("NOTE: connected to the database again"), run
+
+
+def test_a_restart_of_the_database_in_mid_cycle_is_not_noticed(site, server, snmpd, poller):
+    """Row 4."""
+    durable(site)
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=2, timeout=200) as silent:
+        site.threads(1)
+        with poller.start("-V", "3", first=0, last=99) as running:
+            silent.wait_for_request()
+            site.wait_for_open_cycle()
+            server.restart()
+            run = running.wait()
+    assert_all_stored(site, run, expected)
+
+
+KILL_DEVICES = 500
+AWAY_S = 3
+
+
+@pytest.fixture
+def five_hundred(site, agents):
+    """500 simulated devices that take about 2 s; returns what must be stored."""
+    first, object = ipaddress.IPv4Address("127.1.0.1"), ".1.3.6.1.4.1.99999.1"
+    site.threads(10)
+    farm = agents(SYSTEM_GROUP + f"object {object}.{{1-{ITEMS}}} counter64 @mix\n"
+                  f"agent {first}-{first + KILL_DEVICES - 1} delay=20\n")
+    devices = site.add_devices([{"id": n, "hostname": str(first + n - 1), "snmp_port": farm.port}
+                                for n in range(1, KILL_DEVICES + 1)])
+    wanted = [(d["hostname"], f"{object}.{n}", d) for d in devices for n in range(1, ITEMS + 1)]
+    keys = site.add_items([{"device": d, "arg1": oid, "rrd_name": "x"} for _, oid, d in wanted])
+    return {key: str(mix63(address, oid)) for key, (address, oid, _) in zip(keys, wanted)}
+
+
+def kill_at(server, running, offset):
+    """Ends the server `offset` seconds from now as a power cut would, if the run is still on; it is back 3 s later."""
+    running.ends_within(offset)
+    server.kill()
+    running.ends_within(AWAY_S)
+    server.start()
+
+
+def test_a_database_killed_at_any_moment_and_back_after_3_s_costs_nothing(site, server, five_hundred, poller):
+    """Row 2. `make check-kill-db COUNT=50` kills it at 50 moments on each path."""
+    durable(site)
+    seed = os.environ.get("KILL_DB_SEED") or str(random.SystemRandom().randrange(10**6))
+    moments = random.Random(seed)
+    print(f"KILL_DB_SEED={seed}")
+    for n in range(int(os.environ.get("KILL_DB_COUNT") or 1)):
+        offset = moments.uniform(0, 2.3)
+        running = poller.start("-V", "3", first=0, last=KILL_DEVICES)
+        with running:
+            kill_at(server, running, offset)
+            run = running.wait()
+        print(f"{n + 1}: killed after {offset:.3f} s, ended after {run.seconds:.3f} s, {accounts(run)}")
+        assert_all_stored(site, run, five_hundred)
+        site.sql("DELETE FROM poller_output")
+        site.sql("DELETE FROM poller_time")
+
+
+# ---- the network between ----
+
+@pytest.mark.parametrize("action", (SWALLOW, SWALLOW_ANSWER), ids=("statement", "answer"))
+def test_a_stalled_network_is_left_for_a_new_connection_and_the_rows_are_sent_once_more(
+        site, snmpd, breaker, poller, action):
+    """Row 5. A statement has a tenth of the interval (at least 2 s) to be answered."""
+    site.settings(poller_interval=20)
+    expected = seed(site, snmpd)
+    breaker.on(OUTPUTS, action)
+    run = poll(poller)
+    assert_all_stored(site, run, expected)
+    assert breaker.count(OUTPUTS) == 2
+    assert len(run.log_lines("WARNING: lost the connection to the database: ")) == 1, run
+
+
+@pytest.mark.parametrize("action", (CUT_BEFORE, CUT_AFTER), ids=("before", "after"))
+def test_a_connection_cut_at_every_kind_of_statement_loses_nothing_and_stores_nothing_twice(
+        site, snmpd, breaker, poller, action):
+    """Row 6: whether the server has carried out the statement is not known."""
+    site.settings(boost_redirect="on", boost_rrd_update_enable="on", active_profiles="2")
+    expected = seed(site, snmpd)
+    kinds = ["SELECT CONVERT.name", "INSERT INTO poller_time", "SELECT .* FROM host WHERE", "FROM poller_item",
+             "FROM poller_reindex", OUTPUTS, "^INSERT INTO poller_output_boost ", "UPDATE .* host ",
+             "^UPDATE poller_item ", "settings .name,value.", "UPDATE poller_time"]
+    for kind in kinds:
+        breaker.on(kind, action)
+    run = poll(poller)
+    assert_all_stored(site, run, expected)
+    met = [kind for kind in kinds if breaker.count(kind) >= 2]
+    assert met == kinds
+    assert site.sql("SELECT COUNT(*) AS n FROM poller_output_boost")[0]["n"] == len(expected)
+    for id in range(1, 7):
+        assert (site.device(id)["total_polls"], site.device(id)["status"]) == (1, 3)
+
+
+def test_a_reset_connection_loses_nothing(site, server, snmpd, poller, work):
+    """Rows 5 and 6, over TCP."""
+    server.sql("GRANT ALL ON `cacti%`.* TO cactiuser@127.0.0.1 IDENTIFIED BY 'cactiuser'")
+    expected = seed(site, snmpd)
+    with Breaker(server, work / "breaker", tcp=True) as breaker:
+        breaker.on(OUTPUTS, RESET)
+        breaker.on("UPDATE .* host ", RESET)
+        poller.write_conf(poller.conf_text(DB_Host="127.0.0.1", DB_Port=breaker.port))
+        run = poll(poller)
+    assert_all_stored(site, run, expected)
+    assert breaker.count(OUTPUTS) == 2
+
+
+def test_answers_that_come_in_drops_are_read(site, snmpd, breaker, poller):
+    """Row 16: what the server says about the devices and items arrives 100 bytes at a time."""
+    expected = seed(site, snmpd)
+    breaker.on("FROM host WHERE", Throttle(100, 0.002))
+    breaker.on("FROM poller_item", Throttle(100, 0.002))
+    run = poll(poller)
+    assert_all_stored(site, run, expected)
+
+
+def test_a_slow_query_is_waited_for(site, snmpd, breaker, poller):
+    """Row 16."""
+    expected = seed(site, snmpd)
+    breaker.on("SELECT CONVERT.name", Delay(1))
+    breaker.on("FROM host WHERE", Delay(1))
+    run = poll(poller)
+    assert_all_stored(site, run, expected)
+    assert breaker.count("FROM host WHERE") == 1
+
+
+def test_a_query_that_is_never_answered_does_not_outlast_the_interval(site, snmpd, breaker, poller):
+    """Row 16: asked again on new connections until the time for it is over; the row is closed."""
+    site.settings(poller_interval=8)
+    seed(site, snmpd)
+    breaker.on("FROM host WHERE", then=SWALLOW)
+    run = poll(poller, timeout=20)
+    assert run.status == 69, run
+    assert breaker.count("FROM host WHERE") > 1
+    assert run.log_lines("FATAL: cannot read the devices: ") and not site.outputs(), run
+    assert_closed(site, run)
+
+
+def test_a_far_database_is_told_in_few_statements(site, snmpd, breaker, poller):
+    """Row 23: with 100 ms per round trip the number of batches, not of rows, sets the time."""
+    expected = seed(site, snmpd, devices=range(1, 51))
+    breaker.latency = 0.1
+    run = poll(poller)
+    assert_all_stored(site, run, expected)
+    assert len(breaker.seen) < 40, breaker.seen
+
+
+# ---- the server is there, but ----
+
+@pytest.mark.parametrize("number", (1213, 1205, 1020, 1047, 1053, 1927, 1040, 1290))
+def test_a_statement_refused_for_the_moment_is_repeated(site, snmpd, breaker, poller, number):
+    """Rows 7, 8, 11, 13 and 21: deadlock, lock wait, record changed; a node without quorum, a server that shuts
+    down, a killed connection; too many connections, read-only."""
+    expected = seed(site, snmpd)
+    breaker.on(OUTPUTS, Error(number), Error(number), Error(number))
+    breaker.on("UPDATE .* host ", Error(number))
+    breaker.on("INSERT INTO poller_time", Error(number))
+    run = poll(poller)
+    assert_all_stored(site, run, expected)
+    assert run.log_lines("statements repeated"), run
+    assert site.device(1)["total_polls"] == 1
+
+
+def test_a_storm_of_conflicting_updates_loses_nothing(site, server, snmpd, poller):
+    """Row 7: another client updates the same devices in the other order, again and again."""
+    expected = seed(site, snmpd)
+
+    def storm(ended):
+        with contextlib.closing(server.connect(database=cacti.DATABASE)) as connection:
+            connection.autocommit(False)
+            while not ended.is_set():
+                with contextlib.suppress(pymysql.err.OperationalError), connection.cursor() as cursor:
+                    for id in range(6, 0, -1):
+                        cursor.execute("UPDATE host SET notes = CONCAT('at ', RAND()) WHERE id = %s", id)
+                connection.commit()
+
+    with meanwhile(storm):
+        for _ in range(3):
+            run = poll(poller)
+            assert run.status == 0, run
+            assert_stored(site, expected)
+            assert_accounted(run, expected=len(expected), stored=len(expected))
+            site.take_outputs()
+    assert [site.device(id)["total_polls"] for id in range(1, 7)] == [3] * 6
+
+
+def test_polling_goes_on_while_the_table_of_results_is_locked(site, server, snmpd, poller):
+    """Row 8: the last device is asked while no row can be stored, and then all of them are."""
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=2, timeout=100, last=True) as silent, \
+            contextlib.closing(server.connect(database=cacti.DATABASE)) as other:
+        site.threads(1)
+        other.query("LOCK TABLES poller_output WRITE")
+        with poller.start("-V", "3", first=0, last=99) as running:
+            silent.wait_for_request()
+            assert not other.query("SELECT * FROM poller_output")
+            wait_until(lambda: site.sql("SELECT id FROM information_schema.processlist WHERE user = %s AND "
+                                        "state LIKE 'Waiting%%'", cacti.USER), "the poller to wait for the lock")
+            other.query("UNLOCK TABLES")
+            run = running.wait()
+    assert_all_stored(site, run, expected)
+
+
+def test_the_table_of_results_may_be_renamed_away_for_a_moment(site, snmpd, breaker, poller):
+    """Row 9: as Cacti does when it makes it anew; it is missing until the poller has missed it twice."""
+    expected = seed(site, snmpd)
+    site.sql("RENAME TABLE poller_output TO poller_output_away")
+    with poller.start("-V", "3", first=0, last=99) as running:
+        wait_until(lambda: breaker.count(OUTPUTS) == 3, "the poller to miss the table")
+        site.sql("RENAME TABLE poller_output_away TO poller_output")
+        run = running.wait()
+    assert_all_stored(site, run, expected)
+
+
+def full_after(site, rows):
+    """The table of results takes about so many rows more."""
+    site.sql("SET GLOBAL max_heap_table_size = 16384")
+    site.server.admin.query("SET max_heap_table_size = 16384")
+    site.sql("ALTER TABLE poller_output MAX_ROWS = %s", rows)
+
+
+def test_a_full_table_is_filled_as_cacti_empties_it(site, snmpd, poller):
+    """Row 10."""
+    full_after(site, 10)
+    expected = seed(site, snmpd, devices=range(1, 31))
+    taken = {}
+
+    def empty(ended):
+        with contextlib.closing(site.server.connect(database=cacti.DATABASE)) as connection:
+            while True:
+                last = ended.is_set()
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT local_data_id, rrd_name, output FROM poller_output")
+                    for row in cursor.fetchall():
+                        taken[row["local_data_id"], row["rrd_name"]] = row["output"]
+                        cursor.execute("DELETE FROM poller_output WHERE local_data_id = %s", row["local_data_id"])
+                if last:
+                    return
+                ended.wait(0.05)
+
+    with meanwhile(empty):
+        run = poll(poller)
+    assert run.status == 0, run
+    assert taken == expected
+    assert_closed(site, run)
+    assert_accounted(run, expected=len(expected), stored=len(expected))
+
+
+def test_a_table_that_stays_full_costs_what_is_counted(site, snmpd, poller):
+    """Row 10. The first rows of a statement for which there is not enough room stay in a table in memory, but the
+    server has refused the statement: they count as lost."""
+    full_after(site, 10)
+    site.settings(poller_interval=6)
+    expected = seed(site, snmpd, devices=range(1, 31))
+    run = poll(poller, timeout=20)
+    assert run.status == 75, run
+    assert_closed(site, run)
+    stored = site.take_outputs()
+    assert stored and all(stored[key] == [expected[key]] for key in stored)
+    total, said, spooled, lost = accounts(run)
+    assert (total, spooled) == (len(expected), 0) and said <= len(stored) and said + lost == total
+    assert run.log_lines("The table 'poller_output' is full"), run
+
+
+def test_one_connection_is_enough(site, server, snmpd, poller):
+    """Row 11, MAX_USER_CONNECTIONS 1."""
+    server.sql(f"GRANT USAGE ON *.* TO {cacti.USER}@localhost WITH MAX_USER_CONNECTIONS 1")
+    expected = seed(site, snmpd)
+    run = poll(poller)
+    assert_all_stored(site, run, expected)
+
+
+def test_a_server_without_a_free_connection_is_tried_again(site, server, snmpd, poller):
+    """Row 11."""
+    server.sql(f"GRANT USAGE ON *.* TO {cacti.USER}@localhost WITH MAX_USER_CONNECTIONS 1")
+    expected = seed(site, snmpd)
+
+    def refused():
+        return int(server.sql("SHOW GLOBAL STATUS LIKE 'Aborted_connects'")[0]["Value"])
+
+    before = refused()
+    with contextlib.closing(server.connect(cacti.USER, cacti.PASSWORD)):
+        running = poller.start("-V", "3", first=0, last=99)
+        wait_until(lambda: refused() > before, "the poller to be refused")
+    with running:
+        run = running.wait()
+    assert_all_stored(site, run, expected)
+
+
+LONG = "text:" + "1" * 400
+
+
+def test_a_server_that_takes_only_small_packets_gets_small_statements(site, server, agents, poller):
+    """Row 12, max_allowed_packet of 16 kB, and 40 kB of values."""
+    farm = agents(SYSTEM_GROUP + f'object .1.3.6.1.4.1.99999.{{1-100}} string "{LONG}"\nagent 127.2.0.1\n')
+    device = site.add_device(1, hostname="127.2.0.1", port=farm.port)
+    keys = site.add_items([{"device": device, "arg1": f".1.3.6.1.4.1.99999.{n}", "rrd_name": "x"}
+                           for n in range(1, 101)])
+    server.sql("SET GLOBAL max_allowed_packet = 16384")
+    run = poll(poller)
+    assert_all_stored(site, run, dict.fromkeys(keys, LONG))
+
+
+@pytest.mark.parametrize("number", (1153, 2020))
+def test_a_statement_that_is_too_large_for_something_in_between_is_split(site, snmpd, breaker, poller, number):
+    """Row 12: 30 rows are too many, and 15, but not 7."""
+    expected = seed(site, snmpd)
+    breaker.on(r"^INSERT INTO poller_output .*(\),\(.*){14}", then=Error(number))
+    run = poll(poller)
+    assert_all_stored(site, run, expected)
+
+
+def test_a_server_that_is_read_only_for_a_moment_is_waited_for(site, server, snmpd, breaker, poller):
+    """Row 13, as during a fail-over."""
+    expected = seed(site, snmpd)
+    site.sql("SET GLOBAL read_only = 1")
+    site.sql("ALTER TABLE poller_output ENGINE=InnoDB")
+    with poller.start("-V", "3", first=0, last=99) as running:
+        wait_until(lambda: breaker.count("INSERT INTO poller_time") > 2, "the poller to try again")
+        site.sql("SET GLOBAL read_only = 0")
+        run = running.wait()
+    assert_all_stored(site, run, expected)
+
+
+def test_a_server_that_becomes_and_stays_read_only_costs_what_is_counted(site, snmpd, poller):
+    """Row 13: tried until the time is over, then 75."""
+    site.settings(poller_interval=8)
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=2, timeout=100) as silent:
+        site.threads(1)
+        with poller.start("-V", "3", first=0, last=99) as running:
+            silent.wait_for_request()
+            site.wait_for_open_cycle()
+            site.sql("SET GLOBAL read_only = 1")
+            run = running.wait(timeout=20)
+    site.sql("SET GLOBAL read_only = 0")
+    assert_lost(site, run, expected, "read-only option")
+
+
+# ---- what is in the database ----
+
+def test_garbage_in_the_tables_costs_only_its_own_items(site, server, snmpd, poller):
+    """Row 17: no object, one of 70,000 characters, one that is no text, ports that do not exist, values below
+    zero where there cannot be any."""
+    expected = seed(site, snmpd, devices=(1, 2))
+    device = {"id": 2, "poller_id": 1, "hostname": "127.0.0.1", "snmp_port": snmpd.port, "snmp_community": "public",
+              "snmp_version": 2, "snmp_timeout": 100}
+    site.sql("ALTER TABLE poller_item MODIFY arg1 MEDIUMBLOB NULL, MODIFY snmp_port INT, MODIFY snmp_timeout INT, "
+             "MODIFY action INT, MODIFY rrd_num INT")
+    site.sql("ALTER TABLE host MODIFY max_oids INT, MODIFY device_threads INT, MODIFY ping_port INT")
+    garbage = [{"arg1": None}, {"arg1": b".1.3" * 17500}, {"arg1": b"\xff\xfe\x80"}, {"arg1": b""},
+               {"arg1": b".1.3.6.1", "snmp_port": -1}, {"arg1": b".1.3.6.1", "snmp_port": 70000},
+               {"arg1": b".1.3.6.1", "hostname": ""}, {"arg1": b".1.3.6.1", "snmp_version": 9}]
+    keys = site.add_items([{"device": device, "rrd_name": "bad", **columns} for columns in garbage])
+    site.sql("UPDATE host SET max_oids = -5, device_threads = -1, ping_port = -1 WHERE id = 2")
+    site.sql("UPDATE poller_item SET snmp_timeout = -7 WHERE host_id = 1")
+    run = poll(poller)
+    assert_all_stored(site, run, expected | dict.fromkeys(keys, "U"))
+
+
+def test_devices_that_change_and_vanish_while_they_are_polled_do_not_come_back(site, server, snmpd, poller):
+    """Row 18: deleted, disabled and given to another poller in mid-cycle, again and again."""
+    expected = seed(site, snmpd, devices=range(1, 21))
+    rows = site.sql("SELECT * FROM host")
+
+    def change(ended):
+        with contextlib.closing(server.connect(database=cacti.DATABASE)) as connection, connection.cursor() as cursor:
+            while not ended.is_set():
+                cursor.execute("DELETE FROM host WHERE id BETWEEN 11 AND 15")
+                cursor.execute("UPDATE host SET poller_id = 2 WHERE id BETWEEN 16 AND 20")
+                cursor.execute("DELETE FROM poller_item WHERE host_id = 12")
+
+    with silent_device(site, requests=2, timeout=200) as silent:
+        site.threads(1)
+        with poller.start("-V", "3", first=0, last=99) as running:
+            silent.wait_for_request()
+            site.wait_for_open_cycle()
+            with meanwhile(change):
+                run = running.wait()
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    left = {r["id"] for r in site.sql("SELECT id FROM host")}
+    assert left == ({r["id"] for r in rows} - set(range(11, 16))) | {99}
+
+
+def refuse_values(site, *ids):
+    """The table of results refuses rows of these data sources, by a trigger."""
+    site.sql("CREATE TRIGGER picky BEFORE INSERT ON poller_output FOR EACH ROW BEGIN "
+             f"IF NEW.local_data_id IN ({','.join(map(str, ids))}) THEN "
+             "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'not this one'; END IF; END")
+
+
+def test_a_row_that_the_database_refuses_goes_alone(site, snmpd, poller):
+    """The other 28 of the same statement are stored; each refused one is named and counted."""
+    expected = seed(site, snmpd)
+    bad = sorted(expected)[7], sorted(expected)[20]
+    refuse_values(site, *(key[0] for key in bad))
+    run = poll(poller)
+    assert_closed(site, run)
+    assert_lost(site, run, expected, "not this one")
+    for local_data_id, name in bad:
+        assert len(run.log_lines(f"ERROR: the database refuses the value of DS[{local_data_id}] {name}: ")) == 1, run
+    assert accounts(run)[3] == 2
+
+
+# ---- time ----
+
+@pytest.mark.parametrize("shift", ("SET timestamp = UNIX_TIMESTAMP() + 3600", "SET timestamp = UNIX_TIMESTAMP() - 3600",
+                                   "SET time_zone = '+11:00'"), ids=("ahead", "behind", "elsewhere"))
+def test_results_carry_the_poller_s_time_whatever_the_database_s_clock_says(site, server, snmpd, poller, shift):
+    """Row 25: the time of a result is the moment of polling by the poller's clock; the row in poller_time is
+    the database's own business, begin and end by the same clock."""
+    expected = seed(site, snmpd)
+    server.sql("SET GLOBAL init_connect = %s", shift)
+    before = int(time.time())
+    run = poll(poller)
+    server.sql("SET GLOBAL init_connect = ''")
+    assert_closed(site, run)
+    assert run.status == 0 and len(site.outputs()) == len(expected), run
+    times = {int(r["t"]) for r in site.sql("SELECT UNIX_TIMESTAMP(time) AS t FROM poller_output")}
+    assert all(before <= t <= time.time() for t in times), times
+    row = site.sql("SELECT TIMESTAMPDIFF(SECOND, start_time, end_time) AS s FROM poller_time")[0]
+    assert 0 <= row["s"] <= run.seconds + 1
+    assert all(site.device(id)["polling_time"] >= 0 for id in range(1, 7))

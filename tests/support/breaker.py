@@ -1,0 +1,209 @@
+"""A proxy between the poller and MariaDB that breaks what a network, a proxy or a server may break.
+
+    with Breaker(server, work / "breaker") as breaker:
+        breaker.on("INSERT INTO poller_output ", CUT_AFTER, Error(1213), Delay(2))
+        ... DB_Host breaker.path ...
+        breaker.seen    # the text of every statement, in the order of arrival
+
+The first statement that matches the regular expression meets the first action, the second one the second, and those
+after the last action pass. An action is PASS, CUT_BEFORE (the statement never arrives), CUT_AFTER (it is carried out,
+the answer is lost), SWALLOW (it never arrives and nobody says so), SWALLOW_ANSWER, RESET, Delay(seconds),
+Error(number) (the server has not seen the statement) or Throttle(bytes, pause). `latency` delays every statement.
+Plain text only: it reads the client's packets as far as their frames.
+"""
+
+import contextlib
+import pathlib
+import re
+import select
+import socket
+import struct
+import threading
+
+from .lab import free_port
+
+COM_QUERY = 3
+TICK_S = 0.05
+
+PASS, CUT_BEFORE, CUT_AFTER, SWALLOW, SWALLOW_ANSWER, RESET = (
+    "pass", "cut before", "cut after", "swallow", "swallow the answer", "reset")
+
+
+class Delay:
+    def __init__(self, seconds):
+        self.seconds = seconds
+
+
+class Error:
+    def __init__(self, number, text="broken on purpose", state="HY000"):
+        payload = b"\xff" + struct.pack("<H", number) + b"#" + state.encode() + text.encode()
+        self.packet = struct.pack("<I", len(payload))[:3] + b"\x01" + payload
+
+
+class Throttle:
+    """The answer comes in pieces of so many bytes, with a pause before each."""
+
+    def __init__(self, size, pause):
+        self.size = size
+        self.pause = pause
+
+
+class _Ended(Exception):
+    pass
+
+
+class Breaker:
+    def __init__(self, server, directory, tcp=False):
+        """`tcp`: listen on 127.0.0.1, `port`, instead of the socket `path`."""
+        self.server = server
+        self.seen = []
+        self.connections = 0
+        self.latency = 0
+        self._rules = []
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._failures = []
+        self._threads = []
+        directory = pathlib.Path(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        self.path = directory / "broken.sock"
+        self.port = free_port(socket.SOCK_STREAM) if tcp else None
+        self._listener = socket.socket(socket.AF_INET if tcp else socket.AF_UNIX)
+        if tcp:
+            self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", self.port) if tcp else str(self.path))
+        self._listener.listen(64)
+
+    def on(self, pattern, *actions, then=PASS):
+        """`then` is the action after the last one."""
+        self._rules.append([re.compile(pattern), list(actions), then])
+        return self
+
+    def count(self, pattern):
+        """How many statements have matched so far."""
+        return sum(1 for sql in list(self.seen) if re.search(pattern, sql))
+
+    def _action(self, sql):
+        with self._lock:
+            self.seen.append(sql)
+            for rule in self._rules:
+                if rule[0].search(sql):
+                    return rule[1].pop(0) if rule[1] else rule[2]
+        return PASS
+
+    def __enter__(self):
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, kind, *exc):
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+        if self._failures and kind is None:
+            raise self._failures[0]
+
+    def _start(self, function, *arguments):
+        thread = threading.Thread(target=function, args=arguments, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _readable(self, *sockets):
+        while not self._ended.is_set():
+            ready = select.select(sockets, [], [], TICK_S)[0]
+            if ready:
+                return ready
+        raise _Ended
+
+    def _pause(self, seconds):
+        if seconds and self._ended.wait(seconds):
+            raise _Ended
+
+    def _accept(self):
+        with contextlib.suppress(_Ended):
+            while True:
+                self._readable(self._listener)
+                client, _ = self._listener.accept()
+                self.connections += 1
+                self._start(self._guarded, client)
+
+    def _guarded(self, client):
+        with client, socket.socket(socket.AF_UNIX) as server:
+            try:
+                server.connect(str(self.server.socket))
+                _Connection(self, client, server).serve()
+            except (_Ended, ConnectionError, FileNotFoundError):
+                return  # what the poller sees is an end of the connection
+            except Exception as e:  # told to the test by __exit__
+                self._failures.append(e)
+
+
+class _Connection:
+    def __init__(self, breaker, client, server):
+        self.breaker = breaker
+        self.client = client
+        self.server = server
+        self.pending = b""
+        self.dead = False  # nothing passes any more
+        self.deaf = False  # answers are thrown away
+        self.throttle = None
+
+    def serve(self):
+        while True:
+            ready = self.breaker._readable(self.client, self.server)
+            if self.server in ready:
+                self._answer()
+            if self.client in ready:
+                self._requests()
+
+    def _answer(self):
+        data = self.server.recv(65536)
+        if not data:
+            raise _Ended
+        if self.deaf or self.dead:
+            return
+        size = self.throttle.size if self.throttle else len(data)
+        for at in range(0, len(data), size):
+            if self.throttle:
+                self.breaker._pause(self.throttle.pause)
+            self.client.sendall(data[at:at + size])
+
+    def _requests(self):
+        data = self.client.recv(65536)
+        if not data:
+            raise _Ended
+        self.pending += data
+        while len(self.pending) >= 4:
+            size = 4 + int.from_bytes(self.pending[:3], "little")
+            if len(self.pending) < size:
+                return
+            packet, self.pending = self.pending[:size], self.pending[size:]
+            self._request(packet)
+
+    def _request(self, packet):
+        if self.dead:
+            return
+        if packet[3] != 0 or packet[4:5] != bytes([COM_QUERY]):  # the handshake, or another command
+            self.server.sendall(packet)
+            return
+        action = self.breaker._action(packet[5:].decode("utf-8", "replace"))
+        self.breaker._pause(self.breaker.latency)
+        if action == CUT_BEFORE:
+            raise _Ended
+        if action == RESET:
+            self.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raise _Ended
+        if action == SWALLOW:
+            self.dead = True
+            return
+        if isinstance(action, Error):
+            self.client.sendall(action.packet)
+            return
+        if isinstance(action, Delay):
+            self.breaker._pause(action.seconds)
+        self.throttle = action if isinstance(action, Throttle) else None
+        self.deaf = action == SWALLOW_ANSWER
+        self.server.sendall(packet)
+        if action == CUT_AFTER:
+            self.breaker._readable(self.server)
+            raise _Ended
