@@ -27,13 +27,21 @@
 
 struct db;
 
+/* Is the server's certificate checked (chain, and over TCP its name)? */
+enum db_verify {
+    DB_VERIFY_OFF,
+    DB_VERIFY_ON,   /* against ssl_ca, or the system's authorities; TLS is required then */
+    DB_VERIFY_AUTO, /* if ssl_ca is given */
+};
+
 struct db_params {
     const char *host; /* name, address, path of an existing socket, or "host:socket" */
     const char *database;
     const char *user;
     const char *password;
     unsigned port;
-    bool use_ssl;
+    bool use_ssl; /* required */
+    enum db_verify ssl_verify;
     const char *ssl_key, *ssl_cert, *ssl_ca; /* "" = not set */
     int64_t patience_ms;                     /* see db_set_patience(); 0 = 30 s */
 };

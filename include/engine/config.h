@@ -80,6 +80,9 @@ struct config {
     /* where the log goes; ready for log_configure() at any time after config_read_file() */
     struct log_options log;
 
+    const char *spool_file; /* "" = none */
+    int64_t spool_bytes;
+
     /* databases: strings owned by the config */
     struct db_params db;
     struct db_params rdb;

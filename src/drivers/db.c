@@ -159,28 +159,42 @@ static void address_done(struct address *a)
     free(a->socket);
 }
 
-/* TLS as the configuration asks for it.  use_ssl: required, and the server's name is checked when a
- * CA is given and a network is in between.  Only files given: used when the server has TLS (as
- * Spine did).  Nothing: plain text, unless the server refused exactly that (demanded). */
-static void set_tls(MYSQL *m, const struct db_params *p, bool tcp, bool demanded)
+/* TLS as the configuration asks for it (docs/database.md).  Everything is set, because the defaults
+ * of the client libraries differ. */
+struct tls {
+    bool required; /* no TLS, no connection */
+    bool offered;  /* used if the server has it, as Spine did with files and no more */
+    bool verify;   /* the chain */
+    bool name;     /* the server's name, too: a network is in between */
+};
+
+static struct tls tls_of(const struct db_params *p, bool tcp, bool demanded)
 {
-    bool files = is_set(p->ssl_key) || is_set(p->ssl_cert) || is_set(p->ssl_ca);
-    bool required = p->use_ssl || demanded;
-    bool verify = required && is_set(p->ssl_ca) && tcp;
+    struct tls t = {.required = p->use_ssl || demanded || p->ssl_verify == DB_VERIFY_ON};
+    t.offered = !t.required && (is_set(p->ssl_key) || is_set(p->ssl_cert) || is_set(p->ssl_ca));
+    t.verify = p->ssl_verify == DB_VERIFY_ON ||
+               (p->ssl_verify == DB_VERIFY_AUTO && t.required && is_set(p->ssl_ca));
+    t.name = t.verify && tcp;
+    return t;
+}
+
+static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
+{
 #ifdef MARIADB_PACKAGE_VERSION
-    db_flag on = required;
-    db_flag check = verify;
-    if (required || files)
-        mysql_ssl_set(m, or_null(p->ssl_key), or_null(p->ssl_cert), or_null(p->ssl_ca), NULL, NULL);
-    if (required || !files)
+    db_flag on = t->required;
+    const char *ca = t->verify || t->offered ? or_null(p->ssl_ca) : NULL; /* checks the chain */
+    db_flag check = t->name || (t->verify && ca == NULL);                 /* chain and name */
+    if (t->required || t->offered)
+        mysql_ssl_set(m, or_null(p->ssl_key), or_null(p->ssl_cert), ca, NULL, NULL);
+    if (!t->offered)
         mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &on);
     mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
 #else
-    unsigned mode = verify                          ? SSL_MODE_VERIFY_IDENTITY
-                    : required && is_set(p->ssl_ca) ? SSL_MODE_VERIFY_CA
-                    : required                      ? SSL_MODE_REQUIRED
-                    : files                         ? SSL_MODE_PREFERRED
-                                                    : SSL_MODE_DISABLED;
+    unsigned mode = t->name       ? SSL_MODE_VERIFY_IDENTITY
+                    : t->verify   ? SSL_MODE_VERIFY_CA
+                    : t->required ? SSL_MODE_REQUIRED
+                    : t->offered  ? SSL_MODE_PREFERRED
+                                  : SSL_MODE_DISABLED;
     mysql_options(m, MYSQL_OPT_SSL_MODE, &mode);
     mysql_options(m, MYSQL_OPT_SSL_KEY, or_null(p->ssl_key));
     mysql_options(m, MYSQL_OPT_SSL_CERT, or_null(p->ssl_cert));
@@ -199,8 +213,7 @@ static unsigned seconds(int64_t ms, unsigned at_most)
     return s > at_most ? at_most : (unsigned)s;
 }
 
-static MYSQL *prepare(const struct db_params *p, const struct address *a, int64_t left_ms,
-                      bool demand_tls)
+static MYSQL *prepare(const struct db_params *p, const struct tls *tls, int64_t left_ms)
 {
     MYSQL *m = mysql_init(NULL);
     CHECK(m != NULL);
@@ -213,7 +226,7 @@ static MYSQL *prepare(const struct db_params *p, const struct address *a, int64_
     mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &no_local_files);
     mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "spine");
-    set_tls(m, p, a->host != NULL && strcmp(a->host, "localhost") != 0, demand_tls);
+    set_tls(m, p, tls);
     return m;
 }
 
@@ -285,7 +298,8 @@ static struct db *connect_once(const struct db_params *p, const struct address *
 {
     struct db *db = mem_zalloc(1, sizeof(*db));
     db_set_patience(db, p->patience_ms == 0 ? ANSWER_AT_MOST_MS : p->patience_ms);
-    db->mysql = prepare(p, a, left_ms, demand_tls);
+    struct tls tls = tls_of(p, a->host != NULL && strcmp(a->host, "localhost") != 0, demand_tls);
+    db->mysql = prepare(p, &tls, left_ms);
     if (mysql_real_connect(db->mysql, a->socket != NULL ? NULL : a->host, p->user, p->password,
                            p->database, p->port, a->socket, 0) == NULL) {
         fail_connect(p, a, (int)mysql_errno(db->mysql), mysql_error(db->mysql), err);
@@ -294,9 +308,8 @@ static struct db *connect_once(const struct db_params *p, const struct address *
     close_on_exec(socket_of(db->mysql));
     /* MariaDB's library takes "enforce" for a wish when the server has no TLS and no name is
      * checked. */
-    if (p->use_ssl && mysql_get_ssl_cipher(db->mysql) == NULL) {
-        fail_connect(p, a, DBERROR_TLS_FAILED, "DB_UseSSL is on, but the server offers no TLS",
-                     err);
+    if (tls.required && mysql_get_ssl_cipher(db->mysql) == NULL) {
+        fail_connect(p, a, DBERROR_TLS_FAILED, "TLS is required, but the server offers none", err);
         goto fail;
     }
     struct err why = ERR_INIT;
@@ -315,7 +328,8 @@ fail:
 static struct db *connect_as_demanded(const struct db_params *p, const struct address *a,
                                       int64_t left_ms, int number)
 {
-    if (p->use_ssl || (number != DBERROR_ACCESS_DENIED && number != DBERROR_SERVER_WANTS_TLS))
+    if (tls_of(p, false, false).required ||
+        (number != DBERROR_ACCESS_DENIED && number != DBERROR_SERVER_WANTS_TLS))
         return NULL;
     return connect_once(p, a, left_ms, true, NULL);
 }

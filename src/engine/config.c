@@ -166,6 +166,7 @@ static void fill_db(const struct state *s, enum option_id first, struct db_param
     db->ssl_key = text(s, (enum option_id)(OPTION_DB_SSL_KEY + shift));
     db->ssl_cert = text(s, (enum option_id)(OPTION_DB_SSL_CERT + shift));
     db->ssl_ca = text(s, (enum option_id)(OPTION_DB_SSL_CA + shift));
+    db->ssl_verify = (enum db_verify)number(s, (enum option_id)(OPTION_DB_SSL_VERIFY + shift));
 }
 
 static void fill_selection(struct state *s)
@@ -213,6 +214,8 @@ static void refresh(struct state *s)
     c->cacti_version = cacti_version(text(s, OPTION_CACTI_VERSION));
     c->debug_devices = value_of(s, OPTION_SELECTIVE_DEVICE_DEBUG)->ids;
     fill_log(s);
+    c->spool_file = text(s, OPTION_SPOOL_FILE);
+    c->spool_bytes = value_of(s, OPTION_SPOOL_SIZE)->number * 1024 * 1024;
     fill_db(s, OPTION_DB_HOST, &c->db);
     fill_db(s, OPTION_RDB_HOST, &c->rdb);
 }

@@ -17,6 +17,8 @@ static const struct option_word levels[] = {
     {"NONE", LOG_NONE}, {"LOW", LOG_ALWAYS},      {"MEDIUM", LOG_MEDIUM},
     {"HIGH", LOG_HIGH}, {"DEBUG", LOG_DEBUGGING}, {"DEVDBG", LOG_DEVDBG},
     {NULL, 0}};
+static const struct option_word verify[] = {
+    {"off", DB_VERIFY_OFF}, {"on", DB_VERIFY_ON}, {"auto", DB_VERIFY_AUTO}, {NULL, 0}};
 static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
                                                   {"BOTH", LOG_TO_BOTH},
                                                   {"SYSLOG", LOG_TO_SYSLOG},
@@ -59,7 +61,11 @@ static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
     [OPTION_##PREFIX##_SSL_CERT] =                                                                 \
         KEY(#PREFIX "_SSL_Cert", PATH, "", "FILE", "client certificate"),                          \
     [OPTION_##PREFIX##_SSL_CA] =                                                                   \
-        KEY(#PREFIX "_SSL_CA", PATH, "", "FILE", "certificates of authorities")
+        KEY(#PREFIX "_SSL_CA", PATH, "", "FILE", "certificates of authorities"),                   \
+    [OPTION_##PREFIX##_SSL_VERIFY] =                                                               \
+        KEY(#PREFIX "_SSL_Verify", WORD, "auto", "0|1|auto",                                       \
+            "check the server's certificate; auto: if an authority is given", .words = verify,     \
+            .min = DB_VERIFY_OFF, .max = DB_VERIFY_ON)
 
 static const struct option_def table[OPTION_COUNT] = {
     [OPTION_POLLER] = ARG('p', "poller", INTEGER, SELECT, "id of this poller", .key = "Poller",
@@ -183,6 +189,10 @@ static const struct option_def table[OPTION_COUNT] = {
             .min = 16, .max = COUNT_TOP),
     [OPTION_SCRIPT_CORE] =
         KEY("Script_Core", BOOLEAN, "0", "0|1", "let scripts and script servers dump core"),
+    [OPTION_SPOOL_FILE] = KEY("Spool_File", PATH, "", "FILE",
+                              "keeps results while the database is away; empty: none"),
+    [OPTION_SPOOL_SIZE] = KEY("Spool_Size", INTEGER, "64", "N", "largest size of Spool_File",
+                              .min = 1, .max = 65536, .unit = "MB"),
     DATABASE(DB, "local"),
     DATABASE(RDB, "main"),
     [OPTION_DB_PREG] = KEY("DB_PreG", TEXT, NULL, "ANY", "obsolete, ignored"),

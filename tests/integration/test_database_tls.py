@@ -1,0 +1,196 @@
+"""TLS to the database: required means required, and every reason not to trust a server ends the connection and is
+said. Row 20 of the fault table. What the start does not depend on: one path is enough for all but the first test."""
+
+import subprocess
+
+import pytest
+
+from support import cacti
+from support.checks import assert_closed, assert_stored
+from support.lab import tool, work_directory
+from support.mariadb import MariaDB
+from support.poller import Poller
+from support.snmpd import PLAYPEN
+
+from conftest import real_value
+
+USER = f"{cacti.USER}@127.0.0.1"
+
+
+class Authority:
+    """A certificate authority made for the test, and what it has signed."""
+
+    def __init__(self, directory, name):
+        self.directory = directory
+        self.name = name
+        self.certificate = directory / f"{name}.pem"
+        self.key = directory / f"{name}.key"
+        self._openssl("req", "-x509", *self._new_key(self.key), "-days", "30", "-subj", f"/CN={name}",
+                      "-out", self.certificate)
+
+    def _openssl(self, *arguments, input=None):
+        subprocess.run([tool("openssl", "openssl"), *map(str, arguments)], check=True, capture_output=True, text=True,
+                       input=input, timeout=30)
+
+    @staticmethod
+    def _new_key(path):
+        return "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", path
+
+    def sign(self, name, alternative, days=30):
+        """Returns (certificate, key) of `name`, valid for `days`, or no longer if negative."""
+        request, key = self.directory / f"{name}.csr", self.directory / f"{name}.key"
+        certificate = self.directory / f"{name}.pem"
+        self._openssl("req", "-new", *self._new_key(key), "-subj", f"/CN={name}", "-out", request)
+        extensions = self.directory / f"{name}.ext"
+        extensions.write_text(f"subjectAltName={alternative}\n")
+        self._openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
+                      "-days", days, "-extfile", extensions, "-out", certificate)
+        return certificate, key
+
+
+@pytest.fixture(scope="module")
+def authorities(tools):
+    with work_directory() as directory:
+        ours = Authority(directory, "ours")
+        ours.right = ours.sign("right", "DNS:localhost,IP:127.0.0.1")
+        ours.elsewhere = ours.sign("elsewhere", "DNS:db.example.net")
+        ours.expired = ours.sign("expired", "DNS:localhost,IP:127.0.0.1", days=-1)
+        ours.client = ours.sign("client", "DNS:poller")
+        ours.other = Authority(directory, "other").certificate
+        directory.chmod(0o755)
+        for path in directory.iterdir():
+            path.chmod(0o644)
+        yield ours
+
+
+@pytest.fixture
+def serve(template, work, authorities, snmpd):
+    """Starts a server with this certificate (None: without TLS) and a site with one device; returns site and what
+    must be stored."""
+    servers = []
+
+    def start(certificate, require=""):
+        options = ["--skip-ssl"]
+        if certificate:
+            options = [f"--ssl-cert={certificate[0]}", f"--ssl-key={certificate[1]}",
+                       f"--ssl-ca={authorities.certificate}"]
+        server = MariaDB(work / "tls", template=template, tcp=True, options=options).start()
+        servers.append(server)
+        server.sql(f"GRANT ALL ON `cacti%`.* TO {USER} IDENTIFIED BY '{cacti.PASSWORD}' {require}")
+        site = cacti.Site(server, work)
+        device = site.add_device(1, port=snmpd.port)
+        return site, {site.add_snmp_item(device, f"{PLAYPEN}.1.1", rrd_name="x"): str(real_value(1, 1))}
+
+    yield start
+    for server in servers:
+        server.kill()
+
+
+@pytest.fixture
+def poll(build, work):
+    """One cycle over TCP with these keys in spine.conf."""
+    def run(site, loop="off", **keys):
+        keys = {"DB_Host": "127.0.0.1", "DB_Port": site.server.port, "Cacti_Log": site.log, **keys}
+        return Poller(build.binary, site, work / "poller", loop=loop, **keys).run()
+
+    return run
+
+
+def assert_polled(site, run, expected):
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    assert_closed(site, run)
+
+
+def assert_refused(site, run, *words):
+    """69, a line that gives the reason, and nothing has been done."""
+    assert run.status == 69, run
+    line = run.log_lines("FATAL: cannot connect to the database server at 127.0.0.1")
+    assert len(line) == 1 and all(word in line[0] for word in words), run
+    assert not site.outputs() and not site.cycles()
+
+
+def test_a_trusted_server_is_polled_over_tls(serve, poll, authorities, loop):
+    site, expected = serve(authorities.right, require="REQUIRE SSL")
+    run = poll(site, loop, DB_UseSSL=1, DB_SSL_CA=authorities.certificate)
+    assert_polled(site, run, expected)
+
+
+def test_a_server_of_another_authority_is_refused(serve, poll, authorities):
+    site, _ = serve(authorities.right)
+    run = poll(site, DB_UseSSL=1, DB_SSL_CA=authorities.other)
+    assert_refused(site, run, "certificate", "DB_SSL_CA")
+
+
+def test_a_server_with_another_name_is_refused(serve, poll, authorities):
+    site, _ = serve(authorities.elsewhere)
+    run = poll(site, DB_UseSSL=1, DB_SSL_CA=authorities.certificate)
+    assert_refused(site, run, "(2026)", "DB_SSL_CA")
+
+
+def test_an_expired_certificate_is_refused(serve, poll, authorities):
+    site, _ = serve(authorities.expired)
+    run = poll(site, DB_UseSSL=1, DB_SSL_CA=authorities.certificate)
+    assert_refused(site, run, "expired")
+
+
+def test_a_server_without_tls_is_refused(serve, poll, authorities):
+    site, _ = serve(None)
+    for keys in ({"DB_UseSSL": 1}, {"DB_UseSSL": 1, "DB_SSL_CA": authorities.certificate},
+                 {"DB_SSL_Verify": "on", "DB_SSL_CA": authorities.certificate}):
+        run = poll(site, **keys)
+        assert_refused(site, run, "TLS" if "DB_SSL_CA" not in keys else "(2026)")
+
+
+def test_a_server_that_nobody_vouches_for_is_refused_where_that_is_asked_for(serve, poll, authorities):
+    """Without DB_SSL_CA the system's authorities are asked, and none of them knows it."""
+    site, _ = serve(authorities.right)
+    run = poll(site, DB_UseSSL=1, DB_SSL_Verify="on")
+    assert_refused(site, run, "certificate")
+
+
+@pytest.mark.parametrize("which", ("elsewhere", "expired"))
+def test_a_server_that_need_not_be_trusted_is_polled_over_tls(serve, poll, authorities, which):
+    site, expected = serve(getattr(authorities, which), require="REQUIRE SSL")
+    run = poll(site, DB_UseSSL=1, DB_SSL_Verify="off", DB_SSL_CA=authorities.other)
+    assert_polled(site, run, expected)
+
+
+def test_an_account_that_wants_a_certificate_gets_it(serve, poll, authorities):
+    site, expected = serve(authorities.right, require="REQUIRE X509")
+    run = poll(site, DB_UseSSL=1, DB_SSL_CA=authorities.certificate)
+    assert run.status == 69 and run.log_lines("refused user 'cactiuser'"), run
+    certificate, key = authorities.client
+    run = poll(site, DB_UseSSL=1, DB_SSL_CA=authorities.certificate, DB_SSL_Cert=certificate, DB_SSL_Key=key)
+    assert_polled(site, run, expected)
+
+
+def test_the_socket_does_not_make_a_stranger_known(serve, poll, authorities):
+    site, _ = serve(authorities.right)
+    run = poll(site, DB_Host=site.server.socket, DB_SSL_Verify="on")
+    assert run.status == 69 and run.log_lines("certificate"), run
+
+
+def test_a_key_that_cannot_be_read_is_said(serve, poll, authorities):
+    site, _ = serve(authorities.right)
+    run = poll(site, DB_UseSSL=1, DB_SSL_Cert=authorities.client[0], DB_SSL_Key="/nonexistent/key.pem")
+    assert_refused(site, run, "DB_SSL_Key")
+
+
+def test_an_account_that_wants_tls_is_served_without_a_word_in_the_configuration(serve, poll, authorities):
+    site, expected = serve(authorities.right, require="REQUIRE SSL")
+    run = poll(site)
+    assert_polled(site, run, expected)
+
+
+def test_the_socket_needs_no_name(serve, poll, authorities):
+    """Nobody is in between; the chain counts."""
+    site, expected = serve(authorities.elsewhere)
+    run = poll(site, DB_Host=site.server.socket, DB_UseSSL=1, DB_SSL_CA=authorities.certificate)
+    assert_polled(site, run, expected)
+
+
+def test_the_chain_counts_on_the_socket_too(serve, poll, authorities):
+    site, _ = serve(authorities.right)
+    run = poll(site, DB_Host=site.server.socket, DB_UseSSL=1, DB_SSL_CA=authorities.other)
+    assert run.status == 69 and run.log_lines("certificate"), run
