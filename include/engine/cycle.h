@@ -65,6 +65,7 @@ struct cycle {
 
     struct tally tally; /* driver, when all threads are through */
     struct ledger rows; /* database thread */
+    bool replayed;      /* database thread: the spool file has been looked at */
     bool store_failed;  /* database thread: something could not be written */
     bool out_of_time;   /* driver */
     int stop_signal;    /* driver: the signal that ended the cycle, 0 = none */

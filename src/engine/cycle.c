@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/rescue.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -141,9 +142,19 @@ bool cycle_begin(struct cycle *c, struct err *err)
 }
 
 /* The last `left` rows of the batch found no place in the database. */
-static void keep_rest(struct cycle *c, const struct batch *batch UNUSED, size_t left)
+static void keep_rest(struct cycle *c, const struct batch *batch, size_t left)
 {
-    c->rows.lost += left;
+    size_t kept = rescue_rows(c->config, batch, left);
+    c->rows.spooled += kept;
+    c->rows.lost += left - kept;
+}
+
+/* Once, and only when the database has proved to take rows: new results come first. */
+static void replay(struct cycle *c)
+{
+    if (!c->replayed)
+        rescue_replay(c->config, c->store);
+    c->replayed = true;
 }
 
 void cycle_write(struct cycle *c, struct batch *batch)
@@ -154,12 +165,14 @@ void cycle_write(struct cycle *c, struct batch *batch)
     c->rows.stored += out.rows_stored;
     c->rows.lost += out.rows_rejected;
     c->rows.retries += out.retries;
-    keep_rest(c, batch, out.rows_left);
     if (!ok) {
         c->store_failed = true;
         log_line(LOG_ALWAYS, "ERROR: %zu rows could not be stored: %s",
                  out.rows_rejected + out.rows_left, err.text);
     }
+    keep_rest(c, batch, out.rows_left);
+    if (out.rows_left == 0)
+        replay(c);
     batch_free(batch);
 }
 
@@ -184,6 +197,8 @@ void cycle_end(struct cycle *c)
     int poller_id = c->config->poller_id;
     if (!c->opened)
         return;
+    if (c->loaded && c->rows.spooled == 0)
+        replay(c);
     if (c->loaded && !advance_steps(c, &err)) {
         c->store_failed = true;
         log_line(LOG_ALWAYS, "ERROR: rrd_next_step could not be advanced: %s", err.text);

@@ -150,6 +150,7 @@ static void act(const struct scene *s, const struct driver *driver, FILE *out)
 {
     struct err err = ERR_INIT;
     struct config config = {.poller_id = 1,
+                            .spool_file = "",
                             .threads = s->threads,
                             .poller_interval_s = 300,
                             .active_profiles = s->active_profiles == 0 ? 1 : s->active_profiles,
