@@ -236,7 +236,7 @@ void devrun_finish(struct devrun *run, bool complete, const struct moment *now)
 
 /* ---- events ---- */
 
-static void begin(struct devrun *run)
+static void begin(struct devrun *run, const struct moment *now)
 {
     const struct device *d = run->device;
     run->max_oids = (size_t)d->max_oids;
@@ -249,7 +249,10 @@ static void begin(struct devrun *run)
         run->max_oids = MAX_OIDS_DEFAULT;
     }
     /* the pseudo-device has no availability, no status, no data queries (contract 4.2) */
-    run->phase = d->id == 0 ? PHASE_ITEMS : PHASE_CHECK;
+    if (d->id == 0 && run->options.ping_only)
+        devrun_finish(run, true, now);
+    else
+        run->phase = d->id == 0 ? PHASE_ITEMS : PHASE_CHECK;
 }
 
 /* Go on until there is nothing to do but wait, or all is over. */
@@ -259,7 +262,7 @@ static void advance(struct devrun *run, const struct moment *now)
     while (run->phase != PHASE_FINISHED && (run->phase != before || run->ask_count == 0)) {
         before = run->phase;
         switch (run->phase) {
-        case PHASE_NEW: begin(run); break;
+        case PHASE_NEW: begin(run, now); break;
         case PHASE_CHECK: devrun_check_step(run, now); break;
         case PHASE_SYSTEM: devrun_system_step(run); break;
         case PHASE_REINDEX: devrun_reindex_step(run); break;

@@ -57,6 +57,21 @@ static void device_threads_let_scripts_run_beside_each_other(void **state)
     assert_int_equal(b.result.values, 10);
 }
 
+/* It has items and nothing else, not even a check. */
+static void ping_only_means_nothing_for_device_0(void **state)
+{
+    (void)state;
+    b.device.id = 0;
+    add_items(2);
+    add_item(ITEM_SCRIPT);
+    b.options.ping_only = true;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "");
+    assert_true(b.result.complete && !b.result.host.has_status && !b.result.host.has_polling_time);
+    assert_int_equal(b.result.skipped, 3);
+    assert_silent("Polling Items");
+}
+
 static struct script_reply script_says;
 
 static void says(int item, struct script_reply *reply)
@@ -155,6 +170,7 @@ int main(void)
         TEST(each_end_of_a_script_has_its_reason),
         TEST(a_cancelled_script_leaves_no_row),
         TEST(what_a_limit_did_to_a_script_is_logged),
+        TEST(ping_only_means_nothing_for_device_0),
         TEST(without_a_supervisor_script_items_are_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
