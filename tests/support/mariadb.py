@@ -48,6 +48,7 @@ def _as_user():
 def install(directory):
     """Creates an empty data directory."""
     command = [tool("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={directory}",
+               f"--tmpdir={directory.parent}",  # as below
                "--force", "--skip-name-resolve", "--skip-test-db", "--auth-root-authentication-method=normal",
                "--innodb-log-file-size=4M", *_as_user()]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
