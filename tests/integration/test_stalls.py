@@ -3,6 +3,7 @@ descriptors or processes to give: nothing is lost that need not be, nobody waits
 
 import contextlib
 import os
+import pathlib
 import shutil
 import signal
 
@@ -39,10 +40,17 @@ def silent_device(site, requests, timeout):
         yield device
 
 
+def has_stopped(pid):
+    states = [stat.read_text().rpartition(")")[2].split()[0]
+              for stat in pathlib.Path(f"/proc/{pid}/task").glob("*/stat")]
+    return all(state == "T" for state in states)
+
+
 @contextlib.contextmanager
 def stopped(server):
     """The database answers nobody meanwhile, though it takes connections."""
     os.kill(server.pid, signal.SIGSTOP)
+    wait_until(lambda: has_stopped(server.pid), "the database to stop")
     try:
         yield
     finally:
