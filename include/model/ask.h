@@ -96,6 +96,9 @@ struct ping_reply {
 struct script_request {
     const char *command;
     bool count_lines; /* only the number of line feeds in the whole output is wanted */
+    /* Whose it is, for the log of what happens after its reply; source "DS" or "DQ", static. */
+    const char *source;
+    uint32_t device_id, source_id;
 };
 
 enum script_outcome {

@@ -278,8 +278,13 @@ static bool counts_lines(const struct reindex_row *r)
 static void ask_script(struct devrun *run, enum ask_kind kind)
 {
     const struct reindex_row *r = this_row(run);
-    devrun_add_ask(run, kind)->script =
-        (struct script_request){.command = r->arg1, .count_lines = counts_lines(r)};
+    devrun_add_ask(run, kind)->script = (struct script_request){
+        .command = r->arg1,
+        .count_lines = counts_lines(r),
+        .source = "DQ",
+        .device_id = run->device->id,
+        .source_id = r->data_query_id,
+    };
 }
 
 void devrun_reindex_script(struct devrun *run, enum ask_kind kind, const struct script_reply *reply)

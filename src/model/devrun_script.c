@@ -10,7 +10,12 @@ void devrun_script_ask(struct devrun *run, size_t i)
 {
     const struct item *it = &run->device->items[i];
     enum ask_kind kind = it->action == ITEM_SCRIPT ? ASK_SCRIPT : ASK_SERVER;
-    devrun_add_ask(run, kind)->script = (struct script_request){.command = it->arg1};
+    devrun_add_ask(run, kind)->script = (struct script_request){
+        .command = it->arg1,
+        .source = "DS",
+        .device_id = run->device->id,
+        .source_id = it->local_data_id,
+    };
     run->asks[run->ask_count - 1].item = i;
 }
 
