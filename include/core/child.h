@@ -74,7 +74,8 @@ enum child_force {
     CHILD_UNFORCED,
     CHILD_TERMED,
     CHILD_KILLED,
-    CHILD_UNKILLABLE, /* so far */
+    CHILD_OUT_OF_REACH, /* killed; something outside its group kept its output open to the last */
+    CHILD_UNKILLABLE,   /* so far */
 };
 
 struct child_report {

@@ -192,6 +192,7 @@ static void terminate(struct child *c)
     c->state = TERMED;
     close_input(c); /* nothing more to say, nothing more to hear about it */
     signal_group(c, SIGTERM);
+    c->due_us = clock_mono_us() + c->grace_ms * 1000;
     reactor_timer_set(c->timer, c->grace_ms);
 }
 
@@ -239,6 +240,7 @@ static void kill_hard(struct child *c)
 static void give_up(struct child *c)
 {
     if (c->exited) {
+        c->force = CHILD_OUT_OF_REACH;
         close_output(c);
         bury(c);
         return;
@@ -584,6 +586,14 @@ void child_set_idle(struct child *c, bool idle)
 void child_forget(struct child *c)
 {
     c->calls = &no_calls;
+}
+
+void child_shorten_grace(struct child *c, int64_t grace_ms)
+{
+    if (c->grace_ms > grace_ms)
+        c->grace_ms = grace_ms;
+    if (c->state == TERMED && c->due_us - clock_mono_us() > grace_ms * 1000)
+        reactor_timer_set(c->timer, grace_ms);
 }
 
 void child_kill_now(struct child *c)

@@ -66,7 +66,7 @@ struct child {
     enum child_force force;
     bool exited, output_ended, complete, settled, closed_told, stolen;
     int status;
-    int64_t started_us, due_us, settled_us; /* due_us 0: no limit */
+    int64_t started_us, due_us, settled_us; /* due_us 0: no limit; from SIGTERM on: SIGKILL */
     int64_t busy_ticks;                     /* what is younger may be waited for; INT64_MAX: idle */
 
     struct buf output;
@@ -78,6 +78,8 @@ struct child {
 
 /* SIGCHLD came: has this one ended? */
 void child_look_for_exit(struct child *child);
+/* Everybody waits for it now. */
+void child_shorten_grace(struct child *child, int64_t grace_ms);
 /* Last resort, without the reactor: SIGKILL to its group; reap it if it has ended; forget it. */
 void child_kill_now(struct child *child);
 bool child_reap_now(struct child *child);

@@ -281,8 +281,7 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
     c->stop_by_ms = deadline_mono_ms;
     for (child = TAILQ_FIRST(&c->live); child != NULL; child = following) {
         following = TAILQ_NEXT(child, next);
-        if (child->grace_ms > share_ms)
-            child->grace_ms = share_ms;
+        child_shorten_grace(child, share_ms);
         if (child->end == CHILD_STOPPED)
             child_stop_within(child, share_ms); /* it was asked to leave */
         else

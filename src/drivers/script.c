@@ -28,6 +28,8 @@ struct job {
     struct script_runner *runner;
     char *command;
     bool count_lines;
+    const char *source;
+    uint32_t device_id, source_id;
     int64_t deadline_ms;
     script_done_fn *done; /* NULL: answered */
     void *arg;
@@ -145,6 +147,9 @@ static void say_force(struct buf *out, enum child_force force)
     case CHILD_UNFORCED: break;
     case CHILD_TERMED: buf_puts(out, "; ended by SIGTERM"); break;
     case CHILD_KILLED: buf_puts(out, "; ignored SIGTERM, ended by SIGKILL"); break;
+    case CHILD_OUT_OF_REACH:
+        buf_puts(out, "; what keeps its output open has left its group");
+        break;
     case CHILD_UNKILLABLE: buf_puts(out, "; not even SIGKILL could end it"); break;
     }
 }
@@ -213,10 +218,13 @@ static void note_force(const struct job *job)
     struct buf line = BUF_INIT;
     if (o->note == NULL || r.force <= job->told_force || r.end == CHILD_STOPPED)
         return;
+    if (job->source != NULL)
+        buf_printf(&line, "Device[%" PRIu32 "] %s[%" PRIu32 "] ", job->device_id, job->source,
+                   job->source_id);
     buf_printf(&line, "WARNING: Script went on after its result, for %" PRId64 " ms in all",
                (clock_mono_us() - job->started_us) / 1000);
     say_force(&line, r.force);
-    buf_printf(&line, ": '%.*s'", COMMAND_SHOWN, job->command);
+    buf_printf(&line, "; Command[%.*s]", COMMAND_SHOWN, job->command);
     o->note(o->note_arg, line.data);
     buf_done(&line);
 }
@@ -391,6 +399,9 @@ void script_start(struct script_runner *s, const struct script_request *request,
     job->runner = s;
     job->command = mem_strdup(request->command);
     job->count_lines = request->count_lines;
+    job->source = request->source;
+    job->device_id = request->device_id;
+    job->source_id = request->source_id;
     job->deadline_ms = deadline_mono_ms;
     job->done = done;
     job->arg = arg;
