@@ -17,6 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import cacti  # noqa: E402
 from support.agent import FakeAgent  # noqa: E402
+from support.faultcycle import fault_cycle  # noqa: E402
 from support.lab import LabError, MissingTool, tool, work_directory  # noqa: E402
 from support.mariadb import MariaDB  # noqa: E402
 from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
@@ -24,6 +25,9 @@ from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
 
 TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "mariadb": "mariadb-client",
          "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dpkg"}
+
+
+FAULT_CYCLES = pytest.StashKey()
 
 
 class Build:
@@ -133,6 +137,16 @@ def site(server, work):
 @pytest.fixture
 def poller(build, loop, site, work):
     return Poller(build.binary, site, work / "poller", loop=loop)
+
+
+@pytest.fixture
+def faults(build, loop, template, request):
+    """One cycle with every fault of scripts and script servers, run once per path; see support/faultcycle.py."""
+    cycles = request.config.stash.setdefault(FAULT_CYCLES, {})
+    if (build, loop) not in cycles:
+        with work_directory() as directory:
+            cycles[build, loop] = fault_cycle(directory / "faults", template, build.binary, loop)
+    return cycles[build, loop]
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ Started like Cacti's script_server.php (python3 takes the -q that PHP gets):
     python3 -q fakeserver.py --environ=spine --poller=1
 
 FAKESERVER_START says how it starts (see start() below; a list with commas: the poller id says which,
-from 1); FAKESERVER_LIFE after how many requests it ends.  A request is "FILE WORD ARGUMENTS", as for
+from 1, or, if FAKESERVER_STARTS is an empty directory, each start takes the next and later ones start well);
+FAKESERVER_LIFE after how many requests it ends.  A request is "FILE WORD ARGUMENTS", as for
 Cacti; WORD says what to do with it (see Server).
 """
 
@@ -158,6 +159,9 @@ def start(how):
     if how == "babble":
         while True:
             say(b"no hello\n" * 100)
+    if how == "gate":
+        while not os.path.exists(os.environ["FAKESERVER_GATE"]):
+            time.sleep(0.01)
     if how == "slow":
         time.sleep(0.5)
     if how == "warn":
@@ -171,9 +175,22 @@ def start(how):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def main():
+def which():
     hows = os.environ.get("FAKESERVER_START", "").split(",")
-    how = hows[(int(sys.argv[-1].rpartition("=")[2]) - 1) % len(hows)]
+    directory = os.environ.get("FAKESERVER_STARTS")
+    if directory is None:
+        return hows[(int(sys.argv[-1].rpartition("=")[2]) - 1) % len(hows)]
+    for number, how in enumerate(hows):
+        try:
+            os.mkdir(f"{directory}/{number}")
+            return how
+        except FileExistsError:
+            continue
+    return ""
+
+
+def main():
+    how = which()
     start(how)
     life = int(os.environ.get("FAKESERVER_LIFE", "0"))
     server = Server()
