@@ -102,8 +102,7 @@ def durable(site):
     """Cacti's own table of results is in memory alone, and empty after a restart whatever a poller does. What was
     acknowledged survives the end of the server."""
     site.sql("ALTER TABLE poller_output ENGINE=InnoDB")
-    site.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
-    site.server.options.append("--innodb-flush-log-at-trx-commit=2")
+    site.server.make_durable()
 
 
 def test_a_database_that_comes_up_after_the_poller_is_waited_for(site, server, snmpd, poller):

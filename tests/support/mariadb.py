@@ -174,6 +174,11 @@ class MariaDB(Server):
             rows = self.sql("SELECT user_host, thread_id, command_type, argument FROM mysql.general_log")
             seen.fill(r for r in rows if user in _text(r["user_host"]))
 
+    def make_durable(self):
+        """From now on what was acknowledged survives kill()."""
+        self.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
+        self.options.append("--innodb-flush-log-at-trx-commit=2")
+
     def _end(self, number, seconds):
         if self._admin is not None:
             with contextlib.suppress(pymysql.err.Error):
