@@ -30,19 +30,48 @@ def as_column(value):
     return text[:COLUMN].encode()
 
 
+def store_and_read(build, site, server, wanted):
+    """[(kind, given), ...] through the probe; returns what poller_output holds: {number: UTF-8}."""
+    lines = "".join(f"{kind} {given.hex()}\n" for kind, given in wanted)
+    probe = build.binary.path.parent / "tests/support/storeprobe"
+    done = subprocess.run([probe, server.socket, cacti.DATABASE, cacti.USER, cacti.PASSWORD], input=lines,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done
+    rows = site.sql("SELECT local_data_id, HEX(CONVERT(output USING utf8mb4)) AS output FROM poller_output")
+    return {r["local_data_id"]: bytes.fromhex(r["output"]) for r in rows}
+
+
 @pytest.mark.parametrize("mode", ["", "TRADITIONAL,NO_BACKSLASH_ESCAPES,ANSI_QUOTES"])
 def test_every_value_comes_back_byte_for_byte(build, site, server, mode):
     server.sql(f"SET GLOBAL sql_mode='{mode}'")
     wanted = [("t" if kind == "text" else "o", given, expected) for _, kind, given, expected in cases()]
     wanted += [("t", value, value) for value in HOSTILE]
-    lines = "".join(f"{kind} {given.hex()}\n" for kind, given, _ in wanted)
-    probe = build.binary.path.parent / "tests/support/storeprobe"
-    done = subprocess.run([probe, server.socket, cacti.DATABASE, cacti.USER, cacti.PASSWORD], input=lines,
-                          capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done
-    rows = site.sql("SELECT local_data_id, HEX(output) AS output FROM poller_output")
-    stored = {r["local_data_id"]: bytes.fromhex(r["output"]) for r in rows}
+    stored = store_and_read(build, site, server, [(kind, given) for kind, given, _ in wanted])
     wrong = [(given, stored.get(n), as_column(expected)) for n, (_, given, expected) in enumerate(wanted, 1)
              if stored.get(n) != as_column(expected)]
     assert not wrong, f"{len(wrong)} of {len(wanted)} differ (input, stored, right), first: {wrong[:3]}"
     assert len(stored) == len(wanted)
+
+
+#: What no normaliser lets through, straight to the store.
+RAW = [b"a\0b", b"\0", b"'", b"\\", b"\\'", b"it''s", b'"', b"`", b"\n\r\x1a\t", b"\xff\xfe", b"25 \xb0C", b"\xc3", b"\xe2\x82",
+       "25 °C".encode(), "\U0001f600".encode(), b"x" * 65536, b"'" * 65536, b"\xe9" * 65536, b"\\" * 511 + b"'"]
+
+MODES = ["", "ANSI", "TRADITIONAL", "NO_BACKSLASH_ESCAPES", "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE", "ORACLE",
+         "MSSQL", "DB2", "PAD_CHAR_TO_FULL_LENGTH", "EMPTY_STRING_IS_NULL", "HIGH_NOT_PRECEDENCE,PIPES_AS_CONCAT",
+         "NO_AUTO_VALUE_ON_ZERO,ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES"]
+
+
+@pytest.mark.parametrize("charset", ("utf8mb4", "latin1"))
+def test_hostile_bytes_break_no_statement_in_any_sql_mode(build, site, server, charset):
+    """Row 19 of the fault table. A column in "latin1" (Windows-1252) gets a question mark for what it cannot hold."""
+    site.sql(f"ALTER TABLE poller_output MODIFY output VARCHAR({COLUMN}) CHARACTER SET {charset} NOT NULL")
+    for mode in MODES:
+        server.sql("SET GLOBAL sql_mode = %s", mode)
+        stored = store_and_read(build, site, server, [("r", value) for value in RAW])
+        for n, value in enumerate(RAW, 1):
+            right = as_column(value)
+            if charset == "latin1":
+                right = right.decode().encode("cp1252", "replace").decode("cp1252").encode()
+            assert stored.get(n) == right, (mode, value[:20])
+        site.sql("TRUNCATE poller_output")

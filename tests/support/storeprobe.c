@@ -2,8 +2,8 @@
  *
  *   storeprobe SOCKET DATABASE USER PASSWORD < lines
  *
- * A line is "t HEX" (output of a script) or "o HEX" (an SNMP OCTET STRING); line n becomes
- * local_data_id n. The test reads poller_output back and compares bytes (contract 13.3).
+ * A line is "t HEX" (output of a script), "o HEX" (an SNMP OCTET STRING) or "r HEX" (what goes to the
+ * store as it is); line n becomes local_data_id n. The test reads poller_output back and compares bytes (contract 13.3).
  */
 #include "config.h"
 
@@ -40,6 +40,8 @@ static void add_line(struct batch *batch, uint32_t number, const char *line)
         vb.octets.data = (const uint8_t *)raw.data;
         vb.octets.len = raw.len;
         value_from_varbind(&vb, &value);
+    } else if (line[0] == 'r') {
+        buf_append(&value, raw.data, raw.len);
     } else {
         value_normalise(raw.data, raw.len, &value);
     }
