@@ -8,6 +8,7 @@ import contextlib
 import ipaddress
 import os
 import random
+import signal
 import threading
 import time
 
@@ -129,6 +130,21 @@ def test_a_killed_database_that_does_not_come_back_costs_what_is_counted(site, s
             run = running.wait(timeout=20)
     server.start()
     assert_lost(site, run, expected, "ERROR: 30 rows could not be stored: ")
+    assert len(run.log_lines("ERROR: the poller_time row could not be closed: ")) == 1, run
+
+
+def test_a_signal_ends_the_poller_while_it_waits_for_a_database_that_is_gone(site, server, snmpd, breaker, poller):
+    """The rest of a 300 s interval is not waited for; what is lost is counted."""
+    server.make_durable()
+    seed(site, snmpd)
+    breaker.on(OUTPUTS, then=CUT_BEFORE)
+    with poller.start("-V", "3", first=0, last=99) as running:
+        wait_until(lambda: breaker.count(OUTPUTS), "the rows to be on their way")
+        server.kill()
+        running.signal(signal.SIGTERM)
+        run = running.wait(timeout=20)
+    assert run.status == -signal.SIGTERM, run
+    assert_accounted(run, expected=30, stored=0, lost=30)
     assert len(run.log_lines("ERROR: the poller_time row could not be closed: ")) == 1, run
 
 
