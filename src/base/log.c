@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/lastword.h"
 #include "base/mem.h"
 #include "base/thr.h"
 
@@ -208,8 +209,18 @@ static bool to_console(const struct buf *rendered, const char *text)
     return true;
 }
 
+/* Whatever is said last goes where lines go now. */
+static void aim_lastword(int fd)
+{
+    if (state.options.destination == LOG_TO_STDOUT)
+        fd = STDOUT_FILENO;
+    lastword_aim(state.options.level == LOG_NONE ? -1 : fd, state.options.date_separator,
+                 state.options.poller_id);
+}
+
 static void close_file(void)
 {
+    aim_lastword(-1);
     if (state.fd >= 0)
         close(state.fd);
     state.fd = -1;
@@ -230,6 +241,7 @@ static bool open_file(void)
     if (state.fd >= 0 && fstat(state.fd, &st) == 0) {
         state.dev = st.st_dev;
         state.ino = st.st_ino;
+        aim_lastword(state.fd);
         return true;
     }
     int number = errno;
@@ -396,6 +408,7 @@ static void set_options(const struct log_options *o)
     free((char *)(uintptr_t)before);
     state.options = *o;
     state.options.path = path;
+    aim_lastword(state.fd);
     state.stamp_second = -1;
     atomic_store(&threshold, (int)o->level);
 }
