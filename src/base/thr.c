@@ -3,10 +3,12 @@
 #include "base/thr.h"
 
 #include "base/clock.h"
+#include "base/fatal.h"
 #include "base/mem.h"
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A hundred threads of the default 8 MB would need 800 MB of address space; name service modules and key derivation are
@@ -52,19 +54,39 @@ bool thr_wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t mono_ms)
     return rc == 0;
 }
 
+struct begin {
+    void *(*fn)(void *);
+    void *arg;
+};
+
+static void *run(void *arg)
+{
+    struct begin begin = *(struct begin *)arg;
+    free(arg);
+    void *stack = fatal_thread_begin();
+    void *result = begin.fn(begin.arg);
+    fatal_thread_end(stack);
+    return result;
+}
+
 bool thr_start(pthread_t *ret, const char *name, void *(*fn)(void *), void *arg, struct err *err)
 {
     sigset_t all, before;
     sigfillset(&all);
+    fatal_unblock(&all);
     PTOK(pthread_sigmask(SIG_SETMASK, &all, &before));
     pthread_attr_t attr;
     PTOK(pthread_attr_init(&attr));
     PTOK(pthread_attr_setstacksize(&attr, STACK_BYTES));
-    int rc = pthread_create(ret, &attr, fn, arg);
+    struct begin *begin = mem_alloc(sizeof(*begin));
+    *begin = (struct begin){fn, arg};
+    int rc = pthread_create(ret, &attr, run, begin);
     PTOK(pthread_attr_destroy(&attr));
     PTOK(pthread_sigmask(SIG_SETMASK, &before, NULL));
-    if (rc != 0)
+    if (rc != 0) {
+        free(begin);
         return err_set_number(err, ERR_OS, rc, "cannot start thread %s: %s", name, strerror(rc));
+    }
     char shown[16];
     strncpy(shown, name, sizeof(shown) - 1);
     shown[sizeof(shown) - 1] = '\0';

@@ -1,0 +1,173 @@
+/* Each case dies in a child process, whose standard error is read here. */
+#include "config.h"
+
+#include "base/fatal.h"
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "base/thr.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char said[4096];
+
+/* Runs fn in a child, takes what it said and returns its status as from waitpid(2). */
+static int die(void (*fn)(void))
+{
+    int fds[2], status;
+    assert_int_equal(pipe(fds), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        struct rlimit no_core = {0, 0};
+        setrlimit(RLIMIT_CORE, &no_core);
+        dup2(fds[1], STDERR_FILENO);
+        close(fds[0]);
+        close(fds[1]);
+        for (int signo = 1; signo < 32; signo++) { /* cmocka's own handlers */
+            struct sigaction dfl = {.sa_handler = SIG_DFL};
+            sigaction(signo, &dfl, NULL);
+        }
+        fatal_start();
+        fn();
+        _exit(0);
+    }
+    close(fds[1]);
+    size_t len = 0;
+    for (ssize_t n; (n = read(fds[0], said + len, sizeof(said) - 1 - len)) > 0;)
+        len += (size_t)n;
+    said[len] = '\0';
+    close(fds[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void assert_died(int status, int signo, const char *text)
+{
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), signo);
+    if (strstr(said, text) == NULL)
+        fail_msg("'%s' does not say '%s'", said, text);
+    assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1);
+}
+
+static void send_segv(void)
+{
+    kill(getpid(), SIGSEGV);
+}
+
+static void send_bus_blocked_and_ignored(void)
+{
+    struct sigaction ign = {.sa_handler = SIG_IGN};
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigaction(SIGBUS, &ign, NULL);
+    fatal_start();
+    kill(getpid(), SIGBUS);
+}
+
+static void *fault(void *arg UNUSED)
+{
+    static volatile uintptr_t nowhere = 8;
+    *(volatile int *)nowhere = 1; /* NOLINT */
+    return NULL;
+}
+
+static void fault_in_a_thread(void)
+{
+    pthread_t thread;
+    struct err err = ERR_INIT;
+    if (thr_start(&thread, "fault", fault, NULL, &err))
+        thr_join(thread);
+}
+
+/* Not a tail call, and the compiler cannot know that it never ends. */
+static int dig(volatile const char *above, long depth)
+{
+    volatile char here[4096];
+    here[0] = above[0];
+    return depth == 0 ? here[0] : here[0] + dig(here, depth - 1) + here[1];
+}
+
+static void *overflow(void *arg UNUSED)
+{
+    static int depth;
+    static const char first[1];
+    depth = dig(first, 1000000);
+    return &depth;
+}
+
+static void overflow_in_a_thread(void)
+{
+    pthread_t thread;
+    struct err err = ERR_INIT;
+    if (thr_start(&thread, "overflow", overflow, NULL, &err))
+        thr_join(thread);
+}
+
+static void each_fatal_signal_leaves_one_line_and_ends_by_itself(void **state UNUSED)
+{
+    assert_died(die(send_segv), SIGSEGV, "FATAL: Spine Encountered a Segmentation Fault\n");
+    assert_died(die(abort), SIGABRT, "FATAL: Spine Interrupted by Abort Signal\n");
+}
+
+static void a_blocked_and_ignored_fatal_signal_is_taken_all_the_same(void **state UNUSED)
+{
+    assert_died(die(send_bus_blocked_and_ignored), SIGBUS,
+                "FATAL: Spine Encountered a Bus Error\n");
+}
+
+static void a_fault_in_any_thread_is_told(void **state UNUSED)
+{
+    assert_died(die(fault_in_a_thread), SIGSEGV, "Segmentation Fault\n");
+}
+
+static void a_stack_overflow_in_any_thread_is_told(void **state UNUSED)
+{
+    assert_died(die(overflow_in_a_thread), SIGSEGV, "Segmentation Fault\n");
+}
+
+static void theirs(int signo UNUSED)
+{
+    _exit(42);
+}
+
+static void send_to_another_handler(void)
+{
+    struct sigaction other = {.sa_handler = theirs};
+    sigaction(SIGILL, &other, NULL);
+    fatal_start();
+    kill(getpid(), SIGILL);
+}
+
+static void a_handler_that_was_there_before_stays(void **state UNUSED)
+{
+    int status = die(send_to_another_handler);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 42);
+    assert_string_equal(said, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_fatal_signal_leaves_one_line_and_ends_by_itself),
+        cmocka_unit_test(a_blocked_and_ignored_fatal_signal_is_taken_all_the_same),
+        cmocka_unit_test(a_fault_in_any_thread_is_told),
+        cmocka_unit_test(a_stack_overflow_in_any_thread_is_told),
+        cmocka_unit_test(a_handler_that_was_there_before_stays),
+    };
+    return cmocka_run_group_tests_name("fatal", tests, NULL, NULL);
+}
