@@ -54,6 +54,7 @@ struct cycle {
     int64_t started_mono_us;     /* const: of the process */
     int64_t poll_until_mono_ms;  /* const: no device is polled after this */
     int64_t store_until_mono_ms; /* const: nothing is stored after this */
+    int64_t stale_from_mono_ms;  /* const: results are too old to be stored at all */
     struct world *world;         /* const: the drivers that answer asks */
 
     struct site site;

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "engine/budget.h"
 #include "engine/rescue.h"
 
 #include <inttypes.h>
@@ -12,16 +13,6 @@
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
-
-/* poller.php gives up 2 s before the interval is over (operations 1.1), so the row is closed before
- * that, and a part of the time is kept for storing (facts: margin = max(2 s, 3 %)). */
-static int64_t share_ms(int64_t interval_ms, int64_t at_least_ms)
-{
-    int64_t share = interval_ms * 3 / 100;
-    if (at_least_ms > interval_ms / 4)
-        at_least_ms = interval_ms / 4; /* an interval of seconds */
-    return share > at_least_ms ? share : at_least_ms;
-}
 
 /* Lines about the database that one cycle may write; more would say nothing new. */
 enum { STORE_LINES_MAX = 20 };
@@ -52,14 +43,16 @@ void cycle_init(struct cycle *c, const struct config *config, struct store *stor
                 struct world *world, int64_t started_mono_us)
 {
     int64_t interval_ms = (int64_t)config->poller_interval_s * 1000;
+    struct budget budget = budget_make(started_mono_us / 1000, config->poller_interval_s);
     *c = (struct cycle){
         .config = config,
         .store = store,
         .started_mono_us = started_mono_us,
+        .poll_until_mono_ms = budget.poll_until,
+        .store_until_mono_ms = budget.store_until,
+        .stale_from_mono_ms = budget.stale_from,
         .world = world,
     };
-    c->store_until_mono_ms = started_mono_us / 1000 + interval_ms - share_ms(interval_ms, 2500);
-    c->poll_until_mono_ms = c->store_until_mono_ms - share_ms(interval_ms, 1000);
     store_set_deadline(store, c->store_until_mono_ms);
     store_set_patience(store, interval_ms / 10); /* a stall must not eat the whole cycle */
     store_set_listener(store, on_store_event, c);
@@ -157,10 +150,31 @@ static void replay(struct cycle *c)
     c->replayed = true;
 }
 
+/* The next cycle has stored newer values by now, and Cacti would refuse older ones (we were stopped
+ * or starved): only what is counted and the row are still worth something. */
+static bool is_stale(const struct cycle *c)
+{
+    return clock_mono_ms() >= c->stale_from_mono_ms;
+}
+
+static void lose_stale(struct cycle *c, struct batch *batch)
+{
+    c->store_failed = true;
+    c->rows.lost += batch->row_count;
+    if (batch->row_count > 0)
+        log_line(LOG_ALWAYS, "ERROR: %zu rows were not stored: the next cycle has begun",
+                 batch->row_count);
+    batch_free(batch);
+}
+
 void cycle_write(struct cycle *c, struct batch *batch)
 {
     struct err err = ERR_INIT;
     struct store_outcome out = {0};
+    if (is_stale(c)) {
+        lose_stale(c, batch);
+        return;
+    }
     bool ok = store_write(c->store, batch, c->config->boost, &out, &err);
     c->rows.stored += out.rows_stored;
     c->rows.lost += out.rows_rejected;
@@ -197,13 +211,14 @@ void cycle_end(struct cycle *c)
     int poller_id = c->config->poller_id;
     if (!c->opened)
         return;
-    if (c->loaded && c->rows.spooled == 0)
+    bool finish = c->loaded && !is_stale(c);
+    if (finish && c->rows.spooled == 0)
         replay(c);
-    if (c->loaded && !advance_steps(c, &err)) {
+    if (finish && !advance_steps(c, &err)) {
         c->store_failed = true;
         log_line(LOG_ALWAYS, "ERROR: rrd_next_step could not be advanced: %s", err.text);
     }
-    if (c->loaded && poller_id == 1 && !store_write_date(c->store, &err)) {
+    if (finish && poller_id == 1 && !store_write_date(c->store, &err)) {
         c->store_failed = true;
         log_line(LOG_ALWAYS, "ERROR: settings.date could not be written: %s", err.text);
     }

@@ -1,0 +1,27 @@
+/* engine/budget.h - what the time between two cycles is for.
+ *
+ * Why:     poller.php gives up 2 s before the next cycle is due; results in memory and an open row
+ *          then are lost work and a false alarm.  One set of points in time, made once from the
+ *          start of the process, caps every wait.
+ * Use:     struct budget b = budget_make(started_mono_ms, 300);
+ * Threads: any; pure.
+ * Promise: poll_until < store_until < end_by < stale_from, whatever the interval.
+ * Source:  contract operations 1.1, 4.2; facts/faults section 2 (margin = max(2 s, 3 %)).
+ */
+#ifndef SPINE_ENGINE_BUDGET_H
+#define SPINE_ENGINE_BUDGET_H
+
+#include <stdint.h>
+
+/* Monotonic milliseconds. */
+struct budget {
+    int64_t poll_until;  /* soft stop: no device is begun, asks are given up */
+    int64_t store_until; /* hard stop: everything is stored and the row closed; half a second or
+                            more before poller.php gives up (from an interval of 10 s on) */
+    int64_t end_by;      /* the watchdog ends what has not ended by itself */
+    int64_t stale_from;  /* the next cycle has begun: results of this one are not stored any more */
+};
+
+struct budget budget_make(int64_t started_mono_ms, int interval_s);
+
+#endif

@@ -1,0 +1,29 @@
+#include "config.h"
+
+#include "engine/budget.h"
+
+/* Beside the row, which may need a new connection and an answer to one statement. */
+enum { RESERVE_MS = 2500, STORING_MS = 1000, CLOSING_MS = 2500, GAP_MS = 250 };
+
+/* 3 % of the interval, but so much at least; of an interval of seconds a quarter must do. */
+static int64_t share(int64_t interval_ms, int64_t at_least_ms)
+{
+    int64_t part = interval_ms * 3 / 100;
+    if (at_least_ms > interval_ms / 4)
+        at_least_ms = interval_ms / 4;
+    return part > at_least_ms ? part : at_least_ms;
+}
+
+struct budget budget_make(int64_t started_mono_ms, int interval_s)
+{
+    int64_t interval_ms = (int64_t)(interval_s > 0 ? interval_s : 1) * 1000;
+    struct budget b;
+    b.stale_from = started_mono_ms + interval_ms;
+    b.store_until = b.stale_from - share(interval_ms, RESERVE_MS);
+    b.poll_until = b.store_until - share(interval_ms, STORING_MS);
+    b.end_by = b.store_until + CLOSING_MS;
+    int64_t gap_ms = interval_ms < 40 * GAP_MS ? interval_ms / 40 : GAP_MS;
+    if (b.end_by > b.stale_from - gap_ms)
+        b.end_by = b.stale_from - gap_ms;
+    return b;
+}

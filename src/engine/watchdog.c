@@ -1,0 +1,173 @@
+#include "config.h"
+
+#include "engine/watchdog.h"
+
+#include "base/clock.h"
+#include "base/lastword.h"
+#include "base/mem.h"
+#include "base/thr.h"
+#include "engine/stopsig.h"
+
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* Waking up so much later than asked for means that the whole process was stopped meanwhile. */
+enum { LOOK_MS = 1000, LATE_MS = 700, MERCIES_AT_MOST = 3 };
+
+struct watchdog {
+    pthread_t thread;
+    int64_t started;      /* const */
+    pthread_mutex_t lock; /* held for a few instructions only */
+    pthread_cond_t changed;
+    bool stopping;        /* under lock */
+    int64_t end_by;       /* under lock */
+    int signo;            /* under lock: 0 = none */
+    _Atomic int64_t beat; /* 0 = the loop is not watched */
+    _Atomic(const char *) doing[WATCH_PARTS];
+    _Atomic(void (*)(void)) on_stall;
+    int mercies;           /* the thread's */
+    int64_t reported_beat; /* the thread's: of the stall that was told last */
+};
+
+static void bite(struct watchdog *w)
+{
+    static const char *const who[WATCH_PARTS] = {"main thread", "database thread"};
+    char line[400];
+    int n = snprintf(line, sizeof(line),
+                     "ERROR: The cycle has not come to its end in time and is ended now");
+    for (int i = 0; i < WATCH_PARTS; i++) {
+        const char *what = w->doing[i];
+        if (what != NULL)
+            n += snprintf(line + n, sizeof(line) - (size_t)n, "; %s: %s", who[i], what);
+    }
+    lastword_say(line);
+    int signo = w->signo;
+    if (signo != 0)
+        stopsig_die(signo);
+    _exit(EX_TEMPFAIL);
+}
+
+static void look_at_loop(struct watchdog *w, int64_t now)
+{
+    int64_t beat = w->beat;
+    if (beat == 0 || beat == w->reported_beat || now - beat <= WATCHDOG_BEAT_MS + WATCHDOG_STALL_MS)
+        return;
+    char line[160];
+    w->reported_beat = beat;
+    snprintf(line, sizeof(line), "WARNING: The event loop has not turned for %" PRId64 " ms",
+             now - beat);
+    lastword_say(line);
+    void (*fn)(void) = w->on_stall;
+    if (fn != NULL)
+        fn();
+}
+
+/* We were all stopped: whoever was late because of that may end in order. */
+static void have_mercy(struct watchdog *w, int64_t now)
+{
+    int64_t beat = 0;
+    if (w->mercies++ < MERCIES_AT_MOST && w->end_by < now + WATCHDOG_MERCY_MS)
+        w->end_by = now + WATCHDOG_MERCY_MS;
+    if ((beat = w->beat) != 0)
+        atomic_compare_exchange_strong(&w->beat, &beat, now);
+}
+
+static void *watch(void *arg)
+{
+    struct watchdog *w = arg;
+    int64_t wake = w->started;
+    thr_lock(&w->lock);
+    while (!w->stopping) {
+        int64_t now = clock_mono_ms();
+        if (now - wake > LATE_MS)
+            have_mercy(w, now);
+        if (now >= w->end_by)
+            bite(w);
+        look_at_loop(w, now);
+        wake = now + LOOK_MS < w->end_by ? now + LOOK_MS : w->end_by;
+        if (thr_wait_until(&w->changed, &w->lock, wake))
+            wake = clock_mono_ms(); /* rung */
+    }
+    thr_unlock(&w->lock);
+    return NULL;
+}
+
+struct watchdog *watchdog_start(int64_t end_by_mono_ms, struct err *err)
+{
+    struct watchdog *w = mem_zalloc(1, sizeof(*w));
+    thr_mutex_init(&w->lock);
+    thr_cond_init(&w->changed);
+    w->started = clock_mono_ms();
+    w->end_by = end_by_mono_ms;
+    if (thr_start(&w->thread, "watchdog", watch, w, err))
+        return w;
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+    return NULL;
+}
+
+void watchdog_stop(struct watchdog *w)
+{
+    if (w == NULL)
+        return;
+    thr_lock(&w->lock);
+    w->stopping = true;
+    pthread_cond_signal(&w->changed);
+    thr_unlock(&w->lock);
+    thr_join(w->thread);
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+    free(w);
+}
+
+static void move_end(struct watchdog *w, int64_t end_by, int signo, bool only_nearer)
+{
+    thr_lock(&w->lock);
+    if (signo != 0)
+        w->signo = signo;
+    if (!only_nearer || end_by < w->end_by)
+        w->end_by = end_by;
+    pthread_cond_signal(&w->changed);
+    thr_unlock(&w->lock);
+}
+
+void watchdog_set_end(struct watchdog *w, int64_t end_by_mono_ms)
+{
+    if (w != NULL)
+        move_end(w, end_by_mono_ms, 0, false);
+}
+
+void watchdog_hurry(struct watchdog *w, int64_t end_by_mono_ms, int signo)
+{
+    if (w != NULL)
+        move_end(w, end_by_mono_ms, signo, true);
+}
+
+void watchdog_doing(struct watchdog *w, enum watch_part part, const char *what)
+{
+    if (w != NULL)
+        w->doing[part] = what;
+}
+
+void watchdog_beat(struct watchdog *w)
+{
+    if (w != NULL)
+        w->beat = clock_mono_ms();
+}
+
+void watchdog_rest(struct watchdog *w)
+{
+    if (w != NULL)
+        w->beat = 0;
+}
+
+void watchdog_on_stall(struct watchdog *w, void (*fn)(void))
+{
+    if (w != NULL)
+        w->on_stall = fn;
+}

@@ -1,0 +1,211 @@
+/* The watchdog ends whole processes: each case runs in a child of its own, whose standard error is
+ * read here. */
+#include "config.h"
+
+#include "engine/watchdog.h"
+
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+static char said[4096];
+static int child_says; /* read end: what the child writes to its standard error */
+static pid_t child;
+
+static void begin(void (*fn)(void))
+{
+    int fds[2];
+    assert_int_equal(pipe(fds), 0);
+    fflush(NULL);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(fds[1], STDERR_FILENO);
+        close(fds[0]);
+        close(fds[1]);
+        fn();
+        _exit(0);
+    }
+    close(fds[1]);
+    child_says = fds[0];
+    said[0] = '\0';
+}
+
+/* Waits until the child has said a line more. */
+static void listen_for_line(void)
+{
+    size_t len = strlen(said);
+    char c;
+    while (len < sizeof(said) - 1 && read(child_says, &c, 1) == 1) {
+        said[len++] = c;
+        said[len] = '\0';
+        if (c == '\n')
+            return;
+    }
+}
+
+static int finish(void)
+{
+    int status;
+    for (size_t before = 1; before != strlen(said);) {
+        before = strlen(said);
+        listen_for_line();
+    }
+    close(child_says);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void assert_said(const char *text)
+{
+    if (strstr(said, text) == NULL)
+        fail_msg("'%s' does not say '%s'", said, text);
+}
+
+static void hang(void)
+{
+    for (;;)
+        poll(NULL, 0, 1000);
+}
+
+static struct watchdog *start(int64_t after_ms)
+{
+    struct watchdog *w = watchdog_start(clock_mono_ms() + after_ms, NULL);
+    if (w == NULL)
+        _exit(99);
+    return w;
+}
+
+/* ---- cases ---- */
+
+static void hang_while_storing(void)
+{
+    struct watchdog *w = start(50);
+    watchdog_doing(w, WATCH_MAIN, "polling");
+    watchdog_doing(w, WATCH_STORE, "storing rows");
+    hang();
+}
+
+static void a_process_that_hangs_says_where_and_ends_with_75(void **state UNUSED)
+{
+    begin(hang_while_storing);
+    int status = finish();
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EX_TEMPFAIL);
+    assert_said("ERROR: The cycle has not come to its end in time and is ended now; main thread: "
+                "polling; database thread: storing rows\n");
+}
+
+static void hang_after_signal(void)
+{
+    struct watchdog *w = start(3600000);
+    sigset_t term;
+    sigemptyset(&term);
+    sigaddset(&term, SIGTERM);
+    sigprocmask(SIG_BLOCK, &term, NULL);
+    watchdog_hurry(w, clock_mono_ms() + 50, SIGTERM);
+    watchdog_hurry(w, clock_mono_ms() + 3600000, SIGTERM);
+    hang();
+}
+
+static void a_process_that_was_asked_to_end_and_hangs_ends_by_that_signal(void **state UNUSED)
+{
+    begin(hang_after_signal);
+    int status = finish();
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGTERM);
+    assert_said("is ended now\n");
+}
+
+static void end_in_time(void)
+{
+    struct watchdog *w = start(3600000);
+    watchdog_beat(w);
+    watchdog_stop(w);
+    w = start(0 + 3600000);
+    watchdog_set_end(w, clock_mono_ms() + 7200000);
+    watchdog_stop(w);
+    watchdog_stop(NULL);
+    watchdog_beat(NULL);
+}
+
+static void a_process_that_ends_in_time_is_left_alone(void **state UNUSED)
+{
+    begin(end_in_time);
+    assert_int_equal(finish(), 0);
+    assert_string_equal(said, "");
+}
+
+static void mark(void)
+{
+    static const char text[] = "stalled\n";
+    if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+        _exit(98);
+    _exit(7);
+}
+
+static void stall(void)
+{
+    struct watchdog *w = start(3600000);
+    watchdog_on_stall(w, mark);
+    watchdog_beat(w);
+    hang();
+}
+
+static void a_loop_that_does_not_turn_for_a_second_is_reported(void **state UNUSED)
+{
+    begin(stall);
+    int status = finish();
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 7);
+    assert_said("WARNING: The event loop has not turned for ");
+    assert_said("\nstalled\n");
+}
+
+/* Stops itself; goes on when its parent says so, long after its end was due. */
+static void be_stopped(void)
+{
+    struct watchdog *w = start(300);
+    watchdog_beat(w);
+    kill(getpid(), SIGSTOP);
+    poll(NULL, 0, 100); /* the watchdog has a look first */
+    watchdog_stop(w);
+}
+
+static void a_process_that_was_stopped_may_end_in_order_when_it_goes_on(void **state UNUSED)
+{
+    int status;
+    begin(be_stopped);
+    assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+    assert_true(WIFSTOPPED(status));
+    poll(NULL, 0, 2000);
+    kill(child, SIGCONT);
+    assert_int_equal(finish(), 0);
+    assert_string_equal(said, "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_process_that_ends_in_time_is_left_alone),
+        cmocka_unit_test(a_process_that_hangs_says_where_and_ends_with_75),
+        cmocka_unit_test(a_process_that_was_asked_to_end_and_hangs_ends_by_that_signal),
+        cmocka_unit_test(a_loop_that_does_not_turn_for_a_second_is_reported),
+        cmocka_unit_test(a_process_that_was_stopped_may_end_in_order_when_it_goes_on),
+    };
+    return cmocka_run_group_tests_name("watchdog", tests, NULL, NULL);
+}
