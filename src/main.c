@@ -3,10 +3,14 @@
 #include "engine/app.h"
 #include "engine/stopsig.h"
 
+#include <unistd.h>
+
 int main(int argc, char **argv)
 {
-    int status = app_main(argc, argv);
-    if (status < 0)
-        stopsig_die(-status);
-    return status;
+    struct app_end end = app_main(argc, argv);
+    if (end.signo != 0)
+        stopsig_die(end.signo);
+    if (end.at_once)
+        _exit(end.status);
+    return end.status;
 }

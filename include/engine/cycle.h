@@ -32,6 +32,9 @@ enum { CYCLE_BATCHES_MAX = 8, CYCLE_BYTES_MAX = 8 * 1024 * 1024 };
 /* After a stop signal the database has this long to take what is complete; closing the row gets a
  * little more. */
 enum { CYCLE_HURRY_MS = 3000, CYCLE_CLOSE_MS = 2000 };
+/* Who does not come back so long after he was told to give up is left behind; the database thread,
+ * which may be closing the row, so long before the watchdog ends the process. */
+enum { CYCLE_PATIENCE_MS = 1000, CYCLE_RESCUE_MS = 750 };
 
 /* What came of the devices; one per polling thread, added up at the end. */
 struct tally {
@@ -47,6 +50,7 @@ struct ledger {
     size_t lost_connections; /* to the database */
     size_t rejected;         /* of the lost: refused by the server one by one */
 };
+struct watchdog;
 
 struct cycle {
     const struct config *config; /* const */
@@ -70,6 +74,11 @@ struct cycle {
     bool store_failed;  /* database thread: something could not be written */
     bool out_of_time;   /* driver */
     int stop_signal;    /* driver: the signal that ended the cycle, 0 = none */
+
+    int64_t end_by_mono_ms;    /* driver: the watchdog's time; a stop signal draws it near */
+    size_t left_behind;        /* driver: asks that have not come back although given up */
+    bool store_left_behind;    /* driver: nor has the database thread */
+    struct watchdog *watchdog; /* any; NULL = none */
 };
 
 void cycle_init(struct cycle *c, const struct config *config, struct store *store,
@@ -84,9 +93,9 @@ void cycle_end(struct cycle *c); /* next steps, date, close poller_time */
 /* The driver, before the first run: there is no supervisor for children, all script items are U. */
 void cycle_refuse_scripts(struct cycle *c, const struct err *why);
 
-/* Any thread: a signal asks for the end; what is complete is stored if the database takes it soon.
+/* Driver, once: a signal asks for the end; what is complete is stored if the database takes it soon.
  */
-void cycle_hurry(struct cycle *c);
+void cycle_hurry(struct cycle *c, int signo);
 
 /* Any thread. */
 NODISCARD struct devrun *cycle_new_run(const struct cycle *c, const struct device *device);
@@ -105,6 +114,17 @@ void tally_add(struct tally *to, const struct tally *from);
 /* The driver's thread, for a device that the cycle had no time for; started: its run was stopped.
  */
 void cycle_drop(struct cycle *c, const struct device *device, bool started, struct tally *tally);
+
+/* The driver's thread: this device's ask has been given up and has not come back (row 85).  The
+ * caller counts. */
+struct state_flight;
+void cycle_say_left_behind(const struct device *device, const struct state_flight *what);
+/* From then on the database thread is not waited for. */
+int64_t cycle_store_patience(const struct cycle *c);
+/* Somebody may still be using all this: nothing of it is freed, and the process ends by _exit(). */
+bool cycle_is_left_behind(const struct cycle *c);
+/* Main thread, after the driver: the database thread has not come back; close the row without it. */
+void cycle_rescue(struct cycle *c);
 
 /* Main thread, after the driver: the lines that close the log of a cycle.  Returns the exit status.
  */

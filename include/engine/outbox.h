@@ -21,6 +21,8 @@ NODISCARD struct outbox *outbox_new(void);
 void outbox_free(struct outbox *o); /* NULL allowed */
 void outbox_put(struct outbox *o, struct batch *batch);
 NODISCARD struct batch *outbox_take(struct outbox *o); /* NULL: closed and empty */
+size_t outbox_rows(struct outbox *o);                  /* that wait */
+void outbox_relax(struct outbox *o); /* polling is over: put does not wait any more */
 void outbox_close(struct outbox *o);
 
 #endif

@@ -3,6 +3,7 @@
 #include "engine/app.h"
 
 #include "base/clock.h"
+#include "base/fatal.h"
 #include "base/mem.h"
 #include "drivers/ping.h"
 #include "drivers/privilege.h"
@@ -13,6 +14,7 @@
 #include "engine/legacy.h"
 #include "engine/options.h"
 #include "engine/stopsig.h"
+#include "engine/watchdog.h"
 #ifdef HAVE_LIBEVENT
 #include "engine/eventpath.h"
 #endif
@@ -25,30 +27,20 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* What is known before any input is read. */
-struct start {
+/* One run: what is known before any input is read, and what has been started. */
+struct app {
     int64_t mono_us;
     struct ping_sockets ping; /* opened first of all, then every right is given up for good */
+    struct config *config;
+    struct watchdog *watchdog;
+    struct store *store;
+    struct cycle cycle;
+    struct app_end end;
 };
 
-/* How long an unreachable database is tried at start. */
-enum { DATABASE_START_MS = 5000 };
-
-/* What cron, nohup or a shell may have left us is put right before anything else.  Stop signals end
- * the process at once until a driver takes them: before that nothing is open. */
-static void normalise_signals(void)
-{
-    struct sigaction dfl = {.sa_handler = SIG_DFL};
-    struct sigaction ign = {.sa_handler = SIG_IGN};
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR2);
-    for (int i = 0; stopsig_list[i] != 0; i++)
-        sigaction(stopsig_list[i], &dfl, NULL);
-    sigaction(SIGCHLD, &dfl, NULL);
-    sigaction(SIGPIPE, &ign, NULL);
-    pthread_sigmask(SIG_SETMASK, &set, NULL);
-}
+/* How long an unreachable database is tried at start, and what the watchdog grants until the length
+ * of the cycle is known: that, and one unanswered query. */
+enum { DATABASE_START_MS = 5000, START_AT_MOST_MS = 45000 };
 
 /* Sockets are cheap, the usual soft limit of 1,024 is not meant for us. */
 static void raise_descriptor_limit(void)
@@ -133,7 +125,8 @@ static bool poll_on_event_path(struct cycle *cycle, bool *ret_done, struct err *
     else
         ok = eventpath_run(path, err);
     eventpath_free(path);
-    loop_free(loop);
+    if (!cycle_is_left_behind(cycle))
+        loop_free(loop);
     return ok;
 }
 #else
@@ -157,24 +150,30 @@ static bool poll_site(struct cycle *cycle, struct err *err)
     return legacy_run(cycle, err);
 }
 
-static int run_cycle(struct config *c, struct store *store, const struct start *start)
+static void run_cycle(struct app *a)
 {
     struct err err = ERR_INIT;
-    struct cycle cycle;
-    int status;
-    struct world *world = world_new(c, &start->ping, &err);
-    if (world == NULL)
-        return fail(&err);
-    cycle_init(&cycle, c, store, world, start->mono_us);
-    bool polled = poll_site(&cycle, &err);
-    if (cycle.stop_signal != 0)
-        stopsig_log(cycle.stop_signal);
-    status = polled ? cycle_report(&cycle) : fail(&err);
-    if (cycle.stop_signal != 0)
-        status = -cycle.stop_signal;
-    cycle_done(&cycle);
+    struct cycle *c = &a->cycle;
+    struct world *world = world_new(a->config, &a->ping, &err);
+    if (world == NULL) {
+        a->end.status = fail(&err);
+        return;
+    }
+    cycle_init(c, a->config, a->store, world, a->mono_us);
+    c->watchdog = a->watchdog;
+    watchdog_set_end(a->watchdog, c->end_by_mono_ms);
+    bool polled = poll_site(c, &err);
+    if (c->store_left_behind)
+        cycle_rescue(c);
+    if (c->stop_signal != 0)
+        stopsig_log(c->stop_signal);
+    a->end.status = polled ? cycle_report(c) : fail(&err);
+    a->end.signo = c->stop_signal;
+    a->end.at_once = cycle_is_left_behind(c);
+    if (a->end.at_once)
+        return;
+    cycle_done(c);
     world_free(world);
-    return status;
 }
 
 static void trace_sql(const char *sql, size_t len)
@@ -182,38 +181,71 @@ static void trace_sql(const char *sql, size_t len)
     log_line(LOG_DEVDBG, "DEVDBG: SQL:%.*s", (int)len, sql);
 }
 
-static int run(struct config *c, const struct start *start)
+static bool configure(struct config *c, struct err *err)
 {
-    struct err err = ERR_INIT;
-    bool ok =
-        config_read_file(c, &err) && config_read_environment(c, &err) && config_finish(c, &err);
+    bool ok = config_read_file(c, err) && config_read_environment(c, err) && config_finish(c, err);
     log_configure(&c->log);
     log_warnings(c);
-    if (!ok)
-        return fail(&err);
-    if (!db_library_start(&err) || !snmp_library_start(&err))
-        return fail(&err);
+    return ok;
+}
+
+/* Without one a hanging library hangs us; that is no reason not to poll. */
+static void start_watchdog(struct app *a)
+{
+    struct err err = ERR_INIT;
+    a->watchdog = watchdog_start(a->mono_us / 1000 + START_AT_MOST_MS, &err);
+    if (a->watchdog == NULL)
+        log_line(LOG_ALWAYS, "WARNING: no watchdog: %s", err.text);
+    watchdog_doing(a->watchdog, WATCH_MAIN, "connecting and reading settings");
+}
+
+static bool connect_store(struct app *a, struct err *err)
+{
+    struct err why = ERR_INIT;
     if (isatty(STDOUT_FILENO))
-        printf("SPINE: Using spine config file [%s]\n", config_file_path(c));
-    struct store *store = open_store(c, &err);
-    int status;
-    if (store == NULL) {
-        struct err where = err;
-        err_set(&where, err.kind, "%s (configuration file %s)", err.text, config_file_path(c));
-        status = fail(&where);
-    } else {
-        log_warnings(c);
-        log_configuration(c);
-        if (log_wants(LOG_DEVDBG))
-            db_set_trace(trace_sql);
-        log_line(LOG_DEBUGGING, "DEBUG: Version %s starting, driver: %s", PACKAGE_VERSION,
-                 c->event_loop ? "event loop" : "legacy loop");
-        status = run_cycle(c, store, start);
-    }
-    store_close(store);
+        printf("SPINE: Using spine config file [%s]\n", config_file_path(a->config));
+    a->store = open_store(a->config, &why);
+    if (a->store == NULL)
+        return err_set(err, why.kind, "%s (configuration file %s)", why.text,
+                       config_file_path(a->config));
+    log_warnings(a->config);
+    log_configuration(a->config);
+    if (log_wants(LOG_DEVDBG))
+        db_set_trace(trace_sql);
+    log_line(LOG_DEBUGGING, "DEBUG: Version %s starting, driver: %s", PACKAGE_VERSION,
+             a->config->event_loop ? "event loop" : "legacy loop");
+    return true;
+}
+
+/* The way down, from wherever the way up has got to. */
+static void stop(struct app *a)
+{
+    if (a->end.at_once)
+        return;
+    watchdog_doing(a->watchdog, WATCH_MAIN, "leaving");
+    store_close(a->store);
     snmp_library_stop();
+    watchdog_stop(a->watchdog);
     db_library_stop();
-    return status;
+}
+
+static void run(struct app *a)
+{
+    struct err err = ERR_INIT;
+    if (!configure(a->config, &err) || !db_library_start(&err)) {
+        a->end.status = fail(&err);
+        return;
+    }
+    bool ok = snmp_library_start(&err);
+    if (ok)
+        start_watchdog(a);
+    ok = ok && connect_store(a, &err);
+    watchdog_doing(a->watchdog, WATCH_MAIN, "the cycle");
+    if (ok)
+        run_cycle(a);
+    else
+        a->end.status = fail(&err);
+    stop(a);
 }
 
 /* A usage error reaches Cacti's log too, if spine.conf names one: under Cacti nobody reads standard
@@ -225,29 +257,33 @@ static int refuse(struct config *c, const struct err *err)
     return fail(err);
 }
 
-int app_main(int argc, char **argv)
+struct app_end app_main(int argc, char **argv)
 {
     struct err err = ERR_INIT;
-    int status = EX_OK;
-    struct start start = {.mono_us = clock_mono_us(), .ping = ping_open_sockets()};
+    struct app *a = mem_zalloc(1, sizeof(*a));
+    *a = (struct app){.mono_us = clock_mono_us(), .ping = ping_open_sockets()};
     bool dropped = privilege_drop(&err);
-    normalise_signals();
+    stopsig_normalise();
+    fatal_start();
     raise_descriptor_limit();
-    struct config *c = config_new();
+    a->config = config_new();
     log_start();
     if (!dropped) {
-        status = fail(&err);
-        log_stop();
-        config_free(c);
-        return status;
+        a->end.status = fail(&err);
+    } else {
+        switch (config_parse_args(a->config, argc, argv, &err)) {
+        case CONFIG_HELP: config_print_help(); break;
+        case CONFIG_VERSION: print_version(); break;
+        case CONFIG_ERROR: a->end.status = refuse(a->config, &err); break;
+        case CONFIG_RUN: run(a); break;
+        }
     }
-    switch (config_parse_args(c, argc, argv, &err)) {
-    case CONFIG_HELP: config_print_help(); break;
-    case CONFIG_VERSION: print_version(); break;
-    case CONFIG_ERROR: status = refuse(c, &err); break;
-    case CONFIG_RUN: status = run(c, &start); break;
-    }
+    fflush(stdout);
+    struct app_end end = a->end;
+    if (end.at_once)
+        return end; /* with all that a thread may still be using */
     log_stop();
-    config_free(c);
-    return status;
+    config_free(a->config);
+    free(a);
+    return end;
 }

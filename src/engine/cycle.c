@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "engine/budget.h"
 #include "engine/rescue.h"
+#include "engine/state.h"
+#include "engine/watchdog.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,6 +53,7 @@ void cycle_init(struct cycle *c, const struct config *config, struct store *stor
         .poll_until_mono_ms = budget.poll_until,
         .store_until_mono_ms = budget.store_until,
         .stale_from_mono_ms = budget.stale_from,
+        .end_by_mono_ms = budget.end_by,
         .world = world,
     };
     store_set_deadline(store, c->store_until_mono_ms);
@@ -123,7 +126,7 @@ static bool load_site(struct cycle *c, struct err *err)
     return true;
 }
 
-bool cycle_begin(struct cycle *c, struct err *err)
+static bool begin(struct cycle *c, struct err *err)
 {
     const struct config *cf = c->config;
     if (!cf->ping_only) { /* no row, no date, no steps then (operations 9.4) */
@@ -132,6 +135,14 @@ bool cycle_begin(struct cycle *c, struct err *err)
             return false;
     }
     return load_site(c, err);
+}
+
+bool cycle_begin(struct cycle *c, struct err *err)
+{
+    watchdog_doing(c->watchdog, WATCH_STORE, "opening the row and loading the site");
+    bool ok = begin(c, err);
+    watchdog_doing(c->watchdog, WATCH_STORE, NULL);
+    return ok;
 }
 
 /* The last `left` rows of the batch found no place in the database. */
@@ -175,6 +186,7 @@ void cycle_write(struct cycle *c, struct batch *batch)
         lose_stale(c, batch);
         return;
     }
+    watchdog_doing(c->watchdog, WATCH_STORE, "storing rows");
     bool ok = store_write(c->store, batch, c->config->boost, &out, &err);
     c->rows.stored += out.rows_stored;
     c->rows.lost += out.rows_rejected;
@@ -187,6 +199,7 @@ void cycle_write(struct cycle *c, struct batch *batch)
     keep_rest(c, batch, out.rows_left);
     if (out.rows_left == 0)
         replay(c);
+    watchdog_doing(c->watchdog, WATCH_STORE, NULL);
     batch_free(batch);
 }
 
@@ -211,6 +224,7 @@ void cycle_end(struct cycle *c)
     int poller_id = c->config->poller_id;
     if (!c->opened)
         return;
+    watchdog_doing(c->watchdog, WATCH_STORE, "closing the row");
     bool finish = c->loaded && !is_stale(c);
     if (finish && c->rows.spooled == 0)
         replay(c);
@@ -229,6 +243,7 @@ void cycle_end(struct cycle *c)
         log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
     }
     c->opened = false;
+    watchdog_doing(c->watchdog, WATCH_STORE, NULL);
 }
 
 void cycle_refuse_scripts(struct cycle *c, const struct err *why)
@@ -240,9 +255,15 @@ void cycle_refuse_scripts(struct cycle *c, const struct err *why)
 
 /* ---- any thread ---- */
 
-void cycle_hurry(struct cycle *c)
+void cycle_hurry(struct cycle *c, int signo)
 {
-    store_hurry(c->store, clock_mono_ms() + CYCLE_HURRY_MS);
+    int64_t now = clock_mono_ms();
+    int64_t end_by = now + CYCLE_HURRY_MS + 2 * CYCLE_CLOSE_MS + CYCLE_RESCUE_MS;
+    c->stop_signal = signo;
+    if (end_by < c->end_by_mono_ms)
+        c->end_by_mono_ms = end_by;
+    store_hurry(c->store, now + CYCLE_HURRY_MS);
+    watchdog_hurry(c->watchdog, end_by, signo);
 }
 
 struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
@@ -342,7 +363,38 @@ void cycle_drop(struct cycle *c, const struct device *device, bool started, stru
              device->id);
 }
 
+void cycle_say_left_behind(const struct device *device, const struct state_flight *what)
+{
+    log_line(LOG_ALWAYS,
+             "WARNING: Device[%" PRIu32 "] A call for %s has not come back for %" PRId64
+             " ms, although it was told to; the cycle ends without it",
+             device->id, state_ask_text(what->kind), clock_mono_ms() - what->since_mono_ms);
+}
+
+bool cycle_is_left_behind(const struct cycle *c)
+{
+    return c->left_behind > 0 || c->store_left_behind;
+}
+
+int64_t cycle_store_patience(const struct cycle *c)
+{
+    return c->end_by_mono_ms - CYCLE_RESCUE_MS;
+}
+
 /* ---- the end ---- */
+
+void cycle_rescue(struct cycle *c)
+{
+    struct err err = ERR_INIT;
+    watchdog_doing(c->watchdog, WATCH_MAIN, "closing the row by a new connection");
+    log_line(LOG_ALWAYS, "ERROR: The database thread has not come back; what it holds is lost");
+    struct store *s = store_open(&c->config->db, c->end_by_mono_ms - CYCLE_RESCUE_MS / 3, &err);
+    bool ok = s != NULL && (c->config->read_only || c->config->ping_only ||
+                            store_close_cycle(s, c->config->poller_id, (int)getpid(), &err));
+    if (!ok)
+        log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
+    store_close(s);
+}
 
 static size_t unknown_total(const struct tally *t)
 {
@@ -367,11 +419,14 @@ static void report_items(const struct cycle *c)
     const struct tally *t = &c->tally;
     struct buf line = BUF_INIT;
     size_t expected = c->config->read_only ? 0 : t->values + unknown_total(t);
-    bool all_stored = c->rows.stored == expected;
+    struct ledger rows = {.lost = expected};
+    if (!c->store_left_behind) /* else it belongs to a thread that still runs */
+        rows = c->rows;
+    bool all_stored = rows.stored == expected;
     buf_printf(&line, "%s: Items: %zu due, %zu values, %zu U, %zu of down devices, %zu unfinished",
                all_stored ? "NOTE" : "WARNING", c->site.item_count, t->values, unknown_total(t),
                t->skipped, t->unfinished);
-    add_rows(&line, &c->rows, expected);
+    add_rows(&line, &rows, expected);
     buf_printf(&line, "; devices: %zu down, %zu unfinished", t->down, t->dropped);
     for (int i = 1; i < UNKNOWN_REASONS; i++)
         if (t->unknown[i] > 0)
@@ -394,5 +449,6 @@ int cycle_report(const struct cycle *c)
         log_line(LOG_MEDIUM, "%s", stats);
     else if (isatty(STDOUT_FILENO))
         puts(stats);
-    return c->out_of_time || c->tally.dropped > 0 || c->store_failed ? EX_TEMPFAIL : EX_OK;
+    bool lost = c->out_of_time || c->tally.dropped > 0 || c->store_left_behind || c->store_failed;
+    return lost ? EX_TEMPFAIL : EX_OK;
 }

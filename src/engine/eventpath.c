@@ -6,7 +6,9 @@
 #include "base/mem.h"
 #include "core/pool.h"
 #include "engine/scripts.h"
+#include "engine/state.h"
 #include "engine/stopsig.h"
+#include "engine/watchdog.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -25,6 +27,9 @@ struct eventpath {
     struct scripts *scripts; /* NULL: none are needed, or there is no supervisor to be had */
     struct loop_timer *deadline;
     struct loop_timer *flush;
+    struct loop_timer *beat;     /* for the watchdog */
+    struct loop_timer *patience; /* with what was given up, then with the database thread */
+    int64_t last_dump_mono_ms;
 
     TAILQ_HEAD(, flight) flights;
     int active;
@@ -56,6 +61,9 @@ struct flight {
     bool finished;
     bool asking;
     size_t errands; /* open ones */
+    bool retired;   /* it has given all it will ever give, and does not count any more */
+    bool left;      /* behind: the same, but its ask may hang for ever */
+    struct state_flight state;
 
     struct job job;
     struct ask ask;
@@ -173,6 +181,8 @@ static void done_errand(void *arg, const struct reply *reply)
 
 static void begin_ask(struct flight *f, const struct ask *ask)
 {
+    f->state = (struct state_flight){
+        .device_id = f->device->id, .kind = ask->kind, .since_mono_ms = clock_mono_ms()};
     if (!world_takes(ask->kind)) {
         f->errands++;
         scripts_begin(f->e->scripts, ask, f->e->c->poll_until_mono_ms, done_errand, f);
@@ -189,15 +199,29 @@ static void begin_ask(struct flight *f, const struct ask *ask)
     pool_submit(f->e->ask_lane, &f->job, run_ask, done_ask);
 }
 
+/* Nobody waits for it any more: its run is over and no worker has it. */
+static void retire(struct flight *f)
+{
+    if (f->left)
+        f->e->c->left_behind--; /* it has come back after all */
+    else if (!f->retired)
+        f->e->active--;
+    f->left = false;
+    f->retired = true;
+}
+
+/* A run that was stopped may still have scripts running, which the supervisor ends. */
 static void land(struct flight *f)
 {
     struct eventpath *e = f->e;
-    TAILQ_REMOVE(&e->flights, f, next);
-    e->active--;
-    contact_free(f->contact);
-    devrun_free(f->run);
-    free(f->names);
-    free(f);
+    retire(f);
+    if (f->errands == 0) {
+        TAILQ_REMOVE(&e->flights, f, next);
+        contact_free(f->contact);
+        devrun_free(f->run);
+        free(f->names);
+        free(f);
+    }
     dispatch(e);
 }
 
@@ -210,7 +234,7 @@ static void finish_flight(struct flight *f, const struct action *a)
     flush_pending(e);
 }
 
-/* Carry out what the run asks for; land when it is over and none of its asks is open. */
+/* Carry out what the run asks for; land when it is over. */
 static void carry_on(struct flight *f)
 {
     const struct action *a;
@@ -224,7 +248,7 @@ static void carry_on(struct flight *f)
         }
     }
     CHECK(f->finished || f->asking || f->errands > 0);
-    if (f->finished && !f->asking && f->errands == 0)
+    if (f->finished && !f->asking)
         land(f);
 }
 
@@ -334,6 +358,7 @@ static void stop_polling(struct eventpath *e)
     world_give_up(e->c->world);
     if (e->scripts != NULL)
         scripts_give_up(e->scripts);
+    loop_timer_set(e->patience, CYCLE_PATIENCE_MS);
     if (!e->begun)
         return; /* the site belongs to the store lane until done_begin() */
     struct moment now = cycle_now();
@@ -345,6 +370,42 @@ static void stop_polling(struct eventpath *e)
     }
     drop_the_rest(e);
     end_when_idle(e);
+}
+
+/* The database thread does not come back: go without it. */
+static void leave_store(struct eventpath *e)
+{
+    e->c->store_left_behind = e->stored = true;
+    end_children(e);
+    leave_when_done(e);
+}
+
+/* What has been given up has not come back: a library call that hangs.  Its device has given its
+ * rows already; what is complete is stored without waiting for it. */
+static void leave_flights(struct eventpath *e)
+{
+    struct flight *f;
+    TAILQ_FOREACH (f, &e->flights, next) {
+        if (!f->asking || f->left)
+            continue;
+        f->left = true;
+        e->active--;
+        e->c->left_behind++;
+        cycle_say_left_behind(f->device, &f->state);
+    }
+    end_when_idle(e);
+}
+
+static void on_patience(void *arg)
+{
+    struct eventpath *e = arg;
+    int64_t left_ms = cycle_store_patience(e->c) - clock_mono_ms();
+    if (e->begun && e->stopping && e->active > 0)
+        leave_flights(e);
+    if (left_ms <= 0)
+        leave_store(e);
+    else
+        loop_timer_set(e->patience, left_ms);
 }
 
 static void on_deadline(void *arg)
@@ -363,9 +424,46 @@ static void on_stop_signal(void *arg, int signo)
     for (int i = 0; stopsig_list[i] != 0; i++)
         sigaction(stopsig_list[i], &dfl,
                   NULL); /* a second one ends the process even if the loop is stuck */
-    e->c->stop_signal = signo;
-    cycle_hurry(e->c);
+    cycle_hurry(e->c, signo);
     stop_polling(e);
+}
+
+/* ---- telling ---- */
+
+static void on_beat(void *arg)
+{
+    struct eventpath *e = arg;
+    watchdog_beat(e->c->watchdog);
+    loop_timer_set(e->beat, WATCHDOG_BEAT_MS);
+}
+
+static const char *doing(const struct eventpath *e)
+{
+    if (e->ending)
+        return "closing the row";
+    if (!e->begun)
+        return "loading the site";
+    return e->stopping ? "stopping" : "polling";
+}
+
+static void on_dump(void *arg, int signo UNUSED)
+{
+    struct eventpath *e = arg;
+    if (!state_is_due(&e->last_dump_mono_ms))
+        return;
+    struct state s = {
+        .driver = "event loop",
+        .doing = doing(e),
+        .begun = e->next_device,
+        .rows_waiting = e->pending == NULL ? 0 : e->pending->row_count,
+        .flights = mem_zalloc((size_t)e->c->config->threads, sizeof(s.flights[0])),
+    };
+    const struct flight *f;
+    TAILQ_FOREACH (f, &e->flights, next)
+        if (!f->retired && s.flight_count < (size_t)e->c->config->threads)
+            s.flights[s.flight_count++] = f->state;
+    state_log(e->c, &s);
+    free(s.flights);
 }
 
 /* ---- the begin ---- */
@@ -430,13 +528,10 @@ static bool open_lanes(struct eventpath *e, struct err *err)
 
 static void accept_signals(struct eventpath *e)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int i = 0; stopsig_list[i] != 0; i++) {
+    for (int i = 0; stopsig_list[i] != 0; i++)
         loop_on_signal(e->loop, stopsig_list[i], on_stop_signal, e);
-        sigaddset(&set, stopsig_list[i]);
-    }
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    loop_on_signal(e->loop, SIGUSR1, on_dump, e);
+    stopsig_unblock();
 }
 
 struct eventpath *eventpath_new(struct cycle *c, struct loop *loop, struct err *err)
@@ -447,6 +542,8 @@ struct eventpath *eventpath_new(struct cycle *c, struct loop *loop, struct err *
     TAILQ_INIT(&e->flights);
     e->deadline = loop_timer_new(loop, on_deadline, e);
     e->flush = loop_timer_new(loop, on_flush_due, e);
+    e->beat = loop_timer_new(loop, on_beat, e);
+    e->patience = loop_timer_new(loop, on_patience, e);
     /* What is left must do for the devices, or the legacy loop, which needs less, does better. */
     if (open_lanes(e, err) && loop_can_open(c->config->threads + LOOKUP_DESCRIPTORS, err))
         return e;
@@ -460,10 +557,17 @@ bool eventpath_run(struct eventpath *e, struct err *err)
     begin->e = e;
     accept_signals(e);
     pool_submit(e->store_lane, &begin->job, run_begin, done_begin);
+    on_beat(e);
+    loop_timer_set(e->patience, cycle_store_patience(e->c) - clock_mono_ms());
     loop_run(e->loop);
-    if (!e->begin_ok)
-        *err = e->begin_err;
-    return e->begin_ok;
+    watchdog_rest(e->c->watchdog);
+    stopsig_block();
+    if (e->begun)
+        return true;
+    if (e->c->store_left_behind)
+        return err_set(err, ERR_TEMPORARY, "the site could not be loaded in time");
+    *err = e->begin_err;
+    return false;
 }
 
 void eventpath_free(struct eventpath *e)
@@ -471,8 +575,12 @@ void eventpath_free(struct eventpath *e)
     if (e == NULL)
         return;
     scripts_free(e->scripts);
+    if (cycle_is_left_behind(e->c))
+        return; /* whoever comes back yet finds all as it was; the process ends soon */
     pool_free(e->ask_lane);
     pool_free(e->store_lane);
+    loop_timer_free(e->patience);
+    loop_timer_free(e->beat);
     loop_timer_free(e->flush);
     loop_timer_free(e->deadline);
     free(e);

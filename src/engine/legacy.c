@@ -8,12 +8,27 @@
 #include "engine/mailbox.h"
 #include "engine/outbox.h"
 #include "engine/scripts.h"
+#include "engine/state.h"
 #include "engine/stopsig.h"
 
 #include <signal.h>
 #include <stdlib.h>
 
-/* The polling threads' shared state; everything mutable is under `lock`. */
+struct visit;
+
+/* A polling thread; under the lock. */
+struct poller {
+    struct legacy *l;
+    pthread_t thread;
+    bool started;
+    struct visit *visit; /* NULL: between two devices, or the visit has been taken away */
+    bool retired;        /* gives nothing any more */
+    bool left;           /* behind, in a call that hangs: it may touch nothing when it comes back */
+    struct state_flight state;
+};
+
+/* What all threads share; everything mutable is under `lock`.  It is never freed if one of them is
+ * left behind. */
 struct legacy {
     struct cycle *c;
     struct outbox *outbox;
@@ -23,10 +38,15 @@ struct legacy {
     bool begun; /* the database thread has tried to begin */
     bool begin_ok;
     struct err begin_err;
+    bool stored; /* the database thread is through */
     bool stop;   /* deadline or signal: no new device, runs in progress end */
-    int pollers; /* still at work */
+    int64_t stopped_mono_ms;
+    struct poller *pollers;
+    int poller_count;
+    int active; /* not retired */
     size_t next_device;
     struct tally tally;
+    int64_t last_dump_mono_ms;
 };
 
 /* ---- database thread ---- */
@@ -48,14 +68,29 @@ static void *keep_store(void *arg)
         cycle_write(l->c, b);
     cycle_end(l->c);
     db_thread_stop();
+    thr_lock(&l->lock);
+    l->stored = true;
+    pthread_cond_broadcast(&l->changed);
+    thr_unlock(&l->lock);
     return NULL;
 }
 
 /* ---- polling threads ---- */
 
+/* Polling is over; under the lock. */
+static void stop(struct legacy *l)
+{
+    if (l->stop)
+        return;
+    l->stop = true;
+    l->stopped_mono_ms = clock_mono_ms();
+    pthread_cond_broadcast(&l->changed);
+}
+
 static void give_up(struct legacy *l)
 {
     world_give_up(l->c->world);
+    outbox_relax(l->outbox);
     thr_lock(&l->lock); /* the signal thread may come before there are any */
     struct scripts *scripts = l->scripts;
     thr_unlock(&l->lock);
@@ -68,13 +103,15 @@ static bool stop_at(struct legacy *l, const struct moment *now)
 {
     thr_lock(&l->lock);
     bool first = !l->stop && cycle_out_of_time(l->c, now);
-    if (first)
-        l->stop = l->c->out_of_time = true;
-    bool stop = l->stop;
+    if (first) {
+        l->c->out_of_time = true;
+        stop(l);
+    }
+    bool over = l->stop;
     thr_unlock(&l->lock);
     if (first)
         give_up(l);
-    return stop;
+    return over;
 }
 
 /* Under the lock, because the signal thread may be writing c->stop_signal. */
@@ -101,12 +138,13 @@ static const struct device *take_device(struct legacy *l)
 /* A device while a thread polls it. */
 struct visit {
     struct legacy *l;
+    struct poller *p;
     const struct device *device;
     struct devrun *run;
     struct contact *contact;
     struct mailbox *box;
     struct batch *rows;
-    struct tally *tally;
+    struct tally tally;
     struct ask ask; /* the one that blocks */
     bool asked;
     size_t errands; /* answers that will come to the box */
@@ -133,17 +171,41 @@ static void obey(struct visit *v)
             v->errands++;
             scripts_begin(v->l->scripts, &a->ask, v->l->c->poll_until_mono_ms, mailbox_put, v->box);
         } else {
-            v->finished = cycle_apply(v->l->c, v->device, a, v->tally, v->rows);
+            v->finished = cycle_apply(v->l->c, v->device, a, &v->tally, v->rows);
             v->complete = !v->finished || a->finished.complete;
         }
     }
+}
+
+static void begin_wait(struct visit *v, enum ask_kind kind)
+{
+    thr_lock(&v->l->lock);
+    v->p->state = (struct state_flight){
+        .device_id = v->device->id, .kind = kind, .since_mono_ms = clock_mono_ms()};
+    thr_unlock(&v->l->lock);
+}
+
+/* Whoever was left behind meanwhile has nothing any more: neither his device nor the cycle. */
+static void end_wait(struct visit *v)
+{
+    thr_lock(&v->l->lock);
+    bool left = v->p->left;
+    v->p->state.since_mono_ms = 0;
+    thr_unlock(&v->l->lock);
+    if (left)
+        pthread_exit(NULL);
 }
 
 /* One answer, of whichever ask; blocks until there is one. */
 static void hear(struct visit *v)
 {
     CHECK(v->asked || v->errands > 0);
-    struct reply *letter = v->errands > 0 ? mailbox_take(v->box, !v->asked) : NULL;
+    struct reply *letter = NULL;
+    if (v->errands > 0) {
+        begin_wait(v, ASK_SCRIPT);
+        letter = mailbox_take(v->box, !v->asked);
+        end_wait(v);
+    }
     if (letter != NULL) {
         v->errands--;
         deliver(v, letter);
@@ -152,48 +214,120 @@ static void hear(struct visit *v)
     }
     struct reply reply;
     v->asked = false;
+    begin_wait(v, v->ask.kind);
     world_ask(v->l->c->world, v->contact, &v->ask, v->l->c->poll_until_mono_ms, &reply);
+    end_wait(v);
     deliver(v, &reply);
 }
 
-static void poll_device(struct legacy *l, const struct device *device, struct tally *tally)
+/* The thread takes no device any more, or was left behind. */
+static void retire(struct poller *p)
 {
-    struct visit v = {
+    struct legacy *l = p->l;
+    thr_lock(&l->lock);
+    if (!p->retired)
+        l->active--;
+    p->retired = true;
+    pthread_cond_broadcast(&l->changed);
+    thr_unlock(&l->lock);
+}
+
+/* What the visit came to. */
+static void hand_over(struct visit *v)
+{
+    struct legacy *l = v->l;
+    if (!v->complete)
+        drop(l, v->device, true, &v->tally);
+    outbox_put(l->outbox, v->rows);
+    thr_lock(&l->lock);
+    tally_add(&l->tally, &v->tally);
+    v->p->visit = NULL;
+    thr_unlock(&l->lock);
+}
+
+/* On the heap: if it is taken away from its thread, both go on using it. */
+static struct visit *begin_visit(struct poller *p, const struct device *device)
+{
+    struct legacy *l = p->l;
+    struct visit *v = mem_zalloc(1, sizeof(*v));
+    *v = (struct visit){
         .l = l,
+        .p = p,
         .device = device,
         .run = cycle_new_run(l->c, device),
         .contact = contact_new(l->c->world),
         .box = mailbox_new(),
         .rows = batch_new(),
-        .tally = tally,
     };
+    thr_lock(&l->lock);
+    p->visit = v;
+    p->state = (struct state_flight){.device_id = device->id};
+    thr_unlock(&l->lock);
+    return v;
+}
+
+static void poll_device(struct poller *p, const struct device *device)
+{
+    struct visit *v = begin_visit(p, device);
     struct moment now = cycle_now();
-    devrun_start(v.run, &now);
-    for (obey(&v); !v.finished; obey(&v))
-        hear(&v);
-    for (; v.errands > 0; v.errands--) /* of a run that was stopped */
-        mailbox_free_reply(mailbox_take(v.box, true));
-    if (!v.complete)
-        drop(l, device, true, tally);
-    contact_free(v.contact);
-    devrun_free(v.run);
-    mailbox_free(v.box);
-    outbox_put(l->outbox, v.rows);
+    devrun_start(v->run, &now);
+    for (obey(v); !v->finished; obey(v))
+        hear(v);
+    hand_over(v);
+    if (v->errands > 0)
+        retire(p); /* the run was stopped; nobody need wait for its scripts to be ended */
+    for (; v->errands > 0; v->errands--)
+        mailbox_free_reply(mailbox_take(v->box, true));
+    contact_free(v->contact);
+    devrun_free(v->run);
+    mailbox_free(v->box);
+    free(v);
 }
 
 static void *poll_devices(void *arg)
 {
-    struct legacy *l = arg;
-    struct tally tally = {0};
+    struct poller *p = arg;
     const struct device *d;
-    while ((d = take_device(l)) != NULL)
-        poll_device(l, d, &tally);
-    thr_lock(&l->lock);
-    tally_add(&l->tally, &tally);
-    l->pollers--;
-    pthread_cond_broadcast(&l->changed);
-    thr_unlock(&l->lock);
+    while ((d = take_device(p->l)) != NULL)
+        poll_device(p, d);
+    retire(p);
     return NULL;
+}
+
+/* ---- who hangs ---- */
+
+/* A visit whose thread hangs in a call, taken away from it; NULL: there is none. */
+static struct visit *take_hanging(struct legacy *l, struct state_flight *ret_state)
+{
+    struct visit *v = NULL;
+    thr_lock(&l->lock);
+    for (int i = 0; i < l->poller_count && v == NULL; i++) {
+        struct poller *p = &l->pollers[i];
+        if (p->retired || p->visit == NULL || p->state.since_mono_ms == 0 ||
+            !world_takes(p->state.kind))
+            continue;
+        p->left = p->retired = true;
+        l->active--;
+        l->c->left_behind++;
+        *ret_state = p->state;
+        v = p->visit;
+    }
+    thr_unlock(&l->lock);
+    return v;
+}
+
+/* The main thread ends their runs for them. */
+static void leave_hanging(struct legacy *l)
+{
+    struct visit *v;
+    struct state_flight state;
+    while ((v = take_hanging(l, &state)) != NULL) {
+        struct moment now = cycle_now();
+        cycle_say_left_behind(v->device, &state);
+        devrun_stop(v->run, &now);
+        obey(v);
+        hand_over(v);
+    }
 }
 
 /* ---- main thread ---- */
@@ -202,37 +336,94 @@ static void on_stop_signal(void *arg, int signo)
 {
     struct legacy *l = arg;
     thr_lock(&l->lock);
-    l->stop = true;
-    l->c->stop_signal = signo;
+    stop(l);
+    cycle_hurry(l->c, signo);
     pthread_cond_broadcast(&l->changed);
     thr_unlock(&l->lock);
     give_up(l);
-    cycle_hurry(l->c);
+}
+
+static const char *doing(const struct legacy *l)
+{
+    if (!l->begun)
+        return "loading the site";
+    if (l->active == 0)
+        return "closing the row";
+    return l->stop ? "stopping" : "polling";
+}
+
+static void on_dump(void *arg)
+{
+    struct legacy *l = arg;
+    if (!state_is_due(&l->last_dump_mono_ms))
+        return;
+    thr_lock(&l->lock);
+    struct state s = {
+        .driver = "legacy loop",
+        .doing = doing(l),
+        .begun = l->next_device,
+        .flights = mem_zalloc((size_t)l->poller_count, sizeof(s.flights[0])),
+    };
+    for (int i = 0; i < l->poller_count; i++)
+        if (l->pollers[i].visit != NULL)
+            s.flights[s.flight_count++] = l->pollers[i].state;
+    thr_unlock(&l->lock);
+    s.rows_waiting = outbox_rows(l->outbox);
+    state_log(l->c, &s);
+    free(s.flights);
+}
+
+/* Until then the database thread is waited for; a stop signal draws it near.  Under the lock. */
+static bool wait_for_store(struct legacy *l, const bool *done)
+{
+    while (!*done && clock_mono_ms() < cycle_store_patience(l->c))
+        (void)thr_wait_until(&l->changed, &l->lock, cycle_store_patience(l->c));
+    if (!*done)
+        l->c->store_left_behind = true;
+    return *done;
 }
 
 static bool wait_begun(struct legacy *l, struct err *err)
 {
     thr_lock(&l->lock);
-    while (!l->begun)
-        thr_wait(&l->changed, &l->lock);
-    bool ok = l->begin_ok;
+    bool ok = wait_for_store(l, &l->begun);
     if (!ok)
+        err_set(err, ERR_TEMPORARY, "the site could not be loaded in time");
+    else if (!l->begin_ok)
         *err = l->begin_err;
+    ok = ok && l->begin_ok;
     thr_unlock(&l->lock);
     return ok;
+}
+
+/* When something is to be done about those who still poll. */
+static int64_t patience(const struct legacy *l)
+{
+    if (!l->stop)
+        return l->c->poll_until_mono_ms;
+    int64_t until = l->stopped_mono_ms + CYCLE_PATIENCE_MS;
+    return clock_mono_ms() < until ? until : cycle_store_patience(l->c);
 }
 
 static void wait_polled(struct legacy *l)
 {
     thr_lock(&l->lock);
-    while (l->pollers > 0) {
-        if (l->stop) {
-            thr_wait(&l->changed, &l->lock);
-        } else if (!thr_wait_until(&l->changed, &l->lock, l->c->poll_until_mono_ms)) {
-            thr_unlock(&l->lock);
-            struct moment now = cycle_now();
+    while (l->active > 0) {
+        bool stopping = l->stop;
+        int64_t until = patience(l);
+        if (thr_wait_until(&l->changed, &l->lock, until))
+            continue;
+        bool over = stopping && until == cycle_store_patience(l->c);
+        thr_unlock(&l->lock);
+        struct moment now = cycle_now();
+        if (stopping)
+            leave_hanging(l);
+        else
             (void)stop_at(l, &now);
-            thr_lock(&l->lock);
+        thr_lock(&l->lock);
+        if (over && l->active > 0) { /* not in a call of ours: nothing can be taken from them */
+            l->c->left_behind += (size_t)l->active;
+            break;
         }
     }
     thr_unlock(&l->lock);
@@ -250,12 +441,32 @@ static void hire_children(struct legacy *l)
     }
     thr_lock(&l->lock);
     l->scripts = scripts;
-    bool stop = l->stop;
+    bool over = l->stop;
     thr_unlock(&l->lock);
-    if (stop)
+    if (over)
         scripts_give_up(scripts);
     else
         scripts_warm(scripts, l->c->servers);
+}
+
+/* As many threads as can be had; false: none. */
+static bool start_pollers(struct legacy *l, int wanted)
+{
+    struct err err = ERR_INIT;
+    for (int i = 0; i < wanted; i++) {
+        struct poller *p = &l->pollers[i];
+        thr_lock(&l->lock);
+        l->active++;
+        l->poller_count++;
+        thr_unlock(&l->lock);
+        p->started = thr_start(&p->thread, "poll", poll_devices, p, &err);
+        if (p->started)
+            continue;
+        retire(p);
+        log_line(LOG_ALWAYS, "WARNING: only %d of %d threads: %s", i, wanted, err.text);
+        return i > 0;
+    }
+    return true;
 }
 
 static void poll_site(struct legacy *l)
@@ -265,62 +476,77 @@ static void poll_site(struct legacy *l)
     int wanted = l->c->config->threads;
     if ((size_t)wanted > l->c->site.device_count)
         wanted = (int)l->c->site.device_count;
-    pthread_t *threads = mem_zalloc((size_t)wanted, sizeof(threads[0]));
-    struct err err = ERR_INIT;
-    int started = 0;
-    for (; started < wanted; started++) {
+    struct poller *pollers = mem_zalloc((size_t)wanted, sizeof(pollers[0]));
+    for (int i = 0; i < wanted; i++)
+        pollers[i].l = l;
+    thr_lock(&l->lock);
+    l->pollers = pollers;
+    thr_unlock(&l->lock);
+    if (!start_pollers(l, wanted)) { /* no thread to be had: the main thread does the work */
         thr_lock(&l->lock);
-        l->pollers++;
+        pollers[0].retired = false;
+        l->active = 1;
         thr_unlock(&l->lock);
-        if (thr_start(&threads[started], "poll", poll_devices, l, &err))
-            continue;
-        thr_lock(&l->lock);
-        l->pollers--;
-        thr_unlock(&l->lock);
-        log_line(LOG_ALWAYS, "WARNING: only %d of %d threads: %s", started, wanted, err.text);
-        break;
-    }
-    if (started == 0 && wanted > 0) { /* no thread to be had: the main thread does the work */
-        thr_lock(&l->lock);
-        l->pollers++;
-        thr_unlock(&l->lock);
-        poll_devices(l);
+        poll_devices(&pollers[0]);
     }
     wait_polled(l);
-    for (int i = 0; i < started; i++)
-        thr_join(threads[i]);
-    free(threads);
     for (; l->next_device < l->c->site.device_count; l->next_device++)
         if (!l->c->site.devices[l->next_device].deleted)
             drop(l, &l->c->site.devices[l->next_device], false, &l->tally);
 }
 
+static void join_pollers(struct legacy *l)
+{
+    for (int i = 0; i < l->poller_count; i++)
+        if (l->pollers[i].started)
+            thr_join(l->pollers[i].thread);
+}
+
+/* Everything that was begun is ended here, in this order, whatever the cycle came to. */
+static void end(struct legacy *l, pthread_t keeper)
+{
+    outbox_close(l->outbox);
+    if (l->scripts != NULL) /* while the database thread stores and closes the row */
+        scripts_end(l->scripts, clock_mono_ms() + SCRIPTS_END_MS);
+    thr_lock(&l->lock);
+    bool stored = wait_for_store(l, &l->stored);
+    l->c->tally = l->tally;
+    thr_unlock(&l->lock);
+    if (stored)
+        thr_join(keeper);
+    if (!cycle_is_left_behind(l->c))
+        join_pollers(l);
+}
+
 bool legacy_run(struct cycle *c, struct err *err)
 {
-    struct legacy l = {.c = c, .outbox = outbox_new()};
+    static const struct stopsig_calls calls = {.stop = on_stop_signal, .dump = on_dump};
+    struct legacy *l = mem_zalloc(1, sizeof(*l));
     pthread_t keeper;
-    thr_mutex_init(&l.lock);
-    thr_cond_init(&l.changed);
-    bool ok = thr_start(&keeper, "store", keep_store, &l, err);
-    struct stopsig *signals = ok ? stopsig_start(on_stop_signal, &l, err) : NULL;
+    l->c = c;
+    l->outbox = outbox_new();
+    thr_mutex_init(&l->lock);
+    thr_cond_init(&l->changed);
+    bool ok = thr_start(&keeper, "store", keep_store, l, err);
+    struct stopsig *signals = ok ? stopsig_start(&calls, l, err) : NULL;
     if (ok && signals == NULL)
         log_line(LOG_ALWAYS, "WARNING: stop signals are not heard: %s", err->text);
     if (ok) {
-        ok = wait_begun(&l, err);
+        ok = wait_begun(l, err);
         if (ok) {
-            hire_children(&l);
-            poll_site(&l);
+            hire_children(l);
+            poll_site(l);
         }
-        outbox_close(l.outbox);
-        if (l.scripts != NULL) /* while the database thread stores and closes the row */
-            scripts_end(l.scripts, clock_mono_ms() + SCRIPTS_END_MS);
-        thr_join(keeper);
-        c->tally = l.tally;
+        end(l, keeper);
     }
     stopsig_stop(signals);
-    scripts_free(l.scripts);
-    pthread_cond_destroy(&l.changed);
-    pthread_mutex_destroy(&l.lock);
-    outbox_free(l.outbox);
+    if (cycle_is_left_behind(c))
+        return ok; /* whoever comes back yet finds all as it was */
+    scripts_free(l->scripts);
+    pthread_cond_destroy(&l->changed);
+    pthread_mutex_destroy(&l->lock);
+    outbox_free(l->outbox);
+    free(l->pollers);
+    free(l);
     return ok;
 }

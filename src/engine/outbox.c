@@ -14,6 +14,7 @@ struct outbox {
     pthread_cond_t changed;
     struct batch *pending; /* NULL = empty */
     int64_t oldest_mono_ms;
+    bool relaxed; /* nobody is held back any more */
     bool closed;
 };
 
@@ -37,7 +38,7 @@ void outbox_free(struct outbox *o)
 
 static bool overfull(const struct outbox *o)
 {
-    return !o->closed && cycle_batch_is_overfull(o->pending);
+    return !o->relaxed && cycle_batch_is_overfull(o->pending);
 }
 
 void outbox_put(struct outbox *o, struct batch *batch)
@@ -73,10 +74,26 @@ struct batch *outbox_take(struct outbox *o)
     return taken;
 }
 
+size_t outbox_rows(struct outbox *o)
+{
+    thr_lock(&o->lock);
+    size_t rows = o->pending == NULL ? 0 : o->pending->row_count;
+    thr_unlock(&o->lock);
+    return rows;
+}
+
+void outbox_relax(struct outbox *o)
+{
+    thr_lock(&o->lock);
+    o->relaxed = true;
+    pthread_cond_broadcast(&o->changed);
+    thr_unlock(&o->lock);
+}
+
 void outbox_close(struct outbox *o)
 {
     thr_lock(&o->lock);
-    o->closed = true;
+    o->closed = o->relaxed = true;
     pthread_cond_broadcast(&o->changed);
     thr_unlock(&o->lock);
 }

@@ -19,9 +19,52 @@ struct stopsig {
     pthread_t thread;
     pthread_mutex_t lock;
     bool ending; /* under lock */
-    void (*fn)(void *arg, int signo);
+    struct stopsig_calls calls;
     void *arg;
 };
+
+/* What a driver hears. */
+static sigset_t heard(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (int i = 0; stopsig_list[i] != 0; i++)
+        sigaddset(&set, stopsig_list[i]);
+    sigaddset(&set, SIGUSR1);
+    return set;
+}
+
+void stopsig_normalise(void)
+{
+    static const int others[] = {SIGUSR1, SIGUSR2, SIGCHLD, SIGALRM};
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+    struct sigaction ign = {.sa_handler = SIG_IGN};
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGUSR2);
+    for (int i = 0; stopsig_list[i] != 0; i++)
+        sigaction(stopsig_list[i], &dfl, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        sigaction(others[i], &dfl, NULL);
+    sigaction(SIGPIPE, &ign, NULL);
+    pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+void stopsig_unblock(void)
+{
+    sigset_t set = heard();
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* Stop signals act by default again; what else comes late has no effect. */
+void stopsig_block(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
 
 void stopsig_log(int signo)
 {
@@ -46,13 +89,11 @@ void stopsig_die(int signo)
     _exit(128 + signo); /* not reached: the signal is delivered while unblocking */
 }
 
-static sigset_t stop_set(void)
+static void unblock_stops(void)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int i = 0; stopsig_list[i] != 0; i++)
-        sigaddset(&set, stopsig_list[i]);
-    return set;
+    sigset_t set = heard();
+    sigdelset(&set, SIGUSR1); /* would end us now */
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 static bool is_ending(struct stopsig *s)
@@ -66,7 +107,7 @@ static bool is_ending(struct stopsig *s)
 static void *wait_signals(void *arg)
 {
     struct stopsig *s = arg;
-    sigset_t set = stop_set();
+    sigset_t set = heard();
     sigaddset(&set, END_SIGNAL);
     for (int seen = 0;;) {
         int signo = 0;
@@ -76,23 +117,27 @@ static void *wait_signals(void *arg)
             return NULL;
         if (signo == END_SIGNAL)
             continue; /* a stranger's */
-        if (seen++ > 0)
+        if (signo == SIGUSR1)
+            s->calls.dump(s->arg);
+        else if (seen++ > 0)
             stopsig_die(signo);
-        s->fn(s->arg, signo);
+        else
+            s->calls.stop(s->arg, signo);
     }
 }
 
-struct stopsig *stopsig_start(void (*fn)(void *arg, int signo), void *arg, struct err *err)
+struct stopsig *stopsig_start(const struct stopsig_calls *calls, void *arg, struct err *err)
 {
     struct stopsig *s = mem_zalloc(1, sizeof(*s));
-    s->fn = fn;
+    s->calls = *calls;
     s->arg = arg;
     thr_mutex_init(&s->lock);
-    sigset_t set = stop_set();
+    sigset_t set = heard();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (thr_start(&s->thread, "signals", wait_signals, s, err))
         return s;
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    unblock_stops();
+    pthread_mutex_destroy(&s->lock);
     free(s);
     return NULL;
 }
@@ -108,6 +153,5 @@ void stopsig_stop(struct stopsig *s)
     thr_join(s->thread);
     pthread_mutex_destroy(&s->lock);
     free(s);
-    sigset_t set = stop_set();
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    unblock_stops();
 }
