@@ -149,6 +149,11 @@ static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
         while (fake_snmp.given_up == 0 && thr_wait_until(&changed, &lock, deadline_mono_ms))
             ;
         break;
+    case FAKE_HANGS:
+        if (fake_snmp.bell[0] != 0)
+            ring_locked(false);
+        for (;;)
+            thr_wait(&changed, &lock);
     case FAKE_STUCK:
         ring_locked(false);
         wait_given_up_locked();

@@ -22,6 +22,7 @@ enum fake_mood {
     FAKE_BELL,    /* sends `bell` to the process when `bell_after` devices are through, then as
                      FAKE_UNTIL_GIVE_UP */
     FAKE_PARTING, /* as FAKE_UNTIL_GIVE_UP, then rings the bell */
+    FAKE_HANGS,   /* as FAKE_BELL, but never returns */
     FAKE_STUCK,   /* as FAKE_BELL, but sends it again when given up and never returns */
 };
 
