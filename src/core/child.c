@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "core/warden.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -253,6 +254,7 @@ static void give_up(struct child *c)
 
 static void reap(struct child *c)
 {
+    warden_remove(c->children->warden, c->pid); /* before its number can be another's */
     while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
         ;
 }

@@ -11,6 +11,8 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
+struct warden;
+
 TAILQ_HEAD(child_list, child);
 
 /* ---- orphan.c: descendants that were adopted by us ---- */
@@ -98,6 +100,7 @@ struct children {
     struct children_figures figures;
     char *scratch; /* CHILDREN_SCRATCH bytes to read into */
 
+    struct warden *warden; /* NULL: none to be had */
     struct orphans orphans;
     struct reactor_timer *sweep;
     bool sweep_set;

@@ -8,6 +8,7 @@
 #ifdef HAVE_LIBEVENT
 #include "core/loop.h"
 #endif
+#include "core/warden.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -104,6 +105,7 @@ static struct children *begin(const struct children_options *options, struct err
     c->env = spawn_env_new(options->env_set, options->env_drop);
     c->no_pidfd = options->no_pidfd;
     c->scratch = mem_alloc(CHILDREN_SCRATCH);
+    c->warden = warden_start(); /* first: it is not an orphan */
     orphan_begin(&c->orphans, options->no_children_file);
     return c;
 }
@@ -154,6 +156,7 @@ void children_one_more(struct children *c, struct child *child)
     c->figures.started++;
     if (++c->figures.live > c->figures.most)
         c->figures.most = c->figures.live;
+    warden_add(c->warden, child->pid);
     if (child->pidfd < 0 && c->watch_sigchld == NULL)
         c->watch_sigchld =
             reactor_watch_new(c->reactor, c->sigchld, REACTOR_READABLE, on_sigchld, c);
@@ -325,6 +328,7 @@ static void release(struct children *c)
     reactor_timer_free(c->sweep);
     reactor_watch_free(c->watch_sigchld);
     reactor_free(c->reactor);
+    warden_stop(c->warden);
     close(c->sigchld);
     spawn_env_free(c->env);
     orphan_done(&c->orphans);

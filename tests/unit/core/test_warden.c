@@ -1,0 +1,206 @@
+/* A "poller" is forked, starts a pipeline in a group of its own, and ends in some way; the test is
+ * the subreaper of all of them and sees who is left. */
+#include "config.h"
+
+#include "core/warden.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { SOON_MS = 20000 };
+
+static pid_t poller;
+static int from_poller; /* the groups that it has started; ends when all of them have ended */
+
+/* A shell and two sleepers in a group of their own, all holding `out` open. */
+static pid_t start_pipeline(int out)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        if (out >= 0)
+            dup2(out, STDOUT_FILENO);
+        execl("/bin/sh", "sh", "-c", "sleep 600 | sleep 601; :", (char *)NULL);
+        _exit(127);
+    }
+    setpgid(pid, pid);
+    return pid;
+}
+
+static void begin(void (*fn)(int out))
+{
+    int fds[2];
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    poller = fork();
+    assert_true(poller >= 0);
+    if (poller == 0) {
+        close(fds[0]);
+        fn(fds[1]);
+        _exit(0);
+    }
+    close(fds[1]);
+    from_poller = fds[0];
+}
+
+static pid_t heard_group(void)
+{
+    pid_t group = 0;
+    assert_int_equal(read(from_poller, &group, sizeof(group)), sizeof(group));
+    return group;
+}
+
+/* Nobody holds the pipe any more: poller, shell and sleepers are gone. */
+static bool all_gone(void)
+{
+    char c;
+    struct pollfd p = {.fd = from_poller, .events = POLLIN};
+    if (poll(&p, 1, SOON_MS) != 1)
+        return false;
+    ssize_t n = read(from_poller, &c, 1);
+    close(from_poller);
+    return n == 0;
+}
+
+static void reap_all(void)
+{
+    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
+        ;
+}
+
+static void tell(int out, pid_t group)
+{
+    if (write(out, &group, sizeof(group)) != sizeof(group))
+        _exit(1);
+}
+
+static void hang(void)
+{
+    for (;;)
+        poll(NULL, 0, 1000);
+}
+
+static struct warden *start(void)
+{
+    struct warden *w = warden_start();
+    if (w == NULL)
+        _exit(2);
+    return w;
+}
+
+/* ---- cases ---- */
+
+static void guard_a_pipeline(int out)
+{
+    struct warden *w = start();
+    pid_t group = start_pipeline(out);
+    warden_add(w, group);
+    tell(out, group);
+    hang();
+}
+
+static void a_pipeline_does_not_outlive_a_poller_that_was_killed(void **state UNUSED)
+{
+    begin(guard_a_pipeline);
+    pid_t group = heard_group();
+    assert_int_equal(kill(-group, 0), 0);
+    assert_int_equal(kill(poller, SIGKILL), 0);
+    assert_true(all_gone());
+    reap_all();
+}
+
+static void remove_one_of_two(int out)
+{
+    struct warden *w = start();
+    pid_t first = start_pipeline(out), second = start_pipeline(-1);
+    warden_add(w, first);
+    warden_add(w, second);
+    warden_remove(w, second);
+    tell(out, first);
+    tell(out, second);
+    hang();
+}
+
+static void what_was_removed_is_left_alone(void **state UNUSED)
+{
+    begin(remove_one_of_two);
+    (void)heard_group();
+    pid_t removed = heard_group();
+    assert_int_equal(kill(poller, SIGKILL), 0);
+    assert_true(all_gone());
+    assert_int_equal(kill(-removed, 0), 0);
+    assert_int_equal(kill(-removed, SIGKILL), 0);
+    reap_all();
+}
+
+/* More than the table and the pipe hold, and a warden that is not there. */
+static void many_and_none(int out)
+{
+    struct warden *w = start();
+    for (int i = 0; i < 100000; i++) {
+        warden_add(w, 1000000000 + i);
+        warden_remove(w, 1000000000 + i);
+    }
+    for (int i = 0; i < 2 * WARDEN_GROUPS_MAX; i++)
+        warden_add(w, 1000000000 + i);
+    warden_stop(w);
+    warden_add(NULL, 1);
+    warden_remove(NULL, 1);
+    warden_stop(NULL);
+    tell(out, 4711);
+}
+
+static void nothing_waits_for_the_warden_and_a_stopped_one_is_gone(void **state UNUSED)
+{
+    begin(many_and_none);
+    assert_int_equal(heard_group(), 4711);
+    assert_true(all_gone());
+    assert_int_equal(waitpid(poller, NULL, 0), poller);
+    assert_int_equal(waitpid(-1, NULL, 0), -1); /* no warden was left to us */
+}
+
+/* As a terminal or an impatient operator would: to the whole group. */
+static void be_stopped_by_group(int out)
+{
+    setpgid(0, 0);
+    struct warden *w = start();
+    pid_t group = start_pipeline(out);
+    warden_add(w, group);
+    tell(out, group);
+    kill(0, SIGTERM);
+    hang();
+}
+
+static void a_signal_to_our_group_does_not_reach_the_warden(void **state UNUSED)
+{
+    begin(be_stopped_by_group);
+    (void)heard_group();
+    assert_true(all_gone());
+    reap_all();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_pipeline_does_not_outlive_a_poller_that_was_killed),
+        cmocka_unit_test(what_was_removed_is_left_alone),
+        cmocka_unit_test(nothing_waits_for_the_warden_and_a_stopped_one_is_gone),
+        cmocka_unit_test(a_signal_to_our_group_does_not_reach_the_warden),
+    };
+    return cmocka_run_group_tests_name("warden", tests, NULL, NULL);
+}
