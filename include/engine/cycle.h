@@ -32,8 +32,8 @@ enum { CYCLE_BATCHES_MAX = 8, CYCLE_BYTES_MAX = 8 * 1024 * 1024 };
 /* After a stop signal the database has this long to take what is complete; closing the row gets a
  * little more. */
 enum { CYCLE_HURRY_MS = 3000, CYCLE_CLOSE_MS = 2000 };
-/* Who does not come back so long after he was told to give up is left behind; the database thread,
- * which may be closing the row, so long before the watchdog ends the process. */
+/* Who does not come back so long (at most) after he was told to give up is left behind; the database
+ * thread, which may be closing the row, so long before the watchdog ends the process. */
 enum { CYCLE_PATIENCE_MS = 1000, CYCLE_RESCUE_MS = 750 };
 
 /* What came of the devices; one per polling thread, added up at the end. */
@@ -119,6 +119,8 @@ void cycle_drop(struct cycle *c, const struct device *device, bool started, stru
  * caller counts. */
 struct state_flight;
 void cycle_say_left_behind(const struct device *device, const struct state_flight *what);
+/* How long those who were told to give up are waited for: half of the time kept for storing. */
+int64_t cycle_patience_ms(const struct cycle *c);
 /* From then on the database thread is not waited for. */
 int64_t cycle_store_patience(const struct cycle *c);
 /* Somebody may still be using all this: nothing of it is freed, and the process ends by _exit(). */

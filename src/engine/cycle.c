@@ -376,6 +376,12 @@ bool cycle_is_left_behind(const struct cycle *c)
     return c->left_behind > 0 || c->store_left_behind;
 }
 
+int64_t cycle_patience_ms(const struct cycle *c)
+{
+    int64_t half = (c->store_until_mono_ms - c->poll_until_mono_ms) / 2;
+    return half < CYCLE_PATIENCE_MS ? half : CYCLE_PATIENCE_MS;
+}
+
 int64_t cycle_store_patience(const struct cycle *c)
 {
     return c->end_by_mono_ms - CYCLE_RESCUE_MS;

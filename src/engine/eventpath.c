@@ -358,7 +358,7 @@ static void stop_polling(struct eventpath *e)
     world_give_up(e->c->world);
     if (e->scripts != NULL)
         scripts_give_up(e->scripts);
-    loop_timer_set(e->patience, CYCLE_PATIENCE_MS);
+    loop_timer_set(e->patience, cycle_patience_ms(e->c));
     if (!e->begun)
         return; /* the site belongs to the store lane until done_begin() */
     struct moment now = cycle_now();

@@ -401,7 +401,7 @@ static int64_t patience(const struct legacy *l)
 {
     if (!l->stop)
         return l->c->poll_until_mono_ms;
-    int64_t until = l->stopped_mono_ms + CYCLE_PATIENCE_MS;
+    int64_t until = l->stopped_mono_ms + cycle_patience_ms(l->c);
     return clock_mono_ms() < until ? until : cycle_store_patience(l->c);
 }
 

@@ -54,6 +54,7 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "quick: also runs for builds given with --quick-build")
+    config.addinivalue_line("markers", "first_build: runs only for the first of several builds")
     config.addinivalue_line("markers", "libevent(yes): runs only for builds with (True) or without (False) libevent")
     try:
         builds = [Build(*text.split("=", 1)) for text in config.getoption("--build")]
@@ -75,6 +76,8 @@ def pytest_generate_tests(metafunc):
     wanted = metafunc.definition.get_closest_marker("libevent")
     if metafunc.definition.get_closest_marker("quick") is None:
         builds = [b for b in builds if not b.quick]
+    if metafunc.definition.get_closest_marker("first_build"):
+        builds = builds[:1]
     if wanted:
         builds = [b for b in builds if b.binary.has_libevent == wanted.args[0]]
     if "loop" in metafunc.fixturenames:

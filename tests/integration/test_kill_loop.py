@@ -1,0 +1,39 @@
+"""Pollers killed anywhere in a cycle with SNMP, scripts, script servers and the database at work.
+
+KILL_COUNT and KILL_SEED choose how often and where; `make check-kill` does it 200 times.
+"""
+
+import os
+import random
+import stat
+
+from support.killloop import SPEC, KillLoop, seed_site
+from support.poller import LOOPS, Poller
+
+#: A script server that answers, slowly: the line it prints first is the one that Cacti's own prints.
+SERVER = """#!/bin/sh
+echo "PHP Script Server has Started - Parent is spine"
+while read line; do
+    [ "$line" = quit ] && exit 0
+    sleep 0.2 | cat
+    echo 1
+done
+"""
+
+
+def test_a_poller_may_be_killed_at_any_moment(build, site, work, agents):
+    count = int(os.environ.get("KILL_COUNT", 12))
+    seed = int(os.environ.get("KILL_SEED") or random.randrange(1 << 30))
+    php = work / "php"
+    php.write_text(SERVER, encoding="utf-8")
+    php.chmod(php.stat().st_mode | stat.S_IXUSR)
+    site.settings(path_php_binary=php, php_servers=2)
+    seed_site(site, agents(SPEC).port)
+    loops = [loop for loop in LOOPS if loop == "off" or build.binary.has_libevent]
+    pollers = {loop: Poller(build.binary, site, work / f"poller-{loop}", loop=loop) for loop in loops}
+    whole = {loop: p.run(first=0, last=99) for loop, p in pollers.items()}
+    assert all(run.status == 0 for run in whole.values()), whole
+    kills = KillLoop(site, pollers, seed)
+    found = kills.run(count)
+    print(f"{count} kills, seed {seed}, statuses {kills.ended}, slowest end {kills.slowest:.2f} s after the signal")
+    assert not found, f"KILL_SEED={seed}\n" + "\n".join(found)

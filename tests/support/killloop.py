@@ -1,0 +1,108 @@
+"""Kills pollers at random moments of a busy cycle and looks at what they leave.
+
+`make check-kill` runs it with COUNT=200; the seed is printed and can be given (SEED=...).
+"""
+
+import ipaddress
+import os
+import random
+import signal
+import time
+
+from . import cacti
+from .traces import Traces
+
+FIRST = ipaddress.IPv4Address("127.3.0.1")
+DEVICES, ITEMS, SCRIPTS, SERVERS = 60, 10, 6, 4
+LASTS_S = 1.2  # about what a cycle takes
+
+SPEC = "\n".join([
+    "object .1.3.6.1.2.1.1.3.0 timeticks @uptime",
+    f"object .1.3.6.1.2.1.31.1.1.1.6.{{1-{ITEMS}}} counter64 @mix",
+    f"agent {FIRST}-{FIRST + DEVICES - 1} delay=20",
+    f"agent {FIRST + 20} silent",
+]) + "\n"
+
+#: What is sent: a signal, or two 50 ms apart.
+KINDS = [(signal.SIGTERM,), (signal.SIGINT,), (signal.SIGTERM, signal.SIGTERM), (signal.SIGKILL,)]
+
+
+def seed_site(site, port):
+    """SNMP devices, scripts that are pipelines, and items of a script server that only looks like one."""
+    devices = site.add_devices([{"id": i, "hostname": str(FIRST + i - 1), "snmp_port": port, "snmp_timeout": 400}
+                                for i in range(1, DEVICES + 1)])
+    items = [{"device": d, "arg1": f".1.3.6.1.2.1.31.1.1.1.6.{k}", "rrd_name": "t"}
+             for d in devices for k in range(1, ITEMS + 1)]
+    for d in devices[:SCRIPTS]:
+        items += [{"device": d, "action": cacti.SCRIPT, "rrd_name": "s",
+                   "arg1": "/bin/sleep 0.6 | /bin/cat; /bin/echo a:1 b:2 | /bin/cat"}]
+    for d in devices[:SERVERS]:
+        items += [{"device": d, "action": cacti.SCRIPT_SERVER, "rrd_name": "p", "arg1": "x.php f", "arg2": "1"}]
+    site.add_items(items)
+    site.threads(10)
+
+
+class KillLoop:
+    """pollers: {name: Poller}, used in turn. run() returns the troubles found, as texts."""
+
+    def __init__(self, site, pollers, seed):
+        self.site, self.pollers = site, pollers
+        self.random = random.Random(seed)
+        self.slowest = 0.0
+        self.ended = {}
+
+    def run(self, count):
+        names = sorted(self.pollers)
+        found = []
+        for i in range(count):
+            kind = KINDS[i // len(names) % len(KINDS)]
+            offset = self.random.random() * LASTS_S
+            found += [f"{names[i % len(names)]}, {[s.name for s in kind]} at {offset:.3f} s: {text}"
+                      for text in self._one(self.pollers[names[i % len(names)]], kind, offset)]
+        return found
+
+    def _one(self, poller, kind, offset):
+        self.site.sql("DELETE FROM poller_output")
+        self.site.sql("DELETE FROM poller_time")
+        traces = Traces()
+        with poller.start(first=0, last=DEVICES, env=traces.env) as running:
+            time.sleep(offset)  # what the loop is about: anywhere in the cycle
+            sent = self._send(running, kind)
+            run = running.wait(timeout=30)
+            took = time.monotonic() - sent
+        yield from self._look(run, kind, took)
+        try:
+            traces.wait_gone(seconds=1 if kind[0] == signal.SIGKILL else 0.2)
+        except Exception as e:  # whoever is left is told, and ended
+            yield f"{e}: {[open(f'/proc/{p}/cmdline').read() for p in traces.pids()]}"
+            for pid in traces.pids():
+                os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    def _send(running, kind):
+        sent = time.monotonic()
+        for i, number in enumerate(kind):
+            if i > 0:
+                time.sleep(0.05)
+            os.kill(running.pid, number)  # Popen.send_signal would reap it
+        return sent
+
+    def _look(self, run, kind, took):
+        allowed = {0, -kind[0]}
+        self.ended[run.status] = self.ended.get(run.status, 0) + 1
+        if run.status not in allowed:
+            yield f"status {run.status}\n{run!r}"
+        cycles = self.site.cycles()
+        once = len(kind) == 1 and kind[0] != signal.SIGKILL
+        if once:
+            self.slowest = max(self.slowest, took)
+            if any(c["end_time"] is None for c in cycles):
+                yield f"row left open\n{run!r}"
+        partial = self.site.sql("SELECT local_data_id, COUNT(*) AS n FROM poller_output GROUP BY local_data_id "
+                                "HAVING n <> 1")
+        if partial:
+            yield f"data sources with more or less than their rows: {partial[:3]}"
+        wrong = self.site.sql("SELECT o.output FROM poller_output o WHERE o.rrd_name = 's' "
+                              "AND o.output NOT IN ('a:1 b:2', 'U')")
+        if wrong:
+            yield f"values that nobody has printed: {wrong[:3]}"
