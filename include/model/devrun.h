@@ -53,6 +53,12 @@ struct moment {
     int64_t wall_us; /* stamps */
 };
 
+/* A run that takes more steps (about one per ask) than a base, so many per item, a base more per
+ * re-index check and this per index count is stopped: its items are U, the cycle goes on.  An item
+ * is asked for again at most once per halving of its request and per error inside replies; a count
+ * of that many requests is half a million rows. */
+enum { DEVRUN_STEPS = 1000, DEVRUN_STEPS_ITEM = 32, DEVRUN_STEPS_COUNT = 20000 };
+
 /* Why an item is U; UNKNOWN_NOT means it has a value. */
 enum unknown_reason {
     UNKNOWN_NOT = 0,
@@ -66,6 +72,7 @@ enum unknown_reason {
     UNKNOWN_FLOODED,     /* the script printed too much */
     UNKNOWN_UNSUPPORTED, /* action unknown */
     UNKNOWN_SPIKE,       /* value dropped because the device restarted (contract 13.5) */
+    UNKNOWN_RUNAWAY,     /* the run was stopped, see DEVRUN_STEPS */
     UNKNOWN_REASONS
 };
 

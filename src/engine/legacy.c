@@ -122,6 +122,14 @@ static void drop(struct legacy *l, const struct device *device, bool started, st
     thr_unlock(&l->lock);
 }
 
+static bool is_stopping(struct legacy *l)
+{
+    thr_lock(&l->lock);
+    bool over = l->stop;
+    thr_unlock(&l->lock);
+    return over;
+}
+
 static const struct device *take_device(struct legacy *l)
 {
     const struct device *d = NULL;
@@ -274,8 +282,8 @@ static void poll_device(struct poller *p, const struct device *device)
     for (obey(v); !v->finished; obey(v))
         hear(v);
     hand_over(v);
-    if (v->errands > 0)
-        retire(p); /* the run was stopped; nobody need wait for its scripts to be ended */
+    if (v->errands > 0 && is_stopping(p->l))
+        retire(p); /* nobody need wait for its scripts to be ended */
     for (; v->errands > 0; v->errands--)
         mailbox_free_reply(mailbox_take(v->box, true));
     contact_free(v->contact);

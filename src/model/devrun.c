@@ -96,8 +96,17 @@ const char *unknown_reason_text(enum unknown_reason reason)
         [UNKNOWN_FLOODED] = "flooded",
         [UNKNOWN_UNSUPPORTED] = "unsupported",
         [UNKNOWN_SPIKE] = "spike kill",
+        [UNKNOWN_RUNAWAY] = "too many steps",
     };
     return texts[reason];
+}
+
+static size_t step_limit(const struct device *d)
+{
+    size_t limit = DEVRUN_STEPS + d->item_count * DEVRUN_STEPS_ITEM;
+    for (size_t i = 0; i < d->reindex_count; i++)
+        limit += d->reindex[i].action == REINDEX_SNMP_COUNT ? DEVRUN_STEPS_COUNT : DEVRUN_STEPS;
+    return limit;
 }
 
 struct devrun *devrun_new(const struct device *device, const struct devrun_options *options)
@@ -109,6 +118,7 @@ struct devrun *devrun_new(const struct device *device, const struct devrun_optio
     run->ask_limit = 1;
     run->asks = mem_zalloc(1, sizeof(run->asks[0]));
     run->outcomes = mem_zalloc(device->item_count, sizeof(run->outcomes[0]));
+    run->step_limit = step_limit(device);
     avail_init(&run->check);
     return run;
 }
@@ -255,12 +265,31 @@ static void begin(struct devrun *run, const struct moment *now)
         run->phase = d->id == 0 ? PHASE_ITEMS : PHASE_CHECK;
 }
 
+/* No agent and no mistake of ours may keep a run going for ever: what has no value yet is U, and
+ * nothing is concluded. */
+static void stop_runaway(struct devrun *run, const struct moment *now)
+{
+    devrun_say(run, LOG_ALWAYS,
+               "ERROR: Device[%" PRIu32
+               "] HT[1] Polling stopped after %zu steps, more than its %zu items can need",
+               run->device->id, run->steps, run->device->item_count);
+    for (size_t i = 0; i < run->device->item_count; i++)
+        if (!run->outcomes[i].done)
+            devrun_settle_unknown(run, i, UNKNOWN_RUNAWAY);
+    run->verdict_count = 0;
+    devrun_finish(run, true, now);
+}
+
 /* Go on until there is nothing to do but wait, or all is over. */
 static void advance(struct devrun *run, const struct moment *now)
 {
     enum phase before = PHASE_FINISHED;
     while (run->phase != PHASE_FINISHED && (run->phase != before || run->ask_count == 0)) {
         before = run->phase;
+        if (++run->steps > run->step_limit) {
+            stop_runaway(run, now);
+            return;
+        }
         switch (run->phase) {
         case PHASE_NEW: begin(run, now); break;
         case PHASE_CHECK: devrun_check_step(run, now); break;

@@ -83,6 +83,7 @@ struct devrun {
     struct action *actions;
     size_t action_count, action_cap, action_next;
 
+    size_t steps, step_limit; /* turns of the machine */
     uint32_t last_ask;
     struct open_ask *asks; /* open ones */
     size_t ask_count, ask_limit;

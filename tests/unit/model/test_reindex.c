@@ -249,6 +249,58 @@ static void an_engine_time_that_fails_once_concludes_nothing(void **state)
     assert_false(reindexed);
 }
 
+/* An index that never ends would keep the device for the whole cycle, and the next one again. */
+static void an_endless_index_costs_the_device_its_values_and_nothing_else(void **state UNUSED)
+{
+    static const struct moment now = {1000000, 1000000};
+    struct target target = {
+        .hostname = "h", .port = 161, .version = 2, .community = "public", .timeout_ms = 500};
+    struct item items[2] = {{.local_data_id = 1, .rrd_name = "a", .arg1 = ".1", .target = &target},
+                            {.local_data_id = 2, .rrd_name = "b", .arg1 = ".1", .target = &target}};
+    struct reindex_row row = {.data_query_id = 3,
+                              .action = REINDEX_SNMP_COUNT,
+                              .op = '=',
+                              .assert_value = "1",
+                              .arg1 = ".1.3.6.1.9.1",
+                              .oid = {subtree, DEPTH}};
+    struct device d = {.id = 7, .max_oids = 10, .snmp = target, .items = items, .item_count = 2};
+    struct devrun_options options = {.log_level = LOG_ALWAYS};
+    d.status = (struct device_status){.status = HOST_UP, .last_error = ""};
+    d.reindex = &row;
+    d.reindex_count = 1;
+    struct devrun *run = devrun_new(&d, &options);
+    struct devrun_result result = {0};
+    bool finished = false;
+    size_t asks = 0, rows = 0, errors = 0;
+    agent.rows = UINT32_MAX;
+    devrun_start(run, &now);
+    while (!finished) {
+        const struct action *a;
+        struct ask ask = {0};
+        while ((a = devrun_next_action(run)) != NULL) {
+            assert_int_not_equal(a->kind, ACTION_RECACHE);
+            rows += a->kind == ACTION_ROW && a->row.output[0] == 'U';
+            errors += a->kind == ACTION_LOG && strstr(a->log.text, "ERROR: Device[7] ") != NULL;
+            if (a->kind == ACTION_ASK)
+                ask = a->ask;
+            finished = a->kind == ACTION_FINISHED;
+            if (finished)
+                result = a->finished;
+        }
+        assert_in_range(++asks, 1, DEVRUN_STEPS_COUNT + 2 * DEVRUN_STEPS);
+        if (finished)
+            break;
+        struct snmp_reply reply = answer(&ask.snmp);
+        devrun_answer_snmp(run, ask.id, &reply, &now);
+    }
+    devrun_free(run);
+    assert_int_equal(rows, 2);
+    assert_int_equal(errors, 1);
+    assert_true(result.complete);
+    assert_int_equal(result.unknown[UNKNOWN_RUNAWAY], 2);
+    assert_in_range(asks, DEVRUN_STEPS_COUNT, DEVRUN_STEPS_COUNT + 2 * DEVRUN_STEPS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -258,6 +310,8 @@ int main(void)
         cmocka_unit_test_setup(a_count_that_was_cut_short_concludes_nothing, fresh),
         cmocka_unit_test(silence_about_the_engine_time_is_not_the_device_s),
         cmocka_unit_test(an_engine_time_that_fails_once_concludes_nothing),
+        cmocka_unit_test_setup(an_endless_index_costs_the_device_its_values_and_nothing_else,
+                               fresh),
     };
     return cmocka_run_group_tests_name("re-index checks", tests, NULL, NULL);
 }
