@@ -62,11 +62,12 @@ struct cycle {
     struct world *world;         /* const: the drivers that answer asks */
 
     struct site site;
-    bool *advance;           /* per device: all its items were dealt with; one writer each */
-    bool loaded;             /* database thread: the site is complete */
-    size_t scripts, servers; /* asks that may come for scripts and script servers */
-    bool no_scripts;         /* driver, before the first run: there is no supervisor for them */
-    bool opened;             /* database thread: the poller_time row exists */
+    bool *advance;          /* per device: all its items were dealt with; one writer each */
+    bool loaded;            /* database thread: the site is complete */
+    size_t script_asks;     /* that may come, those for script servers too */
+    size_t servers_at_once; /* so many script servers may be asked at the same time */
+    bool no_scripts;        /* driver, before the first run: there is no supervisor for them */
+    bool opened;            /* database thread: the poller_time row exists */
 
     struct tally tally; /* driver, when all threads are through */
     struct ledger rows; /* database thread */

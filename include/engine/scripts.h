@@ -2,7 +2,7 @@
  *
  * Why:     both paths ask the same drivers; only where the supervisor lives differs.
  * Use:     struct scripts *s = scripts_new(config, loop, &err);       loop NULL: a thread of its own
- *          scripts_warm(s, count);                     so many script-server asks will come
+ *          scripts_warm(s, count);                     so many script servers will be asked at once
  *          scripts_begin(s, &ask, deadline, done, arg);
  *          scripts_give_up(s);
  *          scripts_stop(s, deadline, on_stopped, arg);  on the loop; or scripts_end(s, deadline)

@@ -88,19 +88,36 @@ static void report_icmp(const struct cycle *c)
     }
 }
 
+static size_t count_server_asks(const struct device *d)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < d->item_count; k++)
+        n += d->items[k].action == ITEM_SERVER;
+    for (size_t k = 0; k < d->reindex_count; k++)
+        n += d->reindex[k].action == REINDEX_SERVER || d->reindex[k].action == REINDEX_SERVER_COUNT;
+    return n;
+}
+
+static size_t count_script_asks(const struct device *d)
+{
+    size_t n = 0;
+    for (size_t k = 0; k < d->item_count; k++)
+        n += item_is_script(&d->items[k]);
+    for (size_t k = 0; k < d->reindex_count; k++)
+        n += reindex_is_script(&d->reindex[k]);
+    return n;
+}
+
 static void count_children(struct cycle *c)
 {
     for (size_t i = 0; i < c->site.device_count && !c->config->ping_only; i++) {
         const struct device *d = &c->site.devices[i];
-        for (size_t k = 0; k < d->item_count; k++) {
-            c->scripts += d->items[k].action == ITEM_SCRIPT;
-            c->servers += d->items[k].action == ITEM_SERVER;
-        }
-        for (size_t k = 0; k < d->reindex_count; k++) {
-            int action = d->reindex[k].action;
-            c->scripts += action == REINDEX_SCRIPT || action == REINDEX_SCRIPT_COUNT;
-            c->servers += action == REINDEX_SERVER || action == REINDEX_SERVER_COUNT;
-        }
+        if (d->deleted)
+            continue;
+        size_t at_once = d->device_threads < 1 ? 1 : (size_t)d->device_threads;
+        size_t servers = count_server_asks(d);
+        c->script_asks += count_script_asks(d);
+        c->servers_at_once += servers < at_once ? servers : at_once;
     }
 }
 
@@ -249,8 +266,8 @@ void cycle_end(struct cycle *c)
 void cycle_refuse_scripts(struct cycle *c, const struct err *why)
 {
     c->no_scripts = true;
-    log_line(LOG_ALWAYS, "ERROR: No script can be run, %zu items are U: %s",
-             c->scripts + c->servers, why->text);
+    log_line(LOG_ALWAYS, "ERROR: No script can be run, %zu items are U: %s", c->script_asks,
+             why->text);
 }
 
 /* ---- any thread ---- */

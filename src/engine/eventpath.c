@@ -477,13 +477,13 @@ static void run_begin(struct job *job)
 static void hire_children(struct eventpath *e)
 {
     struct err err = ERR_INIT;
-    if (e->stopping || e->c->scripts + e->c->servers == 0)
+    if (e->stopping || e->c->script_asks == 0)
         return;
     e->scripts = scripts_new(e->c->config, e->loop, &err);
     if (e->scripts == NULL)
         cycle_refuse_scripts(e->c, &err);
     else
-        scripts_warm(e->scripts, e->c->servers);
+        scripts_warm(e->scripts, e->c->servers_at_once);
 }
 
 static void done_begin(struct job *job, bool cancelled UNUSED)

@@ -440,7 +440,7 @@ static void wait_polled(struct legacy *l)
 static void hire_children(struct legacy *l)
 {
     struct err err = ERR_INIT;
-    if (l->c->scripts + l->c->servers == 0)
+    if (l->c->script_asks == 0)
         return;
     struct scripts *scripts = scripts_new(l->c->config, NULL, &err);
     if (scripts == NULL) {
@@ -454,7 +454,7 @@ static void hire_children(struct legacy *l)
     if (over)
         scripts_give_up(scripts);
     else
-        scripts_warm(scripts, l->c->servers);
+        scripts_warm(scripts, l->c->servers_at_once);
 }
 
 /* As many threads as can be had; false: none. */
