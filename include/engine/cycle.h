@@ -120,6 +120,8 @@ void cycle_drop(struct cycle *c, const struct device *device, bool started, stru
  * caller counts. */
 struct state_flight;
 void cycle_say_left_behind(const struct device *device, const struct state_flight *what);
+/* When the last child is to be gone: soon, and if possible before everything is to be stored. */
+int64_t cycle_children_until(const struct cycle *c);
 /* How long those who were told to give up are waited for: half of the time kept for storing. */
 int64_t cycle_patience_ms(const struct cycle *c);
 /* From then on the database thread is not waited for. */

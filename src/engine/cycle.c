@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "engine/budget.h"
 #include "engine/rescue.h"
+#include "engine/scripts.h"
 #include "engine/state.h"
 #include "engine/watchdog.h"
 
@@ -391,6 +392,15 @@ void cycle_say_left_behind(const struct device *device, const struct state_fligh
 bool cycle_is_left_behind(const struct cycle *c)
 {
     return c->left_behind > 0 || c->store_left_behind;
+}
+
+int64_t cycle_children_until(const struct cycle *c)
+{
+    int64_t now = clock_mono_ms(), least = now + SCRIPTS_END_MS / 4;
+    int64_t until = c->store_until_mono_ms - SCRIPTS_END_MS / 8;
+    if (until > now + SCRIPTS_END_MS)
+        until = now + SCRIPTS_END_MS;
+    return until > least ? until : least;
 }
 
 int64_t cycle_patience_ms(const struct cycle *c)

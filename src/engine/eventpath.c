@@ -287,7 +287,7 @@ static void end_children(struct eventpath *e)
     if (e->scripts == NULL || e->children_ending)
         return;
     e->children_ending = e->children = true;
-    scripts_stop(e->scripts, clock_mono_ms() + SCRIPTS_END_MS, on_children_stopped, e);
+    scripts_stop(e->scripts, cycle_children_until(e->c), on_children_stopped, e);
 }
 
 static void run_end(struct job *job)

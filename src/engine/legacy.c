@@ -515,7 +515,7 @@ static void end(struct legacy *l, pthread_t keeper)
 {
     outbox_close(l->outbox);
     if (l->scripts != NULL) /* while the database thread stores and closes the row */
-        scripts_end(l->scripts, clock_mono_ms() + SCRIPTS_END_MS);
+        scripts_end(l->scripts, cycle_children_until(l->c));
     thr_lock(&l->lock);
     bool stored = wait_for_store(l, &l->stored);
     l->c->tally = l->tally;

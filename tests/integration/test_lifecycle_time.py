@@ -1,0 +1,99 @@
+"""What the end of the interval and idle waiting cost. Both paths run side by side, on devices of their own."""
+
+import contextlib
+import re
+import stat
+
+import pytest
+
+from support import cacti
+from support.lab import SilentDevice
+from support.poller import LOOPS, Poller, cpu_seconds
+from support.snmpd import PLAYPEN
+from support.traces import Traces
+
+from conftest import real_value
+
+INTERVAL_S = 10
+GIVES_UP_S = INTERVAL_S - 2  # poller.php
+RANGE = 1000  # device ids of one path
+
+#: A script server that starts, takes requests, answers none and cannot be asked to leave.
+WEDGED = """#!/bin/sh
+trap '' TERM
+echo "PHP Script Server has Started - Parent is spine"
+while :; do /bin/sleep 600; done
+"""
+
+
+@contextlib.contextmanager
+def side_by_side(build, site, work, *extra):
+    """Starts a poller for every path on its range of devices; yields {first id of the range: (loop, Running)}."""
+    loops = [loop for loop in LOOPS if loop == "off" or build.binary.has_libevent]
+    traces = Traces()
+    with contextlib.ExitStack() as stack:
+        running = {}
+        for i, loop in enumerate(loops):
+            poller = Poller(build.binary, site, work / f"poller-{loop}", loop=loop)
+            running[i * RANGE] = loop, stack.enter_context(
+                poller.start(*extra, first=i * RANGE, last=(i + 1) * RANGE - 1, env=traces.env))
+        yield running
+    traces.wait_gone()
+
+
+def add_hopeless(site, base, port, healthy_port):
+    """200 dead devices, ten scripts that hang, ten items of a script server that does not answer, one good device."""
+    healthy = site.add_device(base + 1, port=healthy_port, polling_time=99)
+    good = site.add_snmp_item(healthy, f"{PLAYPEN}.1.1", rrd_name="x")
+    dead = site.add_devices([{"id": base + 100 + n, "hostname": "127.0.0.1", "snmp_port": port,
+                              "snmp_timeout": 5000} for n in range(200)])
+    hanging = site.add_devices([{"id": base + 400 + n, "hostname": "127.0.0.1", "availability_method": 0,
+                                 "snmp_version": 0, "polling_time": 50} for n in range(10)])
+    items = [{"device": d, "arg1": f"{PLAYPEN}.1.1"} for d in dead]
+    items += [{"device": d, "action": cacti.SCRIPT, "arg1": "/bin/sleep 600 | /bin/sleep 601"} for d in hanging]
+    items += [{"device": d, "action": cacti.SCRIPT_SERVER, "arg1": "x.php f"} for d in hanging]
+    site.add_items(items)
+    return good, len(items) + 1
+
+
+@pytest.mark.first_build
+def test_an_interval_of_10_seconds_with_everything_hanging_ends_before_cacti_gives_up(build, site, work, snmpd):
+    php = work / "php"
+    php.write_text(WEDGED, encoding="utf-8")
+    php.chmod(php.stat().st_mode | stat.S_IXUSR)
+    site.settings(poller_interval=INTERVAL_S, snmp_retries=1, path_php_binary=php, php_servers=2)
+    site.threads(30)
+    with SilentDevice() as dead:
+        wanted = {base: add_hopeless(site, base, dead.port, snmpd.port) for base in (0, RANGE)}
+        with side_by_side(build, site, work, "-V", "3") as running:
+            runs = {base: r.wait(timeout=60) for base, (_, r) in running.items()}
+            starts = {base: r.pid for base, (_, r) in running.items()}
+    stored = site.take_outputs()
+    text = site.log.read_text()
+    for base, run in runs.items():
+        key, due = wanted[base]
+        assert run.status == 75, run
+        assert run.seconds <= GIVES_UP_S - 0.5, run
+        assert stored[key] == [str(real_value(1, 1))]
+        line = next(line for line in text.splitlines() if f"PID[{starts[base]}]" in line and "Items: " in line)
+        numbers = [int(n) for n in re.findall(r"\d+", line.split("Items: ")[1])]
+        assert numbers[0] == due and sum(numbers[1:5]) == due, line
+        assert numbers[4] >= 200 - 30, line
+    assert all(c["end_time"] is not None for c in site.cycles())
+
+
+@pytest.mark.first_build
+def test_waiting_for_one_silent_device_costs_nothing(build, site, work):
+    """Eight seconds: less than 30 ms of CPU, fewer than 50 voluntary context switches per second."""
+    with SilentDevice() as silent:
+        site.settings(snmp_retries=0)
+        for base in (0, RANGE):
+            device = site.add_device(base + 1, port=silent.port, snmp_timeout=8000)
+            site.add_snmp_item(device, f"{PLAYPEN}.1.1", rrd_name="x")
+        with side_by_side(build, site, work) as running:
+            runs = [(loop, r._reap(60), r) for loop, r in running.values()]
+    for loop, usage, r in runs:
+        figures = f"{loop}: {cpu_seconds(usage) * 1000:.1f} ms CPU, {usage.ru_nvcsw} voluntary switches in 8 s"
+        print(figures)
+        assert cpu_seconds(usage) < 0.030, figures
+        assert usage.ru_nvcsw < 50 * 8, figures
