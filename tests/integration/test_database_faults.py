@@ -119,7 +119,7 @@ def test_a_database_that_comes_up_after_the_poller_is_waited_for(site, server, s
 def test_a_killed_database_that_does_not_come_back_costs_what_is_counted(site, server, snmpd, poller):
     """Row 3: the run ends in time, says what is lost and why, and ends with 75."""
     durable(site)
-    site.settings(poller_interval=8)
+    site.settings(poller_interval=6)
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=100) as silent:
         site.threads(1)
@@ -277,8 +277,8 @@ def test_answers_that_come_in_drops_are_read(site, snmpd, breaker, poller):
 def test_a_slow_query_is_waited_for(site, snmpd, breaker, poller):
     """Row 16."""
     expected = seed(site, snmpd)
-    breaker.on("SELECT CONVERT.name", Delay(1))
-    breaker.on("FROM host WHERE", Delay(1))
+    breaker.on("SELECT CONVERT.name", Delay(0.5))
+    breaker.on("FROM host WHERE", Delay(0.5))
     run = poll(poller)
     assert_all_stored(site, run, expected)
     assert breaker.count("FROM host WHERE") == 1
@@ -286,7 +286,7 @@ def test_a_slow_query_is_waited_for(site, snmpd, breaker, poller):
 
 def test_a_query_that_is_never_answered_does_not_outlast_the_interval(site, snmpd, breaker, poller):
     """Row 16: asked again on new connections until the time for it is over; the row is closed."""
-    site.settings(poller_interval=8)
+    site.settings(poller_interval=6)
     seed(site, snmpd)
     breaker.on("FROM host WHERE", then=SWALLOW)
     run = poll(poller, timeout=20)
@@ -484,7 +484,7 @@ def test_a_server_that_is_read_only_for_a_moment_is_waited_for(site, server, snm
 
 def test_a_server_that_becomes_and_stays_read_only_costs_what_is_counted(site, snmpd, poller):
     """Row 13: tried until the time is over, then 75."""
-    site.settings(poller_interval=8)
+    site.settings(poller_interval=6)
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=100) as silent:
         site.threads(1)
