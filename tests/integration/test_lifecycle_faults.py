@@ -314,7 +314,7 @@ def test_85_a_request_that_never_comes_back_costs_its_device_only(site, snmpd, p
     assert_closed(site, run)
     assert len(run.log_lines("WARNING: Device[99] A call for SNMP has not come back for")) == 1, run
     assert len(run.log_lines("Device[99] HT[1] Spine Timed Out While Processing Devices Internal")) == 1, run
-    assert "4 unfinished; rows: 12 stored" in run.log, run
+    assert "4 unfinished; rows: 12 expected, 12 stored" in run.log, run
     assert run.log.splitlines()[-1].endswith("Devices: 5"), run
 
 
