@@ -73,6 +73,9 @@ typedef void store_event_fn(void *arg, const struct store_event *event);
 
 NODISCARD struct store *store_open(const struct db_params *params, int64_t deadline_mono_ms,
                                    struct err *err);
+/* The same without connecting, which the first statement does; store_set_deadline() comes before.
+ */
+NODISCARD struct store *store_new(const struct db_params *params);
 void store_close(struct store *s);
 /* No statement is repeated and no connection opened after this monotonic time. */
 void store_set_deadline(struct store *s, int64_t deadline_mono_ms);
@@ -94,6 +97,9 @@ typedef void store_setting_fn(void *arg, const char *name, const char *value);
 NODISCARD bool store_load_settings(struct store *s, int poller_id, store_setting_fn *on_setting,
                                    void *arg, struct err *err);
 
+/* poller.threads of this poller; 0 = there is no such poller. */
+NODISCARD bool store_load_threads(struct store *s, int poller_id, int *ret, struct err *err);
+
 /* Devices in one query, their due items in one streamed query, their assertions in another, grouped
  * here. */
 NODISCARD bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,
@@ -110,7 +116,18 @@ NODISCARD bool store_write_date(struct store *s, struct err *err); /* settings.d
  * outputs, is filled in either case. */
 NODISCARD bool store_write(struct store *s, const struct batch *b, bool boost,
                            struct store_outcome *ret, struct err *err);
+/* The same, but the outputs go to poller_output_boost alone. */
+NODISCARD bool store_write_boost(struct store *s, const struct batch *b, struct store_outcome *ret,
+                                 struct err *err);
 NODISCARD bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
                                    const uint32_t *device_ids, size_t count, struct err *err);
+
+/* A remote collector's push (contract 17.4): what the database `from` holds about this poller's
+ * devices (only those of the list, if ids is not NULL) and items is written over what `to` has. Rows
+ * that `to` lacks are left out. */
+NODISCARD bool store_push_hosts(struct store *from, struct store *to, int poller_id,
+                                const uint32_t *ids, size_t count, struct err *err);
+NODISCARD bool store_push_steps(struct store *from, struct store *to, int poller_id,
+                                struct err *err);
 
 #endif

@@ -36,12 +36,19 @@ static void copy_params(struct store *s, const struct db_params *p)
         *strings[i] = arena_strdup(&s->memory, *strings[i] == NULL ? "" : *strings[i]);
 }
 
-struct store *store_open(const struct db_params *params, int64_t deadline_mono_ms, struct err *err)
+struct store *store_new(const struct db_params *params)
 {
     struct store *s = mem_zalloc(1, sizeof(*s));
     copy_params(s, params);
     s->sites_can_be_disabled = -1;
     s->poller_id = 1;
+    s->deadline = INT64_MAX;
+    return s;
+}
+
+struct store *store_open(const struct db_params *params, int64_t deadline_mono_ms, struct err *err)
+{
+    struct store *s = store_new(params);
     s->deadline = deadline_mono_ms;
     s->db = db_open(&s->params, &s->deadline, err);
     if (s->db == NULL) {
@@ -122,6 +129,8 @@ bool store_connect(struct store *s, struct err *err)
     if (s->db == NULL)
         return false;
     db_set_deadline(s->db, &s->deadline);
+    if (s->lost_mono_ms == 0)
+        return true; /* the first one */
     s->reconnects++;
     struct store_event back = {.kind = STORE_EVENT_BACK,
                                .away_ms = clock_mono_ms() - s->lost_mono_ms};
@@ -241,7 +250,10 @@ bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err)
              "AND pid=%d"
              " AND end_time='0000-00-00 00:00:00') AS t WHERE t.n=0",
              poller_id, pid, poller_id, pid);
-    return exec_single(s, "cannot open the row of this cycle in poller_time", sql, after_lost, err);
+    const char *first = s->row_asked ? after_lost : sql; /* the last answer may have got lost */
+    s->row_asked = true;
+    return exec_single(s, "cannot open the row of this cycle in poller_time", first, after_lost,
+                       err);
 }
 
 bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err)
@@ -271,22 +283,6 @@ bool store_write_date(struct store *s, struct err *err)
 }
 
 /* ---- many rows ---- */
-
-/* One kind of rows on its way into one table. */
-struct job {
-    const char *table; /* for messages, and for outputs the target */
-    size_t (*build)(struct store *s, const struct job *job, size_t at,
-                    const struct sqltext_limits *limits, struct buf *sql);
-    const void *rows;
-    size_t count;
-    size_t rows_at_most; /* of one statement; 0 = the usual */
-    int poller_id;       /* recaches and steps */
-    int64_t interval_s;
-    bool *refused; /* marks rows that the server refused; NULL = only counted */
-    size_t refused_count;
-    size_t left;    /* the last so many are not stored for another reason */
-    struct err why; /* of the first loss */
-};
 
 static size_t build_outputs(struct store *s, const struct job *job, size_t at,
                             const struct sqltext_limits *limits, struct buf *sql)
@@ -419,7 +415,7 @@ static enum store_result write_some(struct store *s, const struct job *job, size
     return sql->len == 0 ? STORE_DONE : exec(s, &a, buf_str(sql), NULL, why);
 }
 
-static void write_job(struct store *s, struct job *job)
+void store_write_job(struct store *s, struct job *job)
 {
     struct buf sql = BUF_INIT;
     size_t most = job->rows_at_most > 0 ? job->rows_at_most : ROWS_AT_MOST;
@@ -445,7 +441,7 @@ static void write_job(struct store *s, struct job *job)
     buf_done(&sql);
 }
 
-static bool report(const struct job *job, struct err *err)
+bool store_report_job(const struct job *job, struct err *err)
 {
     size_t lost = job->refused_count + job->left;
     if (lost == 0)
@@ -520,26 +516,26 @@ static bool write_devices(struct store *s, const struct batch *b, struct err *er
     };
     bool ok = true;
     for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
-        write_job(s, &jobs[i]);
-        ok = report(&jobs[i], ok ? err : NULL) && ok;
+        store_write_job(s, &jobs[i]);
+        ok = store_report_job(&jobs[i], ok ? err : NULL) && ok;
     }
     free(recache_rows);
     free(host_rows);
     return ok;
 }
 
-static void count_outputs(struct store_outcome *out, const struct job *outputs,
+static void count_outputs(struct store_outcome *out, size_t count, const struct job *outputs,
                           const struct job *copies)
 {
     out->rows_left = outputs->left > copies->left ? outputs->left : copies->left;
-    size_t tried = outputs->count - out->rows_left;
+    size_t tried = count - out->rows_left;
     for (size_t i = 0; i < tried; i++)
         out->rows_rejected += outputs->refused[i];
     out->rows_stored = tried - out->rows_rejected;
 }
 
-bool store_write(struct store *s, const struct batch *b, bool boost, struct store_outcome *ret,
-                 struct err *err)
+static bool write_batch(struct store *s, const struct batch *b, bool output, bool boost,
+                        struct store_outcome *ret, struct err *err)
 {
     *ret = (struct store_outcome){0};
     if (s->read_only)
@@ -549,23 +545,35 @@ bool store_write(struct store *s, const struct batch *b, bool boost, struct stor
     struct job outputs = {.table = "poller_output",
                           .build = build_outputs,
                           .rows = b->rows,
-                          .count = b->row_count,
+                          .count = output ? b->row_count : 0,
                           .refused = refused};
     struct job copies = outputs;
     copies.table = "poller_output_boost";
     copies.count = boost ? b->row_count : 0;
     struct err why = ERR_INIT; /* of the devices: a lost value is the worse news */
-    write_job(s, &outputs);
-    write_job(s, &copies);
+    store_write_job(s, &outputs);
+    store_write_job(s, &copies);
     bool ok = write_devices(s, b, &why);
-    count_outputs(ret, &outputs, &copies);
+    count_outputs(ret, b->row_count, &outputs, &copies);
     ret->retries = s->retries - retries_before;
     free(refused);
-    if (!report(&outputs, err) || !report(&copies, err))
+    if (!store_report_job(&outputs, err) || !store_report_job(&copies, err))
         return false;
     if (!ok && err != NULL)
         *err = why;
     return ok;
+}
+
+bool store_write(struct store *s, const struct batch *b, bool boost, struct store_outcome *ret,
+                 struct err *err)
+{
+    return write_batch(s, b, true, boost, ret, err);
+}
+
+bool store_write_boost(struct store *s, const struct batch *b, struct store_outcome *ret,
+                       struct err *err)
+{
+    return write_batch(s, b, false, true, ret, err);
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -591,7 +599,7 @@ bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
                         .rows_at_most = DEVICES_AT_MOST,
                         .poller_id = poller_id,
                         .interval_s = interval_s};
-    write_job(s, &steps);
+    store_write_job(s, &steps);
     free(ids);
-    return report(&steps, err);
+    return store_report_job(&steps, err);
 }

@@ -20,9 +20,8 @@
 
 /* ---- one query, as often as it makes sense ---- */
 
-/* `restart` (may be NULL) forgets the rows of a broken answer. */
-static bool query(struct store *s, const char *what, const struct buf *sql, db_row_fn *on_row,
-                  void (*restart)(void *arg), void *arg, struct err *err)
+bool store_query(struct store *s, const char *what, const struct buf *sql, db_row_fn *on_row,
+                 void (*restart)(void *arg), void *arg, struct err *err)
 {
     struct err why = ERR_INIT;
     struct store_attempt a = {.lost_at_most = LOST_AT_MOST, .conflicts_at_most = CONFLICTS_AT_MOST};
@@ -90,7 +89,7 @@ bool store_load_settings(struct store *s, int poller_id, store_setting_fn *on_se
     struct settings to = {.store = s, .on_setting = on_setting, .arg = arg};
     struct buf sql = BUF_INIT;
     buf_printf(&sql, "%s%d%s", settings_sql, poller_id, settings_rest_sql);
-    bool ok = query(s, "cannot read the settings", &sql, settings_row, NULL, &to, err);
+    bool ok = store_query(s, "cannot read the settings", &sql, settings_row, NULL, &to, err);
     buf_done(&sql);
     return ok;
 }
@@ -103,7 +102,7 @@ static bool ask_about_sites(struct store *s, struct err *err)
     struct settings to = {.store = s};
     struct buf sql = BUF_INIT;
     buf_puts(&sql, SITES_DISABLED_SQL);
-    bool ok = query(s, "cannot read the schema", &sql, settings_row, NULL, &to, err);
+    bool ok = store_query(s, "cannot read the schema", &sql, settings_row, NULL, &to, err);
     buf_done(&sql);
     return ok;
 }
@@ -366,7 +365,7 @@ static bool load_devices(struct store *s, struct load *l, struct err *err)
         buf_puts(&sql, " AND NOT EXISTS (SELECT 1 FROM sites AS s WHERE s.id=host.site_id AND "
                        "s.disabled='on')");
     buf_puts(&sql, " ORDER BY polling_time DESC,id");
-    bool ok = query(s, "cannot read the devices", &sql, device_row, forget_devices, l, err);
+    bool ok = store_query(s, "cannot read the devices", &sql, device_row, forget_devices, l, err);
     buf_done(&sql);
     return ok;
 }
@@ -499,7 +498,7 @@ static bool load_items(struct store *s, struct load *l, struct err *err)
     if (l->sel->only_due)
         buf_puts(&sql, " AND rrd_next_step<=0");
     add_selection(l, "host_id", &sql);
-    bool ok = query(s, "cannot read the poller items", &sql, item_row, forget_items, l, err);
+    bool ok = store_query(s, "cannot read the poller items", &sql, item_row, forget_items, l, err);
     buf_done(&sql);
     return ok;
 }
@@ -518,7 +517,7 @@ static bool look_for_zero(struct store *s, struct load *l, struct err *err)
         return true;
     struct buf sql = BUF_INIT;
     buf_puts(&sql, "SELECT 1 FROM poller_item WHERE host_id=0 AND poller_id=1 LIMIT 1");
-    bool ok = query(s, "cannot read the poller items", &sql, zero_row, NULL, l, err);
+    bool ok = store_query(s, "cannot read the poller items", &sql, zero_row, NULL, l, err);
     buf_done(&sql);
     return ok;
 }
@@ -587,8 +586,8 @@ static bool load_reindex(struct store *s, struct load *l, struct err *err)
                " WHERE h.poller_id=%d AND h.disabled=''",
                l->sel->poller_id);
     add_selection(l, "r.host_id", &sql);
-    bool ok =
-        query(s, "cannot read the re-index assertions", &sql, reindex_row, forget_reindex, l, err);
+    bool ok = store_query(s, "cannot read the re-index assertions", &sql, reindex_row,
+                          forget_reindex, l, err);
     buf_done(&sql);
     return ok;
 }

@@ -1,8 +1,9 @@
-/* drivers/store_private.h - what store.c and store_load.c share.  Nobody else includes it. */
+/* drivers/store_private.h - what store.c, store_load.c and store_remote.c share.  Nobody else includes it. */
 #ifndef SPINE_DRIVERS_STORE_PRIVATE_H
 #define SPINE_DRIVERS_STORE_PRIVATE_H
 
 #include "drivers/store.h"
+#include "model/sqltext.h"
 
 struct store {
     struct arena memory; /* the strings of params */
@@ -12,6 +13,7 @@ struct store {
     bool read_only;
     int poller_id;             /* whose commands are written */
     int sites_can_be_disabled; /* sites.disabled exists: 1 yes, 0 no, -1 not asked yet */
+    bool row_asked;            /* poller_time may have the row of this process */
     size_t retries;
     int64_t lost_mono_ms; /* when the connection was lost */
     size_t reconnects;
@@ -41,6 +43,32 @@ NODISCARD bool store_connect(struct store *s, struct err *err);
  * needed. */
 NODISCARD enum store_result store_again(struct store *s, struct store_attempt *a,
                                         const struct err *why);
+
+/* One kind of rows on its way into one table. */
+struct job {
+    const char *table; /* for messages, and for outputs the target */
+    size_t (*build)(struct store *s, const struct job *job, size_t at,
+                    const struct sqltext_limits *limits, struct buf *sql);
+    const void *rows;
+    size_t count;
+    size_t rows_at_most; /* of one statement; 0 = the usual */
+    int poller_id;       /* recaches and steps */
+    int64_t interval_s;
+    bool *refused; /* marks rows that the server refused; NULL = only counted */
+    size_t refused_count;
+    size_t left;    /* the last so many are not stored for another reason */
+    struct err why; /* of the first loss */
+};
+
+/* Statements of a bounded number of rows, until each row is stored, refused or left. */
+void store_write_job(struct store *s, struct job *job);
+/* false, with the reason: not all of it is stored. */
+bool store_report_job(const struct job *job, struct err *err);
+
+/* A query, as often as it makes sense; `restart` (may be NULL) forgets the rows of a broken try. */
+NODISCARD bool store_query(struct store *s, const char *what, const struct buf *sql,
+                           db_row_fn *on_row, void (*restart)(void *arg), void *arg,
+                           struct err *err);
 
 /* Put `what` in front of the reason. */
 void store_explain(struct err *err, const char *what);

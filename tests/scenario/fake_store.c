@@ -17,7 +17,10 @@ enum { OID_SUBS = 9, WAIT_MS = 400 };
 struct fake_store fake_store;
 atomic_int fake_store_hurried;
 
+enum role { LOCAL, MAIN, BOOST };
+
 struct store {
+    enum role role;
     bool read_only;
     bool open; /* the poller_time row */
     bool has_thread;
@@ -25,7 +28,8 @@ struct store {
     int writes;
 };
 
-static _Thread_local bool announced; /* db_thread_start() */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what is kept below */
+static _Thread_local bool announced;                     /* db_thread_start() */
 
 /* ---- the calls ---- */
 
@@ -39,11 +43,17 @@ static bool note_call(struct store *s, const char *what)
     CHECK(announced);
     if (s->read_only && strcmp(what, "load") != 0)
         return false;
-    const struct buf *c = &fake_store.calls;
+    struct buf *calls[] = {&fake_store.calls, &fake_store.main_calls, &fake_store.boost_calls};
+    struct buf *c = calls[s->role];
     size_t n = strlen(what);
     if (c->len < n + 1 || strncmp(c->data + c->len - n - 1, what, n) != 0)
-        buf_printf(&fake_store.calls, "%s ", what);
+        buf_printf(c, "%s ", what);
     return true;
+}
+
+static bool main_is_gone(const struct store *s)
+{
+    return s->role == MAIN && (fake_store.main_is_gone || fake_store.main_takes == 0);
 }
 
 /* ---- the site ---- */
@@ -119,7 +129,7 @@ bool store_open_cycle(struct store *s, int poller_id UNUSED, int pid UNUSED, str
     if (!note_call(s, "open"))
         return true;
     CHECK(!s->open);
-    if (fake_store.open_fails)
+    if (fake_store.open_fails || (s->role == MAIN && fake_store.main_is_gone))
         return err_set(err, ERR_UNAVAILABLE, "fake: cannot open");
     s->open = true;
     return true;
@@ -142,16 +152,20 @@ bool store_write_date(struct store *s, struct err *err)
     return !fake_store.date_fails || err_set(err, ERR_TEMPORARY, "fake: no date");
 }
 
-static void keep_batch(const struct batch *b)
+static void keep_rows(const struct batch *b, size_t count, const char *how)
 {
-    for (size_t i = 0; i < b->row_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct output_row *r = &b->rows[i];
         char value[16];
         snprintf(value, sizeof(value), "%" PRIu32, r->local_data_id);
         CHECK(strcmp(r->rrd_name, "traffic_in") == 0 && r->time > 1600000000);
         CHECK(strcmp(r->output, value) == 0 || strcmp(r->output, "U") == 0);
-        buf_printf(&fake_store.results, "row %" PRIu32 " %s\n", r->local_data_id, r->output);
+        buf_printf(&fake_store.results, "%s %" PRIu32 " %s\n", how, r->local_data_id, r->output);
     }
+}
+
+static void keep_hosts(const struct batch *b)
+{
     for (size_t i = 0; i < b->host_count; i++) {
         const struct host_row *h = &b->hosts[i];
         buf_printf(&fake_store.results,
@@ -159,29 +173,82 @@ static void keep_batch(const struct batch *b)
                    h->device_id, h->status.status, h->status.total_polls, h->status.failed_polls,
                    h->status.last_error);
     }
-    fake_store.rows += b->row_count;
     fake_store.hosts += b->host_count;
-    fake_snmp_written(b->row_count);
+}
+
+/* How many rows it takes. */
+static size_t take_rows(const struct store *s, size_t wanted)
+{
+    if (main_is_gone(s))
+        return 0;
+    if (s->role != MAIN || fake_store.main_takes < 0)
+        return wanted;
+    size_t taken = wanted < (size_t)fake_store.main_takes ? wanted : (size_t)fake_store.main_takes;
+    fake_store.main_takes -= (int)taken;
+    return taken;
 }
 
 bool store_write(struct store *s, const struct batch *b, bool boost UNUSED,
                  struct store_outcome *ret, struct err *err)
 {
     *ret = (struct store_outcome){0};
-    if (!note_call(s, "write"))
+    if (!note_call(s, b->recache_count > 0 && s->role == MAIN ? "recache" : "write"))
         return true;
-    CHECK(s->open);
+    CHECK(s->open || (fake_store.remote && s->role == LOCAL && b->row_count == 0));
+    CHECK(s->role != MAIN || b->host_count + b->assert_count == 0);
     s->writes++;
     if (fake_store.slow > 0 && s->writes == 1)
         fake_snmp_wait_backlog(fake_store.slow, WAIT_MS);
+    fake_snmp_written(b->row_count);
     if (s->writes == fake_store.write_fails) {
-        fake_snmp_written(b->row_count);
         ret->rows_left = b->row_count;
         return err_set(err, ERR_TEMPORARY, "fake: disk full");
     }
-    keep_batch(b);
+    thr_lock(&lock);
+    ret->rows_stored = take_rows(s, b->row_count);
+    ret->rows_left = b->row_count - ret->rows_stored;
+    keep_rows(b, ret->rows_stored, "row");
+    keep_hosts(b);
+    fake_store.rows += ret->rows_stored;
+    thr_unlock(&lock);
+    return ret->rows_left == 0 || err_set(err, ERR_UNAVAILABLE, "fake: gone");
+}
+
+bool store_write_boost(struct store *s, const struct batch *b, struct store_outcome *ret,
+                       struct err *err)
+{
+    *ret = (struct store_outcome){0};
+    CHECK(s->role == BOOST && b->host_count + b->assert_count == 0);
+    CHECK(note_call(s, "write"));
+    CHECK(b->recache_count == 0 || note_call(s, "recache"));
+    if (fake_store.boost_fails) {
+        ret->rows_left = b->row_count;
+        return err_set(err, ERR_TEMPORARY, "fake: no boost");
+    }
+    thr_lock(&lock);
+    keep_rows(b, b->row_count, "kept");
+    fake_store.kept += b->row_count;
+    thr_unlock(&lock);
     ret->rows_stored = b->row_count;
     return true;
+}
+
+static bool push(const struct store *from, struct store *to, const char *what, struct err *err)
+{
+    CHECK(from->role == LOCAL && to->role == MAIN && !to->read_only);
+    CHECK(note_call(to, what));
+    return !main_is_gone(to) || err_set(err, ERR_UNAVAILABLE, "fake: gone");
+}
+
+bool store_push_hosts(struct store *from, struct store *to, int poller_id UNUSED,
+                      const uint32_t *ids UNUSED, size_t count UNUSED, struct err *err)
+{
+    return push(from, to, "hosts", err);
+}
+
+bool store_push_steps(struct store *from, struct store *to, int poller_id UNUSED, struct err *err)
+{
+    return push(from, to, "steps", err);
 }
 
 bool store_advance_steps(struct store *s, int poller_id UNUSED, int64_t interval_s UNUSED,
@@ -189,7 +256,7 @@ bool store_advance_steps(struct store *s, int poller_id UNUSED, int64_t interval
 {
     if (!note_call(s, "advance"))
         return true;
-    CHECK(s->open);
+    CHECK(s->open || fake_store.remote);
     if (fake_store.advance_fails)
         return err_set(err, ERR_TEMPORARY, "fake: no advance");
     for (size_t i = 0; i < count; i++)
@@ -226,6 +293,20 @@ struct store *store_open(const struct db_params *params UNUSED, int64_t deadline
                          struct err *err UNUSED)
 {
     return mem_zalloc(1, sizeof(struct store));
+}
+
+struct store *store_new(const struct db_params *params)
+{
+    struct store *s = mem_zalloc(1, sizeof(*s));
+    s->role = strcmp(params->host, "main") == 0 ? MAIN : BOOST;
+    return s;
+}
+
+bool store_load_threads(struct store *s, int poller_id UNUSED, int *ret, struct err *err)
+{
+    CHECK(s->role == MAIN && announced);
+    *ret = 7;
+    return !main_is_gone(s) || err_set(err, ERR_UNAVAILABLE, "fake: gone");
 }
 
 void store_close(struct store *s)

@@ -1,4 +1,4 @@
-/* fake_store.h - a database of a few lines, in the place of drivers/store.o, store_load.o and db.o.
+/* fake_store.h - a database of a few lines, in the place of drivers/store*.o and db.o.
  *
  * Use:     set the upper half of `fake_store`, run a cycle, read the lower half.
  * Threads: as drivers/store.h, and checked: one thread from load to close, announced by
@@ -38,8 +38,14 @@ extern struct fake_store {
     size_t
         slow; /* the first write waits for more than so many rows to come (or a while); 0 = not */
 
+    bool remote;       /* there is a main server: it gets the rows */
+    bool main_is_gone; /* it is never reached */
+    int main_takes;    /* rows, then it is gone; -1 = all */
+    bool boost_fails;  /* the local poller_output_boost takes nothing */
+
     struct buf calls; /* "load open write ... close", equal neighbours once */
-    size_t rows, hosts;
+    struct buf main_calls, boost_calls;
+    size_t rows, hosts, kept;
     struct buf results; /* one line per row and host, sorted by fake_store_sort() */
 } fake_store;
 
