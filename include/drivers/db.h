@@ -44,6 +44,7 @@ struct db_params {
     enum db_verify ssl_verify;
     const char *ssl_key, *ssl_cert, *ssl_ca; /* "" = not set */
     int64_t patience_ms;                     /* see db_set_patience(); 0 = 30 s */
+    int64_t connect_ms;                      /* of one attempt to connect; 0 = 5 s */
 };
 
 NODISCARD bool db_library_start(struct err *err);

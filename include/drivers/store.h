@@ -86,6 +86,9 @@ void store_hurry(struct store *s, int64_t deadline_mono_ms);
 /* How long the server may leave a statement unanswered before the connection counts as lost. */
 void store_set_patience(struct store *s, int64_t patience_ms);
 void store_set_listener(struct store *s, store_event_fn *on_event, void *arg);
+/* Asked before each attempt to connect, on the thread of the call; false, with the reason: not now. */
+typedef bool store_gate_fn(void *arg, int64_t deadline_mono_ms, struct err *err);
+void store_set_gate(struct store *s, store_gate_fn *gate, void *arg);
 void store_set_read_only(struct store *s, bool on);
 /* Whose re-index commands are written (poller_command.poller_id); 1 until then. */
 void store_set_poller(struct store *s, int poller_id);

@@ -86,6 +86,7 @@ struct config {
     /* databases: strings owned by the config */
     struct db_params db;
     struct db_params rdb;
+    int rdb_patience_ms;
 };
 
 enum config_request { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_ERROR };

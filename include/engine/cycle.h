@@ -9,7 +9,7 @@
  * Threads: marked per function. "database thread": whichever thread owns the store at that time,
  *          one at a time. The site is const between cycle_begin() and cycle_done().
  * Promise: poller_time is opened before any device is polled and closed last; every due item is
- *          counted exactly once, and so is every row: stored, spooled or lost.
+ *          counted exactly once, and so is every row: stored, kept, spooled or lost.
  * Source:  contract 2, 4.5, 9.3, 14-16; operations 4.2, 9.
  */
 #ifndef SPINE_ENGINE_CYCLE_H
@@ -17,6 +17,7 @@
 
 #include "drivers/store.h"
 #include "engine/config.h"
+#include "engine/uplink.h"
 #include "engine/world.h"
 #include "model/devrun.h"
 
@@ -43,9 +44,10 @@ struct tally {
     size_t unknown[UNKNOWN_REASONS];
 };
 
-/* What became of the rows that devices gave: all of them are stored, spooled or lost. */
+/* What became of the rows that devices gave: all of them are stored, kept, spooled or lost. */
 struct ledger {
     size_t stored, spooled, lost;
+    size_t kept;             /* for Cacti's recovery, in the local poller_output_boost */
     size_t retries;          /* statements repeated */
     size_t lost_connections; /* to the database */
     size_t rejected;         /* of the lost: refused by the server one by one */
@@ -55,6 +57,7 @@ struct watchdog;
 struct cycle {
     const struct config *config; /* const */
     struct store *store;         /* database thread */
+    struct uplink *uplink;       /* const; NULL: there is no main server but the store's */
     int64_t started_mono_us;     /* const: of the process */
     int64_t poll_until_mono_ms;  /* const: no device is polled after this */
     int64_t store_until_mono_ms; /* const: nothing is stored after this */

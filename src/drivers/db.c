@@ -217,7 +217,8 @@ static MYSQL *prepare(const struct db_params *p, const struct tls *tls, int64_t 
 {
     MYSQL *m = mysql_init(NULL);
     CHECK(m != NULL);
-    unsigned connect_s = seconds(left_ms, CONNECT_TIMEOUT_S);
+    int64_t connect_ms = p->connect_ms > 0 && p->connect_ms < left_ms ? p->connect_ms : left_ms;
+    unsigned connect_s = seconds(connect_ms, CONNECT_TIMEOUT_S);
     unsigned io_s = seconds(left_ms, IO_TIMEOUT_S); /* the handshake reads with this one */
     unsigned no_local_files = 0;
     mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);

@@ -102,6 +102,12 @@ void store_set_listener(struct store *s, store_event_fn *on_event, void *arg)
     s->on_event_arg = arg;
 }
 
+void store_set_gate(struct store *s, store_gate_fn *gate, void *arg)
+{
+    s->gate = gate;
+    s->gate_arg = arg;
+}
+
 void store_set_read_only(struct store *s, bool on)
 {
     s->read_only = on;
@@ -125,6 +131,8 @@ bool store_connect(struct store *s, struct err *err)
     if (clock_mono_ms() >= s->deadline)
         return err_set(err, ERR_TEMPORARY,
                        "the connection to the database was lost and no time is left for another");
+    if (s->gate != NULL && !s->gate(s->gate_arg, s->deadline, err))
+        return false;
     s->db = db_open(&s->params, &s->deadline, err);
     if (s->db == NULL)
         return false;

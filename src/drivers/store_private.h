@@ -17,6 +17,8 @@ struct store {
     size_t retries;
     int64_t lost_mono_ms; /* when the connection was lost */
     size_t reconnects;
+    store_gate_fn *gate; /* may be NULL */
+    void *gate_arg;
     store_event_fn *on_event; /* may be NULL */
     void *on_event_arg;
 };

@@ -14,6 +14,7 @@
 #include "engine/legacy.h"
 #include "engine/options.h"
 #include "engine/stopsig.h"
+#include "engine/uplink.h"
 #include "engine/watchdog.h"
 #ifdef HAVE_LIBEVENT
 #include "engine/eventpath.h"
@@ -33,6 +34,7 @@ struct app {
     struct ping_sockets ping; /* opened first of all, then every right is given up for good */
     struct config *config;
     struct watchdog *watchdog;
+    struct uplink *uplink; /* NULL: this is no collector that is online */
     struct store *store;
     struct cycle cycle;
     struct app_end end;
@@ -160,6 +162,7 @@ static void run_cycle(struct app *a)
         return;
     }
     cycle_init(c, a->config, a->store, world, a->mono_us);
+    c->uplink = a->uplink;
     c->watchdog = a->watchdog;
     watchdog_set_end(a->watchdog, c->end_by_mono_ms);
     bool polled = poll_site(c, &err);
@@ -199,19 +202,45 @@ static void start_watchdog(struct app *a)
     watchdog_doing(a->watchdog, WATCH_MAIN, "connecting and reading settings");
 }
 
+/* The main server knows how many threads its collector shall have; the local copy may be old. */
+static bool adopt_threads(struct config *c, struct uplink *uplink, struct err *err)
+{
+    char text[16];
+    int threads = uplink_threads(uplink);
+    snprintf(text, sizeof(text), "%d", threads);
+    if (threads > 0)
+        config_set_setting(c, "threads", text);
+    else
+        log_line(LOG_MEDIUM, "NOTE: the number of threads is that of the local database, because "
+                             "the main server has not told it");
+    return config_finish(c, err);
+}
+
+/* A collector begins with the main server, in the background. */
+static struct store *open_stores(struct app *a, struct err *err)
+{
+    struct config *c = a->config;
+    if (c->poller_id > 1 && c->mode == MODE_ONLINE && (a->uplink = uplink_start(c, err)) == NULL)
+        return NULL;
+    struct store *store = open_store(c, err);
+    if (store == NULL || a->uplink == NULL || adopt_threads(c, a->uplink, err))
+        return store;
+    store_close(store);
+    return NULL;
+}
+
 static bool connect_store(struct app *a, struct err *err)
 {
     struct err why = ERR_INIT;
     if (isatty(STDOUT_FILENO))
         printf("SPINE: Using spine config file [%s]\n", config_file_path(a->config));
-    a->store = open_store(a->config, &why);
+    db_set_trace(trace_sql); /* before there are threads; the log decides */
+    a->store = open_stores(a, &why);
     if (a->store == NULL)
         return err_set(err, why.kind, "%s (configuration file %s)", why.text,
                        config_file_path(a->config));
     log_warnings(a->config);
     log_configuration(a->config);
-    if (log_wants(LOG_DEVDBG))
-        db_set_trace(trace_sql);
     log_line(LOG_DEBUGGING, "DEBUG: Version %s starting, driver: %s", PACKAGE_VERSION,
              a->config->event_loop ? "event loop" : "legacy loop");
     return true;
@@ -223,6 +252,7 @@ static void stop(struct app *a)
     if (a->end.at_once)
         return;
     watchdog_doing(a->watchdog, WATCH_MAIN, "leaving");
+    uplink_free(a->uplink);
     store_close(a->store);
     snmp_library_stop();
     watchdog_stop(a->watchdog);

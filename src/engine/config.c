@@ -218,6 +218,7 @@ static void refresh(struct state *s)
     c->spool_bytes = value_of(s, OPTION_SPOOL_SIZE)->number * 1024 * 1024;
     fill_db(s, OPTION_DB_HOST, &c->db);
     fill_db(s, OPTION_RDB_HOST, &c->rdb);
+    c->rdb_patience_ms = number(s, OPTION_RDB_PATIENCE);
 }
 
 static void put(struct state *s, enum option_id id, enum config_source source,

@@ -144,10 +144,22 @@ static bool load_site(struct cycle *c, struct err *err)
     return true;
 }
 
+/* Cacti empties poller_output of a collector that is not online (contract 17.1). */
+static void warn_of_waste(const struct config *cf)
+{
+    if (cf->poller_id > 1 && cf->mode != MODE_ONLINE && !cf->boost && !cf->ping_only)
+        log_line(LOG_ALWAYS, "WARNING: boost is off, so Cacti throws away what this collector "
+                             "stores until the main server is back");
+}
+
 static bool begin(struct cycle *c, struct err *err)
 {
     const struct config *cf = c->config;
-    if (!cf->ping_only) { /* no row, no date, no steps then (operations 9.4) */
+    warn_of_waste(cf);
+    if (c->uplink != NULL) {
+        uplink_begin(c->uplink, cf, c->store_until_mono_ms);
+        c->opened = true;
+    } else if (!cf->ping_only) { /* no row, no date, no steps then (operations 9.4) */
         c->opened = store_open_cycle(c->store, cf->poller_id, (int)getpid(), err);
         if (!c->opened)
             return false;
@@ -171,10 +183,11 @@ static void keep_rest(struct cycle *c, const struct batch *batch, size_t left)
     c->rows.lost += left - kept;
 }
 
-/* Once, and only when the database has proved to take rows: new results come first. */
+/* Once, and only when the database has proved to take rows: new results come first.  A collector's go
+ * to the main server, which is the uplink's business. */
 static void replay(struct cycle *c)
 {
-    if (!c->replayed)
+    if (!c->replayed && c->uplink == NULL)
         rescue_replay(c->config, c->store);
     c->replayed = true;
 }
@@ -196,14 +209,10 @@ static void lose_stale(struct cycle *c, struct batch *batch)
     batch_free(batch);
 }
 
-void cycle_write(struct cycle *c, struct batch *batch)
+static void write_here(struct cycle *c, const struct batch *batch)
 {
     struct err err = ERR_INIT;
     struct store_outcome out = {0};
-    if (is_stale(c)) {
-        lose_stale(c, batch);
-        return;
-    }
     watchdog_doing(c->watchdog, WATCH_STORE, "storing rows");
     bool ok = store_write(c->store, batch, c->config->boost, &out, &err);
     c->rows.stored += out.rows_stored;
@@ -218,12 +227,41 @@ void cycle_write(struct cycle *c, struct batch *batch)
     if (out.rows_left == 0)
         replay(c);
     watchdog_doing(c->watchdog, WATCH_STORE, NULL);
-    batch_free(batch);
+}
+
+/* Neither the main server nor the local database takes these. */
+static void keep_left(struct cycle *c)
+{
+    struct batch *left = uplink_take_left(c->uplink);
+    if (left != NULL)
+        keep_rest(c, left, left->row_count);
+    batch_free(left);
+}
+
+void cycle_write(struct cycle *c, struct batch *batch)
+{
+    if (is_stale(c)) {
+        lose_stale(c, batch);
+        return;
+    }
+    if (c->uplink == NULL) {
+        write_here(c, batch);
+        batch_free(batch);
+        return;
+    }
+    /* What devices gave is for the main server, what they are is written here and pushed in the
+     * end (contract 17.1). */
+    struct batch here = *batch;
+    here.row_count = here.recache_count = 0;
+    write_here(c, &here);
+    batch->host_count = batch->assert_count = 0;
+    uplink_put(c->uplink, batch);
+    keep_left(c);
 }
 
 static bool advance_steps(struct cycle *c, struct err *err)
 {
-    if (c->config->active_profiles == 1 || c->site.device_count == 0)
+    if (c->config->active_profiles == 1 || c->config->ping_only || c->site.device_count == 0)
         return true;
     uint32_t *ids = mem_zalloc(c->site.device_count, sizeof(ids[0]));
     size_t count = 0;
@@ -236,10 +274,32 @@ static bool advance_steps(struct cycle *c, struct err *err)
     return ok;
 }
 
+static void close_row(struct cycle *c)
+{
+    struct err err = ERR_INIT;
+    /* Whatever happened before, the row is worth one more connection (Q28). */
+    store_grant(c->store, CYCLE_CLOSE_MS);
+    if (store_close_cycle(c->store, c->config->poller_id, (int)getpid(), &err))
+        return;
+    c->store_failed = true;
+    log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
+}
+
+static void end_uplink(struct cycle *c)
+{
+    uplink_end(c->uplink, c->store, c->loaded);
+    struct uplink_result r = uplink_get_result(c->uplink);
+    c->rows.stored += r.stored;
+    c->rows.kept += r.kept;
+    c->rows.lost += r.rejected;
+    c->rows.retries += r.retries;
+    c->store_failed |= r.failed;
+    keep_left(c);
+}
+
 void cycle_end(struct cycle *c)
 {
     struct err err = ERR_INIT;
-    int poller_id = c->config->poller_id;
     if (!c->opened)
         return;
     watchdog_doing(c->watchdog, WATCH_STORE, "closing the row");
@@ -250,16 +310,14 @@ void cycle_end(struct cycle *c)
         c->store_failed = true;
         log_line(LOG_ALWAYS, "ERROR: rrd_next_step could not be advanced: %s", err.text);
     }
-    if (finish && poller_id == 1 && !store_write_date(c->store, &err)) {
+    if (finish && c->config->poller_id == 1 && !store_write_date(c->store, &err)) {
         c->store_failed = true;
         log_line(LOG_ALWAYS, "ERROR: settings.date could not be written: %s", err.text);
     }
-    /* Whatever happened before, the row is worth one more connection (Q28). */
-    store_grant(c->store, CYCLE_CLOSE_MS);
-    if (!store_close_cycle(c->store, poller_id, (int)getpid(), &err)) {
-        c->store_failed = true;
-        log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
-    }
+    if (c->uplink != NULL)
+        end_uplink(c);
+    else
+        close_row(c);
     c->opened = false;
     watchdog_doing(c->watchdog, WATCH_STORE, NULL);
 }
@@ -282,6 +340,8 @@ void cycle_hurry(struct cycle *c, int signo)
         c->end_by_mono_ms = end_by;
     store_hurry(c->store, now + CYCLE_HURRY_MS);
     watchdog_hurry(c->watchdog, end_by, signo);
+    if (c->uplink != NULL)
+        uplink_hurry(c->uplink, now + CYCLE_HURRY_MS);
 }
 
 struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
@@ -421,7 +481,8 @@ void cycle_rescue(struct cycle *c)
     struct err err = ERR_INIT;
     watchdog_doing(c->watchdog, WATCH_MAIN, "closing the row by a new connection");
     log_line(LOG_ALWAYS, "ERROR: The database thread has not come back; what it holds is lost");
-    struct store *s = store_open(&c->config->db, c->end_by_mono_ms - CYCLE_RESCUE_MS / 3, &err);
+    const struct db_params *db = c->uplink != NULL ? &c->config->rdb : &c->config->db;
+    struct store *s = store_open(db, c->end_by_mono_ms - CYCLE_RESCUE_MS / 3, &err);
     bool ok = s != NULL && (c->config->read_only || c->config->ping_only ||
                             store_close_cycle(s, c->config->poller_id, (int)getpid(), &err));
     if (!ok)
@@ -441,6 +502,8 @@ static void add_rows(struct buf *line, const struct ledger *rows, size_t expecte
 {
     buf_printf(line, "; rows: %zu expected, %zu stored, %zu spooled, %zu lost", expected,
                rows->stored, rows->spooled, rows->lost);
+    if (rows->kept > 0)
+        buf_printf(line, ", %zu kept for Cacti's recovery", rows->kept);
     if (rows->retries > 0 || rows->lost_connections > 0)
         buf_printf(line, " (%zu statements repeated, %zu connections lost)", rows->retries,
                    rows->lost_connections);

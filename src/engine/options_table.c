@@ -195,6 +195,10 @@ static const struct option_def table[OPTION_COUNT] = {
                               .min = 1, .max = 65536, .unit = "MB"),
     DATABASE(DB, "local"),
     DATABASE(RDB, "main"),
+    [OPTION_RDB_PATIENCE] =
+        KEY("RDB_Patience", INTEGER, "5000", "MS",
+            "an online collector keeps locally what the main database has not taken by then",
+            .min = 100, .max = 60000, .unit = "ms"),
     [OPTION_DB_PREG] = KEY("DB_PreG", TEXT, NULL, "ANY", "obsolete, ignored"),
 };
 

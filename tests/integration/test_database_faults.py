@@ -200,7 +200,7 @@ def kill_at(server, running, offset):
 
 
 def test_a_database_killed_at_any_moment_and_back_after_3_s_costs_nothing(site, server, five_hundred, poller):
-    """Row 2. `make check-kill-db COUNT=50` kills it at 50 moments on each path."""
+    """Row 2. `make check-kill-db KILL_DB_COUNT=50` kills it at 50 moments on each path."""
     durable(site)
     seed = os.environ.get("KILL_DB_SEED") or str(random.SystemRandom().randrange(10**6))
     moments = random.Random(seed)

@@ -338,6 +338,10 @@ void store_set_listener(struct store *s UNUSED, store_event_fn *on_event UNUSED,
 {
 }
 
+void store_set_gate(struct store *s UNUSED, store_gate_fn *gate UNUSED, void *arg UNUSED)
+{
+}
+
 void store_set_poller(struct store *s UNUSED, int poller_id)
 {
     CHECK(poller_id > 0);

@@ -1,6 +1,6 @@
 """Kills pollers at random moments of a busy cycle and looks at what they leave.
 
-`make check-kill` runs it with COUNT=200; the seed is printed and can be given (SEED=...).
+`make check-kill` runs it with KILL_COUNT=200; the seed is printed and can be given (SEED=...).
 """
 
 import ipaddress

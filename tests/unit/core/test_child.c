@@ -202,6 +202,8 @@ static void each_end_is_told_once_and_leaves_nothing(void **state)
             face_wait(f, i);
         p[i] = probe_of(f, rows[i].command);
         p[i].order.time_ms = rows[i].time_ms;
+        if (rows[i].force_at_end == CHILD_TERMED) /* who heeds SIGTERM has time to */
+            p[i].order.grace_ms = 5000;
         begin(&p[i]);
     }
     face_wait(f, ARRAY_LEN(rows) - HAVE_TIME);
