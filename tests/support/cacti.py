@@ -228,10 +228,10 @@ class Site:
 
     # What a poller has left
 
-    def outputs(self):
+    def outputs(self, table="poller_output"):
         """The stored results: {(local_data_id, rrd_name): [(time, output), ...]}."""
         found = {}
-        for r in self.sql("SELECT local_data_id, rrd_name, CAST(time AS CHAR) AS time, output FROM poller_output"):
+        for r in self.sql(f"SELECT local_data_id, rrd_name, CAST(time AS CHAR) AS time, output FROM {table}"):
             found.setdefault((r["local_data_id"], r["rrd_name"]), []).append((r["time"], r["output"]))
         return found
 

@@ -110,6 +110,28 @@ class SilentDevice:
         self._socket.close()
 
 
+class SilentServer:
+    """A TCP port that takes connections and says nothing, as an overloaded server or a filter does."""
+
+    def __init__(self, address="127.0.0.1"):
+        self._socket = socket.create_server((address, 0))
+        self.port = self._socket.getsockname()[1]
+
+    def wait_for_client(self, seconds=30):
+        """Returns when somebody has connected and is waiting for an answer; the connection, to be closed."""
+        self._socket.settimeout(seconds)
+        try:
+            return self._socket.accept()[0]
+        except TimeoutError:
+            raise LabError(f"nobody has connected to the silent server for {seconds:g} s") from None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self._socket.close()
+
+
 def file_text(path):
     """The text of a file, empty if there is none."""
     try:

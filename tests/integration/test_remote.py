@@ -1,0 +1,390 @@
+"""A remote data collector: online it leaves its results with the main server, offline and in recovery with its own
+database; and whatever happens to the main server or the way there, every value ends in one of the two, where Cacti's
+own recovery finds it."""
+
+import contextlib
+import signal
+import threading
+
+import pytest
+
+from support import cacti, collector
+from support.breaker import CUT_AFTER, Breaker, Error
+from support.checks import assert_stored
+from support.collector import BOOST, POLLER_ID
+from support.lab import SilentDevice, SilentServer, file_text, free_port, wait_until, work_directory
+from support.poller import Poller
+from support.relay import UdpRelay
+from support.snmpd import PLAYPEN
+
+from conftest import real_value
+
+ITEMS = 4
+OUTPUTS = "^INSERT INTO poller_output "
+EDGES = (0, 1, 499, 500, 501, 1000, 1001)
+BRIEF = {"RDB_Patience": 300}  # a main server that is not there is given up soon
+AWAY = "WARNING: the main server does not take the results"
+
+
+@pytest.fixture(scope="module")
+def pair(template):
+    """The two servers. A test may end them."""
+    with work_directory() as directory, collector.servers(directory, template) as pair:
+        yield pair
+
+
+@pytest.fixture
+def both(pair, work):
+    for server in pair:
+        if server.pid is None:
+            server.start()
+    return collector.Collector(*pair, work)
+
+
+@pytest.fixture
+def poller(build, loop, both):
+    return both.poller(build.binary, loop=loop)
+
+
+def change_conf(both, poller, **conf):
+    poller.write_conf(both.poller(poller.binary, directory="other", **conf).conf.read_bytes())
+
+
+def seed(both, snmpd, devices=range(1, 4), items=ITEMS, **columns):
+    """Healthy devices, polled in the order of their ids; returns what must be stored."""
+    added = both.add_devices([{"id": id, "snmp_port": snmpd.port, "polling_time": 90 - id, **columns}
+                              for id in devices])
+    wanted = [(d, n) for d in added for n in range(1, items + 1)]
+    keys = both.add_items([{"device": d, "arg1": f"{PLAYPEN}.{d['id']}.{n}", "rrd_name": f"v{n}"} for d, n in wanted])
+    return {key: str(real_value(d["id"], n)) for key, (d, n) in zip(keys, wanted)}
+
+
+def poll(poller, mode="online", last=999, **how):
+    return poller.run("-V", "3", f"--mode={mode}", first=1, last=last, **how)
+
+
+def values(site, table="poller_output"):
+    """{key: text}; every key has one row."""
+    found = site.outputs(table)
+    assert all(len(rows) == 1 for rows in found.values()), found
+    return {key: rows[0][1] for key, rows in found.items()}
+
+
+def assert_empty(site, *tables):
+    rows = {table: site.sql(f"SELECT * FROM {table} LIMIT 3") for table in tables}
+    assert not any(rows.values()), rows
+
+
+def assert_each_value_once(both, expected):
+    """In the main server's results, or in the collector's boost table, not in both."""
+    stored, kept = values(both.main), values(both.local, BOOST)
+    assert not stored.keys() & kept.keys()
+    assert stored | kept == expected
+    assert_empty(both.local, "poller_output")
+    return stored, kept
+
+
+def assert_closed_on(site):
+    """One cycle of the collector is known there, and closed."""
+    assert [(c["poller_id"], c["end_time"] is None) for c in site.cycles()] == [(POLLER_ID, False)]
+
+
+def assert_main_is_told(both):
+    """The row is closed, and the main server knows the devices as the collector does."""
+    assert_closed_on(both.main)
+    assert_empty(both.local, "poller_time")
+    assert both.pushed(both.main) == both.pushed(both.local)
+    assert both.next_steps(both.main) == both.next_steps(both.local)
+
+
+# ---- the three modes ----
+
+def test_online_all_is_where_cacti_looks_for_it(both, snmpd, poller):
+    """Contract 17.1, first line of each row; a data query that has to be re-indexed is among it."""
+    expected = seed(both, snmpd)
+    both.settings(active_profiles=2)
+    both.sql("UPDATE poller_item SET rrd_step = 60, rrd_next_step = 0 WHERE local_data_id = 2")
+    both.sql("INSERT INTO poller_reindex (host_id, data_query_id, action, op, assert_value, arg1) "
+             "VALUES (1, 7, 0, '=', 'before', %s)", f"{PLAYPEN}.1.1")
+    before = [site.snapshot() for site in both.both]
+    run = poll(poller)
+    assert run.status == 0, run
+    here, there = (old.changes(site.snapshot()) for site, old in zip(both.both, before))
+    assert here.keys() == {"host", "poller_item", "poller_reindex"}, here
+    assert there.keys() == {"host", "poller_item", "poller_output", BOOST, "poller_command", "poller_time"}, there
+    assert_stored(both.main, expected)
+    assert both.main.outputs(BOOST) == both.main.outputs()
+    assert [r["command"] for r in both.main.sql("SELECT * FROM poller_command WHERE poller_id = %s", POLLER_ID)] == \
+        ["1:7"]
+    assert_main_is_told(both)
+    assert len(run.log_lines("Pushing ")) == 2, run
+
+
+@pytest.mark.parametrize("mode", ("offline", "recovery"))
+def test_offline_all_stays_with_the_collector(both, snmpd, poller, mode):
+    expected = seed(both, snmpd)
+    before = both.main.snapshot()
+    with both.main.server.watch(cacti.USER) as seen:
+        run = poll(poller, mode)
+    assert run.status == 0, run
+    assert seen.connections == 0
+    assert not before.changes(both.main.snapshot())
+    assert_stored(both.local, expected)
+    assert both.local.outputs(BOOST) == both.local.outputs()
+    assert_closed_on(both.local)
+    both.local.settings(boost_redirect="")
+    assert poll(poller, mode).log_lines("WARNING: boost is off")
+
+
+def test_the_main_server_says_how_many_threads(both, poller):
+    both.main.threads(7, POLLER_ID)
+    both.local.threads(3, POLLER_ID)
+    assert poll(poller).log_lines("Threads: 7,")
+    assert poll(poller, "offline").log_lines("Threads: 3,")
+
+
+def test_the_first_poller_has_no_main_server_but_its_own(both, snmpd, poller):
+    expected = seed(both, snmpd, poller_id=1)
+    ours = Poller(poller.binary, both.local, both.work / "first", loop=poller.loop, RDB_Host="127.0.0.1",
+                  RDB_Port=both.main.server.port)
+    with both.main.server.watch(cacti.USER) as seen:
+        run = poll(ours)
+    assert run.status == 0, run
+    assert seen.connections == 0
+    assert_stored(both.local, expected)
+
+
+@pytest.mark.parametrize("mode", ("online", "offline"))
+def test_read_only_changes_neither_database(both, snmpd, poller, mode):
+    seed(both, snmpd)
+    before = [site.snapshot() for site in both.both]
+    run = poller.run("-R", f"--mode={mode}", first=1, last=99)
+    assert run.status == 0, run
+    assert not any(old.changes(site.snapshot()) for site, old in zip(both.both, before))
+
+
+# ---- every row ----
+
+def grow(both, snmpd, count, keys):
+    """Makes the site one of `count` items on as many devices, of which the first 51 have them all."""
+    have = len(keys)
+    ids = range(have + 1, count + 1)
+    both.add_devices([{"id": id, "snmp_port": snmpd.port} for id in ids])
+    both.local.sql("UPDATE host SET status_last_error = CONCAT('seen ', id), total_polls = id, last_updated = "
+                   "'2001-02-03 04:05:06'")
+    pairs = [((i - 1) // 20 % 50 + 1, (i - 1) % 20 + 1) for i in ids]
+    items = both.add_items([{"device": {"id": d, "poller_id": POLLER_ID, "hostname": "127.0.0.1", "snmp_version": 2,
+                                        "snmp_community": "public", "snmp_timeout": 500, "snmp_port": snmpd.port},
+                             "arg1": f"{PLAYPEN}.{d}.{n}", "rrd_name": "v"} for d, n in pairs])
+    keys |= {key: str(real_value(d, n)) for key, (d, n) in zip(items, pairs)}
+
+
+def test_every_row_arrives_at_any_number(both, snmpd, poller):
+    """Spine lost every 501st device and every 10001st item of a push, and created empty devices (contract Q29)."""
+    both.settings(active_profiles=2)
+    expected = {}
+    for count in EDGES:
+        grow(both, snmpd, count, expected)
+        both.sql("UPDATE poller_item SET rrd_next_step = 0")
+        both.local.sql("UPDATE poller_item SET rrd_step = 600 + 300 * (local_data_id % 3)")
+        for site in both.both:
+            for table in ("poller_output", BOOST, "poller_time"):
+                site.sql(f"DELETE FROM {table}")
+        run = poll(poller, last=50)
+        assert run.status == 0, run
+        assert_stored(both.main, expected)
+        assert_main_is_told(both)
+        assert len(both.pushed(both.main)) == count
+    assert len(set(both.next_steps(both.main).values())) == 3
+
+
+def test_devices_that_the_main_server_does_not_know_are_not_created_there(both, snmpd, poller):
+    expected = seed(both, snmpd)
+    for table, column in (("host", "id"), ("poller_item", "host_id")):
+        both.main.sql(f"DELETE FROM {table} WHERE {column} = 2")
+    both.main.sql("INSERT INTO host (id, poller_id, hostname, status_last_error) VALUES (9, 1, 'other', 'own')")
+    run = poll(poller)
+    assert run.status == 0, run
+    assert_stored(both.main, expected)
+    there = both.pushed(both.main)
+    assert there.keys() == {1, 3, 9}
+    assert {id: there[id] for id in (1, 3)} == {id: row for id, row in both.pushed(both.local).items() if id != 2}
+    assert "own" in there[9]
+    assert {r["host_id"] for r in both.main.sql("SELECT host_id FROM poller_item")} == {1, 3}
+
+
+# ---- the main server is away ----
+
+def test_without_the_main_server_every_row_is_kept_for_recovery(both, snmpd, poller):
+    """The edges again, into the collector's own table; results alone, because nobody empties poller_output here."""
+    change_conf(both, poller, RDB_Port=free_port(), **BRIEF)
+    both.local.settings(boost_redirect="")
+    expected = {}
+    for count in (0, 1, 501, 1001):
+        grow(both, snmpd, count, expected)
+        both.local.sql(f"DELETE FROM {BOOST}")
+        run = poll(poller, last=50)
+        assert run.status == 75, run
+        assert values(both.local, BOOST) == expected
+        assert len(run.log_lines(AWAY)) == 1, run
+        assert run.log_lines("the main server has no poller_time row of this process"), run
+        assert_empty(both.local, "poller_output", "poller_time")
+    assert run.log_lines("WARNING: 1001 rows are in the local poller_output_boost"), run
+
+
+def test_a_main_server_that_never_answers_does_not_delay_polling(both, snmpd, poller):
+    """Devices are asked while the poller would have to wait for a minute; stopped, it keeps what it has."""
+    expected = seed(both, snmpd)
+    both.local.threads(1, POLLER_ID)
+    with SilentServer() as hole, SilentDevice() as silent:
+        change_conf(both, poller, RDB_Port=hole.port, RDB_Patience=60000)
+        both.add_device(99, port=silent.port, snmp_timeout=20000)
+        with poller.start("-V", "3", "--mode=online", first=1, last=99) as running:
+            with hole.wait_for_client():
+                silent.wait_for_request(seconds=20)
+            assert AWAY not in file_text(both.local.log)
+            running.signal(signal.SIGTERM)
+            run = running.wait(timeout=20)
+    assert run.status == -signal.SIGTERM, run
+    assert values(both.local, BOOST) == expected, run
+
+
+class Middle:
+    """with Middle(...) as cycle: acts in the middle of a cycle with one slot, which has polled the devices below 30 and
+    goes on with those above when the block ends. Then cycle.run is its Run."""
+
+    def __init__(self, both, snmpd, poller):
+        self._reached, self._go_on, self._all = threading.Event(), threading.Event(), contextlib.ExitStack()
+        self._poller = poller
+        for site in both.both:
+            if site.server.pid:
+                site.threads(1, POLLER_ID)
+        relay = self._all.enter_context(UdpRelay(snmpd.port, before=self._hold))
+        both.local.add_device(30, port=relay.port, poller_id=POLLER_ID, snmp_timeout=20000, polling_time=50)
+
+    def _hold(self, n, _):
+        self._reached.set()
+        assert self._go_on.wait(60)
+
+    def __enter__(self):
+        self._running = self._all.enter_context(
+            self._poller.start("-V", "3", "--mode=online", first=1, last=999))
+        assert self._reached.wait(60)
+        return self
+
+    def __exit__(self, *exc):
+        self._go_on.set()
+        with self._all:
+            self.run = self._running.wait()
+
+
+def test_a_main_server_killed_in_mid_cycle_costs_nothing(both, snmpd, poller):
+    """What it has is its own, the rest is kept here; then Cacti's own recovery takes the rest to it."""
+    change_conf(both, poller, **BRIEF)
+    early, late = seed(both, snmpd), seed(both, snmpd, range(31, 34), polling_time=1)
+    with Middle(both, snmpd, poller) as cycle:
+        wait_until(lambda: values(both.main) == early, "the first results on the main server")
+        both.main.server.kill()
+    assert cycle.run.status == 75, cycle.run
+    assert cycle.run.log_lines("ERROR: the poller_time row could not be closed"), cycle.run
+    both.main.server.start()
+    stored, kept = assert_each_value_once(both, early | late)
+    assert (stored, kept) == (early, late)
+    with both.php() as php:
+        php.run("poller_recovery.php")
+    assert values(both.main, BOOST) == early | late
+    assert_empty(both.local, BOOST)
+
+
+def test_a_main_server_that_restarts_in_mid_cycle_gets_everything(both, snmpd, poller):
+    expected = seed(both, snmpd) | seed(both, snmpd, range(31, 34), polling_time=1)
+    with Middle(both, snmpd, poller) as cycle:
+        both.main.server.kill()
+        both.main.server.start()
+    assert cycle.run.status == 0, cycle.run
+    assert_stored(both.main, expected)
+    assert_empty(both.local, BOOST)
+    assert_closed_on(both.main)
+
+
+def test_a_main_server_that_comes_back_late_gets_its_row_and_the_status(both, snmpd, poller):
+    """It was away when the results came, and is there again at the end."""
+    change_conf(both, poller, **BRIEF)
+    expected = seed(both, snmpd)
+    both.main.server.stop()
+    with Middle(both, snmpd, poller) as cycle:
+        wait_until(lambda: values(both.local, BOOST) == expected, "the results in the collector's own table")
+        both.main.server.start()
+    assert cycle.run.status == 0, cycle.run
+    assert len(cycle.run.log_lines("NOTE: the main server takes results again")) == 1, cycle.run
+    assert_each_value_once(both, expected)
+    assert_closed_on(both.main)
+
+
+@pytest.fixture
+def breaker(both, work, poller):
+    """Stands between the poller and the main server."""
+    with Breaker(both.main.server, work / "breaker") as breaker:
+        change_conf(both, poller, RDB_Host=breaker.path)
+        yield breaker
+
+
+def test_a_lost_answer_of_the_main_server_doubles_nothing(both, snmpd, poller, breaker):
+    expected = seed(both, snmpd)
+    breaker.on("^INSERT INTO poller_time", CUT_AFTER).on(OUTPUTS, CUT_AFTER)
+    breaker.on("^UPDATE .* host ", CUT_AFTER).on("^UPDATE poller_time", CUT_AFTER)
+    run = poll(poller)
+    assert run.status == 0, run
+    assert_stored(both.main, expected)
+    assert_empty(both.local, BOOST)
+    assert_main_is_told(both)
+
+
+def test_a_table_that_the_main_server_refuses_is_not_the_end_of_its_rows(both, snmpd, poller, breaker):
+    expected = seed(both, snmpd)
+    breaker.on(OUTPUTS, then=Error(1142, "INSERT command denied"))
+    run = poll(poller)
+    assert run.status == 0, run
+    assert values(both.local, BOOST) == expected
+    assert run.log_lines("INSERT command denied"), run
+    assert_main_is_told(both)
+
+
+# ---- Cacti's own cycle ----
+
+@pytest.fixture
+def php(both):
+    with both.php() as php:
+        yield php
+
+
+def test_cacti_takes_a_collector_through_an_outage(both, snmpd, build, php):
+    """poller.php chooses the mode by what it finds: online, offline without a main server, and in recovery with one, as
+    long as this table has rows; then the main server has them all."""
+    expected = seed(both, snmpd)
+    php.polls_with(both.poller(build.binary, loop="on" if build.binary.has_libevent else "off"))
+
+    def cycle(mode):
+        both.local.sql("UPDATE poller_item SET rrd_next_step = 0")
+        said = php.run("poller.php", "--force", "--debug")
+        assert f"--mode={mode} --poller={POLLER_ID} --first=1 --last=3" in said, said
+
+    cycle("online")
+    assert_stored(both.main, expected)
+    both.main.server.kill()
+    cycle("offline")
+    both.local.sql(f"UPDATE {BOOST} SET time = time - INTERVAL 1 HOUR")  # nothing else has this time
+    kept = both.local.outputs(BOOST)
+    assert kept.keys() == expected.keys()
+    both.main.server.start()
+    cycle("recovery")
+    wait_until(lambda: not both.local.outputs(BOOST), "Cacti's recovery to take what was kept")
+    there = both.main.outputs(BOOST)
+    assert there.keys() == expected.keys()
+    for key, rows in there.items():
+        assert {text for _, text in rows} == {expected[key]}
+        assert set(kept[key]) <= set(rows) and len(rows) >= 2
+    wait_until(lambda: both.local.setting("recovery_pid") is None, "the end of Cacti's recovery")
+    both.sql("DELETE FROM poller_output")
+    cycle("online")
+    assert_stored(both.main, expected)
