@@ -185,7 +185,7 @@ def test_busy_slots_make_no_false_unknowns_and_scripts_need_no_script_server(sit
     (work / "starts").mkdir()
     site.threads(60)
     devices = site.add_devices([{"id": n, "hostname": "127.0.0.1", "availability_method": 0} for n in range(1, 61)])
-    keys = site.add_items([{"device": devices[n % 60], "action": cacti.SCRIPT, "arg1": f"sleep 0.2; echo {n}",
+    keys = site.add_items([{"device": devices[n % 60], "action": cacti.SCRIPT, "arg1": f"sleep 0.1; echo {n}",
                             "rrd_name": "v"} for n in range(240)])
     env = {"FAKESERVER_START": "die", "FAKESERVER_STARTS": str(work / "starts")}
     run = run_alone(poller, first=0, last=60, env=env)
