@@ -9,6 +9,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import pickle
 import sys
 
 import pytest
@@ -25,9 +26,6 @@ from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
 
 TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "mariadb": "mariadb-client",
          "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dpkg"}
-
-
-FAULT_CYCLES = pytest.StashKey()
 
 
 class Build:
@@ -143,13 +141,18 @@ def poller(build, loop, site, work):
 
 
 @pytest.fixture
-def faults(build, loop, template, request):
+def faults(build, loop, template, tmp_path_factory):
     """One cycle with every fault of scripts and script servers, run once per path; see support/faultcycle.py."""
-    cycles = request.config.stash.setdefault(FAULT_CYCLES, {})
-    if (build, loop) not in cycles:
-        with work_directory() as directory:
-            cycles[build, loop] = fault_cycle(directory / "faults", template, build.binary, loop)
-    return cycles[build, loop]
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base  # the first worker runs it for all
+    ready = shared / f"faults.{build.name}.{loop}"
+    with open(f"{ready}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not ready.exists():
+            with work_directory() as directory:
+                cycle = fault_cycle(directory / "faults", template, build.binary, loop)
+            ready.write_bytes(pickle.dumps(cycle))
+    return pickle.loads(ready.read_bytes())
 
 
 @pytest.fixture

@@ -101,32 +101,33 @@ class Fault:
 
 
 class FaultCycle:
+    """What came of it; can be pickled."""
+
     def __init__(self, work, site, binary, loop):
-        self.work = work
-        self.site = site
-        self._keys = self._seed(work / "files")
+        self._keys = self._seed(work, site)
         poller = Poller(binary, site, work / "poller", loop=loop, Max_Scripts=60)
         (work / "starts").mkdir()
         env = {"FAKESERVER_START": STARTS, "FAKESERVER_STARTS": str(work / "starts")}
         self.run = run_alone(poller, first=0, last=9999, env=env)
         self._values = {key: rows[0][1] for key, rows in site.outputs().items() if len(rows) == 1}
 
-    def _seed(self, files):
+    def _seed(self, work, site):
+        files = work / "files"
         files.mkdir()
         for name, (mode, text) in FILES.items():
             (files / name).write_bytes(text)
             (files / name).chmod(mode)
-        phpsite.fake(self.site, self.work / "web")
-        self.site.settings(script_timeout=TIMEOUT_S, php_servers=SERVERS, log_verbosity=2)
-        self.site.threads(len(FAULTS) + 20)
+        phpsite.fake(site, work / "web")
+        site.settings(script_timeout=TIMEOUT_S, php_servers=SERVERS, log_verbosity=2)
+        site.threads(len(FAULTS) + 20)
         self._commands = {name: command.replace("{files}", str(files)) for name, (_, command) in FAULTS.items()}
         names = {name: (FAULTS[name][0], command) for name, command in self._commands.items()}
         names |= {f"good {n}": (cacti.SCRIPT_SERVER, f"f value {1000 + n}") for n in range(GOOD)}
-        devices = self.site.add_devices([{"id": n, "hostname": "127.0.0.1", "availability_method": 0}
-                                         for n in range(1, len(FAULTS) + 11)])
+        devices = site.add_devices([{"id": n, "hostname": "127.0.0.1", "availability_method": 0}
+                                    for n in range(1, len(FAULTS) + 11)])
         items = [{"device": devices[n if n < len(FAULTS) else len(FAULTS) + n % 10], "action": action, "arg1": command,
                   "rrd_name": "v"} for n, (action, command) in enumerate(names.values())]
-        return dict(zip(names, self.site.add_items(items)))
+        return dict(zip(names, site.add_items(items)))
 
     def fault(self, name):
         key = self._keys[name]
