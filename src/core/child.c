@@ -605,7 +605,11 @@ void child_kill_now(struct child *c)
 
 bool child_reap_now(struct child *c)
 {
-    return waitpid(c->pid, NULL, WNOHANG) != 0;
+    siginfo_t info = {0};
+    if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0)
+        return false;
+    reap(c);
+    return true;
 }
 
 void child_drop(struct child *c)
