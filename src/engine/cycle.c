@@ -220,8 +220,12 @@ static void write_here(struct cycle *c, const struct batch *batch)
     c->rows.retries += out.retries;
     if (!ok) {
         c->store_failed = true;
-        log_line(LOG_ALWAYS, "ERROR: %zu rows could not be stored: %s",
-                 out.rows_rejected + out.rows_left, err.text);
+        size_t rows = out.rows_rejected + out.rows_left;
+        if (rows > 0)
+            log_line(LOG_ALWAYS, "ERROR: %zu rows could not be stored: %s", rows, err.text);
+        else
+            log_line(LOG_ALWAYS, "ERROR: not everything about devices could be stored: %s",
+                     err.text);
     }
     keep_rest(c, batch, out.rows_left);
     if (out.rows_left == 0)

@@ -217,6 +217,22 @@ def test_a_database_killed_at_any_moment_and_back_after_3_s_costs_nothing(site, 
         site.sql("DELETE FROM poller_time")
 
 
+def test_a_cycle_that_a_crashed_server_has_forgotten_is_closed_all_the_same(site, snmpd, poller):
+    """Row 2: without a closed row poller.php would wait for the whole interval."""
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=2, timeout=200) as silent:
+        site.threads(1)
+        with poller.start("-V", "3", first=0, last=99) as running:
+            silent.wait_for_request()
+            site.wait_for_open_cycle()
+            site.sql("DELETE FROM poller_time")
+            for client in site.sql("SELECT id FROM information_schema.processlist WHERE user = %s", cacti.USER):
+                site.sql(f"KILL {client['id']}")
+            run = running.wait()
+    assert_all_stored(site, run, expected)
+    assert site.cycles()[0]["pid"] == running.pid
+
+
 # ---- the network between ----
 
 @pytest.mark.parametrize("action", (SWALLOW, SWALLOW_ANSWER), ids=("statement", "answer"))
