@@ -461,7 +461,7 @@ bool cycle_is_left_behind(const struct cycle *c)
 int64_t cycle_children_until(const struct cycle *c)
 {
     int64_t now = clock_mono_ms(), least = now + SCRIPTS_END_MS / 4;
-    int64_t until = c->store_until_mono_ms - SCRIPTS_END_MS / 8;
+    int64_t until = c->store_until_mono_ms - SCRIPTS_END_MS / 4;
     if (until > now + SCRIPTS_END_MS)
         until = now + SCRIPTS_END_MS;
     return until > least ? until : least;
