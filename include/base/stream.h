@@ -1,0 +1,81 @@
+/* base/stream.h - the one stream of lifecycle events: emitted anywhere, read by whoever tells.
+ *
+ * Why:     telling must never slow polling down (a full disk, a reader that has stopped), and all
+ *          that tell must tell the same.
+ * Use:     stream_emit(&(struct happening){.type = EVENT_DEVICE_UP, .device = id});
+ *          struct stream_reader *r = stream_subscribe(&queue);
+ *          while (stream_take(r, &items, until_mono_ms)) ... stream_items_done(&items);
+ *          stream_unsubscribe(r);
+ * Threads: any; a reader belongs to one thread, except stream_close() and stream_dropped() (any).
+ *          At most one reader takes details.
+ * Promise: emitting takes no longer than copying the event into each queue and the trace, waits for
+ *          nobody and allocates nothing but a detail's text. A reader's queue is bounded in
+ *          events and in bytes; what finds it full is dropped for that reader, and counted. Counts
+ *          and sums per type miss nothing. Each event that a reader's queue is offered gets the
+ *          next number of that reader, so a gap shows what was dropped.
+ * Source:  house rule "one stream of lifecycle events"; docs/events.md.
+ */
+#ifndef SPINE_BASE_STREAM_H
+#define SPINE_BASE_STREAM_H
+
+#include "base/event.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stream_reader;
+
+struct stream_queue {
+    size_t events; /* at most so many wait */
+    size_t bytes;  /* of details, at most so many wait */
+    bool details;  /* wants the types marked `detail`, and the texts that go with them */
+    int gather_ms; /* after the first event take waits so long for company, less if half full */
+};
+
+struct stream_item {
+    struct happening event;
+    uint64_t number; /* of this reader, from 1 */
+    char *detail;    /* JSON, or NULL; the taker's until stream_items_done() */
+    size_t detail_len;
+};
+
+struct stream_items {
+    struct stream_item *items;
+    size_t count, cap;
+};
+
+/* Of all readers. */
+struct stream_figures {
+    size_t subscribers;
+    size_t deepest; /* most events that ever waited in one queue */
+    uint64_t emitted, dropped;
+};
+
+void stream_emit(const struct happening *event);
+/* The same with a text, which is cut to fit. */
+void stream_emit_text(struct happening event, const char *text);
+
+/* Whether making a detail is worth while; then stream_emit_detail() takes the buffer's text. */
+bool stream_wants_details(void);
+void stream_emit_detail(enum event_type type, uint32_t device, struct buf *json);
+
+uint64_t stream_count(enum event_type type);
+int64_t stream_sum(enum event_type type, size_t figure);
+struct stream_figures stream_figures(void);
+void stream_forget(void); /* counts, sums and figures begin anew */
+
+NODISCARD struct stream_reader *stream_subscribe(const struct stream_queue *queue);
+/* Everything that waits; waits for a first event until the time given.  false: nothing came, or
+ * closed and empty. */
+bool stream_take(struct stream_reader *r, struct stream_items *ret, int64_t until_mono_ms);
+/* Wakes the reader for good: it takes what is left and waits no more; nothing new is queued. */
+void stream_close(struct stream_reader *r);
+bool stream_is_closed(struct stream_reader *r);
+/* So far: events meant for this reader, and those of them that found its queue full. */
+uint64_t stream_offered(struct stream_reader *r);
+uint64_t stream_dropped(struct stream_reader *r);
+void stream_items_done(struct stream_items *items);
+void stream_unsubscribe(struct stream_reader *r); /* NULL allowed */
+
+#endif

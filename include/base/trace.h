@@ -1,0 +1,29 @@
+/* base/trace.h - the last events, kept to be shown when something is wrong.
+ *
+ * Why:     when a loop stalls, a call does not come back or a signal asks "what are you doing",
+ *          the last few hundred happenings say more than any counter.
+ * Use:     trace_start(512);  ... stream_emit() fills it ...  trace_dump("loop stalled");
+ *          trace_stop();
+ * Threads: add and dump from any; start and stop on the main thread, when no other emits.
+ * Promise: adding copies one event under a mutex that is never held while waiting for anything, so
+ *          a dump comes through even when other threads hang in a library.
+ */
+#ifndef SPINE_BASE_TRACE_H
+#define SPINE_BASE_TRACE_H
+
+#include "base/event.h"
+
+#include <stddef.h>
+
+void trace_start(size_t events); /* 0: keep none */
+void trace_stop(void);
+void trace_add(const struct happening *event); /* stream_emit() does */
+
+/* Oldest first, one line of the log each, with the age of the event; why: "loop stalled". */
+void trace_dump(const char *why);
+
+/* The same by base/lastword: for the watchdog, when the log and whatever it needs may hang.  Waits
+ * for nobody, so what is being added at that moment may come out mixed up. */
+void trace_say(void);
+
+#endif

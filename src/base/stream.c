@@ -1,0 +1,264 @@
+#include "config.h"
+
+#include "base/stream.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thr.h"
+#include "base/trace.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+struct stream_reader {
+    TAILQ_ENTRY(stream_reader) next;
+    struct stream_queue queue;
+    pthread_cond_t changed;
+    struct stream_item *items; /* room for queue.events */
+    size_t count;
+    size_t bytes; /* of the details among them */
+    uint64_t offered, dropped;
+    bool closed;
+};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* All under the lock, except what says so. */
+static struct {
+    TAILQ_HEAD(, stream_reader) readers;
+    struct stream_figures figures;
+    uint64_t counts[EVENT_TYPES];
+    int64_t sums[EVENT_TYPES][EVENT_FIGURES];
+    struct stream_reader *detailed; /* the one that takes details; a detail has one owner */
+} state = {.readers = TAILQ_HEAD_INITIALIZER(state.readers)};
+
+static atomic_bool wants_details;
+
+/* ---- emitting ---- */
+
+static void count(const struct happening *e)
+{
+    state.figures.emitted++;
+    state.counts[e->type]++;
+    for (size_t i = 0; i < EVENT_FIGURES; i++)
+        state.sums[e->type][i] += e->figures[i];
+}
+
+/* true: queued; the detail is the queue's. */
+static bool offer(struct stream_reader *r, const struct happening *e, char *detail,
+                  size_t detail_len)
+{
+    if (r->closed || (event_get(e->type)->detail && !r->queue.details))
+        return false;
+    r->offered++;
+    if (r->count == r->queue.events || detail_len > r->queue.bytes - r->bytes) {
+        r->dropped++;
+        state.figures.dropped++;
+        return false;
+    }
+    r->items[r->count++] = (struct stream_item){
+        .event = *e, .number = r->offered, .detail = detail, .detail_len = detail_len};
+    r->bytes += detail_len;
+    if (r->count > state.figures.deepest)
+        state.figures.deepest = r->count;
+    if (r->count == 1 || r->count == r->queue.events / 2 + 1)
+        pthread_cond_signal(&r->changed);
+    return true;
+}
+
+static void stamp(struct happening *e)
+{
+    if (e->mono_us == 0)
+        e->mono_us = clock_mono_us();
+    if (e->wall_us == 0)
+        e->wall_us = clock_wall_us();
+}
+
+void stream_emit(const struct happening *event)
+{
+    struct happening e = *event;
+    struct stream_reader *r;
+    stamp(&e);
+    thr_lock(&lock);
+    count(&e);
+    TAILQ_FOREACH (r, &state.readers, next)
+        offer(r, &e, NULL, 0);
+    thr_unlock(&lock);
+    trace_add(&e);
+}
+
+void stream_emit_text(struct happening event, const char *text)
+{
+    event_set_text(&event, text);
+    stream_emit(&event);
+}
+
+bool stream_wants_details(void)
+{
+    return atomic_load_explicit(&wants_details, memory_order_relaxed);
+}
+
+void stream_emit_detail(enum event_type type, uint32_t device, struct buf *json)
+{
+    struct happening e = {.type = type, .device = device};
+    size_t len = json->len;
+    char *detail = buf_take(json);
+    stamp(&e);
+    thr_lock(&lock);
+    count(&e);
+    bool taken = state.detailed != NULL && offer(state.detailed, &e, detail, len);
+    thr_unlock(&lock);
+    if (!taken)
+        free(detail);
+}
+
+/* ---- figures ---- */
+
+void stream_forget(void)
+{
+    thr_lock(&lock);
+    state.figures = (struct stream_figures){.subscribers = state.figures.subscribers};
+    memset(state.counts, 0, sizeof(state.counts));
+    memset(state.sums, 0, sizeof(state.sums));
+    thr_unlock(&lock);
+}
+
+uint64_t stream_count(enum event_type type)
+{
+    thr_lock(&lock);
+    uint64_t n = state.counts[type];
+    thr_unlock(&lock);
+    return n;
+}
+
+int64_t stream_sum(enum event_type type, size_t figure)
+{
+    thr_lock(&lock);
+    int64_t n = state.sums[type][figure];
+    thr_unlock(&lock);
+    return n;
+}
+
+struct stream_figures stream_figures(void)
+{
+    thr_lock(&lock);
+    struct stream_figures figures = state.figures;
+    thr_unlock(&lock);
+    return figures;
+}
+
+/* ---- reading ---- */
+
+struct stream_reader *stream_subscribe(const struct stream_queue *queue)
+{
+    struct stream_reader *r = mem_zalloc(1, sizeof(*r));
+    CHECK(queue->events > 0);
+    r->queue = *queue;
+    r->items = mem_zalloc(queue->events, sizeof(r->items[0]));
+    thr_cond_init(&r->changed);
+    thr_lock(&lock);
+    CHECK(!queue->details || state.detailed == NULL);
+    TAILQ_INSERT_TAIL(&state.readers, r, next);
+    state.figures.subscribers++;
+    if (queue->details)
+        state.detailed = r;
+    atomic_store(&wants_details, state.detailed != NULL);
+    thr_unlock(&lock);
+    return r;
+}
+
+static bool wait_for_some(struct stream_reader *r, int64_t until_mono_ms)
+{
+    while (r->count == 0 && !r->closed)
+        if (!thr_wait_until(&r->changed, &lock, until_mono_ms))
+            return r->count > 0;
+    return r->count > 0;
+}
+
+static void wait_for_company(struct stream_reader *r)
+{
+    int64_t until = clock_mono_ms() + r->queue.gather_ms;
+    while (!r->closed && r->queue.gather_ms > 0 && r->count <= r->queue.events / 2)
+        if (!thr_wait_until(&r->changed, &lock, until))
+            return;
+}
+
+bool stream_take(struct stream_reader *r, struct stream_items *ret, int64_t until_mono_ms)
+{
+    stream_items_done(ret);
+    if (ret->items == NULL) {
+        ret->cap = r->queue.events;
+        ret->items = mem_zalloc(ret->cap, sizeof(ret->items[0]));
+    }
+    thr_lock(&lock);
+    bool some = wait_for_some(r, until_mono_ms);
+    if (some)
+        wait_for_company(r);
+    struct stream_item *empty = ret->items;
+    ret->items = r->items;
+    ret->count = r->count;
+    r->items = empty;
+    r->count = 0;
+    r->bytes = 0;
+    thr_unlock(&lock);
+    return some;
+}
+
+void stream_items_done(struct stream_items *items)
+{
+    for (size_t i = 0; i < items->count; i++)
+        free(items->items[i].detail);
+    items->count = 0;
+}
+
+void stream_close(struct stream_reader *r)
+{
+    thr_lock(&lock);
+    r->closed = true;
+    pthread_cond_signal(&r->changed);
+    thr_unlock(&lock);
+}
+
+bool stream_is_closed(struct stream_reader *r)
+{
+    thr_lock(&lock);
+    bool closed = r->closed;
+    thr_unlock(&lock);
+    return closed;
+}
+
+uint64_t stream_offered(struct stream_reader *r)
+{
+    thr_lock(&lock);
+    uint64_t n = r->offered;
+    thr_unlock(&lock);
+    return n;
+}
+
+uint64_t stream_dropped(struct stream_reader *r)
+{
+    thr_lock(&lock);
+    uint64_t n = r->dropped;
+    thr_unlock(&lock);
+    return n;
+}
+
+void stream_unsubscribe(struct stream_reader *r)
+{
+    if (r == NULL)
+        return;
+    thr_lock(&lock);
+    TAILQ_REMOVE(&state.readers, r, next);
+    state.figures.subscribers--;
+    if (state.detailed == r)
+        state.detailed = NULL;
+    atomic_store(&wants_details, state.detailed != NULL);
+    thr_unlock(&lock);
+    for (size_t i = 0; i < r->count; i++)
+        free(r->items[i].detail);
+    pthread_cond_destroy(&r->changed);
+    free(r->items);
+    free(r);
+}
