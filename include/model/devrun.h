@@ -127,4 +127,31 @@ void devrun_stop(struct devrun *run, const struct moment *now);
 
 const struct action *devrun_next_action(struct devrun *run);
 
+/* What goes into a run, as one value: for those who record runs and those who play them back. */
+enum devrun_event_kind { DEVRUN_START, DEVRUN_SNMP, DEVRUN_PING, DEVRUN_SCRIPT, DEVRUN_STOP };
+
+struct devrun_event {
+    enum devrun_event_kind kind;
+    uint32_t ask_id; /* of the answers */
+    struct moment at;
+    union { /* borrowed */
+        const struct snmp_reply *snmp;
+        const struct ping_reply *ping;
+        const struct script_reply *script;
+    };
+};
+
+void devrun_feed(struct devrun *run, const struct devrun_event *event);
+
+/* Is told of every event before the run looks at it, and of every action when it is handed out.
+ * It tells others and no more: it must not touch the run. */
+struct devrun_watcher {
+    void (*event)(void *arg, const struct device *device, const struct devrun_options *options,
+                  const struct devrun_event *event);
+    void (*action)(void *arg, const struct device *device, const struct action *action);
+    void *arg;
+};
+
+void devrun_watch(struct devrun *run, const struct devrun_watcher *watcher); /* before the start */
+
 #endif

@@ -48,7 +48,10 @@ const struct action *devrun_next_action(struct devrun *run)
 {
     if (run->action_next == run->action_count)
         return NULL;
-    return &run->actions[run->action_next++];
+    const struct action *a = &run->actions[run->action_next++];
+    if (run->watcher.action != NULL)
+        run->watcher.action(run->watcher.arg, run->device, a);
+    return a;
 }
 
 bool devrun_listening(const struct devrun *run, enum log_level level)
@@ -246,6 +249,28 @@ void devrun_finish(struct devrun *run, bool complete, const struct moment *now)
 
 /* ---- events ---- */
 
+void devrun_watch(struct devrun *run, const struct devrun_watcher *watcher)
+{
+    run->watcher = *watcher;
+}
+
+static void tell(const struct devrun *run, const struct devrun_event *event)
+{
+    if (run->watcher.event != NULL)
+        run->watcher.event(run->watcher.arg, run->device, &run->options, event);
+}
+
+void devrun_feed(struct devrun *run, const struct devrun_event *e)
+{
+    switch (e->kind) {
+    case DEVRUN_START: devrun_start(run, &e->at); break;
+    case DEVRUN_SNMP: devrun_answer_snmp(run, e->ask_id, e->snmp, &e->at); break;
+    case DEVRUN_PING: devrun_answer_ping(run, e->ask_id, e->ping, &e->at); break;
+    case DEVRUN_SCRIPT: devrun_answer_script(run, e->ask_id, e->script, &e->at); break;
+    case DEVRUN_STOP: devrun_stop(run, &e->at); break;
+    }
+}
+
 static void begin(struct devrun *run, const struct moment *now)
 {
     const struct device *d = run->device;
@@ -342,6 +367,7 @@ static bool is_script(enum ask_kind kind)
 void devrun_start(struct devrun *run, const struct moment *now)
 {
     CHECK(run->phase == PHASE_NEW);
+    tell(run, &(struct devrun_event){.kind = DEVRUN_START, .at = *now});
     run->started = *now;
     advance(run, now);
 }
@@ -350,6 +376,8 @@ void devrun_answer_snmp(struct devrun *run, uint32_t ask_id, const struct snmp_r
                         const struct moment *now)
 {
     struct open_ask ask;
+    tell(run,
+         &(struct devrun_event){.kind = DEVRUN_SNMP, .ask_id = ask_id, .at = *now, .snmp = reply});
     if (!begin_event(run, ask_id, is_snmp, &ask))
         return;
     switch (run->phase) {
@@ -367,6 +395,8 @@ void devrun_answer_ping(struct devrun *run, uint32_t ask_id, const struct ping_r
                         const struct moment *now)
 {
     struct open_ask ask;
+    tell(run,
+         &(struct devrun_event){.kind = DEVRUN_PING, .ask_id = ask_id, .at = *now, .ping = reply});
     if (!begin_event(run, ask_id, is_ping, &ask))
         return;
     devrun_check_ping(run, reply);
@@ -377,6 +407,8 @@ void devrun_answer_script(struct devrun *run, uint32_t ask_id, const struct scri
                           const struct moment *now)
 {
     struct open_ask ask;
+    tell(run, &(struct devrun_event){
+                  .kind = DEVRUN_SCRIPT, .ask_id = ask_id, .at = *now, .script = reply});
     if (!begin_event(run, ask_id, is_script, &ask))
         return;
     if (reply->outcome == SCRIPT_CANCELLED) { /* the cycle is over: nothing is known of the item */
@@ -392,6 +424,7 @@ void devrun_answer_script(struct devrun *run, uint32_t ask_id, const struct scri
 
 void devrun_stop(struct devrun *run, const struct moment *now)
 {
+    tell(run, &(struct devrun_event){.kind = DEVRUN_STOP, .at = *now});
     if (run->phase == PHASE_FINISHED)
         return;
     drop_actions(run);

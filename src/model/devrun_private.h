@@ -78,6 +78,7 @@ struct reindex {
 struct devrun {
     const struct device *device;
     struct devrun_options options;
+    struct devrun_watcher watcher;
     enum phase phase;
 
     struct action *actions;
