@@ -17,7 +17,8 @@
 enum err_kind {
     ERR_NONE = 0,
     ERR_USAGE,       /* 64: command line */
-    ERR_UNAVAILABLE, /* 69: database not reachable */
+    ERR_DATA,        /* 65: a file given to us is not what it should be */
+    ERR_UNAVAILABLE, /* 69: database not reachable; not in this build */
     ERR_INTERNAL,    /* 70: our own promise broken */
     ERR_OS,          /* 71: descriptors, memory, threads */
     ERR_TEMPORARY,   /* 75: deadline hit or results only partly stored */

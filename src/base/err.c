@@ -40,6 +40,7 @@ int err_exit_status(const struct err *err)
     switch (err->kind) {
     case ERR_NONE: return EX_OK;
     case ERR_USAGE: return EX_USAGE;
+    case ERR_DATA: return EX_DATAERR;
     case ERR_UNAVAILABLE: return EX_UNAVAILABLE;
     case ERR_INTERNAL: return EX_SOFTWARE;
     case ERR_OS: return EX_OSERR;
