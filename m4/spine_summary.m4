@@ -10,6 +10,7 @@ $PACKAGE_NAME $PACKAGE_VERSION, for Cacti $with_compat_version
   database client   $spine_mysql
   Net-SNMP          $spine_snmp (strict: $enable_strict_snmp)
   capabilities      $enable_lcap
+  replay            $spine_replay
   limits            results $with_results_buffer, scripts $with_max_scripts, statement $with_max_mysql_buffer
 
   compiler          $CC $CFLAGS
