@@ -1,0 +1,332 @@
+#include "config.h"
+
+#include "engine/eventlog.h"
+
+#include "base/clock.h"
+#include "base/jsonout.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/stream.h"
+#include "base/thr.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Lines are gathered for so long, or to so many bytes, before they are written. */
+enum { GATHER_MS = 100, CHUNK = 64 * 1024 };
+
+struct eventlog {
+    struct eventlog_options options;
+    char *path;
+    struct stream_reader *reader;
+    pthread_t thread;
+
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int64_t give_up_mono_ms; /* lock: INT64_MAX until stop */
+    bool ended, left_behind; /* lock: whoever is the later one of writer and stop, releases */
+    uint64_t written;        /* lock: events in the file */
+    int error;               /* lock: errno of the last trouble, 0 = none */
+    bool capped;             /* lock: the size was the trouble */
+
+    /* the writer's */
+    int fd;
+    dev_t dev;
+    ino_t ino;
+    bool regular;
+    int64_t size; /* of the file, as far as we know */
+    struct stream_items items;
+    struct buf out; /* formatted, not written; whole lines but for the first one */
+};
+
+/* ---- the file ---- */
+
+static void note_trouble(struct eventlog *e, int error)
+{
+    thr_lock(&e->lock);
+    e->error = error;
+    thr_unlock(&e->lock);
+}
+
+static void close_file(struct eventlog *e)
+{
+    if (e->fd >= 0)
+        close(e->fd);
+    e->fd = -1;
+}
+
+/* Open, and still the one of that name.  Non-blocking, because the name may be that of a FIFO. */
+static bool look_at_file(struct eventlog *e)
+{
+    struct stat st;
+    bool gone = stat(e->path, &st) != 0 || st.st_dev != e->dev || st.st_ino != e->ino;
+    if (e->fd >= 0 && gone)
+        close_file(e);
+    if (e->fd < 0)
+        e->fd =
+            open(e->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    if (e->fd < 0 || fstat(e->fd, &st) != 0) {
+        note_trouble(e, errno);
+        return false;
+    }
+    e->dev = st.st_dev;
+    e->ino = st.st_ino;
+    e->regular = S_ISREG(st.st_mode);
+    e->size = st.st_size;
+    return true;
+}
+
+/* false: the time for that is over. */
+static bool wait_a_little(struct eventlog *e)
+{
+    int64_t now = clock_mono_ms(), until = now + EVENTLOG_RETRY_MS;
+    thr_lock(&e->lock);
+    if (until > e->give_up_mono_ms)
+        until = e->give_up_mono_ms;
+    while (thr_wait_until(&e->changed, &e->lock, until))
+        if (until > e->give_up_mono_ms)
+            until = e->give_up_mono_ms;
+    bool over = clock_mono_ms() >= e->give_up_mono_ms;
+    thr_unlock(&e->lock);
+    return !over;
+}
+
+static bool open_file(struct eventlog *e)
+{
+    while (!look_at_file(e))
+        if (!wait_a_little(e))
+            return false;
+    return true;
+}
+
+static bool is_over(struct eventlog *e)
+{
+    thr_lock(&e->lock);
+    bool over = clock_mono_ms() >= e->give_up_mono_ms;
+    thr_unlock(&e->lock);
+    return over;
+}
+
+static void forget_written(struct eventlog *e, size_t len)
+{
+    uint64_t lines = 0;
+    for (size_t i = 0; i < len; i++)
+        lines += e->out.data[i] == '\n';
+    memmove(e->out.data, e->out.data + len, e->out.len - len);
+    buf_truncate(&e->out, e->out.len - len);
+    e->size += (int64_t)len;
+    thr_lock(&e->lock);
+    e->written += lines;
+    thr_unlock(&e->lock);
+}
+
+/* A FIFO whose reader sleeps: wait for it, but not too long at a time. */
+static bool wait_for_room(struct eventlog *e)
+{
+    struct pollfd pfd = {.fd = e->fd, .events = POLLOUT};
+    note_trouble(e, EAGAIN);
+    if (poll(&pfd, 1, EVENTLOG_RETRY_MS) == 0)
+        return !is_over(e);
+    return !is_over(e) && ((pfd.revents & POLLOUT) != 0 || wait_a_little(e));
+}
+
+/* A write has failed; false: no time left to try again. */
+static bool get_over(struct eventlog *e, int error)
+{
+    if (error == EINTR)
+        return true;
+    if (error == EAGAIN)
+        return wait_for_room(e);
+    note_trouble(e, error);
+    if (error == EPIPE)
+        close_file(e);
+    return wait_a_little(e);
+}
+
+/* false: it cannot be written, and there is no time left to try. */
+static bool write_out(struct eventlog *e)
+{
+    while (e->out.len > 0) {
+        if (e->fd < 0 && !open_file(e))
+            return false;
+        size_t piece = e->regular || e->out.len < PIPE_BUF ? e->out.len : PIPE_BUF;
+        ssize_t n = write(e->fd, e->out.data, piece);
+        if (n > 0)
+            forget_written(e, (size_t)n);
+        else if (n < 0 && !get_over(e, errno))
+            return false;
+    }
+    return true;
+}
+
+/* ---- lines ---- */
+
+static void put_time(struct buf *out, int64_t wall_us)
+{
+    char text[40];
+    struct tm tm;
+    time_t seconds = (time_t)(wall_us / 1000000);
+    gmtime_r(&seconds, &tm);
+    size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(text + n, sizeof(text) - n, ".%06dZ", (int)(wall_us % 1000000));
+    jsonout_text(out, "time", text);
+}
+
+static void put_line(struct buf *out, const struct stream_item *item)
+{
+    const struct happening *e = &item->event;
+    jsonout_open(out, NULL, '{');
+    jsonout_unsigned(out, "number", item->number);
+    jsonout_int(out, "pid", getpid());
+    put_time(out, e->wall_us);
+    jsonout_int(out, "mono_us", e->mono_us);
+    jsonout_text(out, "type", event_get(e->type)->name);
+    event_json(e, out);
+    if (item->detail != NULL)
+        jsonout_raw(out, "data", item->detail, item->detail_len);
+    jsonout_close(out, '}');
+    buf_putc(out, '\n');
+}
+
+static void add_line(struct eventlog *e, const struct stream_item *item)
+{
+    size_t before = e->out.len;
+    put_line(&e->out, item);
+    if (!e->regular || e->size + (int64_t)e->out.len <= e->options.max_bytes)
+        return;
+    buf_truncate(&e->out, before);
+    thr_lock(&e->lock);
+    e->capped = true;
+    thr_unlock(&e->lock);
+}
+
+static bool write_items(struct eventlog *e)
+{
+    bool ok = open_file(e);
+    for (size_t i = 0; ok && i < e->items.count; i++) {
+        add_line(e, &e->items.items[i]);
+        if (e->out.len >= CHUNK)
+            ok = write_out(e);
+    }
+    return ok && write_out(e);
+}
+
+/* ---- life ---- */
+
+static void release(struct eventlog *e)
+{
+    if (e == NULL)
+        return;
+    stream_unsubscribe(e->reader);
+    stream_items_done(&e->items);
+    free(e->items.items);
+    buf_done(&e->out);
+    pthread_cond_destroy(&e->changed);
+    pthread_mutex_destroy(&e->lock);
+    free(e->path);
+    free(e);
+}
+
+static void *write_events(void *arg)
+{
+    struct eventlog *e = arg;
+    for (;;) {
+        bool some = stream_take(e->reader, &e->items, clock_mono_ms() + 60000);
+        if (some && !write_items(e))
+            break;
+        if (!some && stream_is_closed(e->reader))
+            break;
+    }
+    close_file(e);
+    thr_lock(&e->lock);
+    e->ended = true;
+    bool left_behind = e->left_behind;
+    pthread_cond_broadcast(&e->changed);
+    thr_unlock(&e->lock);
+    if (left_behind)
+        release(e);
+    return NULL;
+}
+
+struct eventlog *eventlog_start(const struct eventlog_options *options, struct err *err)
+{
+    struct eventlog *e = mem_zalloc(1, sizeof(*e));
+    struct stream_queue queue = {.events = options->queue_events,
+                                 .bytes = options->queue_bytes,
+                                 .details = options->full,
+                                 .gather_ms = GATHER_MS};
+    e->options = *options;
+    e->path = mem_strdup(options->path);
+    e->give_up_mono_ms = INT64_MAX;
+    e->fd = -1;
+    thr_mutex_init(&e->lock);
+    thr_cond_init(&e->changed);
+    e->reader = stream_subscribe(&queue);
+    if (thr_start(&e->thread, "eventlog", write_events, e, err))
+        return e;
+    release(e);
+    return NULL;
+}
+
+/* Everything about the end is found out under one lock: a writer that was left behind may end, and
+ * release all, right after. */
+struct outcome {
+    bool ended;
+    uint64_t lost;
+    char why[128];
+};
+
+static const char *reason(const struct eventlog *e)
+{
+    if (!e->ended)
+        return "the file system does not answer";
+    if (e->capped)
+        return "the file has reached its greatest size";
+    return e->error != 0 ? strerror(e->error) : "the queue was full";
+}
+
+static void wait_ended(struct eventlog *e, struct outcome *ret)
+{
+    stream_close(e->reader);
+    thr_lock(&e->lock);
+    int64_t until = clock_mono_ms() + EVENTLOG_END_MS;
+    e->give_up_mono_ms = until - EVENTLOG_RETRY_MS;
+    pthread_cond_broadcast(&e->changed);
+    while (!e->ended && thr_wait_until(&e->changed, &e->lock, until))
+        ;
+    ret->ended = e->ended;
+    ret->lost = stream_offered(e->reader) - e->written;
+    snprintf(ret->why, sizeof(ret->why), "%s", reason(e));
+    e->left_behind = !e->ended;
+    thr_unlock(&e->lock);
+}
+
+uint64_t eventlog_stop(struct eventlog *e)
+{
+    struct outcome out;
+    if (e == NULL)
+        return 0;
+    char *path = mem_strdup(e->path);
+    pthread_t thread = e->thread;
+    wait_ended(e, &out);
+    if (out.lost > 0)
+        log_line(LOG_ALWAYS, "WARNING: Event log %s: %" PRIu64 " events are missing: %s", path,
+                 out.lost, out.why);
+    free(path);
+    if (out.ended) {
+        thr_join(thread);
+        release(e);
+    } else {
+        pthread_detach(thread);
+    }
+    return out.lost;
+}
