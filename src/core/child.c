@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/stream.h"
 #include "core/warden.h"
 
 #include <errno.h>
@@ -77,6 +78,11 @@ static void settle(struct child *c)
     c->settled_us = clock_mono_us();
     if (c->calls->settled != NULL)
         c->calls->settled(c->arg);
+}
+
+static int64_t age_us(const struct child *c)
+{
+    return clock_mono_us() - c->started_us;
 }
 
 /* ---- descriptors ---- */
@@ -206,8 +212,11 @@ static void check_overdue(struct child *c)
     child_look_for_exit(c);
     if (c->state != RUNNING && c->state != QUIET)
         return;
-    if (c->end == CHILD_BY_ITSELF)
+    if (c->end == CHILD_BY_ITSELF) {
         c->end = CHILD_OVERDUE;
+        stream_emit(
+            &(struct happening){.type = EVENT_CHILD_TIMEOUT, .figures = {c->pid, age_us(c)}});
+    }
     terminate(c);
 }
 
@@ -264,6 +273,8 @@ static void bury(struct child *c)
     struct children *children = c->children;
     settle(c);
     reap(c);
+    stream_emit(
+        &(struct happening){.type = EVENT_CHILD_ENDED, .figures = {c->pid, c->status, age_us(c)}});
     if (c->calls->over != NULL)
         c->calls->over(c->arg);
     release(c);
@@ -517,6 +528,15 @@ static struct child *adopt(struct children *children, const struct child_order *
     return c;
 }
 
+/* The last argument of a shell is the command, of a script server its mode: enough to tell them. */
+static void tell_started(const struct child *c, const struct child_order *order)
+{
+    const char *command = order->path;
+    for (char *const *arg = order->argv; *arg != NULL; arg++)
+        command = *arg;
+    stream_emit_text((struct happening){.type = EVENT_CHILD_STARTED, .figures = {c->pid}}, command);
+}
+
 enum spawn_result child_start(struct children *children, const struct child_order *order,
                               struct child **ret, struct err *err)
 {
@@ -543,6 +563,7 @@ enum spawn_result child_start(struct children *children, const struct child_orde
     set_timer(c, 0);
     children_one_more(children, c);
     *ret = c;
+    tell_started(c, order);
     return result;
 }
 
