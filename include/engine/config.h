@@ -77,6 +77,15 @@ struct config {
     int cacti_version;            /* a*1000 + b*100 + c; 0 = unknown (contract database 3.5) */
     struct id_list debug_devices; /* selective_device_debug */
 
+    /* who tells of it, beside the log */
+    const char *replay;    /* a file to be played back instead of a cycle, "" = none */
+    const char *event_log; /* "" = none */
+    bool event_detail_full;
+    int64_t event_log_bytes;
+    int event_log_queue; /* events */
+    int64_t event_log_buffer_bytes;
+    int trace_events;
+
     /* where the log goes; ready for log_configure() at any time after config_read_file() */
     struct log_options log;
 

@@ -3,11 +3,9 @@
  * Why:     command line, spine.conf, settings rows, environment, --help, config_describe() and the
  *          manual must not disagree; they all read this table.
  * Use:     struct options_sink sink = {assign, warn, arg};
- *          switch (options_parse_args(argc, argv, &sink, &err)) ... option_parse(option_get(id),
- *              text, &value, &why);
- *          strict: command line, file, environment option_parse_row(option_get(id), text, &value,
- *              &why);
- *          lenient: settings rows
+ *          switch (options_parse_args(argc, argv, &sink, &err)) ...
+ *          option_parse(option_get(id), text, &value, &why);      strict: command line, file, environment
+ *          option_parse_row(option_get(id), text, &value, &why);  lenient: settings rows
  * Threads: any; pure (no clock, file or environment), except that help and usage go where the
  *          caller says.
  * Owns:    an option_value owns its memory; option_value_done() overwrites text before freeing it.
@@ -21,92 +19,11 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "engine/config.h"
+#include "engine/option_id.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum option_id {
-    /* what to poll */
-    OPTION_POLLER,
-    OPTION_FIRST,
-    OPTION_LAST,
-    OPTION_HOST_LIST,
-    OPTION_MODE,
-    OPTION_PING_ONLY,
-    OPTION_MIBS,
-    OPTION_READ_ONLY,
-    /* how */
-    OPTION_CONF,
-    OPTION_EVENT_LOOP,
-    OPTION_THREADS,
-    OPTION_OVERRIDE,
-    /* output */
-    OPTION_STDOUT,
-    OPTION_LOG_DESTINATION,
-    OPTION_LOG_VERBOSITY,
-    OPTION_HELP,
-    OPTION_VERSION,
-    /* settings rows without an option of their own */
-    OPTION_PATH_CACTILOG,
-    OPTION_PATH_WEBROOT,
-    OPTION_PATH_PHP_BINARY,
-    OPTION_DEFAULT_DATECHAR,
-    OPTION_LOG_PERROR,
-    OPTION_LOG_PWARN,
-    OPTION_LOG_PSTATS,
-    OPTION_SELECTIVE_DEVICE_DEBUG,
-    OPTION_SPINE_LOG_LEVEL,
-    OPTION_POLLER_INTERVAL,
-    OPTION_SCRIPT_TIMEOUT,
-    OPTION_PHP_SERVERS,
-    OPTION_SNMP_RETRIES,
-    OPTION_PING_FAILURE_COUNT,
-    OPTION_PING_RECOVERY_COUNT,
-    OPTION_ACTIVE_PROFILES,
-    OPTION_BOOST_REDIRECT,
-    OPTION_BOOST_RRD_UPDATE_ENABLE,
-    /* settings rows that are only shown */
-    OPTION_AVAILABILITY_METHOD,
-    OPTION_PING_METHOD,
-    OPTION_PING_RETRIES,
-    OPTION_PING_TIMEOUT,
-    OPTION_CONCURRENT_PROCESSES,
-    OPTION_TOTAL_SNMP_PORTS,
-    OPTION_MAX_GET_SIZE,
-    OPTION_CACTI_VERSION,
-    /* spine.conf only */
-    OPTION_SNMP_CLIENTADDR,
-    OPTION_MAX_SCRIPTS,
-    OPTION_SCRIPT_CPU,
-    OPTION_SCRIPT_FILES,
-    OPTION_SCRIPT_CORE,
-    OPTION_SPOOL_FILE,
-    OPTION_SPOOL_SIZE,
-    OPTION_DB_HOST,
-    OPTION_DB_DATABASE,
-    OPTION_DB_USER,
-    OPTION_DB_PASS,
-    OPTION_DB_PORT,
-    OPTION_DB_USE_SSL,
-    OPTION_DB_SSL_KEY,
-    OPTION_DB_SSL_CERT,
-    OPTION_DB_SSL_CA,
-    OPTION_DB_SSL_VERIFY,
-    OPTION_RDB_HOST,
-    OPTION_RDB_DATABASE,
-    OPTION_RDB_USER,
-    OPTION_RDB_PASS,
-    OPTION_RDB_PORT,
-    OPTION_RDB_USE_SSL,
-    OPTION_RDB_SSL_KEY,
-    OPTION_RDB_SSL_CERT,
-    OPTION_RDB_SSL_CA,
-    OPTION_RDB_SSL_VERIFY,
-    OPTION_RDB_PATIENCE,
-    OPTION_DB_PREG,
-    OPTION_COUNT
-};
 
 enum option_type {
     OPTION_TYPE_ACTION,  /* acts at once: help, version */

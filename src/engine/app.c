@@ -5,14 +5,18 @@
 #include "base/clock.h"
 #include "base/fatal.h"
 #include "base/mem.h"
+#include "base/stream.h"
+#include "base/trace.h"
 #include "drivers/ping.h"
 #include "drivers/privilege.h"
 #include "drivers/snmp.h"
 #include "drivers/store.h"
 #include "engine/config.h"
 #include "engine/cycle.h"
+#include "engine/eventlog.h"
 #include "engine/legacy.h"
 #include "engine/options.h"
+#include "engine/replay.h"
 #include "engine/stopsig.h"
 #include "engine/uplink.h"
 #include "engine/watchdog.h"
@@ -20,6 +24,7 @@
 #include "engine/eventpath.h"
 #endif
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +40,7 @@ struct app {
     struct config *config;
     struct watchdog *watchdog;
     struct uplink *uplink; /* NULL: this is no collector that is online */
+    struct eventlog *events;
     struct store *store;
     struct cycle cycle;
     struct app_end end;
@@ -152,6 +158,20 @@ static bool poll_site(struct cycle *cycle, struct err *err)
     return legacy_run(cycle, err);
 }
 
+static void tell_end(const struct app *a)
+{
+    const struct cycle *c = &a->cycle;
+    int64_t unknown = 0;
+    for (int i = 0; i < UNKNOWN_REASONS; i++)
+        unknown += (int64_t)c->tally.unknown[i];
+    stream_emit(&(struct happening){
+        .type = EVENT_CYCLE_ENDED,
+        .figures = {(int64_t)c->tally.devices, (int64_t)c->tally.values, unknown,
+                    (int64_t)c->rows.stored, a->end.signo != 0 ? -a->end.signo : a->end.status,
+                    clock_mono_us() - c->started_mono_us},
+    });
+}
+
 static void run_cycle(struct app *a)
 {
     struct err err = ERR_INIT;
@@ -173,6 +193,7 @@ static void run_cycle(struct app *a)
     a->end.status = polled ? cycle_report(c) : fail(&err);
     a->end.signo = c->stop_signal;
     a->end.at_once = cycle_is_left_behind(c);
+    tell_end(a);
     if (a->end.at_once)
         return;
     cycle_done(c);
@@ -199,6 +220,7 @@ static void start_watchdog(struct app *a)
     a->watchdog = watchdog_start(a->mono_us / 1000 + START_AT_MOST_MS, &err);
     if (a->watchdog == NULL)
         log_line(LOG_ALWAYS, "WARNING: no watchdog: %s", err.text);
+    watchdog_on_stall(a->watchdog, trace_say);
     watchdog_doing(a->watchdog, WATCH_MAIN, "connecting and reading settings");
 }
 
@@ -229,6 +251,38 @@ static struct store *open_stores(struct app *a, struct err *err)
     return NULL;
 }
 
+static void start_telling(struct app *a)
+{
+    struct err err = ERR_INIT;
+    const struct config *c = a->config;
+    struct eventlog_options o = {
+        .path = c->event_log,
+        .full = c->event_detail_full,
+        .max_bytes = c->event_log_bytes,
+        .queue_events = (size_t)c->event_log_queue,
+        .queue_bytes = (size_t)c->event_log_buffer_bytes,
+    };
+    trace_start((size_t)c->trace_events);
+    if (*o.path == '\0')
+        return;
+    a->events = eventlog_start(&o, &err);
+    if (a->events == NULL)
+        log_line(LOG_ALWAYS, "WARNING: Event log %s: %s", o.path, err.text);
+}
+
+static void stop_telling(struct app *a)
+{
+    struct stream_figures f = stream_figures();
+    if (a->events == NULL)
+        return;
+    log_line(LOG_MEDIUM,
+             "NOTE: Events: %" PRIu64 " emitted, %zu readers, deepest queue %zu, %" PRIu64
+             " dropped",
+             f.emitted, f.subscribers, f.deepest, f.dropped);
+    eventlog_stop(a->events);
+    a->events = NULL;
+}
+
 static bool connect_store(struct app *a, struct err *err)
 {
     struct err why = ERR_INIT;
@@ -249,13 +303,17 @@ static bool connect_store(struct app *a, struct err *err)
 /* The way down, from wherever the way up has got to. */
 static void stop(struct app *a)
 {
-    if (a->end.at_once)
+    if (a->end.at_once) {
+        stop_telling(a);
         return;
+    }
     watchdog_doing(a->watchdog, WATCH_MAIN, "leaving");
     uplink_free(a->uplink);
     store_close(a->store);
     snmp_library_stop();
+    stop_telling(a);
     watchdog_stop(a->watchdog);
+    trace_stop();
     db_library_stop();
 }
 
@@ -266,6 +324,7 @@ static void run(struct app *a)
         a->end.status = fail(&err);
         return;
     }
+    start_telling(a);
     bool ok = snmp_library_start(&err);
     if (ok)
         start_watchdog(a);
@@ -276,6 +335,24 @@ static void run(struct app *a)
     else
         a->end.status = fail(&err);
     stop(a);
+}
+
+/* Devices that were asked for by id are shown. */
+static bool is_selected(void *arg, uint32_t device)
+{
+    const struct config *c = arg;
+    return c->has_host_list ? id_list_contains(&c->host_list, device)
+                            : c->has_range && device >= c->first && device <= c->last;
+}
+
+static int replay(struct config *c)
+{
+    struct err err = ERR_INIT;
+    if (replay_file(c->replay, is_selected, c, stdout, &err))
+        return EX_OK;
+    fflush(stdout);
+    fprintf(stderr, "%s\n", err.text);
+    return err_exit_status(&err);
 }
 
 /* A usage error reaches Cacti's log too, if spine.conf names one: under Cacti nobody reads standard
@@ -305,7 +382,12 @@ struct app_end app_main(int argc, char **argv)
         case CONFIG_HELP: config_print_help(); break;
         case CONFIG_VERSION: print_version(); break;
         case CONFIG_ERROR: a->end.status = refuse(a->config, &err); break;
-        case CONFIG_RUN: run(a); break;
+        case CONFIG_RUN:
+            if (*a->config->replay != '\0')
+                a->end.status = replay(a->config);
+            else
+                run(a);
+            break;
         }
     }
     fflush(stdout);

@@ -186,6 +186,18 @@ static void fill_selection(struct state *s)
     c->ping_only = boolean(s, OPTION_PING_ONLY);
 }
 
+static void fill_telling(struct state *s)
+{
+    struct config *c = &s->public;
+    c->replay = text(s, OPTION_REPLAY);
+    c->event_log = text(s, OPTION_EVENT_LOG);
+    c->event_detail_full = boolean(s, OPTION_EVENT_DETAIL);
+    c->event_log_bytes = (int64_t)number(s, OPTION_EVENT_LOG_SIZE) * 1024 * 1024;
+    c->event_log_queue = number(s, OPTION_EVENT_LOG_QUEUE);
+    c->event_log_buffer_bytes = (int64_t)number(s, OPTION_EVENT_LOG_BUFFER) * 1024 * 1024;
+    c->trace_events = number(s, OPTION_TRACE_EVENTS);
+}
+
 /* Derive everything anew; called after each change, so that the public part is valid at any time.
  */
 static void refresh(struct state *s)
@@ -213,6 +225,7 @@ static void refresh(struct state *s)
     c->cacti_version_text = text(s, OPTION_CACTI_VERSION);
     c->cacti_version = cacti_version(text(s, OPTION_CACTI_VERSION));
     c->debug_devices = value_of(s, OPTION_SELECTIVE_DEVICE_DEBUG)->ids;
+    fill_telling(s);
     fill_log(s);
     c->spool_file = text(s, OPTION_SPOOL_FILE);
     c->spool_bytes = value_of(s, OPTION_SPOOL_SIZE)->number * 1024 * 1024;
@@ -586,9 +599,10 @@ static void print_help(FILE *out)
           "\nExamples:\n"
           "  spine -R -S -V MEDIUM -f 42 -l 42    show what device 42 answers, store nothing\n"
           "  spine --poller=1 --hostlist=3,5,8    poll three devices\n"
-          "\nExit status: 0 done, 64 usage, 69 database unreachable, 70 internal, 71 operating "
-          "system,\n"
-          "75 deadline hit or results partly stored, 78 spine.conf or schema.\n",
+          "\nExit status: 0 done, 64 usage, 65 replayed otherwise than recorded, 69 database "
+          "unreachable,\n"
+          "70 internal, 71 operating system, 75 deadline hit or results partly stored, 78 "
+          "spine.conf or schema.\n",
           out);
 }
 

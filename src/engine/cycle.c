@@ -5,11 +5,13 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/stream.h"
 #include "engine/budget.h"
 #include "engine/rescue.h"
 #include "engine/scripts.h"
 #include "engine/state.h"
 #include "engine/watchdog.h"
+#include "engine/witness.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -20,9 +22,27 @@
 /* Lines about the database that one cycle may write; more would say nothing new. */
 enum { STORE_LINES_MAX = 20 };
 
+static void tell_store_event(const struct store_event *event)
+{
+    switch (event->kind) {
+    case STORE_EVENT_LOST:
+        stream_emit_text((struct happening){.type = EVENT_DB_DISCONNECTED}, event->why->text);
+        return;
+    case STORE_EVENT_BACK:
+        stream_emit(&(struct happening){.type = EVENT_DB_CONNECTED, .figures = {event->away_ms}});
+        return;
+    case STORE_EVENT_REJECTED:
+        stream_emit_text(
+            (struct happening){.type = EVENT_DB_REJECTED, .figures = {event->row->local_data_id}},
+            event->why->text);
+        return;
+    }
+}
+
 static void on_store_event(void *arg, const struct store_event *event)
 {
     struct cycle *c = arg;
+    tell_store_event(event);
     switch (event->kind) {
     case STORE_EVENT_LOST:
         if (++c->rows.lost_connections <= STORE_LINES_MAX)
@@ -62,6 +82,11 @@ void cycle_init(struct cycle *c, const struct config *config, struct store *stor
     store_set_listener(store, on_store_event, c);
     store_set_read_only(store, config->read_only);
     store_set_poller(store, config->poller_id);
+    stream_forget();
+    stream_emit(&(struct happening){
+        .type = EVENT_CYCLE_STARTED,
+        .figures = {config->poller_id, config->threads, config->event_loop, interval_ms},
+    });
 }
 
 void cycle_done(struct cycle *c)
@@ -140,6 +165,11 @@ static bool load_site(struct cycle *c, struct err *err)
     c->advance = mem_zalloc(c->site.device_count, sizeof(c->advance[0]));
     c->loaded = true;
     count_children(c);
+    stream_emit(&(struct happening){
+        .type = EVENT_CYCLE_LOADED,
+        .figures = {(int64_t)c->site.device_count, (int64_t)c->site.item_count,
+                    clock_mono_us() - c->started_mono_us},
+    });
     report_icmp(c);
     return true;
 }
@@ -175,12 +205,34 @@ bool cycle_begin(struct cycle *c, struct err *err)
     return ok;
 }
 
+static void tell_lost(size_t rows)
+{
+    if (rows > 0)
+        stream_emit(&(struct happening){.type = EVENT_DB_LOST, .figures = {(int64_t)rows}});
+}
+
 /* The last `left` rows of the batch found no place in the database. */
 static void keep_rest(struct cycle *c, const struct batch *batch, size_t left)
 {
     size_t kept = rescue_rows(c->config, batch, left);
     c->rows.spooled += kept;
     c->rows.lost += left - kept;
+    if (kept > 0)
+        stream_emit(&(struct happening){.type = EVENT_DB_SPOOLED, .figures = {(int64_t)kept}});
+    tell_lost(left - kept);
+}
+
+static void tell_written(const struct batch *batch, const struct store_outcome *out,
+                         int64_t began_us)
+{
+    stream_emit(&(struct happening){
+        .type = EVENT_DB_STORED,
+        .figures = {(int64_t)out->rows_stored, (int64_t)batch->host_count,
+                    clock_mono_us() - began_us},
+    });
+    if (out->retries > 0)
+        stream_emit(
+            &(struct happening){.type = EVENT_DB_RETRY, .figures = {(int64_t)out->retries}});
 }
 
 /* Once, and only when the database has proved to take rows: new results come first.  A collector's go
@@ -206,6 +258,7 @@ static void lose_stale(struct cycle *c, struct batch *batch)
     if (batch->row_count > 0)
         log_line(LOG_ALWAYS, "ERROR: %zu rows were not stored: the next cycle has begun",
                  batch->row_count);
+    tell_lost(batch->row_count);
     batch_free(batch);
 }
 
@@ -213,6 +266,7 @@ static void write_here(struct cycle *c, const struct batch *batch)
 {
     struct err err = ERR_INIT;
     struct store_outcome out = {0};
+    int64_t began_us = clock_mono_us();
     watchdog_doing(c->watchdog, WATCH_STORE, "storing rows");
     bool ok = store_write(c->store, batch, c->config->boost, &out, &err);
     c->rows.stored += out.rows_stored;
@@ -227,6 +281,7 @@ static void write_here(struct cycle *c, const struct batch *batch)
             log_line(LOG_ALWAYS, "ERROR: not everything about devices could be stored: %s",
                      err.text);
     }
+    tell_written(batch, &out, began_us);
     keep_rest(c, batch, out.rows_left);
     if (out.rows_left == 0)
         replay(c);
@@ -293,6 +348,10 @@ static void end_uplink(struct cycle *c)
 {
     uplink_end(c->uplink, c->store, c->loaded);
     struct uplink_result r = uplink_get_result(c->uplink);
+    stream_emit(&(struct happening){
+        .type = EVENT_UPLINK_ENDED,
+        .figures = {(int64_t)r.stored, (int64_t)r.kept, (int64_t)r.rejected, (int64_t)r.retries},
+    });
     c->rows.stored += r.stored;
     c->rows.kept += r.kept;
     c->rows.lost += r.rejected;
@@ -337,6 +396,7 @@ void cycle_refuse_scripts(struct cycle *c, const struct err *why)
 
 void cycle_hurry(struct cycle *c, int signo)
 {
+    stream_emit(&(struct happening){.type = EVENT_SIGNAL_RECEIVED, .figures = {signo}});
     int64_t now = clock_mono_ms();
     int64_t end_by = now + CYCLE_HURRY_MS + 2 * CYCLE_CLOSE_MS + CYCLE_RESCUE_MS;
     c->stop_signal = signo;
@@ -361,7 +421,9 @@ struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
         .ping_only = cf->ping_only,
         .no_scripts = c->no_scripts,
     };
-    return devrun_new(device, &o);
+    struct devrun *run = devrun_new(device, &o);
+    devrun_watch(run, &witness);
+    return run;
 }
 
 struct moment cycle_now(void)
@@ -431,6 +493,11 @@ void tally_add(struct tally *to, const struct tally *from)
 void cycle_drop(struct cycle *c, const struct device *device, bool started, struct tally *tally)
 {
     tally->dropped++;
+    stream_emit(&(struct happening){
+        .type = EVENT_DEVICE_DROPPED,
+        .device = device->id,
+        .figures = {started, started ? 0 : (int64_t)device->item_count},
+    });
     if (!started) {
         tally->devices++;
         tally->unfinished += device->item_count;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/stream.h"
 #include "core/pool.h"
 #include "engine/scripts.h"
 #include "engine/state.h"
@@ -36,6 +37,7 @@ struct eventpath {
     size_t next_device;
     bool begun;       /* the site is loaded */
     bool dispatching; /* dispatch() is further up the stack */
+    bool held;        /* no new device: the database is too far behind */
     bool stopping;
     bool ending;
     bool stored; /* the row is closed, nothing more goes to the database */
@@ -326,6 +328,16 @@ static void end_when_idle(struct eventpath *e)
         begin_end(e);
 }
 
+static void tell_held(struct eventpath *e)
+{
+    bool held = !e->stopping && e->next_device < e->c->site.device_count &&
+                cycle_batch_is_overfull(e->pending);
+    if (held && !e->held)
+        stream_emit(&(struct happening){.type = EVENT_QUEUE_FULL,
+                                        .figures = {(int64_t)e->pending->row_count}});
+    e->held = held;
+}
+
 /* Fill the free places; called whenever one may have become free. */
 static void dispatch(struct eventpath *e)
 {
@@ -339,6 +351,7 @@ static void dispatch(struct eventpath *e)
             launch(e, d);
     }
     e->dispatching = false;
+    tell_held(e);
     end_when_idle(e);
 }
 
@@ -412,6 +425,8 @@ static void on_deadline(void *arg)
 {
     struct eventpath *e = arg;
     e->c->out_of_time = true;
+    if (!e->stopping)
+        stream_emit(&(struct happening){.type = EVENT_CYCLE_DEADLINE});
     stop_polling(e);
 }
 

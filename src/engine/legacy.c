@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/stream.h"
 #include "base/thr.h"
 #include "engine/mailbox.h"
 #include "engine/outbox.h"
@@ -109,8 +110,10 @@ static bool stop_at(struct legacy *l, const struct moment *now)
     }
     bool over = l->stop;
     thr_unlock(&l->lock);
-    if (first)
+    if (first) {
+        stream_emit(&(struct happening){.type = EVENT_CYCLE_DEADLINE});
         give_up(l);
+    }
     return over;
 }
 

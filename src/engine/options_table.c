@@ -13,6 +13,7 @@
 
 static const struct option_word modes[] = {
     {"online", MODE_ONLINE}, {"offline", MODE_OFFLINE}, {"recovery", MODE_RECOVERY}, {NULL, 0}};
+static const struct option_word details[] = {{"normal", 0}, {"full", 1}, {NULL, 0}};
 static const struct option_word levels[] = {
     {"NONE", LOG_NONE}, {"LOW", LOG_ALWAYS},      {"MEDIUM", LOG_MEDIUM},
     {"HIGH", LOG_HIGH}, {"DEBUG", LOG_DEBUGGING}, {"DEVDBG", LOG_DEVDBG},
@@ -105,6 +106,9 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_OVERRIDE] =
         ARG('O', "option", NAMED, RUN, "override a setting; repeatable, the last one wins",
             .placeholder = "NAME:VALUE"),
+    [OPTION_REPLAY] = ARG(0, "replay", PATH, RUN,
+                          "play a recorded event log back into the core; no network, no database",
+                          .min = 1, .placeholder = "FILE"),
     [OPTION_STDOUT] = ARG('S', "stdout", FLAG, OUTPUT, "same as -O log_destination:STDOUT"),
     [OPTION_LOG_DESTINATION] = {.name = "log_destination",
                                 .letter = 'D',
@@ -130,6 +134,26 @@ static const struct option_def table[OPTION_COUNT] = {
                               .standard = "LOW",
                               .placeholder = "LEVEL",
                               .help = "NONE, LOW, MEDIUM, HIGH, DEBUG or DEVDBG (1 to 6)"},
+    [OPTION_EVENT_LOG] = {.name = "event-log",
+                          .key = "Event_Log",
+                          .variable = "SPINE_EVENT_LOG",
+                          .longs = {"event-log"},
+                          .type = OPTION_TYPE_PATH,
+                          .section = OPTION_OUTPUT,
+                          .standard = "",
+                          .placeholder = "FILE",
+                          .help = "append lifecycle events, one JSON object per line"},
+    [OPTION_EVENT_DETAIL] = {.name = "event-detail",
+                             .key = "Event_Detail",
+                             .variable = "SPINE_EVENT_DETAIL",
+                             .longs = {"event-detail"},
+                             .type = OPTION_TYPE_WORD,
+                             .section = OPTION_OUTPUT,
+                             .words = details,
+                             .min = 1, /* no numbers */
+                             .standard = "normal",
+                             .placeholder = "WORD",
+                             .help = "normal, or full: all that --replay needs"},
     [OPTION_HELP] = ARG('h', "help", ACTION, OUTPUT, "print this text and exit"),
     [OPTION_VERSION] = ARG('v', "version", ACTION, OUTPUT, "print the version and exit"),
     [OPTION_PATH_CACTILOG] =
@@ -193,6 +217,17 @@ static const struct option_def table[OPTION_COUNT] = {
                               "keeps results while the database is away; empty: none"),
     [OPTION_SPOOL_SIZE] = KEY("Spool_Size", INTEGER, "64", "N", "largest size of Spool_File",
                               .min = 1, .max = 65536, .unit = "MB"),
+    [OPTION_EVENT_LOG_SIZE] =
+        KEY("Event_Log_Size", INTEGER, "64", "N", "the event log grows to this size, no further",
+            .min = 1, .max = COUNT_TOP, .unit = "MiB"),
+    [OPTION_EVENT_LOG_QUEUE] =
+        KEY("Event_Log_Queue", INTEGER, "8192", "N", "events that may wait to be written",
+            .min = 16, .max = COUNT_TOP),
+    [OPTION_EVENT_LOG_BUFFER] =
+        KEY("Event_Log_Buffer", INTEGER, "8", "N", "details of waiting events take this at most",
+            .min = 1, .max = 4096, .unit = "MiB"),
+    [OPTION_TRACE_EVENTS] = KEY("Trace_Events", INTEGER, "512", "N",
+                                "last events kept for a dump; 0: none", .max = COUNT_TOP),
     DATABASE(DB, "local"),
     DATABASE(RDB, "main"),
     [OPTION_RDB_PATIENCE] =

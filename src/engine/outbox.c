@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/stream.h"
 #include "base/thr.h"
 #include "engine/cycle.h"
 
@@ -44,6 +45,9 @@ static bool overfull(const struct outbox *o)
 void outbox_put(struct outbox *o, struct batch *batch)
 {
     thr_lock(&o->lock);
+    if (overfull(o))
+        stream_emit(&(struct happening){.type = EVENT_QUEUE_FULL,
+                                        .figures = {(int64_t)o->pending->row_count}});
     while (overfull(o))
         thr_wait(&o->changed, &o->lock);
     if (o->pending == NULL) {

@@ -3,6 +3,7 @@
 #include "engine/state.h"
 
 #include "base/clock.h"
+#include "base/trace.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -63,4 +64,5 @@ void state_log(const struct cycle *c, struct state *s)
     if (s->flight_count > STATE_FLIGHTS_SHOWN)
         log_line(LOG_ALWAYS, "NOTE: State: and %zu devices more",
                  s->flight_count - STATE_FLIGHTS_SHOWN);
+    trace_dump("SIGUSR1");
 }

@@ -5,7 +5,9 @@
 #include "base/clock.h"
 #include "base/lastword.h"
 #include "base/mem.h"
+#include "base/stream.h"
 #include "base/thr.h"
+#include "base/trace.h"
 #include "engine/stopsig.h"
 
 #include <inttypes.h>
@@ -45,6 +47,7 @@ static void bite(struct watchdog *w)
             n += snprintf(line + n, sizeof(line) - (size_t)n, "; %s: %s", who[i], what);
     }
     lastword_say(line);
+    trace_say();
     int signo = w->signo;
     if (signo != 0)
         stopsig_die(signo);
@@ -61,6 +64,7 @@ static void look_at_loop(struct watchdog *w, int64_t now)
     snprintf(line, sizeof(line), "WARNING: The event loop has not turned for %" PRId64 " ms",
              now - beat);
     lastword_say(line);
+    stream_emit(&(struct happening){.type = EVENT_LOOP_STALLED, .figures = {(now - beat) * 1000}});
     void (*fn)(void) = w->on_stall;
     if (fn != NULL)
         fn();

@@ -15,6 +15,7 @@
 #ifdef HAVE_LIBEVENT
 #include "engine/eventpath.h"
 #endif
+#include "check_stream.h"
 #include "fake_snmp.h"
 #include "fake_store.h"
 
@@ -121,6 +122,7 @@ static void tell_result(const struct cycle *c, FILE *out)
     size_t unknown = 0;
     for (int i = 1; i < UNKNOWN_REASONS; i++)
         unknown += t->unknown[i];
+    check_stream(c, unknown);
     fprintf(out, "devices %zu, down %zu, dropped %zu\n", t->devices, t->down, t->dropped);
     fprintf(out, "items %zu: values %zu, U %zu, unfinished %zu, skipped %zu\n", c->site.item_count,
             t->values, unknown, t->unfinished, t->skipped);
