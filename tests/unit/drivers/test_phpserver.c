@@ -331,7 +331,7 @@ static void servers_are_started_when_needed_and_in_parallel(void **state)
     php_pool_open(&w);
     ask_all(&w.asking, &one, 1);
     for (size_t i = 0; i < ARRAY_LEN(q); i++)
-        q[i].command = "f nap 0.4 2";
+        q[i].command = "f nap 1 2";
     ask_all(&w.asking, q, ARRAY_LEN(q));
     php_pool_end(&w);
     assert_answer(&one, "1");
