@@ -25,7 +25,7 @@ from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
 from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
 
 TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "mariadb": "mariadb-client",
-         "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dpkg"}
+         "snmpd": "snmpd", "snmpget": "snmp", "openssl": "openssl", "dpkg-deb": "dpkg"}
 
 
 class Build:
