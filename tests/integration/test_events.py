@@ -184,6 +184,37 @@ def test_the_log_does_not_grow_beyond_its_size(site, snmpd, poller, work):
     assert_missing(run, path, "the file has reached its greatest size")
 
 
+@pytest.mark.first_build
+def test_a_file_system_that_does_not_answer_does_not_slow_polling_and_is_told(site, snmpd, poller, build, work):
+    """The first write to the event log never comes back."""
+    rows = seed(site, snmpd)
+    env = {"LD_PRELOAD": str(build.binary.path.parent / "tests/support/faults.so"), "FAULT_WRITE": '"mono_us"'}
+    run = poller.run(f"--event-log={work / 'events'}", env=env)
+    assert_all_is_stored(site, run, rows)
+    assert_missing(run, work / "events", "the file system does not answer")
+
+
+# ---- the trace ----
+
+def test_a_user_signal_shows_the_last_events(site, snmpd, poller):
+    seed(site, snmpd)
+    poller.write_conf(poller.conf_text(Trace_Events=50))
+    with SilentDevice() as silent:
+        site.add_device(99, port=silent.port, snmp_timeout=20000, polling_time=9)
+        with poller.start() as running:
+            silent.wait_for_request()
+            running.signal(10)
+            text = wait_until(lambda: "TRACE" in file_text(site.log) and "ask.started Device[99]" in file_text(site.log)
+                              and file_text(site.log), "the trace in the log")
+            running.signal(15)
+            running.wait()
+    lines = [line for line in text.splitlines() if "NOTE: TRACE " in line]
+    assert "TRACE of the last " in lines[0] and lines[0].endswith(" events: SIGUSR1")
+    assert "cycle.started" in lines[1] and len(lines) <= 51
+    assert any(re.search(r"TRACE \d+\.\d+ s ago: ask.started Device\[99\] ask=1 names=1 kind=snmp$", line)
+               for line in lines)
+
+
 # ---- replay ----
 
 MIXED = 200
