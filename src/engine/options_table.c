@@ -226,7 +226,7 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_EVENT_LOG_BUFFER] =
         KEY("Event_Log_Buffer", INTEGER, "8", "N", "details of waiting events take this at most",
             .min = 1, .max = 4096, .unit = "MiB"),
-    [OPTION_TRACE_EVENTS] = KEY("Trace_Events", INTEGER, "512", "N",
+    [OPTION_TRACE_EVENTS] = KEY("Trace_Events", INTEGER, "200", "N",
                                 "last events kept for a dump; 0: none", .max = COUNT_TOP),
     DATABASE(DB, "local"),
     DATABASE(RDB, "main"),
