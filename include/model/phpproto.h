@@ -12,9 +12,9 @@
  * and nothing else came before the server went back to reading.  How that is known: one blank (the
  * fence) is written when the line is there; it belongs to the next request, which the server trims,
  * and when it has been consumed the server is reading again, so that all it had to say is here.
- * Where the system cannot tell (options.no_fence, or a server that does not consume the first one)
- * the line is taken as it is and stray bytes are found before the next request.  After any doubt the
- * process is replaced.  At most PHPPROTO_STARTS consecutive failed starts, with growing pauses.
+ * Where the system cannot tell (options.no_fence) the line is taken as it is and stray bytes are
+ * found before the next request.  After any doubt the process is replaced.  At most PHPPROTO_STARTS
+ * consecutive failed starts, with growing pauses.
  * Source:  contract operations 7.2-7.6, Q32-Q34, Q39, Q40; polling 12.2; Cacti's script_server.php.
  */
 #ifndef SPINE_MODEL_PHPPROTO_H
@@ -35,9 +35,8 @@ enum {
 };
 
 struct phpproto_options {
-    int64_t timeout_ms;       /* of a request, from its sending, and of a start */
-    int64_t fence_timeout_ms; /* of the first fence */
-    size_t line_max;          /* bytes of an answer */
+    int64_t timeout_ms; /* of a request, from its sending, and of a start */
+    size_t line_max;    /* bytes of an answer */
     bool no_fence;
 };
 

@@ -17,9 +17,8 @@
 #include <sys/queue.h>
 
 enum {
-    LEAVE_MS = 500,  /* from quit to SIGTERM */
-    GRACE_MS = 1500, /* from SIGTERM to SIGKILL */
-    FENCE_TIMEOUT_MS = 1000,
+    LEAVE_MS = 500,     /* from quit to SIGTERM */
+    GRACE_MS = 1500,    /* from SIGTERM to SIGKILL */
     DESCRIPTOR_MS = 50, /* until there may be a descriptor again */
     COMMAND_SHOWN = 200
 };
@@ -96,7 +95,6 @@ struct phpserver_pool *phpserver_pool_new(struct children *children,
     struct phpserver_pool *p = mem_zalloc(1, sizeof(*p));
     struct reactor *r = children_get_reactor(children);
     struct phpproto_options proto = {.timeout_ms = options->timeout_ms,
-                                     .fence_timeout_ms = FENCE_TIMEOUT_MS,
                                      .line_max = options->line_max,
                                      .no_fence = options->no_fence};
     CHECK(options->count >= 1 && options->count <= PHPSERVER_MAX);

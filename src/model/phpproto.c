@@ -151,7 +151,6 @@ static struct phpproto_do greet(struct phpproto *p, int64_t now_ms)
         return d;
     }
     p->state = PHPPROTO_SETTLING;
-    p->due_ms = now_ms + p->options.fence_timeout_ms;
     d.fence = true;
     buf_clear(&p->in);
     return d;
@@ -322,8 +321,8 @@ struct phpproto_do phpproto_time(struct phpproto *p, int64_t now_ms)
         return nothing;
     switch (p->state) {
     case PHPPROTO_STARTING: return start_failed(p, now_ms, "it did not start in time", false);
-    case PHPPROTO_SETTLING: /* ask it all the same, without fences */
-        return phpproto_no_fence(p, now_ms);
+    case PHPPROTO_SETTLING:
+        return start_failed(p, now_ms, "it said that it had started, and did not read", false);
     case PHPPROTO_BUSY:
         return doubt(
             p, now_ms, SCRIPT_TIMED_OUT,

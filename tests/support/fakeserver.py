@@ -159,6 +159,9 @@ def start(how):
     if how == "babble":
         while True:
             say(b"no hello\n" * 100)
+    if how == "gather":  # all who shall: one alone waits in vain
+        while len(os.listdir(os.environ["FAKESERVER_STARTS"])) < os.environ["FAKESERVER_START"].count("gather"):
+            time.sleep(0.01)
     if how == "gate":
         while not os.path.exists(os.environ["FAKESERVER_GATE"]):
             time.sleep(0.01)

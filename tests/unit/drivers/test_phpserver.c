@@ -19,9 +19,9 @@ struct row {
 static const struct row rows[] = {
     /* Their servers start before the others. */
     {"E74 partial line, then nothing", "f partial 12", 1, 0, SCRIPT_TIMED_OUT, "",
-     "limit: 2000 ms; the line was not finished", 2},
+     "limit: 3000 ms; the line was not finished", 2},
     {"E73 never answers", "f silent", 1, 0, SCRIPT_TIMED_OUT, "", "nothing was printed", 2},
-    {"E73 wedged", "f wedge", 1, 0, SCRIPT_TIMED_OUT, "", "limit: 2000 ms", 2},
+    {"E73 wedged", "f wedge", 1, 0, SCRIPT_TIMED_OUT, "", "limit: 3000 ms", 2},
     {"E73 answers, but does not come back", "f deaf 5", 1, 0, SCRIPT_TIMED_OUT, "",
      "the function did not end", 2},
     /* These have time. */
@@ -72,7 +72,9 @@ static void assert_row(const struct row *row, const struct php_pool *w, const st
     if (!stray || q[AFTER].reply.outcome == SCRIPT_OUTPUT)
         assert_answer(&q[AFTER], "2");
     assert_answer(&q[LATER], "3");
-    if (row->started != 0 && w->figures.started != row->started)
+    /* On a busy machine one may not start within a short time. */
+    if (w->figures.started < row->started ||
+        (row->started != 0 && !row->short_time && w->figures.started != row->started))
         fail_msg("%s: %d servers", row->name, (int)w->figures.started);
 }
 
@@ -85,7 +87,7 @@ static void no_answer_is_ever_taken_for_another_request(void **state)
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         w[i] = php_pool_on(f);
         if (rows[i].short_time)
-            w[i].options.timeout_ms = 2000; /* they all run at once */
+            w[i].options.timeout_ms = 3000; /* they all run at once */
         w[i].options.no_fence = rows[i].no_fence;
         php_pool_open(&w[i]);
         q[BEFORE][i].command = "f value 1";
@@ -176,6 +178,8 @@ static const struct start_row start_rows[] = {
     {"E72 ends after it started", "diehello", 20000, false, 3, "it ended while it started"},
     {"never says that it started", "silent", 500, false, 3, "it did not start in time"},
     {"E73 the same, ignoring SIGTERM", "wedged", 500, false, 3, "it did not start in time"},
+    {"E76 says so, but does not read", "deaf", 500, false, 3,
+     "Script Server did not start properly"},
     {"says much, but not that", "babble", 20000, false, 3, "no hello.no hello."},
 };
 
@@ -245,20 +249,6 @@ static void a_php_that_cannot_be_executed_answers_everything_at_once(void **stat
     }
 }
 
-/* E76, before the first request: it is asked without fences, in vain. */
-static void a_server_that_never_reads_costs_its_time_out(void **state)
-{
-    struct php_pool w = php_pool_of(*state, "deaf");
-    struct question q = {.command = "f value 1"};
-    w.options.timeout_ms = 2000;
-    php_pool_open(&w);
-    ask_all(&w.asking, &q, 1);
-    php_pool_end(&w);
-    assert_none(&q, SCRIPT_TIMED_OUT, "limit: 2000 ms");
-    forget(&q, 1);
-    php_pool_done(&w);
-}
-
 /* E72 */
 static void a_request_is_asked_once_more_when_its_server_ends(void **state)
 {
@@ -322,31 +312,32 @@ static void a_wedged_server_does_not_hold_up_the_others(void **state)
     php_pool_done(&w);
 }
 
-/* E71: three starts of half a second each, all at once; only as many as there is work for. */
+/* E71: each says that it has started when all four are there. */
 static void servers_are_started_when_needed_and_in_parallel(void **state)
 {
-    struct php_pool w = php_pool_of(*state, "slow");
-    struct question one = {.command = "f value 1"}, q[8] = {{0}};
+    char directory[64], command[200];
+    snprintf(directory, sizeof(directory), "/tmp/spine-starts-%d", (int)getpid());
+    snprintf(command, sizeof(command), "rm -rf %s; mkdir %s", directory, directory);
+    assert_int_equal(system(command), 0);
+    setenv("FAKESERVER_STARTS", directory, 1);
+    struct php_pool w = php_pool_of(*state, "gather,gather,gather,gather");
+    unsetenv("FAKESERVER_STARTS");
+    struct question q[8] = {{0}};
     w.options.count = 4;
     php_pool_open(&w);
-    ask_all(&w.asking, &one, 1);
     for (size_t i = 0; i < ARRAY_LEN(q); i++)
-        q[i].command = "f nap 1 2";
+        q[i].command = "f value 2";
     ask_all(&w.asking, q, ARRAY_LEN(q));
     php_pool_end(&w);
-    assert_answer(&one, "1");
-    assert_int_equal(one.reply.server, 0);
-    bool used[4] = {false};
     for (size_t i = 0; i < ARRAY_LEN(q); i++) {
         assert_answer(&q[i], "2");
         assert_in_range(q[i].reply.server, 0, 3);
-        used[q[i].reply.server] = true;
     }
-    assert_true(used[0] && used[1] && used[2] && used[3]);
     assert_int_equal(w.figures.started, 4);
     forget(q, ARRAY_LEN(q));
-    forget(&one, 1);
     php_pool_done(&w);
+    snprintf(command, sizeof(command), "rm -r %s", directory);
+    assert_int_equal(system(command), 0);
 }
 
 static void warming_up_starts_them_before_they_are_asked(void **state)
@@ -485,7 +476,6 @@ int main(void)
         cmocka_unit_test(two_hundred_requests_get_their_own_answers),
         cmocka_unit_test(every_way_to_start_ends_in_an_answer),
         cmocka_unit_test(a_php_that_cannot_be_executed_answers_everything_at_once),
-        cmocka_unit_test(a_server_that_never_reads_costs_its_time_out),
         cmocka_unit_test(a_request_is_asked_once_more_when_its_server_ends),
         cmocka_unit_test(servers_that_end_after_every_request_are_replaced),
         cmocka_unit_test(a_wedged_server_does_not_hold_up_the_others),

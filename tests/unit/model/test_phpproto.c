@@ -97,7 +97,8 @@ static const struct conversation conversations[] = {
     {"starts in pieces", "start =Sta =rted =now\\n eat", "   F  ", PHPPROTO_IDLE, false},
     {"warns first", "start =Warning\\nStarted\\n eat", " Fn  ", PHPPROTO_IDLE, false},
     {"warns afterwards", "start =Started\\n =Notice\\n eat", " F n  ", PHPPROTO_IDLE, false},
-    {"does not take the fence", "start =Started\\n +1000", " F  ", PHPPROTO_IDLE, false},
+    {"does not take the fence", "start +3000 =Started\\n +1999 +1", "  F  EnS ", PHPPROTO_DOWN,
+     false},
     {"is late", "start =No +5000", "  EnS ", PHPPROTO_DOWN, false},
     {"is nearly late", "start +4999", "  ", PHPPROTO_STARTING, false},
     {"ends while it starts", "start close", " EnS ", PHPPROTO_DOWN, false},
@@ -162,7 +163,7 @@ static void every_conversation_ends_as_it_must(void **state)
     for (size_t i = 0; i < ARRAY_LEN(conversations); i++) {
         const struct conversation *c = &conversations[i];
         const struct phpproto_options options = {
-            .timeout_ms = 5000, .fence_timeout_ms = 1000, .line_max = 10, .no_fence = c->no_fence};
+            .timeout_ms = 5000, .line_max = 10, .no_fence = c->no_fence};
         struct phpproto_options wide = options;
         struct phpproto p;
         if (strstr(c->script, "ERROR") != NULL)
