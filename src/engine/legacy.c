@@ -506,11 +506,17 @@ static void poll_site(struct legacy *l)
             drop(l, &l->c->site.devices[l->next_device], false, &l->tally);
 }
 
+/* But not who hangs. */
 static void join_pollers(struct legacy *l)
 {
-    for (int i = 0; i < l->poller_count; i++)
-        if (l->pollers[i].started)
-            thr_join(l->pollers[i].thread);
+    for (int i = 0; i < l->poller_count; i++) {
+        const struct poller *p = &l->pollers[i];
+        thr_lock(&l->lock);
+        bool ends = p->started && p->retired && !p->left;
+        thr_unlock(&l->lock);
+        if (ends)
+            thr_join(p->thread);
+    }
 }
 
 /* Everything that was begun is ended here, in this order, whatever the cycle came to. */
@@ -525,8 +531,7 @@ static void end(struct legacy *l, pthread_t keeper)
     thr_unlock(&l->lock);
     if (stored)
         thr_join(keeper);
-    if (!cycle_is_left_behind(l->c))
-        join_pollers(l);
+    join_pollers(l);
 }
 
 bool legacy_run(struct cycle *c, struct err *err)

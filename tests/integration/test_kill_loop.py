@@ -33,7 +33,7 @@ def test_a_poller_may_be_killed_at_any_moment(build, site, work, agents):
     pollers = {loop: Poller(build.binary, site, work / f"poller-{loop}", loop=loop) for loop in loops}
     whole = {loop: p.run(first=0, last=99) for loop, p in pollers.items()}
     assert all(run.status == 0 for run in whole.values()), whole
-    kills = KillLoop(site, pollers, seed)
+    kills = KillLoop(site, pollers, max(run.seconds for run in whole.values()), seed)
     found = kills.run(count)
     print(f"{count} kills, seed {seed}, statuses {kills.ended}, slowest end {kills.slowest:.2f} s after the signal")
     assert not found, f"KILL_SEED={seed}\n" + "\n".join(found)

@@ -14,7 +14,6 @@ from .traces import Traces
 
 FIRST = ipaddress.IPv4Address("127.3.0.1")
 DEVICES, ITEMS, SCRIPTS, SERVERS = 60, 10, 6, 4
-LASTS_S = 1.2  # about what a cycle takes
 
 SPEC = "\n".join([
     "object .1.3.6.1.2.1.1.3.0 timeticks @uptime",
@@ -43,10 +42,11 @@ def seed_site(site, port):
 
 
 class KillLoop:
-    """pollers: {name: Poller}, used in turn. run() returns the troubles found, as texts."""
+    """pollers: {name: Poller}, used in turn; lasts: how long a cycle takes. run() returns the troubles found, as
+    texts."""
 
-    def __init__(self, site, pollers, seed):
-        self.site, self.pollers = site, pollers
+    def __init__(self, site, pollers, lasts, seed):
+        self.site, self.pollers, self.lasts = site, pollers, lasts
         self.random = random.Random(seed)
         self.slowest = 0.0
         self.ended = {}
@@ -56,7 +56,7 @@ class KillLoop:
         found = []
         for i in range(count):
             kind = KINDS[i // len(names) % len(KINDS)]
-            offset = self.random.random() * LASTS_S
+            offset = self.random.random() * self.lasts
             found += [f"{names[i % len(names)]}, {[s.name for s in kind]} at {offset:.3f} s: {text}"
                       for text in self._one(self.pollers[names[i % len(names)]], kind, offset)]
         return found
