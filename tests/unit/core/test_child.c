@@ -168,8 +168,8 @@ static const struct row rows[] = {
      CHILD_KILLED, CHILD_KILLED, 0, 1, SIGKILL},
     {"D57 its helper ignores SIGTERM", "(trap '' TERM; exec sleep 99) & wait", 1000, "", 0,
      CHILD_OVERDUE, CHILD_KILLED, CHILD_KILLED, 0, 1, SIGTERM},
-    {"helper finishes soon after the shell", "echo 5; (sleep 0.05; echo late) &", 60000, "5\nlate\n",
-     2, CHILD_BY_ITSELF, 0, 0, 1, 1, 0},
+    {"helper finishes soon after the shell", "echo 5; (sleep 0.05; echo late) &", 60000,
+     "5\nlate\n", 2, CHILD_BY_ITSELF, 0, 0, 1, 1, 0},
 };
 
 enum { HAVE_TIME = 7 }; /* so many of them */
