@@ -45,6 +45,7 @@ struct db_params {
     const char *ssl_key, *ssl_cert, *ssl_ca; /* "" = not set */
     int64_t patience_ms;                     /* see db_set_patience(); 0 = 30 s */
     int64_t connect_ms;                      /* of one attempt to connect; 0 = 5 s */
+    bool is_main;                            /* its keys in spine.conf are RDB_*, not DB_* */
 };
 
 NODISCARD bool db_library_start(struct err *err);

@@ -271,10 +271,23 @@ static bool set_session(struct db *db, struct err *err)
            db_query(db, packet, sizeof(packet) - 1, read_max_packet, db, err);
 }
 
+/* What to do, in terms of spine.conf. */
+static void put_remedy(struct buf *out, const struct db_params *p, int number)
+{
+    const char *text = dberror_remedy(number);
+    for (const char *key; p->is_main && (key = strstr(text, "DB_")) != NULL; text = key + 3) {
+        buf_append(out, text, (size_t)(key - text));
+        buf_puts(out, "RDB_");
+    }
+    buf_puts(out, text);
+}
+
 static bool fail_connect(const struct db_params *p, const struct address *a, int number,
                          const char *message, struct err *err)
 {
     char where[300];
+    struct buf remedy = BUF_INIT;
+    put_remedy(&remedy, p, number);
     if (a->socket != NULL)
         snprintf(where, sizeof(where), "localhost (socket %s)", a->socket);
     else if (strcmp(a->host, "localhost") == 0)
@@ -284,11 +297,12 @@ static bool fail_connect(const struct db_params *p, const struct address *a, int
     if (dberror_class(number) == DBERROR_FATAL && number < 2000)
         err_set_number(err, ERR_UNAVAILABLE, number,
                        "database server at %s refused user '%s' (%d): %s; %s", where, p->user,
-                       number, message, dberror_remedy(number));
+                       number, message, buf_str(&remedy));
     else
         err_set_number(err, ERR_UNAVAILABLE, number,
                        "cannot connect to the database server at %s as user %s: %s (%d); %s", where,
-                       p->user, message, number, dberror_remedy(number));
+                       p->user, message, number, buf_str(&remedy));
+    buf_done(&remedy);
     one_line(err);
     return false;
 }

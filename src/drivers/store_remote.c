@@ -36,7 +36,7 @@ bool store_load_threads(struct store *s, int poller_id, int *ret, struct err *er
     int threads = 0;
     buf_printf(&sql, "SELECT threads FROM poller WHERE id=%d", poller_id);
     bool ok =
-        store_query(s, "cannot read the number of threads", &sql, threads_row, NULL, &threads, err);
+        store_query(s, "cannot read the table poller", &sql, threads_row, NULL, &threads, err);
     buf_done(&sql);
     if (ok)
         *ret = threads;

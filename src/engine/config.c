@@ -166,6 +166,7 @@ static void fill_db(const struct state *s, enum option_id first, struct db_param
     db->ssl_key = text(s, (enum option_id)(OPTION_DB_SSL_KEY + shift));
     db->ssl_cert = text(s, (enum option_id)(OPTION_DB_SSL_CERT + shift));
     db->ssl_ca = text(s, (enum option_id)(OPTION_DB_SSL_CA + shift));
+    db->is_main = first == OPTION_RDB_HOST;
     db->ssl_verify = (enum db_verify)number(s, (enum option_id)(OPTION_DB_SSL_VERIFY + shift));
 }
 

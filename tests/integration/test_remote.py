@@ -228,6 +228,7 @@ def test_without_the_main_server_every_row_is_kept_for_recovery(both, snmpd, pol
         assert values(both.local, BOOST) == expected
         assert len(run.log_lines(AWAY)) == 1, run
         assert run.log_lines("the main server has no poller_time row of this process"), run
+        assert "RDB_Host/RDB_Port" in run.log_lines(AWAY)[0]
         assert_empty(both.local, "poller_output", "poller_time")
     assert run.log_lines("WARNING: 1001 rows are in the local poller_output_boost"), run
 
