@@ -341,9 +341,8 @@ static void stopping_ends_all_children_and_what_ran_away(void **state)
         "sleep 99",
         "trap '' TERM; while :; do sleep 99; done",
         "(setsid sleep 99 >/dev/null &) ; sleep 99",
-        "(setsid sh -c 'trap \"\" TERM; while :; do sleep 99; done' >/dev/null &); sleep 99",
-        "for i in 1 2 3 4 5; do (setsid sh -c 'sleep 99 & sleep 99' >/dev/null 2>&1 &); done; "
-        "sleep 99",
+        "(setsid sh -c 'trap \"\" TERM; while :; do sleep 9; done' >/dev/null &); sleep 99",
+        "for i in 1 2 3 4 5; do (setsid sh -c 'sleep 99 & sleep 9' >/dev/null &); done; sleep 99",
     };
     struct probe p[2 * ARRAY_LEN(commands)];
     for (size_t i = 0; i < ARRAY_LEN(p); i++) {
