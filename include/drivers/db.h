@@ -61,9 +61,10 @@ NODISCARD struct db *db_open(const struct db_params *params,
                              const _Atomic int64_t *deadline_mono_ms, struct err *err);
 void db_close(struct db *db); /* NULL allowed */
 
-/* A statement is answered by this monotonic time and within the patience, but has at least 2 s;
- * otherwise it fails with DBERROR_LOST.  The time is the caller's and looked at again while waiting,
- * so another thread may draw it near.  Without a call: the patience, which is 2 to 30 s. */
+/* A statement is answered by this monotonic time and within the patience, but has at least 2 s, of
+ * which at most 1 s behind the deadline; otherwise it fails with DBERROR_LOST.  The time is the
+ * caller's and looked at again while waiting, so another thread may draw it near.  Without a call:
+ * the patience, which is 2 to 30 s. */
 void db_set_deadline(struct db *db, const _Atomic int64_t *deadline_mono_ms);
 void db_set_patience(struct db *db, int64_t patience_ms);
 

@@ -18,6 +18,7 @@
 #define IO_TIMEOUT_S       30
 #define LOOK_UP_MS         250 /* how often a wait looks at its deadline again */
 #define ANSWER_AT_LEAST_MS (2 * 1000)
+#define OVERTIME_MS        1000 /* behind the deadline, for a statement sent right before it */
 #define ANSWER_AT_MOST_MS  (IO_TIMEOUT_S * 1000)
 
 /* MySQL's my_bool became bool in 8.0; both are one byte. */
@@ -406,7 +407,12 @@ static int64_t answer_by(const struct db *db, int64_t sent)
     int64_t by = sent + db->patience_ms;
     if (db->deadline != NULL && *db->deadline < by)
         by = *db->deadline;
-    return by < sent + ANSWER_AT_LEAST_MS ? sent + ANSWER_AT_LEAST_MS : by;
+    int64_t least = sent + ANSWER_AT_LEAST_MS;
+    if (db->deadline != NULL && *db->deadline + OVERTIME_MS < least)
+        least = *db->deadline + OVERTIME_MS;
+    if (least < sent + OVERTIME_MS / 2)
+        least = sent + OVERTIME_MS / 2;
+    return by < least ? least : by;
 }
 
 /* The library's read time-out is fixed when connecting; ours follows the deadline. */

@@ -119,7 +119,7 @@ def test_a_database_that_comes_up_after_the_poller_is_waited_for(site, server, s
 def test_a_killed_database_that_does_not_come_back_costs_what_is_counted(site, server, snmpd, poller):
     """Row 3: the run ends in time, says what is lost and why, and ends with 75."""
     durable(site)
-    site.settings(poller_interval=6)
+    site.settings(poller_interval=10)
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=100) as silent:
         site.threads(1)
@@ -302,7 +302,7 @@ def test_a_slow_query_is_waited_for(site, snmpd, breaker, poller):
 
 def test_a_query_that_is_never_answered_does_not_outlast_the_interval(site, snmpd, breaker, poller):
     """Row 16: asked again on new connections until the time for it is over; the row is closed."""
-    site.settings(poller_interval=6)
+    site.settings(poller_interval=10)
     seed(site, snmpd)
     breaker.on("FROM host WHERE", then=SWALLOW)
     run = poll(poller, timeout=20)
@@ -426,7 +426,7 @@ def test_a_table_that_stays_full_costs_what_is_counted(site, snmpd, poller):
     """Row 10. The first rows of a statement for which there is not enough room stay in a table in memory, but the
     server has refused the statement: they count as lost."""
     full_after(site, 10)
-    site.settings(poller_interval=6)
+    site.settings(poller_interval=10)
     expected = seed(site, snmpd, devices=range(1, 31))
     run = poll(poller, timeout=20)
     assert run.status == 75, run
@@ -500,7 +500,7 @@ def test_a_server_that_is_read_only_for_a_moment_is_waited_for(site, server, snm
 
 def test_a_server_that_becomes_and_stays_read_only_costs_what_is_counted(site, snmpd, poller):
     """Row 13: tried until the time is over, then 75."""
-    site.settings(poller_interval=6)
+    site.settings(poller_interval=10)
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=100) as silent:
         site.threads(1)
