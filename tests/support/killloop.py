@@ -72,7 +72,7 @@ class KillLoop:
             took = time.monotonic() - sent
         yield from self._look(run, kind, took)
         try:
-            traces.wait_gone(seconds=1 if kind[0] == signal.SIGKILL else 0.2)
+            traces.wait_gone(seconds=1)
         except Exception as e:  # whoever is left is told, and ended
             yield f"{e}: {[open(f'/proc/{p}/cmdline').read() for p in traces.pids()]}"
             for pid in traces.pids():
