@@ -3,12 +3,11 @@
  * Use:     struct phpserver_options o = phpserver_default_options();  o.php = ...; o.count = ...;
  *          struct phpserver_pool *p = phpserver_pool_new(children, &o);
  *          phpserver_warm(p, items);                                   optional, as soon as known
- *          event path:   phpserver_start(p, &request, deadline, done, arg);
- *          legacy loop:  phpserver_run(p, &request, deadline, &answer);  script_answer_done(&answer);
+ *          phpserver_start(p, &request, deadline, done, arg);
  *          phpserver_quit(p);  ... children_stop() or children_end() ...  phpserver_pool_free(p);
  * Threads: as drivers/script.h: new and free before and after everything else; start on the
- * supervising thread, run on any other and only with a supervisor that has a thread of its own;
- * warm, quit and give_up on the loop or, with such a thread, on any.
+ * supervising thread; warm, quit and give_up on the loop or, with a supervisor that has a thread of
+ * its own, on any.
  * Owns:    as drivers/script.h.  The options' strings are copied.
  * Promise: each request is answered exactly once, never from within a function of this module, at
  * the latest at its deadline.  Servers are started when there is something to ask, in parallel; any
@@ -71,8 +70,6 @@ void phpserver_warm(struct phpserver_pool *p, size_t requests);
 /* request->count_lines is not looked at: a script server answers with one line. */
 void phpserver_start(struct phpserver_pool *p, const struct script_request *request,
                      int64_t deadline_mono_ms, script_done_fn *done, void *arg);
-void phpserver_run(struct phpserver_pool *p, const struct script_request *request,
-                   int64_t deadline_mono_ms, struct script_answer *ret);
 /* Every request, waiting, running or to come, is cancelled; the servers are asked to leave. */
 void phpserver_quit(struct phpserver_pool *p);
 /* On the supervising thread, or after its end. */

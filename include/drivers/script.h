@@ -2,14 +2,12 @@
  *
  * Use:     struct script_options o = script_default_options();  o.timeout_ms = ...;
  *          struct script_runner *s = script_runner_new(children, &o);
- *          event path:   script_start(s, &request, deadline, done, arg);
- *          legacy loop:  script_run(s, &request, deadline, &answer);  script_answer_done(&answer);
+ *          script_start(s, &request, deadline, done, arg);
  *          script_give_up(s);  ... children_stop() or children_end() ...  script_runner_free(s);
  * Threads: new and free before and after everything else; start on the supervising thread
- * (core/children.h), run on any other and only with a supervisor that has a thread of its own;
- * give_up on the loop or, with such a thread, on any.  done comes on the supervising thread.
- * Owns:    a reply's contents are valid during done(); an answer's until script_answer_done().  The
- * request is copied.
+ * (children_call() takes you there); give_up on the loop or, with a supervisor that has a thread of
+ * its own, on any.  done comes on the supervising thread.
+ * Owns:    a reply's contents are valid during done().  The request is copied.
  * Promise: each request is answered exactly once, never from within script_start() or
  * script_give_up(), and at the latest a kill schedule (grace_ms + 1 s) after its deadline.  At most `slots` scripts
  * run, the others wait in the order they came, until their deadline; the time-out counts from a
@@ -72,16 +70,5 @@ void script_start(struct script_runner *s, const struct script_request *request,
 void script_give_up(struct script_runner *s);
 /* On the supervising thread, or after its end. */
 struct script_figures script_get_figures(const struct script_runner *s);
-
-/* ---- for a thread that waits; drivers/phpserver.h has it too ---- */
-
-struct script_answer {
-    struct script_reply reply;
-    char *output, *detail;
-};
-
-void script_run(struct script_runner *s, const struct script_request *request,
-                int64_t deadline_mono_ms, struct script_answer *ret);
-void script_answer_done(struct script_answer *a);
 
 #endif

@@ -8,7 +8,6 @@
 #include "core/child.h"
 #include "core/reactor.h"
 #include "model/phpproto.h"
-#include "script_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -640,18 +639,4 @@ void phpserver_pool_free(struct phpserver_pool *p)
     phpproto_free_argv(p->argv);
     free(p->last_failure);
     free(p);
-}
-
-/* ---- for a thread that waits ---- */
-
-static void begin(void *driver, const struct script_request *request, int64_t deadline_mono_ms,
-                  script_done_fn *done, void *arg)
-{
-    phpserver_start(driver, request, deadline_mono_ms, done, arg);
-}
-
-void phpserver_run(struct phpserver_pool *p, const struct script_request *request,
-                   int64_t deadline_mono_ms, struct script_answer *ret)
-{
-    script_wait(p->children, begin, p, request, deadline_mono_ms, ret);
 }

@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "core/child.h"
 #include "core/reactor.h"
-#include "script_private.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -454,18 +453,4 @@ void script_runner_free(struct script_runner *s)
     }
     reactor_timer_free(s->turn);
     free(s);
-}
-
-/* ---- for a thread that waits ---- */
-
-static void begin(void *driver, const struct script_request *request, int64_t deadline_mono_ms,
-                  script_done_fn *done, void *arg)
-{
-    script_start(driver, request, deadline_mono_ms, done, arg);
-}
-
-void script_run(struct script_runner *s, const struct script_request *request,
-                int64_t deadline_mono_ms, struct script_answer *ret)
-{
-    script_wait(s->children, begin, s, request, deadline_mono_ms, ret);
 }

@@ -1,4 +1,4 @@
-/* One way to ask a script runner or a script server pool, on the loop or from waiting threads. */
+/* One way to ask a script runner or a script server pool, whichever thread supervises. */
 #ifndef SPINE_TESTS_ASKING_H
 #define SPINE_TESTS_ASKING_H
 
@@ -12,8 +12,6 @@ struct asking {
     void *driver;
     void (*start)(void *driver, const struct script_request *request, int64_t deadline_mono_ms,
                   script_done_fn *done, void *arg);
-    void (*run)(void *driver, const struct script_request *request, int64_t deadline_mono_ms,
-                struct script_answer *ret);
     struct buf notes; /* what the driver had to say besides; read it after the end */
     int turns;
 };
@@ -28,7 +26,6 @@ struct question {
     char *output, *detail;
     int answers, turn; /* turn: which one to be answered it was */
     bool inside;       /* start() has not returned yet */
-    pthread_t thread;
 };
 
 static inline void asking_note(void *arg, const char *line)
@@ -58,48 +55,26 @@ static inline void asking_on_done(void *arg, const struct script_reply *reply)
     face_arrive(q->asking->face);
 }
 
-static inline struct script_request asking_request(const struct question *q)
-{
-    return (struct script_request){.command = q->command, .count_lines = q->count_lines};
-}
-
-static inline int64_t asking_deadline(const struct question *q)
-{
-    return clock_mono_ms() + (q->within_ms == 0 ? 60000 : q->within_ms);
-}
-
-static inline void *asking_run(void *arg)
+static inline void asking_start(void *arg)
 {
     struct question *q = arg;
-    struct script_request request = asking_request(q);
-    struct script_answer answer;
-    q->asking->run(q->asking->driver, &request, asking_deadline(q), &answer);
-    asking_take(q, &answer.reply);
-    script_answer_done(&answer);
-    return NULL;
+    struct script_request request = {.command = q->command, .count_lines = q->count_lines};
+    int64_t within_ms = q->within_ms == 0 ? 60000 : q->within_ms;
+    q->inside = true;
+    q->asking->start(q->asking->driver, &request, clock_mono_ms() + within_ms, asking_on_done, q);
+    q->inside = false;
 }
 
 static inline void ask(struct asking *a, struct question *q)
 {
     q->asking = a;
-    if (a->face->kind->on_loop) {
-        struct script_request request = asking_request(q);
-        q->inside = true;
-        a->start(a->driver, &request, asking_deadline(q), asking_on_done, q);
-        q->inside = false;
-    } else {
-        assert_int_equal(pthread_create(&q->thread, NULL, asking_run, q), 0);
-    }
+    face_call(a->face, asking_start, q);
 }
 
 /* For the answers to all of them. */
 static inline void wait_for(struct asking *a, struct question *q, size_t count)
 {
-    if (a->face->kind->on_loop)
-        face_wait(a->face, (int)count);
-    else
-        for (size_t i = 0; i < count; i++)
-            assert_int_equal(pthread_join(q[i].thread, NULL), 0);
+    face_wait(a->face, (int)count);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(q[i].answers, 1);
 }

@@ -18,12 +18,6 @@ static inline void php_pool_start(void *driver, const struct script_request *req
     phpserver_start(driver, request, deadline_mono_ms, done, arg);
 }
 
-static inline void php_pool_run(void *driver, const struct script_request *request,
-                                int64_t deadline_mono_ms, struct script_answer *ret)
-{
-    phpserver_run(driver, request, deadline_mono_ms, ret);
-}
-
 /* tests/support/, with a slash at the end */
 static inline const char *php_pool_support(void)
 {
@@ -38,7 +32,7 @@ static inline struct php_pool php_pool_on(struct face *f)
 {
     static char fake[600];
     snprintf(fake, sizeof(fake), "%sfakeserver.py", php_pool_support());
-    struct php_pool w = {.asking = {.face = f, .start = php_pool_start, .run = php_pool_run},
+    struct php_pool w = {.asking = {.face = f, .start = php_pool_start},
                          .options = phpserver_default_options()};
     w.options.php = "/usr/bin/python3";
     w.options.script = fake;

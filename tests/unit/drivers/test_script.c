@@ -22,16 +22,9 @@ static void start(void *driver, const struct script_request *request, int64_t de
     script_start(driver, request, deadline_mono_ms, done, arg);
 }
 
-static void run(void *driver, const struct script_request *request, int64_t deadline_mono_ms,
-                struct script_answer *ret)
-{
-    script_run(driver, request, deadline_mono_ms, ret);
-}
-
 static struct world world_on(struct face *f)
 {
-    struct world w = {.asking = {.face = f, .start = start, .run = run},
-                      .options = script_default_options()};
+    struct world w = {.asking = {.face = f, .start = start}, .options = script_default_options()};
     w.options.timeout_ms = 20000;
     w.options.grace_ms = 100;
     return w;
@@ -298,7 +291,7 @@ static void slots_go_to_who_came_first(void **state)
     for (size_t i = 0; i < ARRAY_LEN(q); i++)
         q[i].command = "echo 1";
     ask_all(&w.asking, q, ARRAY_LEN(q));
-    for (size_t i = 0; i < ARRAY_LEN(q) && w.asking.face->kind->on_loop; i++)
+    for (size_t i = 0; i < ARRAY_LEN(q); i++)
         assert_int_equal(q[i].turn, i);
     forget(q, ARRAY_LEN(q));
     assert_int_equal(end(&w), 1);
@@ -429,40 +422,36 @@ static void no_descriptor_at_all_is_told_when_the_time_out_is_over(void **state)
     end(&w);
 }
 
+static enum script_outcome ask_echo(struct world *w, bool *ret_why)
+{
+    struct question q = {.command = "echo 1"};
+    ask_all(&w->asking, &q, 1);
+    *ret_why = strstr(q.detail, "Resource temporarily unavailable") != NULL;
+    forget(&q, 1);
+    return q.reply.outcome;
+}
+
 static int ask_without_processes(const struct face_kind *kind)
 {
     struct rlimit few;
-    struct err err = ERR_INIT;
-    struct children_options options = kind->options;
-    struct script_options so = script_default_options();
-    struct script_request request = {.command = "echo 1"};
-    struct script_answer a;
+    bool why;
     if (geteuid() == 0 &&
         (setresgid(65534, 65534, 65534) != 0 || setresuid(65534, 65534, 65534) != 0))
         return 77;
-    struct children *c = children_new_on_thread(&options, &err);
-    if (c == NULL)
-        return 1;
-    struct script_runner *s = script_runner_new(c, &so);
+    struct world w = world_of(kind);
+    open_runner(&w);
     getrlimit(RLIMIT_NPROC, &few);
     few.rlim_cur = 1;
     setrlimit(RLIMIT_NPROC, &few);
-    script_run(s, &request, clock_mono_ms() + 60000, &a);
-    if (a.reply.outcome == SCRIPT_OUTPUT)
+    enum script_outcome outcome = ask_echo(&w, &why);
+    if (outcome == SCRIPT_OUTPUT)
         return 77;
-    int rc = a.reply.outcome == SCRIPT_NOT_STARTED &&
-                     strstr(a.detail, "Resource temporarily unavailable") != NULL
-                 ? 0
-                 : 2;
-    script_answer_done(&a);
+    int rc = outcome == SCRIPT_NOT_STARTED && why ? 0 : 2;
     few.rlim_cur = few.rlim_max;
     setrlimit(RLIMIT_NPROC, &few);
-    script_run(s, &request, clock_mono_ms() + 60000, &a); /* and the process goes on */
-    rc = rc == 0 && a.reply.outcome != SCRIPT_OUTPUT ? 3 : rc;
-    script_answer_done(&a);
-    children_end(c, clock_mono_ms() + 5000);
-    script_runner_free(s);
-    children_free(c);
+    if (ask_echo(&w, &why) != SCRIPT_OUTPUT) /* and the process goes on */
+        rc = rc == 0 ? 3 : rc;
+    end(&w);
     return rc;
 }
 
