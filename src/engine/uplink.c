@@ -329,10 +329,13 @@ static void *keep_main(void *arg)
 
 /* ---- the others ---- */
 
-/* The client library asks the name server without a limit, and a line that is down takes it along. */
+/* Before each attempt to connect.  From now on the patience counts, however much time there was: the
+ * push has what is left of the interval as long as the server answers.  The client library asks the
+ * name server without a limit, and a line that is down takes it along. */
 static bool find_main(void *arg, int64_t deadline_mono_ms, struct err *err)
 {
     struct uplink *u = arg;
+    store_hurry(u->main, clock_mono_ms() + u->patience_ms);
     int64_t until = clock_mono_ms() + UPLINK_CONNECT_MS;
     enum resolve_family family;
     struct address address;

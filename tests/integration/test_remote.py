@@ -3,6 +3,8 @@ database; and whatever happens to the main server or the way there, every value 
 own recovery finds it."""
 
 import contextlib
+import os
+import random
 import signal
 import threading
 
@@ -17,9 +19,10 @@ from support.poller import Poller
 from support.relay import UdpRelay
 from support.snmpd import PLAYPEN
 
-from conftest import real_value
+from conftest import SYSTEM_GROUP, real_value
 
 ITEMS = 4
+OID = ".1.3.6.1.4.1.99999.1"
 OUTPUTS = "^INSERT INTO poller_output "
 EDGES = (0, 1, 499, 500, 501, 1000, 1001)
 BRIEF = {"RDB_Patience": 300}  # a main server that is not there is given up soon
@@ -180,7 +183,7 @@ def grow(both, snmpd, count, keys):
 
 
 def test_every_row_arrives_at_any_number(both, snmpd, poller):
-    """Spine lost every 501st device and every 10001st item of a push, and created empty devices (contract Q29)."""
+    """Row 24: Spine lost every 501st device and every 10001st item of a push, and created empty devices (contract Q29)."""
     both.settings(active_profiles=2)
     expected = {}
     for count in EDGES:
@@ -280,7 +283,7 @@ class Middle:
 
 
 def test_a_main_server_killed_in_mid_cycle_costs_nothing(both, snmpd, poller):
-    """What it has is its own, the rest is kept here; then Cacti's own recovery takes the rest to it."""
+    """Row 22: what it has is its own, the rest is kept here; then Cacti's own recovery takes the rest to it."""
     change_conf(both, poller, **BRIEF)
     early, late = seed(both, snmpd), seed(both, snmpd, range(31, 34), polling_time=1)
     with Middle(both, snmpd, poller) as cycle:
@@ -349,6 +352,42 @@ def test_a_table_that_the_main_server_refuses_is_not_the_end_of_its_rows(both, s
     assert values(both.local, BOOST) == expected
     assert run.log_lines("INSERT command denied"), run
     assert_main_is_told(both)
+
+
+def test_a_main_server_killed_at_any_moment_costs_nothing(both, agents, poller):
+    """Killed at a random moment of a cycle of 100 devices, and back at once or only afterwards: each value is there or
+    here. `make check-kill-main KILL_MAIN_COUNT=50` does it 50 times on each path."""
+    seed_number = int(os.environ.get("KILL_MAIN_SEED") or random.randrange(10**6))
+    print(f"KILL_MAIN_SEED={seed_number}")
+    dice = random.Random(seed_number)
+    ids = range(1, 101)
+    farm = agents(SYSTEM_GROUP + "".join(f"object {OID}.{n} int {100 + n}\n" for n in range(1, 21)) +
+                  "".join(f"agent 127.6.0.{id} delay=20\n" for id in ids))
+    both.sql("UPDATE poller SET threads = 10")
+    devices = both.add_devices([{"id": id, "hostname": f"127.6.0.{id}", "snmp_port": farm.port} for id in ids])
+    wanted = [(d, n) for d in devices for n in range(1, 21)]
+    keys = both.add_items([{"device": d, "arg1": f"{OID}.{n}", "rrd_name": f"v{n}"} for d, n in wanted])
+    expected = {key: str(100 + n) for key, (_, n) in zip(keys, wanted)}
+    for _ in range(int(os.environ.get("KILL_MAIN_COUNT", 1))):
+        both.sql("DELETE FROM poller_output")
+        both.sql(f"DELETE FROM {BOOST}")
+        both.sql("DELETE FROM poller_time")
+        returns = dice.random() < 0.5
+        change_conf(both, poller, RDB_Patience=10000 if returns else 300)
+        with poller.start("-V", "3", "--mode=online", first=1, last=999) as running:
+            running.ends_within(dice.uniform(0, 1))
+            both.main.server.kill()
+            if returns:
+                both.main.server.start()
+            run = running.wait()
+        if not returns:
+            both.main.server.start()
+        stored, kept = values(both.main), values(both.local, BOOST)
+        assert stored | kept == expected, run
+        assert kept | stored == expected, run  # a row whose fate was unknown is in both, and the same
+        assert not returns or (run.status == 0 and not kept), run
+        if returns:
+            assert_closed_on(both.main)
 
 
 # ---- Cacti's own cycle ----
