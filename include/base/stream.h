@@ -18,7 +18,7 @@
 #ifndef SPINE_BASE_STREAM_H
 #define SPINE_BASE_STREAM_H
 
-#include "base/event.h"
+#include "base/happening.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,10 +58,10 @@ void stream_emit_text(struct happening event, const char *text);
 
 /* Whether making a detail is worth while; then stream_emit_detail() takes the buffer's text. */
 bool stream_wants_details(void);
-void stream_emit_detail(enum event_type type, uint32_t device, struct buf *json);
+void stream_emit_detail(enum happening_type type, uint32_t device, struct buf *json);
 
-uint64_t stream_count(enum event_type type);
-int64_t stream_sum(enum event_type type, size_t figure);
+uint64_t stream_count(enum happening_type type);
+int64_t stream_sum(enum happening_type type, size_t figure);
 struct stream_figures stream_figures(void);
 void stream_forget(void); /* counts, sums and figures begin anew */
 

@@ -11,7 +11,7 @@
 #ifndef SPINE_BASE_TRACE_H
 #define SPINE_BASE_TRACE_H
 
-#include "base/event.h"
+#include "base/happening.h"
 
 #include <stddef.h>
 

@@ -50,7 +50,7 @@ static void count(const struct happening *e)
 static bool offer(struct stream_reader *r, const struct happening *e, char *detail,
                   size_t detail_len)
 {
-    if (r->closed || (event_get(e->type)->detail && !r->queue.details))
+    if (r->closed || (happening_get(e->type)->detail && !r->queue.details))
         return false;
     r->offered++;
     if (r->count == r->queue.events || detail_len > r->queue.bytes - r->bytes) {
@@ -91,7 +91,7 @@ void stream_emit(const struct happening *event)
 
 void stream_emit_text(struct happening event, const char *text)
 {
-    event_set_text(&event, text);
+    happening_set_text(&event, text);
     stream_emit(&event);
 }
 
@@ -100,7 +100,7 @@ bool stream_wants_details(void)
     return atomic_load_explicit(&wants_details, memory_order_relaxed);
 }
 
-void stream_emit_detail(enum event_type type, uint32_t device, struct buf *json)
+void stream_emit_detail(enum happening_type type, uint32_t device, struct buf *json)
 {
     struct happening e = {.type = type, .device = device};
     size_t len = json->len;
@@ -125,7 +125,7 @@ void stream_forget(void)
     thr_unlock(&lock);
 }
 
-uint64_t stream_count(enum event_type type)
+uint64_t stream_count(enum happening_type type)
 {
     thr_lock(&lock);
     uint64_t n = state.counts[type];
@@ -133,7 +133,7 @@ uint64_t stream_count(enum event_type type)
     return n;
 }
 
-int64_t stream_sum(enum event_type type, size_t figure)
+int64_t stream_sum(enum happening_type type, size_t figure)
 {
     thr_lock(&lock);
     int64_t n = state.sums[type][figure];

@@ -68,7 +68,7 @@ void trace_dump(const char *why)
     log_line(LOG_ALWAYS, "NOTE: TRACE of the last %zu events: %s", n, why);
     for (size_t i = 0; i < n; i++) {
         buf_clear(&line);
-        event_print(&events[i], &line);
+        happening_print(&events[i], &line);
         log_line(LOG_ALWAYS, "NOTE: TRACE %.6f s ago: %s", (double)(now - events[i].mono_us) / 1e6,
                  buf_str(&line));
     }
@@ -101,7 +101,7 @@ static void add_event(struct piece *p, const struct happening *e)
 {
     if (e->type >= EVENT_TYPES)
         return;
-    const struct event_def *def = event_get(e->type);
+    const struct happening_def *def = happening_get(e->type);
     add(p, "%s", def->name);
     if (def->has_device)
         add(p, " Device[%" PRIu32 "]", e->device);

@@ -189,8 +189,8 @@ static void put_line(struct buf *out, const struct stream_item *item)
     jsonout_int(out, "pid", getpid());
     put_time(out, e->wall_us);
     jsonout_int(out, "mono_us", e->mono_us);
-    jsonout_text(out, "type", event_get(e->type)->name);
-    event_json(e, out);
+    jsonout_text(out, "type", happening_get(e->type)->name);
+    happening_json(e, out);
     if (item->detail != NULL)
         jsonout_raw(out, "data", item->detail, item->detail_len);
     jsonout_close(out, '}');

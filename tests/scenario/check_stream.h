@@ -6,7 +6,7 @@
 #include "base/stream.h"
 #include "engine/cycle.h"
 
-static bool adds_up(enum event_type type, size_t figure, size_t sum)
+static bool adds_up(enum happening_type type, size_t figure, size_t sum)
 {
     return stream_sum(type, figure) == (int64_t)sum;
 }

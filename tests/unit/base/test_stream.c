@@ -21,7 +21,7 @@ static int64_t far(void)
     return clock_mono_ms() + FAR_MS;
 }
 
-static void emit(enum event_type type, int64_t figure)
+static void emit(enum happening_type type, int64_t figure)
 {
     stream_emit(&(struct happening){.type = type, .device = 5, .figures = {figure}});
 }

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "base/event.h"
+#include "base/happening.h"
 
 #include "base/jsonout.h"
 #include "base/mem.h"
@@ -14,7 +14,7 @@
     }
 #define FIGURES(...) .figures = {__VA_ARGS__}
 
-static const struct event_def table[EVENT_TYPES] = {
+static const struct happening_def table[EVENT_TYPES] = {
     [EVENT_CYCLE_STARTED] = DEF("cycle.started", "the process begins a cycle",
                                 FIGURES("poller", "threads", "event_loop", "interval_ms")),
     [EVENT_CYCLE_LOADED] = DEF("cycle.loaded", "devices and items are read",
@@ -73,13 +73,13 @@ static const struct event_def table[EVENT_TYPES] = {
         DEF("run.action", "for replay: what the run asked for", .has_device = true, .detail = true),
 };
 
-const struct event_def *event_get(enum event_type type)
+const struct happening_def *happening_get(enum happening_type type)
 {
     CHECK(type < EVENT_TYPES);
     return &table[type];
 }
 
-void event_set_text(struct happening *e, const char *text)
+void happening_set_text(struct happening *e, const char *text)
 {
     size_t len = text == NULL ? 0 : strnlen(text, EVENT_TEXT);
     if (len == EVENT_TEXT) {
@@ -91,9 +91,9 @@ void event_set_text(struct happening *e, const char *text)
     e->text[len] = '\0';
 }
 
-void event_print(const struct happening *e, struct buf *out)
+void happening_print(const struct happening *e, struct buf *out)
 {
-    const struct event_def *def = event_get(e->type);
+    const struct happening_def *def = happening_get(e->type);
     buf_puts(out, def->name);
     if (def->has_device)
         buf_printf(out, " Device[%" PRIu32 "]", e->device);
@@ -106,9 +106,9 @@ void event_print(const struct happening *e, struct buf *out)
         buf_putc(out, (unsigned char)*p < 0x20 || *p == 0x7f ? ' ' : *p);
 }
 
-void event_json(const struct happening *e, struct buf *out)
+void happening_json(const struct happening *e, struct buf *out)
 {
-    const struct event_def *def = event_get(e->type);
+    const struct happening_def *def = happening_get(e->type);
     if (def->has_device)
         jsonout_int(out, "device", e->device);
     for (size_t i = 0; i < EVENT_FIGURES && def->figures[i] != NULL; i++)

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "base/event.h"
+#include "base/happening.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,12 +15,12 @@
 static void every_type_has_a_name_of_its_own_and_an_explanation(void **state UNUSED)
 {
     for (int i = 0; i < EVENT_TYPES; i++) {
-        const struct event_def *def = event_get((enum event_type)i);
+        const struct happening_def *def = happening_get((enum happening_type)i);
         assert_non_null(def->name);
         assert_non_null(strchr(def->name, '.'));
         assert_true(strlen(def->help) > 10);
         for (int k = 0; k < i; k++)
-            assert_string_not_equal(def->name, event_get((enum event_type)k)->name);
+            assert_string_not_equal(def->name, happening_get((enum happening_type)k)->name);
     }
 }
 
@@ -30,7 +30,7 @@ static void no_field_is_called_like_one_that_every_line_has(void **state UNUSED)
     static const char *const taken[] = {"number", "pid",    "time", "mono_us",
                                         "type",   "device", "data"};
     for (int i = 0; i < EVENT_TYPES; i++) {
-        const struct event_def *def = event_get((enum event_type)i);
+        const struct happening_def *def = happening_get((enum happening_type)i);
         for (size_t t = 0; t < ARRAY_LEN(taken); t++) {
             assert_true(def->text == NULL || strcmp(def->text, taken[t]) != 0);
             for (size_t k = 0; k < EVENT_FIGURES && def->figures[k] != NULL; k++)
@@ -46,17 +46,17 @@ static void a_long_text_is_cut_between_characters(void **state UNUSED)
     for (int i = 0; i < 31; i++)
         strcat(text, "\xc3\xa4");
     strcat(text, "x\xc3\xa4");
-    event_set_text(&e, text);
+    happening_set_text(&e, text);
     assert_int_equal(strlen(e.text), EVENT_TEXT - 1); /* 62 + "x" */
     memmove(text + 1, text, strlen(text) + 1);
     text[0] = 'x';
-    event_set_text(&e, text); /* the 63rd byte would be half of a character */
+    happening_set_text(&e, text); /* the 63rd byte would be half of a character */
     assert_int_equal(strlen(e.text), EVENT_TEXT - 1);
     text[0] = 'y';
     memmove(text + 1, text, strlen(text) + 1);
-    event_set_text(&e, text);
+    happening_set_text(&e, text);
     assert_int_equal(strlen(e.text), EVENT_TEXT - 2);
-    event_set_text(&e, NULL);
+    happening_set_text(&e, NULL);
     assert_string_equal(e.text, "");
 }
 
@@ -64,11 +64,11 @@ static void printed_and_written_events_show_their_fields(void **state UNUSED)
 {
     struct happening e = {.type = EVENT_DEVICE_DOWN, .device = 7, .figures = {3, 99}};
     struct buf b = BUF_INIT;
-    event_set_text(&e, "no\nanswer");
-    event_print(&e, &b);
+    happening_set_text(&e, "no\nanswer");
+    happening_print(&e, &b);
     assert_string_equal(b.data, "device.down Device[7] failed_polls=3 error=no answer");
     buf_clear(&b);
-    event_json(&e, &b);
+    happening_json(&e, &b);
     assert_string_equal(b.data, "\"device\":7,\"failed_polls\":3,\"error\":\"no\\u000aanswer\"");
     buf_done(&b);
 }
@@ -93,7 +93,7 @@ static char *read_document(void)
 }
 
 /* As a row of the table should be. */
-static void describe(const struct event_def *def, struct buf *out)
+static void describe(const struct happening_def *def, struct buf *out)
 {
     const char *comma = "";
     buf_printf(out, "\n| `%s` | %s | ", def->name, def->detail ? "full" : "normal");
@@ -120,7 +120,7 @@ static void the_document_describes_each_type(void **state UNUSED)
     }
     for (int i = 0; i < EVENT_TYPES; i++) {
         buf_clear(&row);
-        describe(event_get((enum event_type)i), &row);
+        describe(happening_get((enum happening_type)i), &row);
         if (strstr(document, row.data) == NULL)
             fail_msg("docs/events.md has no such row:%s", row.data);
     }

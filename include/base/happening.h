@@ -1,13 +1,13 @@
-/* base/event.h - the happenings of a cycle's life: one table of types, one small value each.
+/* base/happening.h - the happenings of a cycle's life: one table of types, one small value each.
  *
  * Why:     whatever tells of a run (trace, event log, final counters) reads these and nothing
  *          else, so they cannot disagree; see base/stream.h.
  * Threads: any; values and const tables.
- * Promise: docs/events.md describes exactly these types and fields (test_event compares). Figures
+ * Promise: docs/events.md describes exactly these types and fields (test_happening compares). Figures
  *          with a name that ends in _us or _ms are times, all others are counts or ids.
  */
-#ifndef SPINE_BASE_EVENT_H
-#define SPINE_BASE_EVENT_H
+#ifndef SPINE_BASE_HAPPENING_H
+#define SPINE_BASE_HAPPENING_H
 
 #include "base/buf.h"
 
@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum event_type {
+enum happening_type {
     EVENT_CYCLE_STARTED,
     EVENT_CYCLE_LOADED,
     EVENT_CYCLE_DEADLINE,
@@ -51,7 +51,7 @@ enum event_type {
 
 enum { EVENT_FIGURES = 6, EVENT_TEXT = 64 };
 
-struct event_def {
+struct happening_def {
     const char *name;                   /* "device.down" */
     bool has_device;                    /* the device id means something */
     bool detail;                        /* many of them: left out of a log of normal detail */
@@ -61,22 +61,22 @@ struct event_def {
 };
 
 struct happening {
-    enum event_type type;
+    enum happening_type type;
     uint32_t device;
     int64_t mono_us, wall_us; /* 0: stream_emit() fills them in */
     int64_t figures[EVENT_FIGURES];
-    char text[EVENT_TEXT]; /* cut, see event_set_text() */
+    char text[EVENT_TEXT]; /* cut, see happening_set_text() */
 };
 
-const struct event_def *event_get(enum event_type type);
+const struct happening_def *happening_get(enum happening_type type);
 
 /* Cuts at a whole UTF-8 character; NULL is "". */
-void event_set_text(struct happening *e, const char *text);
+void happening_set_text(struct happening *e, const char *text);
 
 /* "device.down device=7 figure=1 text" for people: no line feed, no control characters. */
-void event_print(const struct happening *e, struct buf *out);
+void happening_print(const struct happening *e, struct buf *out);
 
 /* The fields that are this type's own, into an open JSON object. */
-void event_json(const struct happening *e, struct buf *out);
+void happening_json(const struct happening *e, struct buf *out);
 
 #endif
