@@ -253,6 +253,11 @@ def test_a_main_server_that_never_answers_does_not_delay_polling(both, snmpd, po
     assert values(both.local, BOOST) == expected, run
 
 
+def is_idle(site):
+    return all(row["command"] == "Sleep" for row in site.sql(
+        "SELECT command FROM information_schema.processlist WHERE user = %s", cacti.USER))
+
+
 class Middle:
     """with Middle(...) as cycle: acts in the middle of a cycle with one slot, which has polled the devices below 30 and
     goes on with those above when the block ends. Then cycle.run is its Run."""
@@ -288,6 +293,7 @@ def test_a_main_server_killed_in_mid_cycle_costs_nothing(both, snmpd, poller):
     early, late = seed(both, snmpd), seed(both, snmpd, range(31, 34), polling_time=1)
     with Middle(both, snmpd, poller) as cycle:
         wait_until(lambda: values(both.main) == early, "the first results on the main server")
+        wait_until(lambda: is_idle(both.main), "the answer to them")  # else they are kept here, too
         both.main.server.kill()
     assert cycle.run.status == 75, cycle.run
     assert cycle.run.log_lines("ERROR: the poller_time row could not be closed"), cycle.run

@@ -110,7 +110,7 @@ class Running:
         return self.process.pid
 
     def signal(self, number):
-        self.process.send_signal(number)
+        os.kill(self.pid, number)  # not send_signal(), which may reap it
 
     def wait(self, timeout=60):
         usage = self._reap(timeout)
