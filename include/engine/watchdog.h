@@ -9,7 +9,7 @@
  *          watchdog_stop(w);
  * Threads: start and stop on the main thread; the rest from any, NULL allowed and without effect.
  * Promise: nothing here takes a lock that anybody holds while working: it also bites when the log is
- *          stuck.  At the end: one line that says what was going on, then _exit(75), or the signal
+ *          stuck; what cannot be said within a second stays unsaid.  At the end: one line that says what was going on, then _exit(75), or the signal
  *          that has asked for the end; children go with us (parent-death signal).  A loop whose beat
  *          stays away for more than a second is reported once per stall.  Time during which the
  *          whole process was stopped is not held against it: what was due then gets some seconds to
@@ -45,7 +45,7 @@ void watchdog_doing(struct watchdog *w, enum watch_part part, const char *what);
 void watchdog_beat(struct watchdog *w);
 void watchdog_rest(struct watchdog *w);
 
-/* Called by the watchdog when the loop has stalled; must not wait for anybody. */
+/* Called on a thread of its own when the loop has stalled. */
 void watchdog_on_stall(struct watchdog *w, void (*fn)(void));
 
 #endif

@@ -19,6 +19,8 @@
 
 /* Waking up so much later than asked for means that the whole process was stopped meanwhile. */
 enum { LOOK_MS = 1000, LATE_MS = 700, MERCIES_AT_MOST = 3 };
+/* A line that cannot be got rid of in this time stays unsaid. */
+enum { SAY_MS = 1000 };
 
 struct watchdog {
     pthread_t thread;
@@ -35,6 +37,66 @@ struct watchdog {
     int64_t reported_beat; /* the thread's: of the stall that was told last */
 };
 
+/* ---- saying, which may hang like everything else: the log may be on a dead file system ---- */
+
+struct speech {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool said; /* under lock */
+    char *line;
+    void (*then)(void);
+};
+
+static void *speak(void *arg)
+{
+    struct speech *s = arg;
+    lastword_say(s->line);
+    if (s->then != NULL)
+        s->then();
+    thr_lock(&s->lock);
+    s->said = true;
+    pthread_cond_signal(&s->changed);
+    thr_unlock(&s->lock);
+    return NULL;
+}
+
+static bool wait_said(struct speech *s)
+{
+    int64_t until = clock_mono_ms() + SAY_MS;
+    thr_lock(&s->lock);
+    while (!s->said && thr_wait_until(&s->changed, &s->lock, until))
+        ;
+    bool said = s->said;
+    thr_unlock(&s->lock);
+    return said;
+}
+
+/* On a thread of its own, which is left behind with all it has if it does not come back. */
+static void say(const char *line, void (*then)(void))
+{
+    pthread_t thread;
+    struct speech *s = mem_zalloc(1, sizeof(*s));
+    thr_mutex_init(&s->lock);
+    thr_cond_init(&s->changed);
+    s->line = mem_strdup(line);
+    s->then = then;
+    bool started = thr_start(&thread, "last word", speak, s, NULL);
+    if (!started)
+        (void)speak(s);
+    if (!wait_said(s)) {
+        pthread_detach(thread);
+        return;
+    }
+    if (started)
+        thr_join(thread);
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s->line);
+    free(s);
+}
+
+/* ---- looking ---- */
+
 static void bite(struct watchdog *w)
 {
     static const char *const who[WATCH_PARTS] = {"main thread", "database thread"};
@@ -46,14 +108,14 @@ static void bite(struct watchdog *w)
         if (what != NULL)
             n += snprintf(line + n, sizeof(line) - (size_t)n, "; %s: %s", who[i], what);
     }
-    lastword_say(line);
-    trace_say();
+    say(line, trace_say);
     int signo = w->signo;
     if (signo != 0)
         stopsig_die(signo);
     _exit(EX_TEMPFAIL);
 }
 
+/* Under the lock, except while it is said. */
 static void look_at_loop(struct watchdog *w, int64_t now)
 {
     int64_t beat = w->beat;
@@ -63,11 +125,10 @@ static void look_at_loop(struct watchdog *w, int64_t now)
     w->reported_beat = beat;
     snprintf(line, sizeof(line), "WARNING: The event loop has not turned for %" PRId64 " ms",
              now - beat);
-    lastword_say(line);
     stream_emit(&(struct happening){.type = EVENT_LOOP_STALLED, .figures = {(now - beat) * 1000}});
-    void (*fn)(void) = w->on_stall;
-    if (fn != NULL)
-        fn();
+    thr_unlock(&w->lock);
+    say(line, w->on_stall);
+    thr_lock(&w->lock);
 }
 
 /* We were all stopped: whoever was late because of that may end in order. */
@@ -92,7 +153,12 @@ static void *watch(void *arg)
         if (now >= w->end_by)
             bite(w);
         look_at_loop(w, now);
+        if (w->stopping)
+            break;
+        now = clock_mono_ms(); /* saying may have taken a while */
         wake = now + LOOK_MS < w->end_by ? now + LOOK_MS : w->end_by;
+        if (wake < now)
+            wake = now;
         if (thr_wait_until(&w->changed, &w->lock, wake))
             wake = clock_mono_ms(); /* rung */
     }

@@ -339,6 +339,16 @@ def test_85_a_log_that_never_comes_back_does_not_keep_the_process(site, snmpd, p
     assert len(run.log_lines("ERROR: The cycle has not come to its end in time and is ended now")) == 1, run
 
 
+@pytest.mark.first_build
+def test_85_a_log_that_takes_no_line_does_not_keep_the_process_either(site, snmpd, poller, traces, faults):
+    """On a dead file system the watchdog's own line hangs, too."""
+    site.settings(poller_interval=4)
+    seed(site, snmpd)
+    env = traces.env_with(LD_PRELOAD=faults, FAULT_WRITE="SPINE: Poller[")
+    run = poller.run("-V", "3", first=0, last=99, env=env, timeout=HANG_S)
+    assert run.status == 75, run
+
+
 # ---- 86, 87, 88: clocks and neighbours ----
 
 @pytest.mark.first_build

@@ -176,6 +176,26 @@ static void a_loop_that_does_not_turn_for_a_second_is_reported(void **state UNUS
     assert_said("\nstalled\n");
 }
 
+/* As if the log were on a file system that hangs. */
+static void stall_with_a_stuck_log(void)
+{
+    struct watchdog *w = start(3000);
+    alarm(60);
+    watchdog_on_stall(w, hang);
+    watchdog_beat(w);
+    hang();
+}
+
+static void a_watchdog_whose_words_do_not_get_through_bites_all_the_same(void **state UNUSED)
+{
+    begin(stall_with_a_stuck_log);
+    int status = finish();
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EX_TEMPFAIL);
+    assert_said("WARNING: The event loop has not turned for ");
+    assert_said("is ended now\n");
+}
+
 /* Stops itself; goes on when its parent says so, long after its end was due. */
 static void be_stopped(void)
 {
@@ -205,6 +225,7 @@ int main(void)
         cmocka_unit_test(a_process_that_hangs_says_where_and_ends_with_75),
         cmocka_unit_test(a_process_that_was_asked_to_end_and_hangs_ends_by_that_signal),
         cmocka_unit_test(a_loop_that_does_not_turn_for_a_second_is_reported),
+        cmocka_unit_test(a_watchdog_whose_words_do_not_get_through_bites_all_the_same),
         cmocka_unit_test(a_process_that_was_stopped_may_end_in_order_when_it_goes_on),
     };
     return cmocka_run_group_tests_name("watchdog", tests, NULL, NULL);
