@@ -543,10 +543,10 @@ bool legacy_run(struct cycle *c, struct err *err)
     l->outbox = outbox_new();
     thr_mutex_init(&l->lock);
     thr_cond_init(&l->changed);
-    bool ok = thr_start(&keeper, "store", keep_store, l, err);
-    struct stopsig *signals = ok ? stopsig_start(&calls, l, err) : NULL;
-    if (ok && signals == NULL)
+    struct stopsig *signals = stopsig_start(&calls, l, err); /* before the row is opened */
+    if (signals == NULL)
         log_line(LOG_ALWAYS, "WARNING: stop signals are not heard: %s", err->text);
+    bool ok = thr_start(&keeper, "store", keep_store, l, err);
     if (ok) {
         ok = wait_begun(l, err);
         if (ok) {
