@@ -441,6 +441,7 @@ static void on_stop_signal(void *arg, int signo)
                   NULL); /* a second one ends the process even if the loop is stuck */
     cycle_hurry(e->c, signo);
     stop_polling(e);
+    loop_timer_set(e->patience, cycle_patience_ms(e->c)); /* the end is nearer than it was */
 }
 
 /* ---- telling ---- */
