@@ -84,7 +84,7 @@ void stopsig_die(int signo)
     sigaction(signo, &dfl, NULL);
     sigemptyset(&only);
     sigaddset(&only, signo);
-    kill(getpid(), signo);
+    raise(signo); /* for this thread: another one may be waiting for such a signal to take it */
     pthread_sigmask(SIG_UNBLOCK, &only, NULL);
     _exit(128 + signo); /* not reached: the signal is delivered while unblocking */
 }
