@@ -308,14 +308,15 @@ static bool fail_connect(const struct db_params *p, const struct address *a, int
     return false;
 }
 
-/* One try.  *err says why not. */
-static struct db *connect_once(const struct db_params *p, const struct address *a, int64_t left_ms,
-                               bool demand_tls, struct err *err)
+/* One try.  *err says why not.  The deadline counts for the first statements, too; after that only
+ * if the owner says so. */
+static struct db *connect_once(const struct db_params *p, const struct address *a,
+                               const _Atomic int64_t *deadline, bool demand_tls, struct err *err)
 {
     struct db *db = mem_zalloc(1, sizeof(*db));
     db_set_patience(db, p->patience_ms == 0 ? ANSWER_AT_MOST_MS : p->patience_ms);
     struct tls tls = tls_of(p, a->host != NULL && strcmp(a->host, "localhost") != 0, demand_tls);
-    db->mysql = prepare(p, &tls, left_ms);
+    db->mysql = prepare(p, &tls, *deadline - clock_mono_ms());
     if (mysql_real_connect(db->mysql, a->socket != NULL ? NULL : a->host, p->user, p->password,
                            p->database, p->port, a->socket, 0) == NULL) {
         fail_connect(p, a, (int)mysql_errno(db->mysql), mysql_error(db->mysql), err);
@@ -329,10 +330,12 @@ static struct db *connect_once(const struct db_params *p, const struct address *
         goto fail;
     }
     struct err why = ERR_INIT;
+    db->deadline = deadline;
     if (!set_session(db, &why)) {
         fail_connect(p, a, why.number, why.text, err);
         goto fail;
     }
+    db->deadline = NULL;
     return db;
 fail:
     db_close(db);
@@ -342,12 +345,12 @@ fail:
 /* Plain text was refused.  MySQL says so; MariaDB says "access denied", as for a wrong password:
  * one try with TLS tells. */
 static struct db *connect_as_demanded(const struct db_params *p, const struct address *a,
-                                      int64_t left_ms, int number)
+                                      const _Atomic int64_t *deadline, int number)
 {
     if (tls_of(p, false, false).required ||
         (number != DBERROR_ACCESS_DENIED && number != DBERROR_SERVER_WANTS_TLS))
         return NULL;
-    return connect_once(p, a, left_ms, true, NULL);
+    return connect_once(p, a, deadline, true, NULL);
 }
 
 struct db *db_open(const struct db_params *params, const _Atomic int64_t *deadline, struct err *err)
@@ -356,12 +359,11 @@ struct db *db_open(const struct db_params *params, const _Atomic int64_t *deadli
     struct address a = parse_address(params->host == NULL ? "" : params->host);
     struct db *db = NULL;
     for (unsigned tries = 1;; tries++) {
-        int64_t left = *deadline - clock_mono_ms();
-        if (tries > 1 && left < 1000)
+        if (tries > 1 && *deadline - clock_mono_ms() < 1000)
             break; /* the library counts in seconds: one more try would end too late */
-        db = connect_once(params, &a, left, false, &why);
+        db = connect_once(params, &a, deadline, false, &why);
         if (db == NULL)
-            db = connect_as_demanded(params, &a, left, why.number);
+            db = connect_as_demanded(params, &a, deadline, why.number);
         if (db != NULL || !dberror_may_connect_later(why.number) || !db_back_off(tries, deadline))
             break;
     }
@@ -408,7 +410,7 @@ static int64_t answer_by(const struct db *db, int64_t sent)
     if (db->deadline != NULL && *db->deadline < by)
         by = *db->deadline;
     int64_t least = sent + ANSWER_AT_LEAST_MS;
-    if (db->deadline != NULL && *db->deadline + OVERTIME_MS < least)
+    if (db->deadline != NULL && *db->deadline < least - OVERTIME_MS)
         least = *db->deadline + OVERTIME_MS;
     if (least < sent + OVERTIME_MS / 2)
         least = sent + OVERTIME_MS / 2;

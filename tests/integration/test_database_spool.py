@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from support import cacti
-from support.breaker import SWALLOW, Breaker, Error
+from support.breaker import CUT_BEFORE, PASS, SWALLOW, Breaker, Error
 from support.checks import accounts, assert_accounted, assert_closed, assert_stored
 from support.lab import SilentDevice, wait_until
 from support.snmpd import PLAYPEN
@@ -123,6 +123,23 @@ def test_a_run_that_is_stopped_while_the_database_does_not_answer_keeps_its_rows
     assert_accounted(run, expected=30, stored=0, spooled=30)
     assert kept_rows(spool) == expected
     assert_closed(site, run)
+
+
+def test_a_run_that_is_stopped_while_a_new_connection_is_set_up_keeps_its_rows(
+        site, server, snmpd, poller, spool, work):
+    """Something in between (a proxy without a server behind it) welcomes the poller and then says nothing."""
+    expected = seed(site, snmpd)
+    with Breaker(server, work / "breaker") as breaker:
+        poller.write_conf(poller.conf_text(DB_Host=breaker.path, Spool_File=spool))
+        breaker.on(OUTPUTS, then=CUT_BEFORE)
+        breaker.on("^SET SESSION", PASS, then=SWALLOW)
+        with poller.start("-V", "3", first=0, last=99) as running:
+            wait_until(lambda: breaker.count("^SET SESSION") == 2, "a connection to be set up again")
+            running.signal(signal.SIGTERM)
+            run = running.wait(timeout=20)
+    assert run.status == -signal.SIGTERM, run
+    assert_accounted(run, expected=30, stored=0, spooled=30)
+    assert kept_rows(spool) == expected
 
 
 def test_rows_that_may_not_be_stored_for_now_are_kept(site, server, snmpd, poller, spool, work):
