@@ -56,12 +56,18 @@ static void allow_main(struct uplink *u, int64_t ms)
     store_hurry(u->main, u->until - UPLINK_RESERVE_MS); /* somebody may just have hurried us */
 }
 
-void uplink_hurry(struct uplink *u, int64_t deadline_mono_ms)
+/* Nearer only: a stop signal may come at any time, even before the cycle says how long it has. */
+static void draw_near(struct uplink *u, int64_t deadline_mono_ms)
 {
     int64_t old = u->until;
     while (deadline_mono_ms < old)
         if (atomic_compare_exchange_weak(&u->until, &old, deadline_mono_ms))
             break;
+}
+
+void uplink_hurry(struct uplink *u, int64_t deadline_mono_ms)
+{
+    draw_near(u, deadline_mono_ms);
     store_hurry(u->main, deadline_mono_ms - UPLINK_RESERVE_MS);
     store_hurry(u->shelter, deadline_mono_ms);
 }
@@ -172,6 +178,7 @@ static void keep(struct uplink *u, const struct batch *b)
     struct store_outcome out = {0};
     struct err err = ERR_INIT;
     store_set_deadline(u->shelter, u->until);
+    store_hurry(u->shelter, u->until); /* as in allow_main() */
     store_grant(u->shelter, UPLINK_KEEP_MS);
     if (!store_write_boost(u->shelter, b, &out, &err)) {
         u->result.failed = true;
@@ -418,7 +425,7 @@ void uplink_begin(struct uplink *u, const struct config *config, int64_t until_m
     store_set_read_only(u->main, config->read_only);
     store_set_read_only(u->shelter, config->read_only);
     u->config = config;
-    u->until = until_mono_ms;
+    draw_near(u, until_mono_ms);
     thr_lock(&u->lock);
     u->begun = true;
     pthread_cond_broadcast(&u->changed);

@@ -16,6 +16,7 @@ enum { OID_SUBS = 9, WAIT_MS = 400 };
 
 struct fake_store fake_store;
 atomic_int fake_store_hurried;
+_Atomic int64_t fake_store_boost_until;
 
 enum role { LOCAL, MAIN, BOOST };
 
@@ -315,8 +316,10 @@ void store_close(struct store *s)
     free(s);
 }
 
-void store_set_deadline(struct store *s UNUSED, int64_t deadline_mono_ms UNUSED)
+void store_set_deadline(struct store *s, int64_t deadline_mono_ms)
 {
+    if (s->role == BOOST)
+        fake_store_boost_until = deadline_mono_ms;
 }
 
 void store_grant(struct store *s UNUSED, int64_t at_least_ms)

@@ -50,6 +50,8 @@ extern struct fake_store {
 } fake_store;
 
 extern atomic_int fake_store_hurried; /* calls of store_hurry(), which come from any thread */
+extern _Atomic int64_t
+    fake_store_boost_until; /* the last deadline for the local poller_output_boost */
 
 void fake_store_sort(void);
 

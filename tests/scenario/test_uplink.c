@@ -19,6 +19,7 @@
 
 static struct config config;
 static struct cycle cycle;
+static int64_t stop_by_mono_ms; /* a stop signal comes before the cycle begins; 0 = none */
 
 static void start(struct fake_store databases)
 {
@@ -40,6 +41,8 @@ static void start(struct fake_store databases)
     assert_non_null(cycle.uplink);
     bool gone = databases.main_is_gone || databases.main_takes == 0;
     assert_int_equal(uplink_threads(cycle.uplink), gone ? 0 : 7);
+    if (stop_by_mono_ms != 0)
+        uplink_hurry(cycle.uplink, stop_by_mono_ms);
     assert_true(cycle_begin(&cycle, &err));
 }
 
@@ -183,6 +186,18 @@ static void without_a_main_server_all_is_kept_and_said(void **state)
     assert_true(cycle.store_failed); /* poller.php waits for a row that is not there */
 }
 
+static void a_stop_before_the_begin_is_not_forgotten(void **state)
+{
+    (void)state;
+    stop_by_mono_ms = clock_mono_ms() + 3000;
+    start((struct fake_store){.main_takes = -1, .main_is_gone = true});
+    cycle_write(&cycle, rows(1, 10));
+    end();
+    assert_int_equal(cycle.rows.kept, 10);
+    assert_int_equal(fake_store_boost_until, stop_by_mono_ms);
+    stop_by_mono_ms = 0;
+}
+
 static void what_no_database_takes_is_counted_lost(void **state)
 {
     (void)state;
@@ -234,6 +249,7 @@ int main(void)
         TEST(what_a_lost_main_server_has_not_taken_is_kept),
         TEST(a_command_the_main_server_has_not_taken_is_kept),
         TEST(without_a_main_server_all_is_kept_and_said),
+        TEST(a_stop_before_the_begin_is_not_forgotten),
         TEST(what_no_database_takes_is_counted_lost),
         TEST(a_slow_main_server_holds_back),
         TEST(a_run_that_never_began_writes_nothing),
