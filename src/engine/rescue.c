@@ -36,12 +36,15 @@ size_t rescue_rows(const struct config *config, const struct batch *batch, size_
     return kept;
 }
 
-static void report(const struct spool_report *r, bool stored)
+static void report(const struct spool_report *r, size_t refused, bool stored)
 {
     if (!stored)
         return; /* all of it is still in the file */
-    if (r->rows > 0)
-        log_line(LOG_ALWAYS, "NOTE: stored %zu rows of an earlier run", r->rows);
+    if (r->rows > refused)
+        log_line(LOG_ALWAYS, "NOTE: stored %zu rows of an earlier run", r->rows - refused);
+    if (refused > 0)
+        log_line(LOG_ALWAYS, "ERROR: the database refuses %zu rows of an earlier run, dropped",
+                 refused);
     if (r->expired > 0)
         log_line(LOG_ALWAYS, "WARNING: dropped %zu rows of an earlier run, too old to be of use",
                  r->expired);
@@ -64,15 +67,17 @@ void rescue_replay(const struct config *config, struct store *store)
     }
     struct spool_report r;
     struct batch *b;
+    size_t refused = 0;
     bool stored = true;
     while (stored && (b = spool_next(spool)) != NULL) {
-        struct store_outcome out;
+        struct store_outcome out = {0};
         /* A refused row will be refused again; one that is left will not be. */
         stored = store_write(store, b, config->boost, &out, &err) || out.rows_left == 0;
+        refused += out.rows_rejected;
         batch_free(b);
     }
     if (!stored)
         log_line(LOG_ALWAYS, "WARNING: rows of an earlier run stay in %s: %s", o.path, err.text);
     spool_finish(spool, stored, &r);
-    report(&r, stored);
+    report(&r, refused, stored);
 }

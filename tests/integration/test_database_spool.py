@@ -227,6 +227,21 @@ def test_rows_stay_in_the_spool_until_the_database_has_them(site, server, snmpd,
     assert spool.read_bytes() == content
 
 
+def test_rows_of_the_spool_that_the_database_refuses_are_not_said_to_be_stored(
+        site, server, snmpd, poller, spool, work):
+    """They would be refused again: dropped, but counted."""
+    seed(site, snmpd, devices=(1,))
+    spool.write_bytes(header() + b"".join(record((1000 + n, "x"), int(time.time()), "1") for n in range(3)))
+    with Breaker(server, work / "breaker") as breaker:
+        poller.write_conf(poller.conf_text(DB_Host=breaker.path, Spool_File=spool))
+        breaker.on(r"^INSERT INTO poller_output .*\(1001,", then=Error(1366))
+        run = poll(poller)
+    assert accounts(run) == (5, 5, 0, 0), run
+    assert len(run.log_lines("NOTE: stored 2 rows of an earlier run")) == 1, run
+    assert len(run.log_lines("ERROR: the database refuses 1 rows of an earlier run, dropped")) == 1, run
+    assert spool.stat().st_size == 0 and {key[0] for key in site.outputs()} >= {1000, 1002}
+
+
 def test_a_read_only_run_leaves_the_spool_as_it_is(site, snmpd, poller, spool):
     seed(site, snmpd, devices=(1,))
     content = header() + record((1000, "x"), int(time.time()), "1")
