@@ -35,6 +35,8 @@ void watchdog_stop(struct watchdog *w);
 
 /* Another end, before or after the one that was set. */
 void watchdog_set_end(struct watchdog *w, int64_t end_by_mono_ms);
+/* When it bites: later than asked for if the process was stopped meanwhile.  NULL: INT64_MIN. */
+int64_t watchdog_get_end(struct watchdog *w);
 /* An end that is near: only an earlier one counts.  The process then ends by this signal. */
 void watchdog_hurry(struct watchdog *w, int64_t end_by_mono_ms, int signo);
 

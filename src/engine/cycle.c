@@ -542,7 +542,10 @@ int64_t cycle_patience_ms(const struct cycle *c)
 
 int64_t cycle_store_patience(const struct cycle *c)
 {
-    return c->end_by_mono_ms - CYCLE_RESCUE_MS;
+    int64_t end_by = watchdog_get_end(c->watchdog); /* who was stopped gets some time */
+    if (end_by < c->end_by_mono_ms)
+        end_by = c->end_by_mono_ms;
+    return end_by - CYCLE_RESCUE_MS;
 }
 
 /* ---- the end ---- */
@@ -553,7 +556,7 @@ void cycle_rescue(struct cycle *c)
     watchdog_doing(c->watchdog, WATCH_MAIN, "closing the row by a new connection");
     log_line(LOG_ALWAYS, "ERROR: The database thread has not come back; what it holds is lost");
     const struct db_params *db = c->uplink != NULL ? &c->config->rdb : &c->config->db;
-    struct store *s = store_open(db, c->end_by_mono_ms - CYCLE_RESCUE_MS / 3, &err);
+    struct store *s = store_open(db, cycle_store_patience(c) + CYCLE_RESCUE_MS * 2 / 3, &err);
     bool ok = s != NULL && (c->config->read_only || c->config->ping_only ||
                             store_close_cycle(s, c->config->poller_id, (int)getpid(), &err));
     if (!ok)

@@ -387,8 +387,16 @@ static void on_dump(void *arg)
 /* Until then the database thread is waited for; a stop signal draws it near.  Under the lock. */
 static bool wait_for_store(struct legacy *l, const bool *done)
 {
-    while (!*done && clock_mono_ms() < cycle_store_patience(l->c))
-        (void)thr_wait_until(&l->changed, &l->lock, cycle_store_patience(l->c));
+    /* Who comes late himself, because all of us were stopped, has not waited yet. */
+    int64_t now = clock_mono_ms(), least = now + CYCLE_RESCUE_MS / 3;
+    for (; !*done; now = clock_mono_ms()) {
+        int64_t until = cycle_store_patience(l->c);
+        if (until < least)
+            until = least;
+        if (now >= until)
+            break;
+        (void)thr_wait_until(&l->changed, &l->lock, until);
+    }
     if (!*done)
         l->c->store_left_behind = true;
     return *done;

@@ -212,6 +212,16 @@ void watchdog_set_end(struct watchdog *w, int64_t end_by_mono_ms)
         move_end(w, end_by_mono_ms, 0, false);
 }
 
+int64_t watchdog_get_end(struct watchdog *w)
+{
+    if (w == NULL)
+        return INT64_MIN;
+    thr_lock(&w->lock);
+    int64_t end_by = w->end_by;
+    thr_unlock(&w->lock);
+    return end_by;
+}
+
 void watchdog_hurry(struct watchdog *w, int64_t end_by_mono_ms, int signo)
 {
     if (w != NULL)

@@ -275,6 +275,24 @@ def test_84_a_poller_that_was_stopped_for_two_intervals_stores_nothing_old(site,
     assert_closed(site, run)
 
 
+@pytest.mark.first_build
+def test_84_a_poller_that_was_stopped_does_not_take_its_own_absence_for_the_database_s(site, snmpd, poller, traces):
+    """Nothing is left to be done but to close the row, and the time for that was over long ago."""
+    site.settings(poller_interval=2)
+    seed(site, snmpd)
+    site.threads(1)
+    with silent(site, polling_time=99) as device, poller.start(first=0, last=99, env=traces.env) as running:
+        device.wait_for_request()
+        site.wait_for_open_cycle()
+        running.signal(signal.SIGSTOP)
+        time.sleep(4)  # what is to be survived, not a wait for something
+        running.signal(signal.SIGCONT)
+        run = running.wait(timeout=HANG_S)
+    assert run.status == 75, run
+    assert not run.log_lines("The database thread has not come back"), run
+    assert_closed(site, run)
+
+
 CRASHES = [(signal.SIGSEGV, "Spine Encountered a Segmentation Fault"),
            (signal.SIGABRT, "Spine Interrupted by Abort Signal")]
 
