@@ -28,6 +28,7 @@ struct db {
     MYSQL *mysql;
     size_t max_packet;
     int64_t patience_ms;
+    int lock_wait_s;                 /* as the server knows it; 0 = not told yet */
     const _Atomic int64_t *deadline; /* the owner's; NULL = none */
 };
 
@@ -256,19 +257,30 @@ static bool read_max_packet(void *arg, const char *const *fields, const size_t *
     return true;
 }
 
+/* A lock is waited for less long than an answer, so that the server says so.  If we went first the
+ * statement would be left behind and carried out all the same, once for each repetition. */
+static int lock_wait_s(const struct db *db)
+{
+    int s = (int)(db->patience_ms * 2 / 3 / 1000);
+    return s < 1 ? 1 : s;
+}
+
 /* Everything of the session that we rely on, whatever the server's defaults and init_connect say
  * (contract 18.2): no strict mode, zero dates allowed, backslash escapes on, text in utf8mb4, every
- * statement its own transaction.  A lock is waited for less long than an answer, so that the server
- * says so instead of our losing the connection. */
+ * statement its own transaction. */
 static bool set_session(struct db *db, struct err *err)
 {
-    static const char set[] =
-        "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,lock_wait_timeout=20,"
-        "innodb_lock_wait_timeout=20,character_set_client=utf8mb4,"
-        "character_set_results=utf8mb4,collation_connection=utf8mb4_general_ci";
     static const char packet[] = "SELECT @@max_allowed_packet";
+    char set[320];
     db->max_packet = 1024; /* the smallest a server can have */
-    return db_exec(db, set, sizeof(set) - 1, err) &&
+    db->lock_wait_s = lock_wait_s(db);
+    int len = snprintf(set, sizeof(set),
+                       "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,"
+                       "lock_wait_timeout=%d,innodb_lock_wait_timeout=%d,"
+                       "character_set_client=utf8mb4,character_set_results=utf8mb4,"
+                       "collation_connection=utf8mb4_general_ci",
+                       db->lock_wait_s, db->lock_wait_s);
+    return db_exec(db, set, (size_t)len, err) &&
            db_query(db, packet, sizeof(packet) - 1, read_max_packet, db, err);
 }
 
@@ -433,7 +445,7 @@ static bool wait_for_answer(const struct db *db, int64_t sent)
     }
 }
 
-static bool run(struct db *db, const char *sql, size_t len, struct err *err)
+static bool send_and_wait(struct db *db, const char *sql, size_t len, struct err *err)
 {
     if (trace_fn != NULL)
         trace_fn(sql, len);
@@ -447,6 +459,22 @@ static bool run(struct db *db, const char *sql, size_t len, struct err *err)
     if (mysql_read_query_result(db->mysql) != 0)
         return fail_statement(db, err);
     return true;
+}
+
+/* The patience may have changed since the server was told. */
+static bool run(struct db *db, const char *sql, size_t len, struct err *err)
+{
+    char set[96];
+    int wait_s = lock_wait_s(db);
+    if (db->lock_wait_s != wait_s) {
+        int set_len = snprintf(set, sizeof(set),
+                               "SET SESSION lock_wait_timeout=%d,innodb_lock_wait_timeout=%d",
+                               wait_s, wait_s);
+        if (!send_and_wait(db, set, (size_t)set_len, err))
+            return false;
+        db->lock_wait_s = wait_s;
+    }
+    return send_and_wait(db, sql, len, err);
 }
 
 bool db_exec(struct db *db, const char *sql, size_t len, struct err *err)

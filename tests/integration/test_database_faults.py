@@ -377,6 +377,29 @@ def test_polling_goes_on_while_the_table_of_results_is_locked(site, server, snmp
     assert_all_stored(site, run, expected)
 
 
+def test_steps_that_wait_for_a_lock_longer_than_for_an_answer_advance_once(site, server, snmpd, poller):
+    """A statement that is given up while it waits would be carried out later, beside its repetition."""
+    site.settings(poller_interval=30, active_profiles=2)
+    device = site.add_device(1, port=snmpd.port)
+    site.add_items([{"device": device, "arg1": f"{PLAYPEN}.1.1", "rrd_name": "x", "rrd_step": 3600}])
+    with contextlib.closing(server.connect(database=cacti.DATABASE)) as other:
+        other.query("BEGIN")
+        other.query("SELECT * FROM poller_item FOR UPDATE")
+
+        def waiting():
+            return {row["query_id"] for row in site.sql(
+                "SELECT query_id FROM information_schema.processlist WHERE user = %s AND "
+                "info LIKE 'UPDATE poller_item%%'", cacti.USER)}
+
+        with poller.start("-V", "3", first=0, last=99) as running:
+            first = wait_until(waiting, "the poller to wait for the lock")
+            wait_until(lambda: waiting() - first, "the statement to be repeated")
+            other.query("ROLLBACK")
+            run = running.wait()
+    assert run.status == 0, run
+    assert site.sql("SELECT rrd_next_step AS step FROM poller_item") == [{"step": 3570}]
+
+
 def test_the_table_of_results_may_be_renamed_away_for_a_moment(site, snmpd, breaker, poller):
     """Row 9: as Cacti does when it makes it anew; it is missing until the poller has missed it twice."""
     expected = seed(site, snmpd)
