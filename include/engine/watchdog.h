@@ -9,11 +9,11 @@
  *          watchdog_stop(w);
  * Threads: start and stop on the main thread; the rest from any, NULL allowed and without effect.
  * Promise: nothing here takes a lock that anybody holds while working: it also bites when the log is
- *          stuck; what cannot be said within a second stays unsaid.  At the end: one line that says what was going on, then _exit(75), or the signal
- *          that has asked for the end; children go with us (parent-death signal).  A loop whose beat
- *          stays away for more than a second is reported once per stall.  Time during which the
- *          whole process was stopped is not held against it: what was due then gets some seconds to
- *          end in order.
+ *          stuck; what cannot be said within a second stays unsaid.  At the end: one line that says
+ *          what was going on, then _exit(75), or the signal that has asked for the end; children go
+ *          with us (parent-death signal).  A loop whose beat stays away for more than a second is
+ *          reported once per stall.  Time during which the whole process was stopped is not held
+ *          against it: what was due then gets some seconds to end in order.
  * Source:  facts/faults section 3, rows 84, 85.
  */
 #ifndef SPINE_ENGINE_WATCHDOG_H
