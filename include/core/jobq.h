@@ -1,4 +1,4 @@
-/* core/jobq.h - a first-in first-out queue between threads, closable, with figures.
+/* core/jobq.h - a first-in first-out queue between threads, closable.
  *
  * Use:     jobq_push(q, p);        p = jobq_pop(q);   NULL: closed and empty
  * Threads: any.
@@ -12,21 +12,14 @@
 #include "base/compiler.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct jobq;
 
-struct jobq_figures {
-    size_t deepest;
-    uint64_t accepted;
-};
-
-/* limit: pushes beyond it wait (0 = no limit). */
-NODISCARD struct jobq *jobq_new(size_t limit);
+NODISCARD struct jobq *jobq_new(void);
 void jobq_free(struct jobq *q); /* must be empty; NULL allowed */
 
-/* Waits while the queue is full; false: closed, the caller keeps the item. */
+/* Never waits.  false: closed, the caller keeps the item. */
 NODISCARD bool jobq_push(struct jobq *q, void *item);
 /* Waits for an item; NULL: closed and empty. */
 NODISCARD void *jobq_pop(struct jobq *q);
@@ -37,6 +30,5 @@ NODISCARD void *jobq_pop_until(struct jobq *q, int64_t mono_ms);
 NODISCARD void *jobq_try_pop(struct jobq *q);
 void jobq_close(struct jobq *q);
 bool jobq_is_over(struct jobq *q); /* closed and empty */
-struct jobq_figures jobq_get_figures(struct jobq *q);
 
 #endif

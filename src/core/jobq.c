@@ -10,22 +10,18 @@
 struct jobq {
     pthread_mutex_t lock;
     pthread_cond_t not_empty;
-    pthread_cond_t not_full;
     void **ring; /* cap is a power of two */
-    size_t cap, head, count, limit;
+    size_t cap, head, count;
     bool closed;
-    struct jobq_figures figures;
 };
 
-struct jobq *jobq_new(size_t limit)
+struct jobq *jobq_new(void)
 {
     struct jobq *q = mem_zalloc(1, sizeof(*q));
     thr_mutex_init(&q->lock);
     thr_cond_init(&q->not_empty);
-    thr_cond_init(&q->not_full);
     q->cap = 16;
     q->ring = mem_zalloc(q->cap, sizeof(q->ring[0]));
-    q->limit = limit;
     return q;
 }
 
@@ -34,7 +30,6 @@ void jobq_free(struct jobq *q)
     if (q == NULL)
         return;
     CHECK(q->count == 0);
-    pthread_cond_destroy(&q->not_full);
     pthread_cond_destroy(&q->not_empty);
     pthread_mutex_destroy(&q->lock);
     free(q->ring);
@@ -59,8 +54,6 @@ static void *take_locked(struct jobq *q)
     void *item = q->ring[q->head];
     q->head = (q->head + 1) & (q->cap - 1);
     q->count--;
-    if (q->limit != 0)
-        pthread_cond_signal(&q->not_full);
     return item;
 }
 
@@ -68,16 +61,11 @@ bool jobq_push(struct jobq *q, void *item)
 {
     CHECK(item != NULL);
     thr_lock(&q->lock);
-    while (!q->closed && q->limit != 0 && q->count >= q->limit)
-        thr_wait(&q->not_full, &q->lock);
     bool accepted = !q->closed;
     if (accepted) {
         if (q->count == q->cap)
             grow_locked(q);
         q->ring[(q->head + q->count++) & (q->cap - 1)] = item;
-        q->figures.accepted++;
-        if (q->count > q->figures.deepest)
-            q->figures.deepest = q->count;
         pthread_cond_signal(&q->not_empty);
     }
     thr_unlock(&q->lock);
@@ -118,7 +106,6 @@ void jobq_close(struct jobq *q)
     thr_lock(&q->lock);
     q->closed = true;
     pthread_cond_broadcast(&q->not_empty);
-    pthread_cond_broadcast(&q->not_full);
     thr_unlock(&q->lock);
 }
 
@@ -128,12 +115,4 @@ bool jobq_is_over(struct jobq *q)
     bool over = q->closed && q->count == 0;
     thr_unlock(&q->lock);
     return over;
-}
-
-struct jobq_figures jobq_get_figures(struct jobq *q)
-{
-    thr_lock(&q->lock);
-    struct jobq_figures f = q->figures;
-    thr_unlock(&q->lock);
-    return f;
 }

@@ -67,7 +67,7 @@ struct pool *pool_new(struct loop *loop, const struct pool_options *options, str
     struct pool *p = mem_zalloc(1, sizeof(*p));
     p->loop = loop;
     p->options = *options;
-    p->waiting = jobq_new(0);
+    p->waiting = jobq_new();
     p->threads = mem_zalloc((size_t)options->threads, sizeof(p->threads[0]));
     thr_mutex_init(&p->lock);
     STAILQ_INIT(&p->finished);
