@@ -30,7 +30,6 @@
 
 struct children;
 struct loop;
-struct reactor;
 
 struct children_options {
     const char *const *env_set;  /* see spawn_env_new() */
@@ -45,9 +44,8 @@ struct children_figures {
     size_t live, most;
 };
 
-NODISCARD struct children *children_new_on_loop(struct loop *loop,
-                                                const struct children_options *options,
-                                                struct err *err); /* built with libevent only */
+NODISCARD struct children *
+children_new_on_loop(struct loop *loop, const struct children_options *options, struct err *err);
 NODISCARD struct children *children_new_on_thread(const struct children_options *options,
                                                   struct err *err);
 /* Kills and reaps what is left, waiting a second at most; NULL allowed. */
@@ -73,6 +71,6 @@ bool children_end(struct children *c, int64_t deadline_mono_ms);
 
 /* On the supervising thread. */
 struct children_figures children_get_figures(const struct children *c);
-struct reactor *children_get_reactor(struct children *c);
+struct loop *children_get_loop(struct children *c);
 
 #endif

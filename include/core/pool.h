@@ -20,7 +20,6 @@
 #include "core/loop.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <sys/queue.h>
 
 struct pool;
@@ -29,8 +28,11 @@ struct job;
 typedef void job_run_fn(struct job *job);
 typedef void job_done_fn(struct job *job, bool cancelled);
 
+/* The members are private. */
 struct job {
-    STAILQ_ENTRY(job) next;
+    TAILQ_ENTRY(job) next;
+    struct loop_letter letter;
+    struct pool *pool;
     job_run_fn *run;
     job_done_fn *done;
     bool cancelled;
@@ -43,6 +45,7 @@ struct pool_options {
     void (*thread_end)(void);
 };
 
+/* On a loop of either kind. */
 NODISCARD struct pool *pool_new(struct loop *loop, const struct pool_options *options,
                                 struct err *err);
 /* Threads that could be started; at least 1, less than asked for if the system has no more (err

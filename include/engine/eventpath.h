@@ -1,6 +1,6 @@
 /* engine/eventpath.h - the event driver: one loop decides, worker lanes block.
  *
- * Use:     struct loop *loop = loop_new(&err);
+ * Use:     struct loop *loop = loop_new(LOOP_LIBEVENT, &err);
  *          cycle_init(&c, ...);
  *          eventpath_run(&c, loop, &err);
  * Threads: called on the main thread, which becomes the loop's. All runs, batches and figures live

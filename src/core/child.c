@@ -89,8 +89,7 @@ static int64_t age_us(const struct child *c)
 
 static void close_output(struct child *c)
 {
-    reactor_watch_free(c->watch_from);
-    c->watch_from = NULL;
+    loop_watch_stop(&c->watch_from);
     if (c->from >= 0)
         close(c->from);
     c->from = -1;
@@ -99,8 +98,7 @@ static void close_output(struct child *c)
 
 static void close_input(struct child *c)
 {
-    reactor_watch_free(c->watch_to);
-    c->watch_to = NULL;
+    loop_watch_stop(&c->watch_to);
     if (c->to >= 0)
         close(c->to);
     c->to = -1;
@@ -110,8 +108,7 @@ static void close_input(struct child *c)
 
 static void close_exit(struct child *c)
 {
-    reactor_watch_free(c->watch_exit);
-    c->watch_exit = NULL;
+    loop_watch_stop(&c->watch_exit);
     if (c->pidfd >= 0)
         close(c->pidfd);
     c->pidfd = -1;
@@ -122,7 +119,7 @@ static void release(struct child *c)
     close_output(c);
     close_input(c);
     close_exit(c);
-    reactor_timer_free(c->timer);
+    loop_timer_cancel(&c->timer);
     buf_done(&c->output);
     buf_done(&c->input);
     TAILQ_REMOVE(&c->children->live, c, next);
@@ -138,9 +135,9 @@ static void set_timer(struct child *c, int64_t linger_us)
     if (linger_us != 0 && (at == 0 || linger_us < at))
         at = linger_us;
     if (at == 0)
-        reactor_timer_cancel(c->timer);
+        loop_timer_cancel(&c->timer);
     else
-        reactor_timer_set(c->timer, (at - clock_mono_us() + 999) / 1000);
+        loop_timer_set(&c->timer, (at - clock_mono_us() + 999) / 1000);
 }
 
 static bool is_overdue(const struct child *c)
@@ -177,11 +174,11 @@ static void go_quiet(struct child *c)
     set_timer(c, clock_mono_us() + CHILD_LINGER_MS * 1000);
 }
 
-/* From a fresh turn of the reactor, so that nobody is called back from within a call of his. */
+/* From a fresh turn of the loop, so that nobody is called back from within a call of his. */
 static void finish(struct child *c)
 {
     c->state = OVER;
-    reactor_timer_set(c->timer, 0);
+    loop_timer_set(&c->timer, 0);
 }
 
 static void finish_if_both(struct child *c)
@@ -200,12 +197,12 @@ static void terminate(struct child *c)
     close_input(c); /* nothing more to say, nothing more to hear about it */
     signal_group(c, SIGTERM);
     c->due_us = clock_mono_us() + c->grace_ms * 1000;
-    reactor_timer_set(c->timer, c->grace_ms);
+    loop_timer_set(&c->timer, c->grace_ms);
 }
 
 static void read_all(struct child *c);
 
-/* A late turn of the reactor must not make a punctual child overdue: look again first. */
+/* A late turn of the loop must not make a punctual child overdue: look again first. */
 static void check_overdue(struct child *c)
 {
     read_all(c);
@@ -244,7 +241,7 @@ static void kill_hard(struct child *c)
     c->children->figures.killed++;
     c->state = KILLED;
     signal_group(c, SIGKILL);
-    reactor_timer_set(c->timer, PATIENCE_MS);
+    loop_timer_set(&c->timer, PATIENCE_MS);
 }
 
 static void give_up(struct child *c)
@@ -257,7 +254,7 @@ static void give_up(struct child *c)
     }
     c->force = CHILD_UNKILLABLE;
     signal_group(c, SIGKILL);
-    reactor_timer_set(c->timer, KILL_AGAIN_MS);
+    loop_timer_set(&c->timer, KILL_AGAIN_MS);
     settle(c);
 }
 
@@ -455,13 +452,10 @@ static void on_writable(void *arg)
 static void watch_input(struct child *c)
 {
     bool wanted = c->to >= 0 && (c->input.len > 0 || c->tell_consumed);
-    if (wanted && c->watch_to == NULL) {
-        c->watch_to =
-            reactor_watch_new(c->children->reactor, c->to, REACTOR_WRITABLE, on_writable, c);
-    } else if (!wanted) {
-        reactor_watch_free(c->watch_to);
-        c->watch_to = NULL;
-    }
+    if (!wanted)
+        loop_watch_stop(&c->watch_to);
+    else if (!loop_watch_is_started(&c->watch_to))
+        loop_watch_start(&c->watch_to, c->children->loop, c->to, LOOP_WRITABLE, on_writable, c);
 }
 
 bool child_write(struct child *c, const void *bytes, size_t len)
@@ -520,11 +514,11 @@ static struct child *adopt(struct children *children, const struct child_order *
     c->keep_bytes = order->keep_bytes;
     c->one_page = s->to >= 0 && limit_to_one_page(s->to);
     TAILQ_INSERT_TAIL(&children->live, c, next);
-    c->timer = reactor_timer_new(children->reactor, on_time, c);
-    c->watch_from = reactor_watch_new(children->reactor, c->from, REACTOR_READABLE, on_readable, c);
+    loop_timer_init(&c->timer, children->loop, on_time, c);
+    loop_watch_start(&c->watch_from, children->loop, c->from, LOOP_READABLE, on_readable, c);
     if (c->pidfd >= 0)
-        c->watch_exit =
-            reactor_watch_new(children->reactor, c->pidfd, REACTOR_READABLE, on_exit_readable, c);
+        loop_watch_start(&c->watch_exit, children->loop, c->pidfd, LOOP_READABLE, on_exit_readable,
+                         c);
     return c;
 }
 
@@ -616,7 +610,7 @@ void child_shorten_grace(struct child *c, int64_t grace_ms)
     if (c->grace_ms > grace_ms)
         c->grace_ms = grace_ms;
     if (c->state == TERMED && c->due_us - clock_mono_us() > grace_ms * 1000)
-        reactor_timer_set(c->timer, grace_ms);
+        loop_timer_set(&c->timer, grace_ms);
 }
 
 void child_kill_now(struct child *c)

@@ -4,7 +4,7 @@
 
 #include "core/child.h"
 #include "core/children.h"
-#include "core/reactor.h"
+#include "core/loop.h"
 
 #include "base/buf.h"
 
@@ -57,8 +57,8 @@ struct child {
     void *arg;
     pid_t pid;
     int pidfd, from, to;
-    struct reactor_watch *watch_exit, *watch_from, *watch_to;
-    struct reactor_timer *timer;
+    struct loop_watch watch_exit, watch_from, watch_to;
+    struct loop_timer timer;
     int64_t grace_ms;
     uint64_t flood_bytes;
     size_t keep_bytes;
@@ -82,7 +82,7 @@ struct child {
 void child_look_for_exit(struct child *child);
 /* Everybody waits for it now. */
 void child_shorten_grace(struct child *child, int64_t grace_ms);
-/* Last resort, without the reactor: SIGKILL to its group; reap it if it has ended; forget it. */
+/* Last resort, without the loop: SIGKILL to its group; reap it if it has ended; forget it. */
 void child_kill_now(struct child *child);
 bool child_reap_now(struct child *child);
 void child_drop(struct child *child);
@@ -90,27 +90,25 @@ void child_drop(struct child *child);
 /* ---- children.c, for a child ---- */
 
 struct children {
-    struct reactor *reactor;
-    struct loop *loop; /* NULL: a thread of its own */
+    struct loop *loop;
     char **env;
     bool no_pidfd, stopping;
     int sigchld; /* signalfd, -1 */
-    struct reactor_watch *watch_sigchld;
+    struct loop_watch watch_sigchld;
     struct child_list live;
     struct children_figures figures;
     char *scratch; /* CHILDREN_SCRATCH bytes to read into */
 
     struct warden *warden; /* NULL: none to be had */
     struct orphans orphans;
-    struct reactor_timer *sweep;
-    bool sweep_set;
+    struct loop_timer sweep;
 
     children_stopped_fn *stopped;
     void *stopped_arg;
     int64_t stop_by_ms;
 
-    struct children_end *at_end; /* a list */
-    struct children_thread *thread;
+    struct children_end *at_end;    /* a list */
+    struct children_thread *thread; /* NULL: the loop is somebody else's */
 };
 
 enum { CHILDREN_SCRATCH = 65536 };

@@ -5,9 +5,6 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
-#ifdef HAVE_LIBEVENT
-#include "core/loop.h"
-#endif
 #include "core/warden.h"
 
 #include <errno.h>
@@ -28,8 +25,9 @@ enum {
     FORCE_LOOK_MS = 20     /* if SIGCHLD should not come */
 };
 
+/* A call on its way to the supervisor's own thread. */
 struct call {
-    STAILQ_ENTRY(call) next;
+    struct loop_letter letter;
     children_fn *fn;
     void *arg;
 };
@@ -43,11 +41,7 @@ struct children_end {
 /* The supervisor's own thread, for the legacy loop. */
 struct children_thread {
     pthread_t thread;
-    pthread_mutex_t lock;
-    STAILQ_HEAD(, call) calls; /* under lock */
-    bool closed;               /* under lock: no call is taken any more */
-    bool over;                 /* its own */
-    bool joined, clean;        /* the maker's, after the join */
+    bool joined, clean; /* the maker's, after the join */
 };
 
 static void on_sweep(void *arg);
@@ -110,28 +104,24 @@ static struct children *begin(const struct children_options *options, struct err
     return c;
 }
 
-static void attach(struct children *c, struct reactor *reactor)
+static void attach(struct children *c, struct loop *loop)
 {
-    c->reactor = reactor;
-    c->sweep = reactor_timer_new(reactor, on_sweep, c);
+    c->loop = loop;
+    loop_timer_init(&c->sweep, loop, on_sweep, c);
 }
 
-#ifdef HAVE_LIBEVENT
 struct children *children_new_on_loop(struct loop *loop, const struct children_options *options,
                                       struct err *err)
 {
     struct children *c = begin(options, err);
-    if (c == NULL)
-        return NULL;
-    c->loop = loop;
-    attach(c, reactor_new_on_loop(loop));
+    if (c != NULL)
+        attach(c, loop);
     return c;
 }
-#endif
 
-struct reactor *children_get_reactor(struct children *c)
+struct loop *children_get_loop(struct children *c)
 {
-    return c->reactor;
+    return c->loop;
 }
 
 struct children_figures children_get_figures(const struct children *c)
@@ -145,10 +135,8 @@ struct children_figures children_get_figures(const struct children *c)
 
 static void set_sweep(struct children *c, int64_t delay_ms)
 {
-    if (c->sweep_set)
-        return;
-    c->sweep_set = true;
-    reactor_timer_set(c->sweep, delay_ms);
+    if (!loop_timer_is_set(&c->sweep))
+        loop_timer_set(&c->sweep, delay_ms);
 }
 
 void children_one_more(struct children *c, struct child *child)
@@ -157,9 +145,8 @@ void children_one_more(struct children *c, struct child *child)
     if (++c->figures.live > c->figures.most)
         c->figures.most = c->figures.live;
     warden_add(c->warden, child->pid);
-    if (child->pidfd < 0 && c->watch_sigchld == NULL)
-        c->watch_sigchld =
-            reactor_watch_new(c->reactor, c->sigchld, REACTOR_READABLE, on_sigchld, c);
+    if (child->pidfd < 0 && !loop_watch_is_started(&c->watch_sigchld))
+        loop_watch_start(&c->watch_sigchld, c->loop, c->sigchld, LOOP_READABLE, on_sigchld, c);
 }
 
 void children_one_less(struct children *c)
@@ -167,7 +154,7 @@ void children_one_less(struct children *c)
     c->figures.ended++;
     c->figures.live--;
     if (c->stopping && TAILQ_EMPTY(&c->live))
-        c->sweep_set = false;
+        loop_timer_cancel(&c->sweep);
     set_sweep(c, c->stopping ? 0 : SWEEP_AFTER_MS);
 }
 
@@ -197,30 +184,6 @@ static size_t sweep(struct children *c)
     return left;
 }
 
-static void run_calls(struct children *c)
-{
-    struct children_thread *t = c->thread;
-    STAILQ_HEAD(, call) list = STAILQ_HEAD_INITIALIZER(list);
-    thr_lock(&t->lock);
-    STAILQ_CONCAT(&list, &t->calls);
-    thr_unlock(&t->lock);
-    while (!STAILQ_EMPTY(&list)) {
-        struct call *call = STAILQ_FIRST(&list);
-        STAILQ_REMOVE_HEAD(&list, next);
-        call->fn(call->arg);
-        free(call);
-    }
-}
-
-/* What has been called is run; what comes now is refused. */
-static void close_calls(struct children *c)
-{
-    thr_lock(&c->thread->lock);
-    c->thread->closed = true;
-    thr_unlock(&c->thread->lock);
-    run_calls(c);
-}
-
 void children_at_end(struct children *c, children_fn *fn, void *arg)
 {
     struct children_end **e = &c->at_end, *found;
@@ -243,9 +206,9 @@ static void stopped(struct children *c, bool clean)
     children_stopped_fn *done = c->stopped;
     struct children_end *e;
     c->stopped = NULL;
-    reactor_timer_cancel(c->sweep);
+    loop_timer_cancel(&c->sweep);
     if (c->thread != NULL)
-        close_calls(c);
+        loop_close_posts(c->loop); /* what has been called is run, what comes now is refused */
     while ((e = c->at_end) != NULL) {
         c->at_end = e->next;
         e->fn(e->arg);
@@ -258,7 +221,6 @@ static void stopped(struct children *c, bool clean)
 static void on_sweep(void *arg)
 {
     struct children *c = arg;
-    c->sweep_set = false;
     size_t left = sweep(c);
     if (c->stopping && c->stopped != NULL) {
         bool clean = left == 0 && TAILQ_EMPTY(&c->live);
@@ -290,8 +252,7 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
         else
             child_stop(child);
     }
-    c->sweep_set = false;
-    set_sweep(c, 0);
+    loop_timer_set(&c->sweep, 0);
 }
 
 /* Nobody stopped them, or in vain: SIGKILL, and a bounded wait for each SIGCHLD. */
@@ -325,9 +286,8 @@ static void release(struct children *c)
     if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->figures.started > 0)
         end_by_force(c);
     CHECK(c->at_end == NULL); /* the drivers go first */
-    reactor_timer_free(c->sweep);
-    reactor_watch_free(c->watch_sigchld);
-    reactor_free(c->reactor);
+    loop_timer_cancel(&c->sweep);
+    loop_watch_stop(&c->watch_sigchld);
     warden_stop(c->warden);
     close(c->sigchld);
     spawn_env_free(c->env);
@@ -341,11 +301,16 @@ static void release(struct children *c)
 static void *supervise(void *arg)
 {
     struct children *c = arg;
-    while (!c->thread->over) {
-        reactor_turn(c->reactor);
-        run_calls(c);
-    }
+    loop_adopt(c->loop);
+    loop_run(c->loop);
     return NULL;
+}
+
+static void on_call(void *arg)
+{
+    struct call *call = arg;
+    call->fn(call->arg);
+    free(call);
 }
 
 bool children_call(struct children *c, children_fn *fn, void *arg)
@@ -357,36 +322,33 @@ bool children_call(struct children *c, children_fn *fn, void *arg)
     struct call *call = mem_zalloc(1, sizeof(*call));
     call->fn = fn;
     call->arg = arg;
-    thr_lock(&c->thread->lock);
-    bool closed = c->thread->closed;
-    if (!closed)
-        STAILQ_INSERT_TAIL(&c->thread->calls, call, next);
-    thr_unlock(&c->thread->lock);
-    if (closed)
-        free(call);
-    else
-        reactor_ring(c->reactor);
-    return !closed;
+    if (loop_try_post(c->loop, &call->letter, on_call, call))
+        return true;
+    free(call);
+    return false;
+}
+
+/* After its thread, or without one: the loop is the caller's. */
+static void release_thread(struct children *c)
+{
+    struct loop *loop = c->loop;
+    free(c->thread);
+    c->thread = NULL;
+    release(c);
+    loop_free(loop);
 }
 
 struct children *children_new_on_thread(const struct children_options *options, struct err *err)
 {
-    struct reactor *reactor = reactor_new_on_poll(err);
-    if (reactor == NULL)
-        return NULL;
-    struct children *c = begin(options, err);
+    struct loop *loop = loop_new(LOOP_POLL, err);
+    struct children *c = loop == NULL ? NULL : children_new_on_loop(loop, options, err);
     if (c == NULL) {
-        reactor_free(reactor);
+        loop_free(loop);
         return NULL;
     }
-    attach(c, reactor);
     c->thread = mem_zalloc(1, sizeof(*c->thread));
-    thr_mutex_init(&c->thread->lock);
-    STAILQ_INIT(&c->thread->calls);
     if (!thr_start(&c->thread->thread, "children", supervise, c, err)) {
-        pthread_mutex_destroy(&c->thread->lock);
-        free(c->thread);
-        release(c);
+        release_thread(c);
         return NULL;
     }
     return c;
@@ -401,7 +363,7 @@ static void on_ended(void *arg, bool clean)
 {
     struct children *c = arg;
     c->thread->clean = clean;
-    c->thread->over = true;
+    loop_stop(c->loop);
 }
 
 static void begin_end(void *arg)
@@ -418,6 +380,7 @@ bool children_end(struct children *c, int64_t deadline_mono_ms)
         return t->clean;
     CHECK(children_call(c, begin_end, &e));
     thr_join(t->thread);
+    loop_adopt(c->loop);
     t->joined = true;
     return t->clean;
 }
@@ -426,11 +389,10 @@ void children_free(struct children *c)
 {
     if (c == NULL)
         return;
-    if (c->thread != NULL) {
-        children_end(c, clock_mono_ms() + FORCE_MS);
-        pthread_mutex_destroy(&c->thread->lock);
-        free(c->thread);
-        c->thread = NULL;
+    if (c->thread == NULL) {
+        release(c);
+        return;
     }
-    release(c);
+    children_end(c, clock_mono_ms() + FORCE_MS);
+    release_thread(c);
 }

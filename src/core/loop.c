@@ -1,48 +1,120 @@
 #include "config.h"
 
-#include "core/loop.h"
+#include "loop_private.h"
 
 #include "base/mem.h"
+#include "base/thr.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <fcntl.h>
-#include <pthread.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { SIGNALS_MAX = 16 };
+/* Letters delivered in one turn, so that a flood of them does not hold up the timers. */
+enum { LETTERS_PER_TURN = 1024 };
 
-struct loop_signal {
-    struct event *event;
-    loop_signal_fn *fn;
-    void *arg;
+static void on_bell(void *arg);
+
+/* ---- back ends ---- */
+
+static const struct loop_backend *const backends[] = {
+#ifdef HAVE_LIBEVENT
+    [LOOP_LIBEVENT] = &loop_libevent,
+#endif
+    [LOOP_POLL] = &loop_poll,
 };
 
-struct loop {
-    struct event_base *base;
-    pthread_t thread;
-    struct loop_signal signals[SIGNALS_MAX];
-    int signal_count;
-};
-
-struct loop_timer {
-    struct loop *loop;
-    struct event *event;
-    loop_fn *fn;
-    void *arg;
-};
-
-struct loop_watch {
-    struct event *event;
-    loop_fn *fn;
-    void *arg;
-};
-
-static void quiet(int severity UNUSED, const char *text UNUSED)
+bool loop_kind_is_built(enum loop_kind kind)
 {
+    return backends[kind] != NULL;
+}
+
+const char *loop_library_version(void)
+{
+    const struct loop_backend *b = backends[LOOP_LIBEVENT];
+    return b == NULL ? NULL : b->version();
+}
+
+/* ---- the loop ---- */
+
+struct loop *loop_new(enum loop_kind kind, struct err *err)
+{
+    if (!loop_kind_is_built(kind)) {
+        err_set(err, ERR_OS, "this build has no event loop (libevent)");
+        return NULL;
+    }
+    struct loop *loop = backends[kind]->open(err);
+    if (loop == NULL)
+        return NULL;
+    loop->backend = backends[kind];
+    loop->thread = pthread_self();
+    TAILQ_INIT(&loop->taken);
+    TAILQ_INIT(&loop->posted);
+    thr_mutex_init(&loop->lock);
+    loop_watch_start(&loop->bell_watch, loop, loop->bell[0], LOOP_READABLE, on_bell, loop);
+    return loop;
+}
+
+void loop_free(struct loop *loop)
+{
+    if (loop == NULL)
+        return;
+    loop_assert_here(loop);
+    loop_watch_stop(&loop->bell_watch);
+    CHECK(loop->watches_started == 0);
+    loop_timers_done(loop);
+    CHECK(TAILQ_EMPTY(&loop->taken) && TAILQ_EMPTY(&loop->posted));
+    close(loop->bell[0]);
+    close(loop->bell[1]);
+    pthread_mutex_destroy(&loop->lock);
+    loop->backend->close(loop);
+}
+
+void loop_adopt(struct loop *loop)
+{
+    CHECK(!loop->turning);
+    loop->thread = pthread_self();
+}
+
+void loop_assert_here(const struct loop *loop)
+{
+    CHECK(pthread_equal(loop->thread, pthread_self()));
+}
+
+void loop_turn(struct loop *loop)
+{
+    loop_assert_here(loop);
+    CHECK(!loop->turning);
+    loop->turning = true;
+    loop->turns++;
+    loop->backend->turn(loop, loop_timers_wait_us(loop));
+    loop_timers_fire(loop);
+    loop->turning = false;
+}
+
+void loop_run(struct loop *loop)
+{
+    do
+        loop_turn(loop);
+    while (!loop->stopping);
+    loop->stopping = false;
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop_assert_here(loop);
+    loop->stopping = true;
+}
+
+uint64_t loop_turns(const struct loop *loop)
+{
+    return loop->turns;
+}
+
+int64_t loop_lag_us(const struct loop *loop)
+{
+    return loop->lag_us;
 }
 
 bool loop_can_open(int count, struct err *err)
@@ -67,162 +139,135 @@ bool loop_can_open(int count, struct err *err)
     return reason == 0;
 }
 
-/* libevent ends the process when a part of a new base cannot be had, so ask for as many descriptors
- * first as it will take: epoll, timer, signal pair, and a doorbell's pair. */
-enum { BASE_DESCRIPTORS = 6 };
-
-struct loop *loop_new(struct err *err)
-{
-    event_set_log_callback(quiet);
-    if (!loop_can_open(BASE_DESCRIPTORS, err))
-        return NULL;
-    struct event_config *cfg = event_config_new();
-    struct event_base *base = NULL;
-    if (cfg != NULL) {
-        event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK);
-        event_config_set_flag(cfg, EVENT_BASE_FLAG_IGNORE_ENV);
-        base = event_base_new_with_config(cfg);
-        event_config_free(cfg);
-    }
-    if (base == NULL) {
-        err_set(err, ERR_OS, "cannot create the event base");
-        return NULL;
-    }
-    struct loop *loop = mem_zalloc(1, sizeof(*loop));
-    loop->base = base;
-    loop->thread = pthread_self();
-    return loop;
-}
-
-void loop_assert_here(const struct loop *loop)
-{
-    CHECK(pthread_equal(loop->thread, pthread_self()));
-}
-
-void loop_free(struct loop *loop)
-{
-    if (loop == NULL)
-        return;
-    loop_assert_here(loop);
-    for (int i = 0; i < loop->signal_count; i++)
-        event_free(loop->signals[i].event);
-    event_base_free(loop->base);
-    free(loop);
-}
-
-void loop_run(struct loop *loop)
+void loop_on_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *arg)
 {
     loop_assert_here(loop);
-    CHECK(event_base_dispatch(loop->base) >= 0);
-}
-
-void loop_stop(struct loop *loop)
-{
-    loop_assert_here(loop);
-    event_base_loopexit(loop->base, NULL);
-}
-
-/* ---- timers ---- */
-
-static void on_timer(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-    struct loop_timer *t = arg;
-    t->fn(t->arg);
-}
-
-struct loop_timer *loop_timer_new(struct loop *loop, loop_fn *fn, void *arg)
-{
-    loop_assert_here(loop);
-    struct loop_timer *t = mem_zalloc(1, sizeof(*t));
-    t->loop = loop;
-    t->fn = fn;
-    t->arg = arg;
-    t->event = evtimer_new(loop->base, on_timer, t);
-    CHECK(t->event != NULL);
-    return t;
-}
-
-void loop_timer_set(struct loop_timer *t, int64_t delay_ms)
-{
-    loop_assert_here(t->loop);
-    if (delay_ms < 0)
-        delay_ms = 0;
-    struct timeval tv = {.tv_sec = (time_t)(delay_ms / 1000),
-                         .tv_usec = (suseconds_t)(delay_ms % 1000) * 1000};
-    CHECK(evtimer_add(t->event, &tv) == 0);
-}
-
-void loop_timer_cancel(struct loop_timer *t)
-{
-    loop_assert_here(t->loop);
-    evtimer_del(t->event);
-}
-
-void loop_timer_free(struct loop_timer *t)
-{
-    if (t == NULL)
-        return;
-    event_free(t->event);
-    free(t);
+    CHECK(loop->backend->on_signal != NULL);
+    loop->backend->on_signal(loop, signo, fn, arg);
 }
 
 /* ---- descriptors ---- */
 
-static void on_ready(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
-{
-    struct loop_watch *w = arg;
-    w->fn(w->arg);
-}
-
-static struct loop_watch *watch(struct loop *loop, int fd, short what, loop_fn *fn, void *arg)
+void loop_watch_start(struct loop_watch *w, struct loop *loop, int fd,
+                      enum loop_readiness readiness, loop_fn *fn, void *arg)
 {
     loop_assert_here(loop);
-    struct loop_watch *w = mem_zalloc(1, sizeof(*w));
-    w->fn = fn;
-    w->arg = arg;
-    w->event = event_new(loop->base, fd, (short)(what | EV_PERSIST), on_ready, w);
-    CHECK(w->event != NULL && event_add(w->event, NULL) == 0);
-    return w;
+    CHECK(w->loop == NULL);
+    *w = (struct loop_watch){.loop = loop, .fn = fn, .arg = arg, .fd = fd, .readiness = readiness};
+    loop->watches_started++;
+    loop->backend->watch(w);
 }
 
-struct loop_watch *loop_watch_new(struct loop *loop, int fd, loop_fn *fn, void *arg)
+void loop_watch_stop(struct loop_watch *w)
 {
-    return watch(loop, fd, EV_READ, fn, arg);
-}
-
-struct loop_watch *loop_watch_new_write(struct loop *loop, int fd, loop_fn *fn, void *arg)
-{
-    return watch(loop, fd, EV_WRITE, fn, arg);
-}
-
-void loop_watch_free(struct loop_watch *w)
-{
-    if (w == NULL)
+    if (w->loop == NULL)
         return;
-    event_free(w->event);
-    free(w);
+    loop_assert_here(w->loop);
+    w->loop->backend->unwatch(w);
+    w->loop->watches_started--;
+    w->loop = NULL;
 }
 
-/* ---- signals ---- */
-
-static void on_signal(evutil_socket_t signo, short what UNUSED, void *arg)
+bool loop_watch_is_started(const struct loop_watch *w)
 {
-    struct loop_signal *s = arg;
-    s->fn(s->arg, (int)signo);
+    return w->loop != NULL;
 }
 
-void loop_on_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *arg)
+/* ---- posts ---- */
+
+static void ring(struct loop *loop)
+{
+    ssize_t n;
+    do
+        n = write(loop->bell[1], "", 1);
+    while (n < 0 && errno == EINTR);
+    CHECK(n == 1 || errno == EAGAIN); /* EAGAIN: the pair is full, so the bell rings already */
+}
+
+static void drain_bell(struct loop *loop)
+{
+    char drained[64];
+    ssize_t n;
+    do
+        n = read(loop->bell[0], drained, sizeof(drained));
+    while (n > 0 || (n < 0 && errno == EINTR));
+}
+
+bool loop_try_post(struct loop *loop, struct loop_letter *letter, loop_fn *fn, void *arg)
+{
+    thr_lock(&loop->lock);
+    bool accepted = !loop->closed;
+    bool first = TAILQ_EMPTY(&loop->posted);
+    if (accepted) {
+        CHECK(letter->loop == NULL);
+        letter->loop = loop;
+        letter->fn = fn;
+        letter->arg = arg;
+        letter->round = loop->round;
+        TAILQ_INSERT_TAIL(&loop->posted, letter, next);
+        if (first) /* under the lock: the loop may be freed once the letter can be delivered */
+            ring(loop);
+    }
+    thr_unlock(&loop->lock);
+    return accepted;
+}
+
+void loop_post(struct loop *loop, struct loop_letter *letter, loop_fn *fn, void *arg)
+{
+    CHECK(loop_try_post(loop, letter, fn, arg));
+}
+
+static void take_posted(struct loop *loop)
+{
+    thr_lock(&loop->lock);
+    TAILQ_CONCAT(&loop->taken, &loop->posted, next);
+    loop->round++;
+    thr_unlock(&loop->lock);
+}
+
+static void deliver_first(struct loop *loop)
+{
+    struct loop_letter *letter = TAILQ_FIRST(&loop->taken);
+    TAILQ_REMOVE(&loop->taken, letter, next);
+    letter->loop = NULL;
+    letter->fn(letter->arg);
+}
+
+/* The bell is drained before the queue is taken, so that a letter posted in between rings again. */
+static void on_bell(void *arg)
+{
+    struct loop *loop = arg;
+    drain_bell(loop);
+    take_posted(loop);
+    for (int i = 0; i < LETTERS_PER_TURN && !TAILQ_EMPTY(&loop->taken); i++)
+        deliver_first(loop);
+    if (!TAILQ_EMPTY(&loop->taken))
+        ring(loop);
+}
+
+bool loop_take_back(struct loop_letter *letter)
+{
+    struct loop *loop = letter->loop;
+    if (loop == NULL)
+        return false;
+    loop_assert_here(loop);
+    thr_lock(&loop->lock);
+    if (letter->round == loop->round)
+        TAILQ_REMOVE(&loop->posted, letter, next);
+    else
+        TAILQ_REMOVE(&loop->taken, letter, next);
+    letter->loop = NULL;
+    thr_unlock(&loop->lock);
+    return true;
+}
+
+void loop_close_posts(struct loop *loop)
 {
     loop_assert_here(loop);
-    CHECK(loop->signal_count < SIGNALS_MAX);
-    struct loop_signal *s = &loop->signals[loop->signal_count++];
-    s->fn = fn;
-    s->arg = arg;
-    s->event = evsignal_new(loop->base, signo, on_signal, s);
-    CHECK(s->event != NULL && evsignal_add(s->event, NULL) == 0);
-}
-
-const char *loop_library_version(void)
-{
-    return event_get_version();
+    thr_lock(&loop->lock);
+    loop->closed = true;
+    thr_unlock(&loop->lock);
+    take_posted(loop);
+    while (!TAILQ_EMPTY(&loop->taken))
+        deliver_first(loop);
 }

@@ -5,11 +5,10 @@
 #include "base/mem.h"
 #include "base/thr.h"
 #include "core/jobq.h"
-#include "core/wake.h"
 
 #include <stdlib.h>
 
-STAILQ_HEAD(job_list, job);
+TAILQ_HEAD(job_list, job);
 
 struct pool {
     struct loop *loop;
@@ -18,22 +17,26 @@ struct pool {
     pthread_t *threads;
     int started;
     bool stopped;
-    struct wake *doorbell;
-    pthread_mutex_t lock;
-    struct job_list finished; /* under lock */
+    struct job_list outstanding; /* submitted and not done; the loop's */
 };
 
-static void finish(struct pool *p, struct job *job)
+static void pool_finish(struct job *job)
 {
-    thr_lock(&p->lock);
-    bool first = STAILQ_EMPTY(&p->finished);
-    STAILQ_INSERT_TAIL(&p->finished, job, next);
-    thr_unlock(&p->lock);
-    if (first)
-        wake_ring(p->doorbell);
+    TAILQ_REMOVE(&job->pool->outstanding, job, next);
+    job->done(job, job->cancelled);
 }
 
-static void *work(void *arg)
+static void on_letter(void *arg)
+{
+    pool_finish(arg);
+}
+
+static void pool_send(struct job *job)
+{
+    loop_post(job->pool->loop, &job->letter, on_letter, job);
+}
+
+static void *pool_work(void *arg)
 {
     struct pool *p = arg;
     struct job *job;
@@ -41,25 +44,11 @@ static void *work(void *arg)
         p->options.thread_begin();
     while ((job = jobq_pop(p->waiting)) != NULL) {
         job->run(job);
-        finish(p, job);
+        pool_send(job);
     }
     if (p->options.thread_end != NULL)
         p->options.thread_end();
     return NULL;
-}
-
-static void deliver(void *arg)
-{
-    struct pool *p = arg;
-    struct job_list list = STAILQ_HEAD_INITIALIZER(list);
-    thr_lock(&p->lock);
-    STAILQ_CONCAT(&list, &p->finished);
-    thr_unlock(&p->lock);
-    while (!STAILQ_EMPTY(&list)) {
-        struct job *job = STAILQ_FIRST(&list);
-        STAILQ_REMOVE_HEAD(&list, next);
-        job->done(job, job->cancelled);
-    }
 }
 
 struct pool *pool_new(struct loop *loop, const struct pool_options *options, struct err *err)
@@ -69,20 +58,12 @@ struct pool *pool_new(struct loop *loop, const struct pool_options *options, str
     p->options = *options;
     p->waiting = jobq_new();
     p->threads = mem_zalloc((size_t)options->threads, sizeof(p->threads[0]));
-    thr_mutex_init(&p->lock);
-    STAILQ_INIT(&p->finished);
-    p->doorbell = wake_new(loop, deliver, p, err);
-    if (p->doorbell == NULL)
-        goto fail;
-    for (; p->started < options->threads; p->started++) {
-        if (thr_start(&p->threads[p->started], options->name, work, p, err))
-            continue;
-        if (p->started == 0)
-            goto fail;
-        break; /* fewer workers than asked for still do the work */
-    }
-    return p;
-fail:
+    TAILQ_INIT(&p->outstanding);
+    for (; p->started < options->threads; p->started++)
+        if (!thr_start(&p->threads[p->started], options->name, pool_work, p, err))
+            break; /* fewer workers than asked for still do the work */
+    if (p->started > 0)
+        return p;
     pool_free(p);
     return NULL;
 }
@@ -95,12 +76,11 @@ int pool_started(const struct pool *p)
 void pool_submit(struct pool *p, struct job *job, job_run_fn *run, job_done_fn *done)
 {
     loop_assert_here(p->loop);
-    job->run = run;
-    job->done = done;
-    job->cancelled = false;
+    *job = (struct job){.pool = p, .run = run, .done = done};
+    TAILQ_INSERT_TAIL(&p->outstanding, job, next);
     if (!jobq_push(p->waiting, job)) {
         job->cancelled = true;
-        finish(p, job);
+        pool_send(job);
     }
 }
 
@@ -110,23 +90,19 @@ void pool_cancel_waiting(struct pool *p)
     loop_assert_here(p->loop);
     while ((job = jobq_try_pop(p->waiting)) != NULL) {
         job->cancelled = true;
-        finish(p, job);
+        pool_send(job);
     }
 }
 
-static bool has_finished(struct pool *p)
-{
-    thr_lock(&p->lock);
-    bool any = !STAILQ_EMPTY(&p->finished);
-    thr_unlock(&p->lock);
-    return any;
-}
-
-/* A done() may submit again: that job is done as cancelled. */
+/* No worker is left, so every job is a letter on its way.  A done() may submit again: that job is
+ * done as cancelled. */
 static void deliver_all(struct pool *p)
 {
-    while (has_finished(p))
-        deliver(p);
+    struct job *job;
+    while ((job = TAILQ_FIRST(&p->outstanding)) != NULL) {
+        CHECK(loop_take_back(&job->letter));
+        pool_finish(job);
+    }
 }
 
 void pool_stop(struct pool *p)
@@ -148,8 +124,6 @@ void pool_free(struct pool *p)
         return;
     pool_stop(p);
     deliver_all(p); /* what was submitted after the stop */
-    wake_free(p->doorbell);
-    pthread_mutex_destroy(&p->lock);
     jobq_free(p->waiting);
     free(p->threads);
     free(p);

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/child.h"
-#include "core/reactor.h"
+#include "core/loop.h"
 #include "model/phpproto.h"
 
 #include <errno.h>
@@ -48,7 +48,7 @@ struct slot {
     struct phpproto proto;
     struct process *process; /* NULL: none */
     struct job *job;         /* in flight */
-    struct reactor_timer *timer;
+    struct loop_timer timer;
     int64_t trouble_ms; /* since when there is no descriptor for it */
 };
 
@@ -58,7 +58,7 @@ struct phpserver_pool {
     char **argv;
     struct slot slots[PHPSERVER_MAX];
     struct job_list refused, waiting;
-    struct reactor_timer *turn;
+    struct loop_timer turn;
     int64_t turn_ms;   /* when it is set for, INT64_MAX: not */
     int64_t expire_ms; /* the soonest deadline of the waiting */
     size_t warm;
@@ -92,7 +92,7 @@ struct phpserver_pool *phpserver_pool_new(struct children *children,
                                           const struct phpserver_options *options)
 {
     struct phpserver_pool *p = mem_zalloc(1, sizeof(*p));
-    struct reactor *r = children_get_reactor(children);
+    struct loop *loop = children_get_loop(children);
     struct phpproto_options proto = {.timeout_ms = options->timeout_ms,
                                      .line_max = options->line_max,
                                      .no_fence = options->no_fence};
@@ -105,13 +105,13 @@ struct phpserver_pool *phpserver_pool_new(struct children *children,
     TAILQ_INIT(&p->refused);
     TAILQ_INIT(&p->waiting);
     TAILQ_INIT(&p->processes);
-    p->turn = reactor_timer_new(r, on_turn, p);
+    loop_timer_init(&p->turn, loop, on_turn, p);
     for (int i = 0; i < options->count; i++) {
         struct slot *s = &p->slots[i];
         s->pool = p;
         s->index = i;
         phpproto_init(&s->proto, &proto);
-        s->timer = reactor_timer_new(r, on_slot_time, s);
+        loop_timer_init(&s->timer, loop, on_slot_time, s);
     }
     children_at_end(children, on_end, p);
     return p;
@@ -128,7 +128,7 @@ static void turn_within(struct phpserver_pool *p, int64_t delay_ms)
     if (at_ms >= p->turn_ms)
         return;
     p->turn_ms = at_ms;
-    reactor_timer_set(p->turn, delay_ms);
+    loop_timer_set(&p->turn, delay_ms);
 }
 
 /* ---- answers and notes ---- */
@@ -207,9 +207,9 @@ static void set_slot_timer(struct slot *s)
     if (s->job != NULL && s->job->deadline_ms < due_ms)
         due_ms = s->job->deadline_ms;
     if (due_ms == INT64_MAX)
-        reactor_timer_cancel(s->timer);
+        loop_timer_cancel(&s->timer);
     else
-        reactor_timer_set(s->timer, due_ms - clock_mono_ms());
+        loop_timer_set(&s->timer, due_ms - clock_mono_ms());
 }
 
 static void replace(struct slot *s)
@@ -300,7 +300,7 @@ static void on_over(void *arg)
 static const struct child_calls calls = {
     .data = on_data, .consumed = on_consumed, .closed = on_closed, .over = on_over};
 
-/* A late turn of the reactor must not make a punctual answer late: look again first. */
+/* A late turn of the loop must not make a punctual answer late: look again first. */
 static void on_slot_time(void *arg)
 {
     struct slot *s = arg;
@@ -598,7 +598,7 @@ static void quit(void *arg)
     p->quitting = true;
     for (int i = 0; i < p->options.count; i++) {
         leave(&p->slots[i]);
-        reactor_timer_cancel(p->slots[i].timer);
+        loop_timer_cancel(&p->slots[i].timer);
     }
     turn_within(p, 0);
 }
@@ -628,14 +628,14 @@ void phpserver_pool_free(struct phpserver_pool *p)
     for (int i = 0; i < p->options.count; i++) {
         struct slot *s = &p->slots[i];
         phpproto_done(&s->proto);
-        reactor_timer_free(s->timer);
+        loop_timer_cancel(&s->timer);
     }
     while ((process = TAILQ_FIRST(&p->processes)) != NULL) { /* not even SIGKILL could end it */
         child_forget(process->child);
         TAILQ_REMOVE(&p->processes, process, next);
         free(process);
     }
-    reactor_timer_free(p->turn);
+    loop_timer_cancel(&p->turn);
     phpproto_free_argv(p->argv);
     free(p->last_failure);
     free(p);

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "core/child.h"
-#include "core/reactor.h"
+#include "core/loop.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -47,7 +47,7 @@ struct script_runner {
     struct children *children;
     struct script_options options;
     struct job_list waiting, running;
-    struct reactor_timer *turn;
+    struct loop_timer turn;
     int64_t turn_ms;   /* when it is set for, INT64_MAX: not */
     int64_t expire_ms; /* the soonest deadline of the waiting */
     int64_t pause_ms;  /* nothing is started before: the system has no process to give */
@@ -78,7 +78,7 @@ struct script_runner *script_runner_new(struct children *children,
     s->turn_ms = s->expire_ms = INT64_MAX;
     TAILQ_INIT(&s->waiting);
     TAILQ_INIT(&s->running);
-    s->turn = reactor_timer_new(children_get_reactor(children), on_turn, s);
+    loop_timer_init(&s->turn, children_get_loop(children), on_turn, s);
     children_at_end(children, on_end, s);
     return s;
 }
@@ -236,7 +236,7 @@ static void turn_within(struct script_runner *s, int64_t delay_ms)
     if (at_ms >= s->turn_ms)
         return;
     s->turn_ms = at_ms;
-    reactor_timer_set(s->turn, delay_ms);
+    loop_timer_set(&s->turn, delay_ms);
 }
 
 static void free_job(struct job *job)
@@ -451,6 +451,6 @@ void script_runner_free(struct script_runner *s)
         TAILQ_REMOVE(&s->running, job, next);
         free_job(job);
     }
-    reactor_timer_free(s->turn);
+    loop_timer_cancel(&s->turn);
     free(s);
 }

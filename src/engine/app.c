@@ -14,15 +14,13 @@
 #include "engine/config.h"
 #include "engine/cycle.h"
 #include "engine/eventlog.h"
+#include "engine/eventpath.h"
 #include "engine/legacy.h"
 #include "engine/options.h"
 #include "engine/replay.h"
 #include "engine/stopsig.h"
 #include "engine/uplink.h"
 #include "engine/watchdog.h"
-#ifdef HAVE_LIBEVENT
-#include "engine/eventpath.h"
-#endif
 
 #include <inttypes.h>
 #include <signal.h>
@@ -62,12 +60,12 @@ static void raise_descriptor_limit(void)
 
 static void print_version(void)
 {
+    const char *libevent = loop_library_version();
     puts(options_version_line());
-#ifdef HAVE_LIBEVENT
-    printf("event loop: yes (libevent %s)\n", loop_library_version());
-#else
-    puts("event loop: no (built without libevent)");
-#endif
+    if (libevent != NULL)
+        printf("event loop: yes (libevent %s)\n", libevent);
+    else
+        puts("event loop: no (built without libevent)");
     printf("SNMP: net-snmp %s\n", snmp_library_version());
     printf("database client: %s\n", db_client_version());
 }
@@ -120,11 +118,10 @@ static struct store *open_store(struct config *c, struct err *err)
     return NULL;
 }
 
-#ifdef HAVE_LIBEVENT
 static bool poll_on_event_path(struct cycle *cycle, bool *ret_done, struct err *err)
 {
     struct err why = ERR_INIT;
-    struct loop *loop = loop_new(&why);
+    struct loop *loop = loop_new(LOOP_LIBEVENT, &why);
     struct eventpath *path = loop == NULL ? NULL : eventpath_new(cycle, loop, &why);
     bool ok = false;
     *ret_done = path != NULL;
@@ -137,15 +134,6 @@ static bool poll_on_event_path(struct cycle *cycle, bool *ret_done, struct err *
         loop_free(loop);
     return ok;
 }
-#else
-static bool poll_on_event_path(struct cycle *cycle UNUSED, bool *ret_done, struct err *err UNUSED)
-{
-    log_line(LOG_ALWAYS, "WARNING: this build has no event loop (libevent); polling by the legacy "
-                         "loop");
-    *ret_done = false;
-    return false;
-}
-#endif
 
 static bool poll_site(struct cycle *cycle, struct err *err)
 {

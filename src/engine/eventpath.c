@@ -26,10 +26,10 @@ struct eventpath {
     struct pool *ask_lane;
     struct pool *store_lane;
     struct scripts *scripts; /* NULL: none are needed, or there is no supervisor to be had */
-    struct loop_timer *deadline;
-    struct loop_timer *flush;
-    struct loop_timer *beat;     /* for the watchdog */
-    struct loop_timer *patience; /* with what was given up, then with the database thread */
+    struct loop_timer deadline;
+    struct loop_timer flush;
+    struct loop_timer beat;     /* for the watchdog */
+    struct loop_timer patience; /* with what was given up, then with the database thread */
     int64_t last_dump_mono_ms;
 
     TAILQ_HEAD(, flight) flights;
@@ -100,7 +100,7 @@ static void submit_pending(struct eventpath *e)
     e->pending = NULL;
     e->storing = true;
     e->flush_due = false;
-    loop_timer_cancel(e->flush);
+    loop_timer_cancel(&e->flush);
     pool_submit(e->store_lane, &j->job, run_write, done_write);
 }
 
@@ -137,7 +137,7 @@ static struct batch *get_pending(struct eventpath *e)
 {
     if (e->pending == NULL) {
         e->pending = batch_new();
-        loop_timer_set(e->flush, CYCLE_BATCH_WAIT_MS);
+        loop_timer_set(&e->flush, CYCLE_BATCH_WAIT_MS);
     }
     return e->pending;
 }
@@ -321,7 +321,7 @@ static void end_when_idle(struct eventpath *e)
         return;
     if (!e->stopping && e->next_device < e->c->site.device_count)
         return;
-    loop_timer_cancel(e->deadline); /* storing has a deadline of its own */
+    loop_timer_cancel(&e->deadline); /* storing has a deadline of its own */
     end_children(e);
     flush_pending(e);
     if (!e->storing)
@@ -367,11 +367,11 @@ static void stop_polling(struct eventpath *e)
     if (e->stopping)
         return;
     e->stopping = true;
-    loop_timer_cancel(e->deadline);
+    loop_timer_cancel(&e->deadline);
     world_give_up(e->c->world);
     if (e->scripts != NULL)
         scripts_give_up(e->scripts);
-    loop_timer_set(e->patience, cycle_patience_ms(e->c));
+    loop_timer_set(&e->patience, cycle_patience_ms(e->c));
     if (!e->begun)
         return; /* the site belongs to the store lane until done_begin() */
     struct moment now = cycle_now();
@@ -418,7 +418,7 @@ static void on_patience(void *arg)
     if (left_ms <= 0)
         leave_store(e);
     else
-        loop_timer_set(e->patience, left_ms);
+        loop_timer_set(&e->patience, left_ms);
 }
 
 static void on_deadline(void *arg)
@@ -441,7 +441,7 @@ static void on_stop_signal(void *arg, int signo)
                   NULL); /* a second one ends the process even if the loop is stuck */
     cycle_hurry(e->c, signo);
     stop_polling(e);
-    loop_timer_set(e->patience, cycle_patience_ms(e->c)); /* the end is nearer than it was */
+    loop_timer_set(&e->patience, cycle_patience_ms(e->c)); /* the end is nearer than it was */
 }
 
 /* ---- telling ---- */
@@ -450,7 +450,7 @@ static void on_beat(void *arg)
 {
     struct eventpath *e = arg;
     watchdog_beat(e->c->watchdog);
-    loop_timer_set(e->beat, WATCHDOG_BEAT_MS);
+    loop_timer_set(&e->beat, WATCHDOG_BEAT_MS);
 }
 
 static const char *doing(const struct eventpath *e)
@@ -519,7 +519,7 @@ static void done_begin(struct job *job, bool cancelled UNUSED)
     else if (cycle_out_of_time(e->c, &now))
         on_deadline(e);
     else
-        loop_timer_set(e->deadline, e->c->poll_until_mono_ms - clock_mono_ms());
+        loop_timer_set(&e->deadline, e->c->poll_until_mono_ms - clock_mono_ms());
     dispatch(e);
 }
 
@@ -556,10 +556,10 @@ struct eventpath *eventpath_new(struct cycle *c, struct loop *loop, struct err *
     e->c = c;
     e->loop = loop;
     TAILQ_INIT(&e->flights);
-    e->deadline = loop_timer_new(loop, on_deadline, e);
-    e->flush = loop_timer_new(loop, on_flush_due, e);
-    e->beat = loop_timer_new(loop, on_beat, e);
-    e->patience = loop_timer_new(loop, on_patience, e);
+    loop_timer_init(&e->deadline, loop, on_deadline, e);
+    loop_timer_init(&e->flush, loop, on_flush_due, e);
+    loop_timer_init(&e->beat, loop, on_beat, e);
+    loop_timer_init(&e->patience, loop, on_patience, e);
     /* What is left must do for the devices, or the legacy loop, which needs less, does better. */
     if (open_lanes(e, err) && loop_can_open(c->config->threads + LOOKUP_DESCRIPTORS, err))
         return e;
@@ -574,7 +574,7 @@ bool eventpath_run(struct eventpath *e, struct err *err)
     accept_signals(e);
     pool_submit(e->store_lane, &begin->job, run_begin, done_begin);
     on_beat(e);
-    loop_timer_set(e->patience, cycle_store_patience(e->c) - clock_mono_ms());
+    loop_timer_set(&e->patience, cycle_store_patience(e->c) - clock_mono_ms());
     loop_run(e->loop);
     watchdog_rest(e->c->watchdog);
     stopsig_block();
@@ -595,9 +595,9 @@ void eventpath_free(struct eventpath *e)
         return; /* whoever comes back yet finds all as it was; the process ends soon */
     pool_free(e->ask_lane);
     pool_free(e->store_lane);
-    loop_timer_free(e->patience);
-    loop_timer_free(e->beat);
-    loop_timer_free(e->flush);
-    loop_timer_free(e->deadline);
+    loop_timer_cancel(&e->patience);
+    loop_timer_cancel(&e->beat);
+    loop_timer_cancel(&e->flush);
+    loop_timer_cancel(&e->deadline);
     free(e);
 }

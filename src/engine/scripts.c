@@ -77,25 +77,12 @@ static struct phpserver_pool *new_servers(struct children *children, const struc
     return p;
 }
 
-#ifdef HAVE_LIBEVENT
-static struct children *new_children(struct loop *loop, const struct children_options *o,
-                                     struct err *err)
-{
-    return loop != NULL ? children_new_on_loop(loop, o, err) : children_new_on_thread(o, err);
-}
-#else
-static struct children *new_children(struct loop *loop UNUSED, const struct children_options *o,
-                                     struct err *err)
-{
-    return children_new_on_thread(o, err);
-}
-#endif
-
 struct scripts *scripts_new(const struct config *config, struct loop *loop, struct err *err)
 {
     static const char *const env[] = {"MIBS=", NULL}; /* Cacti's scripts load no MIB files */
     const struct children_options o = {.env_set = env};
-    struct children *children = new_children(loop, &o, err);
+    struct children *children =
+        loop != NULL ? children_new_on_loop(loop, &o, err) : children_new_on_thread(&o, err);
     if (children == NULL)
         return NULL;
     struct scripts *s = mem_zalloc(1, sizeof(*s));

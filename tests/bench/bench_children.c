@@ -10,9 +10,7 @@
 #include "base/mem.h"
 #include "base/thr.h"
 #include "core/children.h"
-#ifdef HAVE_LIBEVENT
 #include "core/loop.h"
-#endif
 #include "drivers/script.h"
 
 #include <inttypes.h>
@@ -31,11 +29,9 @@ struct bench {
     struct script_request request;
     pthread_mutex_t lock;
     pthread_cond_t all_done;
-#ifdef HAVE_LIBEVENT
     struct loop *loop;
-    struct loop_timer *tick;
+    struct loop_timer tick;
     int64_t due_us, stall_us;
-#endif
 };
 
 static double own_cpu(void)
@@ -55,11 +51,10 @@ static void report(const char *face, int scripts, int slots, int64_t begun_us, d
            bad > 0 ? "  SOME FAILED" : "");
 }
 
-#ifdef HAVE_LIBEVENT
 static void tick_again(struct bench *b)
 {
     b->due_us = clock_mono_us() + 1000;
-    loop_timer_set(b->tick, 1);
+    loop_timer_set(&b->tick, 1);
 }
 
 static void on_tick(void *arg)
@@ -94,11 +89,11 @@ static void on_loop(int scripts, int slots, const char *what, bool tick)
     struct bench b = {.wanted = scripts};
     struct script_request request = {.command = what};
     so.slots = slots;
-    b.loop = loop_new(&err);
+    b.loop = loop_new(LOOP_LIBEVENT, &err);
     b.children = children_new_on_loop(b.loop, &co, &err);
     CHECK(b.children != NULL);
     b.runner = script_runner_new(b.children, &so);
-    b.tick = loop_timer_new(b.loop, on_tick, &b);
+    loop_timer_init(&b.tick, b.loop, on_tick, &b);
     int64_t begun_us = clock_mono_us();
     double cpu = own_cpu();
     for (int i = 0; i < scripts; i++)
@@ -107,15 +102,13 @@ static void on_loop(int scripts, int slots, const char *what, bool tick)
         tick_again(&b);
     loop_run(b.loop);
     report(tick ? "loop*" : "loop", scripts, slots, begun_us, cpu, b.stall_us, b.bad);
-    loop_timer_cancel(b.tick);
+    loop_timer_cancel(&b.tick);
     children_stop(b.children, clock_mono_ms() + 5000, on_stopped, &b);
     loop_run(b.loop);
-    loop_timer_free(b.tick);
     script_runner_free(b.runner);
     children_free(b.children);
     loop_free(b.loop);
 }
-#endif
 
 static void on_done_there(void *arg, const struct script_reply *reply)
 {
@@ -174,12 +167,12 @@ int main(int argc, char **argv)
     char *memory = mem_alloc(ballast + 1);
     memset(memory, 1, ballast + 1);
     setvbuf(stdout, NULL, _IOLBF, 0);
-#ifdef HAVE_LIBEVENT
-    on_loop(200, 20, command, false);
-    on_loop(2000, 20, command, false);
-    on_loop(2000, 20, command, true);
-    on_loop(500, 500, "sleep 1; echo 1", true); /* all alive at the same time */
-#endif
+    if (loop_kind_is_built(LOOP_LIBEVENT)) {
+        on_loop(200, 20, command, false);
+        on_loop(2000, 20, command, false);
+        on_loop(2000, 20, command, true);
+        on_loop(500, 500, "sleep 1; echo 1", true); /* all alive at the same time */
+    }
     on_thread(200, 20);
     on_thread(2000, 20);
     free(memory);

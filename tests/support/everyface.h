@@ -72,6 +72,8 @@ static inline int face_run_tests(const struct CMUnitTest *all, size_t count, siz
     for (size_t k = 0; k < ARRAY_LEN(face_kinds); k++) {
         if (face_kinds[k].options.no_pidfd && !old_kernels)
             continue;
+        if (face_kinds[k].on_loop && !loop_kind_is_built(LOOP_LIBEVENT))
+            continue;
         for (size_t i = 0; i < shares; i++) {
             list[n] = (struct face_share){.kind = face_kinds[k], .number = i, .of = shares};
             face_begin_share(&list[n++], all, count);

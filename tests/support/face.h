@@ -10,9 +10,7 @@
 #include "base/mem.h"
 #include "base/thr.h"
 #include "core/children.h"
-#ifdef HAVE_LIBEVENT
 #include "core/loop.h"
-#endif
 
 #include <setjmp.h>
 #include <signal.h>
@@ -31,10 +29,8 @@ struct face_kind {
 };
 
 static const struct face_kind face_kinds[] = {
-#ifdef HAVE_LIBEVENT
     {"loop", true, {0}},
     {"loop, SIGCHLD, /proc", true, {.no_pidfd = true, .no_children_file = true}},
-#endif
     {"thread", false, {0}},
     {"thread, SIGCHLD, /proc", false, {.no_pidfd = true, .no_children_file = true}},
 };
@@ -43,9 +39,7 @@ struct face {
     const struct face_kind *kind;
     struct children *children;
     struct loop *loop;
-#ifdef HAVE_LIBEVENT
-    struct loop_timer *too_late;
-#endif
+    struct loop_timer too_late;
     int descriptors_before;
     bool stopped, clean;
 
@@ -76,14 +70,12 @@ static inline struct face *face_new(const struct face_kind *kind)
     f->descriptors_before = leftovers_descriptors();
     thr_mutex_init(&f->lock);
     thr_cond_init(&f->changed);
-#ifdef HAVE_LIBEVENT
     if (kind->on_loop) {
-        f->loop = loop_new(&err);
+        f->loop = loop_new(LOOP_LIBEVENT, &err);
         assert_non_null(f->loop);
-        f->too_late = loop_timer_new(f->loop, face_on_too_late, NULL);
+        loop_timer_init(&f->too_late, f->loop, face_on_too_late, NULL);
         f->children = children_new_on_loop(f->loop, &options, &err);
     }
-#endif
     if (!kind->on_loop)
         f->children = children_new_on_thread(&options, &err);
     assert_non_null(f->children);
@@ -97,26 +89,22 @@ static inline void face_arrive(struct face *f)
     f->arrived++;
     pthread_cond_signal(&f->changed);
     thr_unlock(&f->lock);
-#ifdef HAVE_LIBEVENT
     if (f->kind->on_loop)
         loop_stop(f->loop);
-#endif
 }
 
 /* Until so many have come since the last time. */
 static inline void face_wait(struct face *f, int n)
 {
     int64_t until_ms = clock_mono_ms() + FACE_TOO_LATE_MS;
-#ifdef HAVE_LIBEVENT
     if (f->kind->on_loop) {
-        loop_timer_set(f->too_late, FACE_TOO_LATE_MS);
+        loop_timer_set(&f->too_late, FACE_TOO_LATE_MS);
         while (f->arrived < n)
             loop_run(f->loop);
-        loop_timer_cancel(f->too_late);
+        loop_timer_cancel(&f->too_late);
         f->arrived -= n;
         return;
     }
-#endif
     thr_lock(&f->lock);
     while (f->arrived < n)
         if (!thr_wait_until(&f->changed, &f->lock, until_ms))
@@ -135,23 +123,19 @@ static inline void face_on_stopped(void *arg, bool clean)
     struct face *f = arg;
     f->clean = clean;
     f->stopped = true;
-#ifdef HAVE_LIBEVENT
     loop_stop(f->loop);
-#endif
 }
 
 /* Everything has ended within the time, or it is a failure. */
 static inline void face_stop(struct face *f, int64_t within_ms)
 {
-#ifdef HAVE_LIBEVENT
     if (f->kind->on_loop) {
-        loop_timer_set(f->too_late, FACE_TOO_LATE_MS);
+        loop_timer_set(&f->too_late, FACE_TOO_LATE_MS);
         children_stop(f->children, clock_mono_ms() + within_ms, face_on_stopped, f);
         while (!f->stopped)
             loop_run(f->loop);
-        loop_timer_cancel(f->too_late);
+        loop_timer_cancel(&f->too_late);
     }
-#endif
     if (!f->kind->on_loop)
         f->clean = children_end(f->children, clock_mono_ms() + within_ms);
     assert_true(f->clean);
@@ -161,12 +145,10 @@ static inline void face_stop(struct face *f, int64_t within_ms)
 static inline void face_free(struct face *f)
 {
     children_free(f->children);
-#ifdef HAVE_LIBEVENT
     if (f->kind->on_loop) {
-        loop_timer_free(f->too_late);
+        loop_timer_cancel(&f->too_late);
         loop_free(f->loop);
     }
-#endif
     assert_int_equal(leftovers_processes(), 0);
     assert_int_equal(leftovers_descriptors(), f->descriptors_before);
     pthread_cond_destroy(&f->changed);

@@ -471,12 +471,8 @@ static void children_of_others_are_never_touched(void **state)
     f->descriptors_before = leftovers_descriptors();
     children_free(f->children);
     f->children = NULL;
-#ifdef HAVE_LIBEVENT
-    if (f->loop != NULL) {
-        loop_timer_free(f->too_late);
-        loop_free(f->loop);
-    }
-#endif
+    loop_timer_cancel(&f->too_late);
+    loop_free(f->loop);
     assert_int_equal(leftovers_processes(), 0);
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->lock);

@@ -1,117 +1,87 @@
 #include "config.h"
 
-#include "core/loop.h"
+#include "loop_story.h"
 
-#include "base/mem.h"
-#include "base/thr.h"
-#include "core/wake.h"
+#include "base/clock.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-#include <cmocka.h>
-
-/* What happened, a letter each, and who stops the loop. */
-struct story {
-    struct loop *loop;
-    struct loop_timer *stopper; /* turns a hang into a failure */
-    char text[64];
-    size_t len;
-    bool too_late;
-};
-
-struct event {
-    struct story *story;
-    char letter;
-    struct loop_timer *timer;
-    struct loop_timer *other;
-    int fd;
-    int rounds;
-};
-
-static void tell(struct event *e)
-{
-    assert_true(e->story->len < sizeof(e->story->text) - 1);
-    e->story->text[e->story->len++] = e->letter;
-}
-
-static void on_tell(void *arg)
-{
-    tell(arg);
-}
-
-static void on_last(void *arg)
-{
-    struct event *e = arg;
-    tell(e);
-    loop_stop(e->story->loop);
-}
-
-static void on_too_late(void *arg)
-{
-    struct story *s = arg;
-    s->too_late = true;
-    loop_stop(s->loop);
-}
-
-static void begin(struct story *s)
-{
-    struct err err = ERR_INIT;
-    memset(s, 0, sizeof(*s));
-    s->loop = loop_new(&err);
-    assert_non_null(s->loop);
-    s->stopper = loop_timer_new(s->loop, on_too_late, s);
-    loop_timer_set(s->stopper, 60000);
-}
-
-static void run(struct story *s)
-{
-    loop_run(s->loop);
-    assert_false(s->too_late);
-}
-
-static void end(struct story *s)
-{
-    loop_timer_free(s->stopper);
-    loop_free(s->loop);
-}
 
 /* ---- timers ---- */
 
 static const int delays[] = {30, 10, 40, 0, 20, -5};
 
-/* Armed in one callback, so that all of them start at the same time. */
-static void on_arm_all(void *arg)
+/* Set in one callback, so that all of them start at the same time. */
+static void on_set_all(void *arg)
 {
     struct event *e = arg;
+    int64_t now_us = clock_mono_us();
     for (size_t i = 0; i < ARRAY_LEN(delays); i++)
-        loop_timer_set(e[i].timer, delays[i]);
+        loop_timer_set_at_us(&e[i].timer, now_us + delays[i] * 1000);
 }
 
 static void timers_fire_in_the_order_of_their_times(void **state)
 {
-    (void)state;
     struct story s;
-    begin(&s);
+    begin(&s, state);
     struct event e[ARRAY_LEN(delays)];
-    struct loop_timer *first = loop_timer_new(s.loop, on_arm_all, e);
+    struct loop_timer first;
+    loop_timer_init(&first, s.loop, on_set_all, e);
     for (size_t i = 0; i < ARRAY_LEN(delays); i++) {
-        e[i] = (struct event){.story = &s, .letter = (char)('a' + i)};
-        e[i].timer = loop_timer_new(s.loop, i == 2 ? on_last : on_tell, &e[i]);
+        e[i] = event_of(&s, (char)('a' + i));
+        loop_timer_init(&e[i].timer, s.loop, i == 2 ? on_last : on_tell, &e[i]);
     }
-    loop_timer_set(first, 0);
+    loop_timer_set(&first, 0);
     run(&s);
     assert_true(memcmp(s.text, "df", 2) == 0 || memcmp(s.text, "fd", 2) == 0); /* both at once */
     assert_string_equal(s.text + 2, "beac");
-    for (size_t i = 0; i < ARRAY_LEN(delays); i++)
-        loop_timer_free(e[i].timer);
-    loop_timer_free(first);
     end(&s);
+}
+
+enum { MANY = 300 };
+
+struct many {
+    struct story *story;
+    struct event events[MANY];
+    int64_t last_due_us;
+    int fired;
+};
+
+static void on_one_of_many(void *arg)
+{
+    struct event *e = arg;
+    struct many *m = e->owner;
+    assert_true(e->timer.due_us >= m->last_due_us);
+    m->last_due_us = e->timer.due_us;
+    if (++m->fired == MANY - MANY / 3)
+        loop_stop(m->story->loop);
+}
+
+/* Every second timer is moved, every third cancelled, so that the heap has to mend itself inside. */
+static void many_timers_that_are_moved_and_cancelled_keep_their_order(void **state)
+{
+    struct story s;
+    struct many *m = mem_zalloc(1, sizeof(*m));
+    begin(&s, state);
+    m->story = &s;
+    int64_t begun_us = clock_mono_us() + 20000;
+    for (int i = 0; i < MANY; i++) {
+        m->events[i] = event_of(&s, 'x');
+        m->events[i].owner = m;
+        loop_timer_init(&m->events[i].timer, s.loop, on_one_of_many, &m->events[i]);
+        loop_timer_set_at_us(&m->events[i].timer, begun_us + i * 7919 % MANY * 100);
+    }
+    for (int i = 0; i < MANY; i++) {
+        struct event *e = &m->events[i];
+        if (i % 2 == 0)
+            loop_timer_set_at_us(&e->timer, begun_us + i * 104729 % MANY * 100);
+        if (i % 3 == 0)
+            loop_timer_cancel(&e->timer);
+    }
+    run(&s);
+    end(&s);
+    free(m);
 }
 
 static void on_again(void *arg)
@@ -119,34 +89,33 @@ static void on_again(void *arg)
     struct event *e = arg;
     tell(e);
     if (--e->rounds > 0)
-        loop_timer_set(e->timer, 1);
+        loop_timer_set(&e->timer, 1);
     else
         loop_timer_set(e->other, 30);
 }
 
-static void a_timer_fires_once_and_can_be_armed_again(void **state)
+static void a_timer_fires_once_and_can_be_set_again(void **state)
 {
-    (void)state;
     struct story s;
-    begin(&s);
-    struct event again = {.story = &s, .letter = 'a', .rounds = 3};
-    struct event last = {.story = &s, .letter = 'z'};
-    again.timer = loop_timer_new(s.loop, on_again, &again);
-    last.timer = loop_timer_new(s.loop, on_last, &last);
-    again.other = last.timer;
-    loop_timer_set(again.timer, 1);
+    begin(&s, state);
+    struct event again = event_of(&s, 'a'), last = event_of(&s, 'z');
+    again.rounds = 3;
+    again.other = &last.timer;
+    loop_timer_init(&last.timer, s.loop, on_last, &last);
+    set(&again, on_again, 1);
+    assert_true(loop_timer_is_set(&again.timer));
+    assert_false(loop_timer_is_set(&last.timer));
     run(&s);
     assert_string_equal(s.text, "aaaz");
-    /* the loop runs again, and arming moves a timer that is armed already */
-    loop_timer_set(again.timer, 1);
-    loop_timer_set(again.timer, 60000);
-    loop_timer_set(last.timer, 30000);
-    loop_timer_set(last.timer, 20);
+    assert_false(loop_timer_is_set(&again.timer));
+    /* the loop runs again, and setting moves a timer that is set already */
+    loop_timer_set(&again.timer, 1);
+    loop_timer_set(&again.timer, 60000);
+    loop_timer_set(&last.timer, 30000);
+    loop_timer_set(&last.timer, 20);
     run(&s);
     assert_string_equal(s.text, "aaazz");
-    loop_timer_free(again.timer);
-    loop_timer_free(last.timer);
-    loop_timer_free(NULL);
+    loop_timer_cancel(&again.timer);
     end(&s);
 }
 
@@ -159,32 +128,137 @@ static void on_cancel_other(void *arg)
 
 static void a_cancelled_timer_is_quiet(void **state)
 {
-    (void)state;
     struct story s;
-    begin(&s);
-    struct event a = {.story = &s, .letter = 'a'}, b = {.story = &s, .letter = 'b'};
-    struct event c = {.story = &s, .letter = 'c'}, z = {.story = &s, .letter = 'z'};
-    a.timer = loop_timer_new(s.loop, on_cancel_other, &a);
-    b.timer = loop_timer_new(s.loop, on_tell, &b);
-    c.timer = loop_timer_new(s.loop, on_tell, &c);
-    z.timer = loop_timer_new(s.loop, on_last, &z);
-    a.other = b.timer;
-    loop_timer_cancel(b.timer); /* not armed: nothing happens */
-    loop_timer_set(a.timer, 10);
-    loop_timer_set(b.timer, 50);
-    loop_timer_set(c.timer, 5);
-    loop_timer_cancel(c.timer);
-    loop_timer_set(z.timer, 100);
+    begin(&s, state);
+    struct event a = event_of(&s, 'a'), b = event_of(&s, 'b');
+    struct event c = event_of(&s, 'c'), z = event_of(&s, 'z');
+    a.other = &b.timer;
+    loop_timer_init(&b.timer, s.loop, on_tell, &b);
+    loop_timer_cancel(&b.timer); /* not set: nothing happens */
+    set(&a, on_cancel_other, 10);
+    loop_timer_set(&b.timer, 50);
+    set(&c, on_tell, 5);
+    loop_timer_cancel(&c.timer);
+    loop_timer_cancel(&c.timer);
+    set(&z, on_last, 100);
     run(&s);
     assert_string_equal(s.text, "az");
-    loop_timer_set(b.timer, 1); /* cancelled, not dead */
-    loop_timer_set(z.timer, 50);
+    loop_timer_set(&b.timer, 1); /* cancelled, not dead */
+    loop_timer_set(&z.timer, 50);
     run(&s);
     assert_string_equal(s.text, "azbz");
-    loop_timer_free(a.timer);
-    loop_timer_free(b.timer);
-    loop_timer_free(c.timer);
-    loop_timer_free(z.timer);
+    end(&s);
+}
+
+/* Both are due in the same turn, so whichever comes first silences the other. */
+static void a_timer_may_cancel_another_that_is_due_in_the_same_turn(void **state)
+{
+    struct story s;
+    begin(&s, state);
+    struct event a = event_of(&s, 'x'), b = event_of(&s, 'x'), z = event_of(&s, 'z');
+    a.other = &b.timer;
+    b.other = &a.timer;
+    set(&a, on_cancel_other, 1);
+    set(&b, on_cancel_other, 1);
+    set(&z, on_last, 30);
+    while (clock_mono_us() < b.timer.due_us)
+        ;
+    run(&s);
+    assert_string_equal(s.text, "xz");
+    end(&s);
+}
+
+static void what_is_zeroed_may_be_cancelled_and_stopped(void **state)
+{
+    (void)state;
+    struct event nothing = {0};
+    loop_timer_cancel(&nothing.timer);
+    loop_watch_stop(&nothing.watch);
+    assert_false(loop_take_back(&nothing.post));
+    assert_false(loop_timer_is_set(&nothing.timer));
+    assert_false(loop_watch_is_started(&nothing.watch));
+}
+
+static void on_not_early(void *arg)
+{
+    struct event *e = arg;
+    assert_true(clock_mono_us() >= e->due_us);
+    if (--e->rounds == 0) {
+        on_last(e);
+        return;
+    }
+    /* The base's own idea of the time is old by then. */
+    int64_t busy_until_us = clock_mono_us() + 300;
+    while (clock_mono_us() < busy_until_us)
+        ;
+    e->due_us = clock_mono_us() + e->rounds * 37 % 1700;
+    loop_timer_set_at_us(&e->timer, e->due_us);
+}
+
+static void no_timer_fires_before_its_time(void **state)
+{
+    struct story s;
+    begin(&s, state);
+    struct event e = event_of(&s, 'z');
+    e.rounds = 300;
+    e.due_us = clock_mono_us() + 1000;
+    loop_timer_init(&e.timer, s.loop, on_not_early, &e);
+    loop_timer_set_at_us(&e.timer, e.due_us);
+    run(&s);
+    assert_string_equal(s.text, "z");
+    assert_true(loop_turns(s.loop) >= 300);
+    end(&s);
+}
+
+static void on_set_to_the_past(void *arg)
+{
+    struct event *e = arg;
+    loop_timer_set_at_us(&e->timer, 1);
+}
+
+static void a_timer_always_set_to_the_past_does_not_starve_the_others(void **state)
+{
+    struct story s;
+    begin(&s, state);
+    struct event greedy = event_of(&s, 'g'), z = event_of(&s, 'z');
+    int fds[2];
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    set(&greedy, on_set_to_the_past, 0);
+    set(&z, on_tell, 5);
+    loop_watch_start(&z.watch, s.loop, fds[0], LOOP_READABLE, on_tell, &z);
+    while (s.len == 0 && !s.too_late)
+        loop_turn(s.loop); /* the descriptor */
+    loop_watch_stop(&z.watch);
+    s.len = 0;
+    while (s.len == 0 && !s.too_late)
+        loop_turn(s.loop); /* the timer */
+    assert_false(s.too_late);
+    loop_timer_cancel(&greedy.timer);
+    close(fds[0]);
+    close(fds[1]);
+    end(&s);
+}
+
+static void on_busy(void *arg)
+{
+    struct event *e = arg;
+    int64_t until_us = e->other->due_us + 3000;
+    while (clock_mono_us() < until_us)
+        ;
+}
+
+static void the_lag_is_that_of_the_latest_timer(void **state)
+{
+    struct story s;
+    begin(&s, state);
+    struct event busy = event_of(&s, 'b'), z = event_of(&s, 'z');
+    assert_int_equal(loop_lag_us(s.loop), 0);
+    busy.other = &z.timer;
+    set(&busy, on_busy, 0);
+    set(&z, on_last, 1);
+    run(&s);
+    assert_true(loop_lag_us(s.loop) >= 3000);
     end(&s);
 }
 
@@ -203,26 +277,123 @@ static void on_read_one(void *arg)
 
 static void a_watch_calls_as_long_as_there_is_something(void **state)
 {
-    (void)state;
     struct story s;
     int fds[2];
-    begin(&s);
+    begin(&s, state);
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-    struct event e = {.story = &s, .fd = fds[0]};
-    struct loop_watch *w = loop_watch_new(s.loop, fds[0], on_read_one, &e);
+    struct event e = event_of(&s, '?'), y = event_of(&s, 'y');
+    e.fd = fds[0];
+    loop_watch_start(&e.watch, s.loop, fds[0], LOOP_READABLE, on_read_one, &e);
+    assert_true(loop_watch_is_started(&e.watch));
     assert_int_equal(write(fds[1], "abcz", 4), 4);
     run(&s);
     assert_string_equal(s.text, "abcz");
-    loop_watch_free(w);
-    loop_watch_free(NULL);
-    struct event z = {.story = &s, .letter = 'y'};
-    struct loop_timer *t = loop_timer_new(s.loop, on_last, &z);
+    loop_watch_stop(&e.watch);
+    loop_watch_stop(&e.watch);
     assert_int_equal(write(fds[1], "z", 1), 1); /* nobody watches any more */
-    loop_timer_set(t, 30);
+    set(&y, on_last, 30);
     run(&s);
     assert_string_equal(s.text, "abczy");
-    loop_timer_free(t);
+    loop_watch_start(&e.watch, s.loop, fds[0], LOOP_READABLE, on_read_one, &e);
+    run(&s);
+    assert_string_equal(s.text, "abczyz");
+    loop_watch_stop(&e.watch);
     close(fds[0]); /* still the caller's */
+    close(fds[1]);
+    end(&s);
+}
+
+static void on_write_one(void *arg)
+{
+    struct event *e = arg;
+    assert_int_equal(write(e->fd, "w", 1), 1);
+    tell(e);
+    if (--e->rounds == 0)
+        loop_watch_stop(&e->watch);
+}
+
+static void a_writable_descriptor_is_told_of(void **state)
+{
+    struct story s;
+    int fds[2];
+    begin(&s, state);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    struct event e = event_of(&s, 'w'), z = event_of(&s, 'z');
+    e.fd = fds[1];
+    e.rounds = 3;
+    loop_watch_start(&e.watch, s.loop, fds[1], LOOP_WRITABLE, on_write_one, &e);
+    set(&z, on_last, 50);
+    run(&s);
+    assert_string_equal(s.text, "wwwz");
+    close(fds[0]);
+    close(fds[1]);
+    end(&s);
+}
+
+static void on_stop_other_watch(void *arg)
+{
+    struct event *e = arg;
+    tell(e);
+    loop_watch_stop(e->other_watch);
+    loop_watch_stop(&e->watch);
+}
+
+/* Both are ready in the same turn: whichever is called first silences the other. */
+static void a_watch_stopped_in_the_turn_in_which_it_is_ready_is_not_called(void **state)
+{
+    struct story s;
+    int fds[2];
+    begin(&s, state);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    struct event a = event_of(&s, 'x'), b = event_of(&s, 'x'), z = event_of(&s, 'z');
+    int copy = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
+    a.other_watch = &b.watch;
+    b.other_watch = &a.watch;
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    loop_watch_start(&a.watch, s.loop, fds[0], LOOP_READABLE, on_stop_other_watch, &a);
+    loop_watch_start(&b.watch, s.loop, copy, LOOP_READABLE, on_stop_other_watch, &b);
+    set(&z, on_last, 30);
+    run(&s);
+    assert_string_equal(s.text, "xz");
+    close(copy);
+    close(fds[0]);
+    close(fds[1]);
+    end(&s);
+}
+
+static void on_free_owner(void *arg)
+{
+    struct event *e = arg;
+    struct story *s = e->story;
+    tell(e);
+    loop_watch_stop(&e->watch);
+    loop_timer_cancel(&e->timer);
+    free(e);
+    loop_stop(s->loop);
+}
+
+static void an_owner_may_be_freed_by_its_own_callback(void **state)
+{
+    struct story s;
+    int fds[2];
+    begin(&s, state);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    struct event *e = mem_zalloc(1, sizeof(*e));
+    *e = event_of(&s, 'w');
+    loop_watch_start(&e->watch, s.loop, fds[0], LOOP_READABLE, on_free_owner, e);
+    set(e, on_free_owner, 60000);
+    run(&s);
+    e = mem_zalloc(1, sizeof(*e));
+    *e = event_of(&s, 't');
+    set(e, on_free_owner, 0);
+    run(&s);
+    e = mem_zalloc(1, sizeof(*e));
+    *e = event_of(&s, 'p');
+    loop_post(s.loop, &e->post, on_free_owner, e);
+    run(&s);
+    assert_string_equal(s.text, "wtp");
+    close(fds[0]);
     close(fds[1]);
     end(&s);
 }
@@ -242,10 +413,12 @@ static void on_signal(void *arg, int signo)
 
 static void signals_are_events(void **state)
 {
-    (void)state;
+    if (everyloop_kind_of(state) != LOOP_LIBEVENT)
+        skip();
     struct story s;
-    begin(&s);
-    struct event e = {.story = &s, .rounds = 2};
+    begin(&s, state);
+    struct event e = event_of(&s, '?');
+    e.rounds = 2;
     loop_on_signal(s.loop, SIGTERM, on_signal, &e);
     loop_on_signal(s.loop, SIGINT, on_signal, &e);
     assert_int_equal(kill(getpid(), SIGTERM), 0);
@@ -266,102 +439,59 @@ static void on_stop_then_tell(void *arg)
 
 static void stop_ends_the_run_and_only_that_run(void **state)
 {
-    (void)state;
     struct story s;
-    begin(&s);
-    struct event a = {.story = &s, .letter = 'a'}, b = {.story = &s, .letter = 'b'};
-    a.timer = loop_timer_new(s.loop, on_stop_then_tell, &a);
-    b.timer = loop_timer_new(s.loop, on_last, &b);
-    loop_timer_set(a.timer, 0);
-    loop_timer_set(b.timer, 60000);
+    begin(&s, state);
+    struct event a = event_of(&s, 'a'), b = event_of(&s, 'b');
+    set(&a, on_stop_then_tell, 0);
+    set(&b, on_last, 60000);
     run(&s);
     assert_string_equal(s.text, "a");
-    loop_timer_set(b.timer, 0);
+    loop_timer_set(&b.timer, 0);
     run(&s);
     assert_string_equal(s.text, "ab");
-    loop_timer_free(a.timer);
-    loop_timer_free(b.timer);
     end(&s);
 }
 
-static void the_library_has_a_version(void **state)
+static void the_library_has_a_version_where_it_is_built(void **state)
 {
     (void)state;
-    assert_true(strlen(loop_library_version()) > 0);
+    const char *version = loop_library_version();
+    assert_int_equal(version != NULL, loop_kind_is_built(LOOP_LIBEVENT));
+    assert_true(version == NULL || strlen(version) > 0);
+    assert_true(loop_kind_is_built(LOOP_POLL));
     loop_free(NULL);
 }
 
-/* ---- the doorbell ---- */
-
-enum { RINGS = 20000 };
-
-struct bell {
-    struct story *story;
-    struct wake *wake;
-    pthread_mutex_t lock;
-    int rung, heard, calls;
-};
-
-static void *ring(void *arg)
+static void a_kind_that_is_not_built_is_refused(void **state)
 {
-    struct bell *b = arg;
-    for (int i = 0; i < RINGS; i++) {
-        thr_lock(&b->lock);
-        b->rung++;
-        thr_unlock(&b->lock);
-        wake_ring(b->wake);
-    }
-    return NULL;
-}
-
-static void on_bell(void *arg)
-{
-    struct bell *b = arg;
-    b->calls++;
-    thr_lock(&b->lock);
-    b->heard = b->rung;
-    thr_unlock(&b->lock);
-    if (b->heard == 2 * RINGS)
-        loop_stop(b->story->loop);
-}
-
-static void no_ring_is_missed(void **state)
-{
-    (void)state;
-    struct story s;
     struct err err = ERR_INIT;
-    begin(&s);
-    struct bell b = {.story = &s};
-    thr_mutex_init(&b.lock);
-    b.wake = wake_new(s.loop, on_bell, &b, &err);
-    assert_non_null(b.wake);
-    for (int i = 0; i < 1000; i++) /* before anybody listens: may share one call */
-        wake_ring(b.wake);
-    pthread_t t[2];
-    for (int i = 0; i < 2; i++)
-        assert_true(thr_start(&t[i], "ring", ring, &b, &err));
-    run(&s);
-    for (int i = 0; i < 2; i++)
-        thr_join(t[i]);
-    assert_int_equal(b.heard, 2 * RINGS);
-    assert_in_range(b.calls, 1, 2 * RINGS + 1000);
-    wake_free(b.wake);
-    wake_free(NULL);
-    pthread_mutex_destroy(&b.lock);
-    end(&s);
+    (void)state;
+    if (loop_kind_is_built(LOOP_LIBEVENT))
+        skip();
+    assert_null(loop_new(LOOP_LIBEVENT, &err));
+    assert_string_equal(err.text, "this build has no event loop (libevent)");
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(timers_fire_in_the_order_of_their_times),
-        cmocka_unit_test(a_timer_fires_once_and_can_be_armed_again),
+        cmocka_unit_test(many_timers_that_are_moved_and_cancelled_keep_their_order),
+        cmocka_unit_test(a_timer_fires_once_and_can_be_set_again),
         cmocka_unit_test(a_cancelled_timer_is_quiet),
+        cmocka_unit_test(a_timer_may_cancel_another_that_is_due_in_the_same_turn),
+        cmocka_unit_test(what_is_zeroed_may_be_cancelled_and_stopped),
+        cmocka_unit_test(no_timer_fires_before_its_time),
+        cmocka_unit_test(a_timer_always_set_to_the_past_does_not_starve_the_others),
+        cmocka_unit_test(the_lag_is_that_of_the_latest_timer),
         cmocka_unit_test(a_watch_calls_as_long_as_there_is_something),
+        cmocka_unit_test(a_writable_descriptor_is_told_of),
+        cmocka_unit_test(a_watch_stopped_in_the_turn_in_which_it_is_ready_is_not_called),
+        cmocka_unit_test(an_owner_may_be_freed_by_its_own_callback),
         cmocka_unit_test(signals_are_events),
         cmocka_unit_test(stop_ends_the_run_and_only_that_run),
-        cmocka_unit_test(the_library_has_a_version),
-        cmocka_unit_test(no_ring_is_missed),
+        cmocka_unit_test(the_library_has_a_version_where_it_is_built),
+        cmocka_unit_test(a_kind_that_is_not_built_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return everyloop_run_tests(tests, ARRAY_LEN(tests));
 }

@@ -2,15 +2,11 @@
 
 #include "core/pool.h"
 
-#include "base/mem.h"
+#include "../../support/everyloop.h"
+
 #include "base/thr.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
 
 /* ---- jobs that count what happens to them ---- */
 
@@ -25,7 +21,7 @@ struct work {
 
 struct bench {
     struct loop *loop;
-    struct loop_timer *stopper; /* turns a hang into a failure */
+    struct loop_timer stopper; /* turns a hang into a failure */
     struct pool *pool;
     pthread_t home;
     size_t wanted, done;
@@ -56,7 +52,7 @@ static void on_too_late(void *arg)
     fail_msg("the jobs were not done in time");
 }
 
-static struct bench *begin(int threads, size_t count)
+static struct bench *begin(void **state, int threads, size_t count)
 {
     struct bench *b = mem_zalloc(1, sizeof(*b));
     struct err err = ERR_INIT;
@@ -65,12 +61,12 @@ static struct bench *begin(int threads, size_t count)
     atomic_store(&threads_begun, 0);
     atomic_store(&threads_ended, 0);
     b->home = pthread_self();
-    b->loop = loop_new(&err);
+    b->loop = loop_new(everyloop_kind_of(state), &err);
     assert_non_null(b->loop);
     b->pool = pool_new(b->loop, &o, &err);
     assert_non_null(b->pool);
-    b->stopper = loop_timer_new(b->loop, on_too_late, b);
-    loop_timer_set(b->stopper, 120000);
+    loop_timer_init(&b->stopper, b->loop, on_too_late, b);
+    loop_timer_set(&b->stopper, 120000);
     b->count = count;
     b->work = mem_zalloc(count, sizeof(b->work[0]));
     for (size_t i = 0; i < count; i++)
@@ -84,7 +80,7 @@ static void end(struct bench *b)
 {
     pool_free(b->pool);
     assert_int_equal(atomic_load(&threads_begun), atomic_load(&threads_ended));
-    loop_timer_free(b->stopper);
+    loop_timer_cancel(&b->stopper);
     loop_free(b->loop);
     pthread_cond_destroy(&b->changed);
     pthread_mutex_destroy(&b->lock);
@@ -171,8 +167,7 @@ static size_t check_all(const struct bench *b)
 
 static void a_job_is_run_and_then_done(void **state)
 {
-    (void)state;
-    struct bench *b = begin(1, 1);
+    struct bench *b = begin(state, 1, 1);
     submit_all(b, run);
     run_until(b, 1);
     assert_int_equal(check_all(b), 0);
@@ -182,8 +177,7 @@ static void a_job_is_run_and_then_done(void **state)
 
 static void four_hundred_thousand_jobs_are_done_once_each(void **state)
 {
-    (void)state;
-    struct bench *b = begin(8, 400000);
+    struct bench *b = begin(state, 8, 400000);
     submit_all(b, run);
     run_until(b, b->count);
     assert_int_equal(check_all(b), 0);
@@ -191,11 +185,10 @@ static void four_hundred_thousand_jobs_are_done_once_each(void **state)
     end(b);
 }
 
-/* Few jobs at a time: the doorbell rings and falls silent over and over. */
+/* Few jobs at a time: the loop's bell rings and falls silent over and over. */
 static void jobs_may_submit_jobs_when_done(void **state)
 {
-    (void)state;
-    struct bench *b = begin(8, 16);
+    struct bench *b = begin(state, 8, 16);
     for (size_t i = 0; i < b->count; i++)
         b->work[i].again = 2000;
     submit_all(b, run);
@@ -209,8 +202,7 @@ static void jobs_may_submit_jobs_when_done(void **state)
 
 static void waiting_jobs_can_be_cancelled_running_ones_end(void **state)
 {
-    (void)state;
-    struct bench *b = begin(3, 20);
+    struct bench *b = begin(state, 3, 20);
     submit_all(b, run_at_gate);
     wait_at_gate(b, 3);
     pool_cancel_waiting(b->pool);
@@ -233,25 +225,23 @@ static void on_open(void *arg)
 
 static void stop_does_what_runs_and_cancels_what_waits(void **state)
 {
-    (void)state;
-    struct bench *b = begin(3, 20);
+    struct bench *b = begin(state, 3, 20);
     submit_all(b, run_at_gate);
     wait_at_gate(b, 3);
-    struct loop_timer *t = loop_timer_new(b->loop, on_open, b);
-    loop_timer_set(t, 0);
+    struct loop_timer t;
+    loop_timer_init(&t, b->loop, on_open, b);
+    loop_timer_set(&t, 0);
     loop_run(b->loop);
     assert_int_equal(b->done, 20);
     size_t cancelled = check_all(b);
     assert_in_range(cancelled, 0, 17); /* workers may have taken some between gate and stop */
     pool_stop(b->pool);
-    loop_timer_free(t);
     end(b);
 }
 
 static void done_may_submit_while_the_pool_stops(void **state)
 {
-    (void)state;
-    struct bench *b = begin(2, 10);
+    struct bench *b = begin(state, 2, 10);
     for (size_t i = 0; i < b->count; i++)
         b->work[i].again = 5;
     submit_all(b, run);
@@ -265,8 +255,7 @@ static void done_may_submit_while_the_pool_stops(void **state)
 
 static void a_job_submitted_after_stop_is_done_as_cancelled(void **state)
 {
-    (void)state;
-    struct bench *b = begin(2, 3);
+    struct bench *b = begin(state, 2, 3);
     pool_stop(b->pool);
     submit_all(b, run);
     run_until(b, 3);
@@ -277,8 +266,7 @@ static void a_job_submitted_after_stop_is_done_as_cancelled(void **state)
 /* The loop does not run any more, so pool_free() is the last chance. */
 static void a_job_submitted_after_stop_is_done_by_free_at_the_latest(void **state)
 {
-    (void)state;
-    struct bench *b = begin(2, 3);
+    struct bench *b = begin(state, 2, 3);
     pool_stop(b->pool);
     submit_all(b, run);
     pool_free(b->pool);
@@ -289,8 +277,7 @@ static void a_job_submitted_after_stop_is_done_by_free_at_the_latest(void **stat
 
 static void a_pool_nobody_uses_ends_too(void **state)
 {
-    (void)state;
-    struct bench *b = begin(60, 0);
+    struct bench *b = begin(state, 60, 0);
     end(b);
     assert_int_equal(atomic_load(&threads_ended), 60);
 }
@@ -308,5 +295,5 @@ int main(void)
         cmocka_unit_test(a_job_submitted_after_stop_is_done_by_free_at_the_latest),
         cmocka_unit_test(a_pool_nobody_uses_ends_too),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return everyloop_run_tests(tests, ARRAY_LEN(tests));
 }
