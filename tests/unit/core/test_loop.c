@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* ---- timers ---- */
@@ -210,6 +211,20 @@ static void no_timer_fires_before_its_time(void **state)
     end(&s);
 }
 
+/* Less than a whole millisecond is waited for, too, and not spent turning. */
+static void waiting_for_a_timer_takes_few_turns(void **state)
+{
+    struct story s;
+    begin(&s, state);
+    struct event z = event_of(&s, 'z');
+    loop_timer_init(&z.timer, s.loop, on_last, &z);
+    loop_timer_set_at_us(&z.timer, clock_mono_us() + 5900);
+    run(&s);
+    assert_string_equal(s.text, "z");
+    assert_in_range(loop_turns(s.loop), 1, 3);
+    end(&s);
+}
+
 static void on_set_to_the_past(void *arg)
 {
     struct event *e = arg;
@@ -325,6 +340,57 @@ static void a_writable_descriptor_is_told_of(void **state)
     set(&z, on_last, 50);
     run(&s);
     assert_string_equal(s.text, "wwwz");
+    close(fds[0]);
+    close(fds[1]);
+    end(&s);
+}
+
+static void only_what_is_ready_is_told_of(void **state)
+{
+    struct story s;
+    int quiet[2], ready[2];
+    begin(&s, state);
+    assert_int_equal(pipe2(quiet, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+    assert_int_equal(write(ready[1], "z", 1), 1);
+    struct event q = event_of(&s, 'q'), r = event_of(&s, 'r'), never = event_of(&s, 'n');
+    r.fd = ready[0];
+    loop_watch_start(&q.watch, s.loop, quiet[0], LOOP_READABLE, on_tell, &q);
+    loop_watch_start(&r.watch, s.loop, ready[0], LOOP_READABLE, on_read_one, &r);
+    loop_watch_start(&never.watch, s.loop, quiet[0], LOOP_READABLE, on_tell, &never);
+    run(&s);
+    assert_string_equal(s.text, "z");
+    loop_watch_stop(&q.watch);
+    loop_watch_stop(&r.watch);
+    loop_watch_stop(&never.watch);
+    for (int i = 0; i < 2; i++) {
+        close(quiet[i]);
+        close(ready[i]);
+    }
+    end(&s);
+}
+
+/* Each child of a long run starts and stops a few; poll(2) refuses a list that only grows. */
+static void more_watches_come_and_go_than_there_can_be_descriptors(void **state)
+{
+    struct story s;
+    struct rlimit before, few;
+    int fds[2];
+    begin(&s, state);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = (struct rlimit){.rlim_cur = 64, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    struct event last = event_of(&s, 'z');
+    for (int i = 0; i < 200; i++) {
+        loop_watch_start(&last.watch, s.loop, fds[0], LOOP_READABLE, on_last, &last);
+        s.len = 0;
+        run(&s);
+        assert_string_equal(s.text, "z");
+        loop_watch_stop(&last.watch);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
     close(fds[0]);
     close(fds[1]);
     end(&s);
@@ -482,10 +548,13 @@ int main(void)
         cmocka_unit_test(a_timer_may_cancel_another_that_is_due_in_the_same_turn),
         cmocka_unit_test(what_is_zeroed_may_be_cancelled_and_stopped),
         cmocka_unit_test(no_timer_fires_before_its_time),
+        cmocka_unit_test(waiting_for_a_timer_takes_few_turns),
         cmocka_unit_test(a_timer_always_set_to_the_past_does_not_starve_the_others),
         cmocka_unit_test(the_lag_is_that_of_the_latest_timer),
         cmocka_unit_test(a_watch_calls_as_long_as_there_is_something),
         cmocka_unit_test(a_writable_descriptor_is_told_of),
+        cmocka_unit_test(only_what_is_ready_is_told_of),
+        cmocka_unit_test(more_watches_come_and_go_than_there_can_be_descriptors),
         cmocka_unit_test(a_watch_stopped_in_the_turn_in_which_it_is_ready_is_not_called),
         cmocka_unit_test(an_owner_may_be_freed_by_its_own_callback),
         cmocka_unit_test(signals_are_events),
