@@ -1,17 +1,16 @@
-/* drivers/ping.h - is the device there: ICMP echo, UDP, TCP; IPv4 and IPv6.
+/* drivers/ping.h - is the device there: ICMP echo, UDP, TCP; IPv4 and IPv6; blocking.
  *
- * Use:     struct ping_sockets s = ping_open_sockets();
- *          the very first action of the program, before any input is privilege_drop();
- *          read;
- *          then never again (drivers/privilege.h) struct pinger *p = pinger_new(&s, resolver,
- *              &err);
- *          pinger_ask(p, &request, deadline, &reply);
- *          pinger_free(p);
- *          no ask may be running any more
- * Threads: ask from any number of threads at once, it blocks its caller; give_up from any. One
- *          thread of the pinger's own, started by the first ICMP check, reads the ICMP sockets.
- * Owns:    the sockets, as soon as pinger_new() has succeeded; reply.text is constant. The
- *          resolver is borrowed.
+ * Why:     a worker thread asks one ping at a time; the rules are those of the machine behind it
+ *          (drivers/ping_exchange.h).
+ * Use:     struct ping_sockets s = ping_open_sockets();      the very first action of the program
+ *          privilege_drop();                                 then never again (drivers/privilege.h)
+ *          struct pinger *p = pinger_new(&s, resolver, &err);
+ *          pinger_ask(p, &request, deadline, give_up, &reply);
+ *          pinger_free(p);                                   when no ask is running any more
+ * Threads: ask from any number of threads at once, it blocks its caller.  One thread of the
+ *          pinger's own, started by the first ICMP check, reads the ICMP sockets.
+ * Owns:    the sockets, as soon as pinger_new() has succeeded; reply.text is constant.  The
+ *          resolver and the give-up objects are borrowed.
  * Promise: N retries = N + 1 attempts of exactly timeout_ms each, measured from each attempt's own
  *          start; ICMP replies are matched by source, id, sequence and payload, anything else is
  *          ignored and nothing is ever resent early; one shared socket per family, demultiplexed;
@@ -21,13 +20,15 @@
  *          one. A time-out <= 0 is 500 ms; negative retries are 2, more than PING_RETRIES_MAX are
  *          that many. Names are waited for PING_RESOLVE_MS at most, on top of the attempts. ICMP
  *          without a socket of the address's family is UDP to request.port (reply.fell_back).
- * Errors:  no descriptor, no right, no buffer, no name server, out of time (deadline, give_up):
- *          PING_IMPOSSIBLE, never "down". A name that does not exist is data and means down.
- * Source:  contract operations 5.2-5.5, 10.6 (Q41-Q49, Q52); RFC 792, 4443.
+ * Errors:  no descriptor, no right, no buffer, no name server, out of time (deadline, the give-up
+ *          object that was passed): PING_IMPOSSIBLE, never "down". A name that does not exist is
+ *          data and means down.
+ * Source:  RFC 792, 4443.
  */
 #ifndef SPINE_DRIVERS_PING_H
 #define SPINE_DRIVERS_PING_H
 
+#include "base/give_up.h"
 #include "drivers/resolve.h"
 #include "model/ask.h"
 
@@ -60,9 +61,6 @@ NODISCARD struct pinger *pinger_new(const struct ping_sockets *s, struct resolve
                                     struct err *err);
 void pinger_free(struct pinger *p); /* NULL allowed */
 void pinger_ask(struct pinger *p, const struct ping_request *request, int64_t deadline_mono_ms,
-                struct ping_reply *ret);
-/* Every check in progress and to come ends at once as impossible: the cycle is over.  Gives up the
- * resolver too. */
-void pinger_give_up(struct pinger *p);
+                struct give_up *give_up, struct ping_reply *ret); /* give_up may be NULL */
 
 #endif

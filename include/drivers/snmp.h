@@ -1,39 +1,42 @@
 /* drivers/snmp.h - asking agents by SNMP v1, v2c and v3 with net-snmp, blocking.
  *
- * Why:     the only place that knows the SNMP library, and the only one that knows what in it is
- *          not thread-safe (docs/adr/0004, docs/snmp.md).
+ * Why:     a worker thread asks one request at a time; the rules are those of the machine behind it
+ *          (drivers/snmp_exchange.h).  The files of this driver are the only ones that know the SNMP
+ *          library, and what in it is not thread-safe (docs/adr/0004, docs/snmp.md).
  * Use:     snmp_library_start(&err);                          once, before threads exist
  *          struct snmp_agent *a = snmp_agent_new(&options);   one per device run
  *          snmp_agent_ask(a, &request, deadline, &reply);     as often as needed
  *          snmp_agent_free(a);
  * Threads: different agents may be used by different threads at the same time, one agent by one
- *          thread at a time.  snmp_give_up() and snmp_counts_get() from any.
+ *          thread at a time.
  * Owns:    the reply's contents belong to the agent until its next ask or snmp_agent_free().  The
- *          resolver and the targets are borrowed and must outlive the agents.
+ *          resolver, the give-up object and the targets are borrowed and must outlive the agents.
  * Promise: an ask takes at most time-out x (retries + 1), twice that when a v3 session is opened
  *          (the agent's engine must be found first) and once more when the agent turns out to be
  *          another engine than at the last answer, plus SNMP_RESOLVE_MS for a name, and never
- *          longer than the deadline.  The session is opened once and kept while the target stays
- *          the same.  Repeats keep the request id.  Only an answer with the id, version and
- *          community (v1, v2c) or valid authentication (v3) of the request is taken.
- *          Credentials and engine times of one agent never touch those of another, also if both
- *          claim one engine id.  No MIB and no configuration file is read, nothing is written to
- *          disk.  Descriptors are close-on-exec from birth and may be beyond 1023.
+ *          longer than the deadline.  When the give-up object is set, every ask that borrows it, in
+ *          progress or to come, ends at once as timed out.  The session is opened once and kept
+ *          while the target stays the same.  Repeats keep the request id.  Only an answer with the
+ *          id, version and community (v1, v2c) or valid authentication (v3) of the request is
+ *          taken.  Credentials and engine times of one agent never touch those of another, also if
+ *          both claim one engine id.  No MIB and no configuration file is read, nothing is written
+ *          to disk.  Descriptors are close-on-exec from birth and may be beyond 1023.
  * Errors:  never fails to give a reply; `detail` says why there is no answer.
  *          SNMP_TIMED_OUT: silence, or a network that says "unreachable" or "refused".
- *          SNMP_FAILED: wrong parameters, a name that does not exist, an agent that refuses the
- *          credentials (a Report; the detail names it).
- *          SNMP_IMPOSSIBLE: our own trouble: descriptors, buffers, memory, local address, name
- *          server.
+ *          SNMP_REFUSED: a v3 Report; the detail names it.
+ *          SNMP_FAILED: wrong parameters, a name that does not exist.
+ *          SNMP_IMPOSSIBLE: our own trouble: descriptors, buffers, memory, rights, local address,
+ *          name server.
  *          A request that does not fit into a message is answered here: error status tooBig,
  *          index 0.
- * Source:  contract 10, 11 (Q12, Q16, Q23, Q24); RFC 1157, 3414, 3416, 3826, 7860.
+ * Source:  RFC 1157, 3414, 3416, 3826, 7860.
  */
 #ifndef SPINE_DRIVERS_SNMP_H
 #define SPINE_DRIVERS_SNMP_H
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/give_up.h"
 #include "drivers/resolve.h"
 #include "model/ask.h"
 
@@ -47,20 +50,10 @@ enum {
 };
 
 struct snmp_options {
-    int retries;                /* of every request; attempts = retries + 1 (contract 10.4) */
+    int retries;                /* of every request; attempts = retries + 1 */
     const char *client_address; /* local address, "" = any; for targets of its family only */
-    struct resolver *resolver;  /* NULL: the agent makes one of its own when it needs it */
-};
-
-/* Since the start of the program.  For the log and for tests. */
-struct snmp_counts {
-    uint64_t requests;    /* asked of the library, repeats not counted */
-    uint64_t repeats;     /* sent again after a time-out or a lost clock */
-    uint64_t answers;     /* taken */
-    uint64_t strangers;   /* of these, from another address or port than was asked */
-    uint64_t ignored;     /* messages received that were no answer: undecodable, foreign, late */
-    uint64_t discoveries; /* v3 engines found */
-    uint64_t reports;     /* v3 Reports that ended a request */
+    struct resolver *resolver;
+    struct give_up *give_up; /* NULL: never */
 };
 
 struct snmp_agent;
@@ -73,11 +66,5 @@ NODISCARD struct snmp_agent *snmp_agent_new(const struct snmp_options *options);
 void snmp_agent_free(struct snmp_agent *agent); /* NULL allowed; does not block */
 void snmp_agent_ask(struct snmp_agent *agent, const struct snmp_request *request,
                     int64_t deadline_mono_ms, struct snmp_reply *ret);
-
-void snmp_counts_get(struct snmp_counts *ret);
-
-/* Every ask in progress and to come ends at once as timed out: the cycle is over.  A look-up of a
- * name is the resolver's to give up. */
-void snmp_give_up(void);
 
 #endif

@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -30,14 +29,9 @@ enum {
     RECEIVE_BUFFER = 1024 * 1024, /* a raw socket also gets what others have asked for */
 };
 
-const char ping_text_icmp_no_socket[] = "ICMP: Ping unable to create ICMP Socket";
-const char ping_text_icmp_given_up[] = "ICMP: Ping given up, the poller is out of time";
-static const char text_not_sent[] =
-    "ICMP: Ping not sent for want of local buffers, threads or rights";
-
 /* ---- sockets ---- */
 
-static void only_echo_replies(int fd, int family)
+static void icmp_only_echo_replies(int fd, int family)
 {
     if (family == AF_INET6) {
         struct icmp6_filter filter;
@@ -52,7 +46,7 @@ static void only_echo_replies(int fd, int family)
 #endif
 }
 
-static int open_one(int family, enum ping_socket_kind *ret_kind, int *ret_errno)
+static int icmp_open_one(int family, enum ping_socket_kind *ret_kind, int *ret_errno)
 {
     static const struct {
         int type;
@@ -66,7 +60,7 @@ static int open_one(int family, enum ping_socket_kind *ret_kind, int *ret_errno)
             continue;
         }
         if (tries[i].kind == PING_SOCKET_RAW)
-            only_echo_replies(fd, family);
+            icmp_only_echo_replies(fd, family);
         int size = RECEIVE_BUFFER;
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
         *ret_kind = tries[i].kind;
@@ -80,8 +74,8 @@ static int open_one(int family, enum ping_socket_kind *ret_kind, int *ret_errno)
 struct ping_sockets ping_open_sockets(void)
 {
     struct ping_sockets s;
-    s.fd4 = open_one(AF_INET, &s.kind4, &s.errno4);
-    s.fd6 = open_one(AF_INET6, &s.kind6, &s.errno6);
+    s.fd4 = icmp_open_one(AF_INET, &s.kind4, &s.errno4);
+    s.fd6 = icmp_open_one(AF_INET6, &s.kind6, &s.errno6);
     return s;
 }
 
@@ -185,44 +179,31 @@ bool ping_parse_reply(int family, enum ping_socket_kind kind, uint16_t id, const
 
 /* ---- checks in progress ---- */
 
-/* Lives on the stack of its caller; guarded by the lock. */
-struct check {
-    const struct address *to;
-    pthread_cond_t wake;
-    bool answered;
-    bool troubled; /* an attempt could not be made, and that is our fault */
-    int64_t rtt_us;
-    unsigned sent; /* attempts with a sequence number */
-    uint16_t seqs[PING_RETRIES_MAX + 1];
-};
-
 /* One attempt under way.  Sequence numbers are unique over all checks, so that even a late reply
  * belongs to one attempt and its time is right. */
 struct slot {
-    struct check *check; /* NULL = free */
+    struct ping_echo *echo; /* NULL = free */
     int64_t start_us;
 };
 
 enum { SLOTS = 65536 };
 
 struct ping_icmp {
-    struct ping_sockets sockets;
-    int stop_fd;
+    struct ping_sockets sockets; /* const, as wire and id */
+    const struct wire *wire;
     uint16_t id;
-    pthread_mutex_t lock; /* all that follows */
-    pthread_t receiver;
-    bool receiving;
-    bool given_up;
+    pthread_mutex_t
+        lock; /* guards all that follows, and the echoes; taken alone, but while giving up */
     uint16_t next_seq;
     struct slot *slots; /* by sequence number */
 };
 
-struct ping_icmp *ping_icmp_new(const struct ping_sockets *s, int stop_fd)
+struct ping_icmp *ping_icmp_new(const struct ping_sockets *s, const struct wire *wire, uint16_t id)
 {
     struct ping_icmp *icmp = mem_zalloc(1, sizeof(*icmp));
     icmp->sockets = *s;
-    icmp->stop_fd = stop_fd;
-    icmp->id = (uint16_t)getpid();
+    icmp->wire = wire;
+    icmp->id = id;
     thr_mutex_init(&icmp->lock);
     icmp->slots = mem_zalloc(SLOTS, sizeof(*icmp->slots));
     /* Not where an earlier process of the same id began; any number does. */
@@ -233,199 +214,130 @@ struct ping_icmp *ping_icmp_new(const struct ping_sockets *s, int stop_fd)
 
 void ping_icmp_free(struct ping_icmp *icmp)
 {
-    if (icmp->receiving)
-        thr_join(icmp->receiver);
+    if (icmp == NULL)
+        return;
     if (icmp->sockets.fd4 >= 0)
-        close(icmp->sockets.fd4);
+        icmp->wire->close(icmp->wire->arg, icmp->sockets.fd4);
     if (icmp->sockets.fd6 >= 0)
-        close(icmp->sockets.fd6);
+        icmp->wire->close(icmp->wire->arg, icmp->sockets.fd6);
     pthread_mutex_destroy(&icmp->lock);
     free(icmp->slots);
     free(icmp);
 }
 
-bool ping_icmp_usable(const struct ping_icmp *icmp, int family)
+int ping_icmp_socket(const struct ping_icmp *icmp, int family)
 {
-    return (family == AF_INET6 ? icmp->sockets.kind6 : icmp->sockets.kind4) != PING_SOCKET_NONE;
+    return family == AF_INET6 ? icmp->sockets.fd6 : icmp->sockets.fd4;
 }
 
-static bool claim_seq(struct ping_icmp *icmp, struct check *check, uint16_t *ret_seq)
+static bool icmp_claim_seq(struct ping_icmp *icmp, struct ping_echo *echo, int64_t now_us,
+                           uint16_t *ret_seq)
 {
     for (unsigned tries = 0; tries < SLOTS; tries++) {
         uint16_t seq = icmp->next_seq++;
-        if (icmp->slots[seq].check != NULL)
+        if (icmp->slots[seq].echo != NULL)
             continue;
-        icmp->slots[seq] = (struct slot){.check = check, .start_us = clock_mono_us()};
-        check->seqs[check->sent++] = seq;
+        icmp->slots[seq] = (struct slot){.echo = echo, .start_us = now_us};
+        echo->seqs[echo->sent++] = seq;
         *ret_seq = seq;
         return true;
     }
     return false;
 }
 
-static void release_seqs(struct ping_icmp *icmp, struct check *check)
+void ping_icmp_forget(struct ping_icmp *icmp, struct ping_echo *echo)
 {
-    for (unsigned i = 0; i < check->sent; i++)
-        icmp->slots[check->seqs[i]].check = NULL;
+    thr_lock(&icmp->lock);
+    for (unsigned i = 0; i < echo->sent; i++)
+        icmp->slots[echo->seqs[i]].echo = NULL;
+    echo->sent = 0;
+    echo->answered = false;
+    thr_unlock(&icmp->lock);
+}
+
+/* ---- sending ---- */
+
+int ping_icmp_send(struct ping_icmp *icmp, struct ping_echo *echo, int64_t now_us)
+{
+    const struct wire *w = icmp->wire;
+    int family = echo->to.sa.ss_family;
+    uint8_t packet[PING_PACKET_LEN];
+    uint16_t seq = 0;
+    thr_lock(&icmp->lock);
+    bool claimed = echo->sent < ARRAY_LEN(echo->seqs) && icmp_claim_seq(icmp, echo, now_us, &seq);
+    thr_unlock(&icmp->lock);
+    if (!claimed)
+        return ENOBUFS;
+
+    ping_build_request(family, icmp->id, seq, packet);
+    ssize_t n = w->send(w->arg, ping_icmp_socket(icmp, family), packet, sizeof(packet), &echo->to);
+    if (n >= 0)
+        return 0;
+
+    thr_lock(&icmp->lock); /* nothing has left, so nothing can answer */
+    icmp->slots[seq].echo = NULL;
+    echo->sent--;
+    thr_unlock(&icmp->lock);
+    return (int)-n;
 }
 
 /* ---- receiving ---- */
 
-static bool same_source(const struct sockaddr_storage *from, const struct sockaddr_storage *to)
-{
-    if (from->ss_family != to->ss_family)
-        return false;
-    if (to->ss_family == AF_INET) {
-        struct sockaddr_in a, b;
-        memcpy(&a, from, sizeof(a));
-        memcpy(&b, to, sizeof(b));
-        return a.sin_addr.s_addr == b.sin_addr.s_addr;
-    }
-    struct sockaddr_in6 a, b;
-    memcpy(&a, from, sizeof(a));
-    memcpy(&b, to, sizeof(b));
-    return memcmp(&a.sin6_addr, &b.sin6_addr, sizeof(a.sin6_addr)) == 0 &&
-           (b.sin6_scope_id == 0 || a.sin6_scope_id == b.sin6_scope_id);
-}
-
-static void hand_over(struct ping_icmp *icmp, const struct sockaddr_storage *from, uint16_t seq,
-                      int64_t now_us)
+static void icmp_hand_over(struct ping_icmp *icmp, const struct address *from, uint16_t seq,
+                           int64_t now_us)
 {
     thr_lock(&icmp->lock);
     const struct slot *slot = &icmp->slots[seq];
-    struct check *check = slot->check;
-    if (check != NULL && !check->answered && same_source(from, &check->to->sa)) {
-        check->answered = true;
-        check->rtt_us = now_us - slot->start_us;
-        pthread_cond_signal(&check->wake);
+    struct ping_echo *echo = slot->echo;
+    if (echo != NULL && !echo->answered && wire_same_address(from, &echo->to, false)) {
+        echo->answered = true;
+        echo->rtt_us = now_us - slot->start_us;
+        echo->woken(echo->arg);
     }
     thr_unlock(&icmp->lock);
 }
 
-static void drain(struct ping_icmp *icmp, int fd, int family, enum ping_socket_kind kind)
+void ping_icmp_drain(struct ping_icmp *icmp, int family, int64_t now_us)
 {
+    const struct wire *w = icmp->wire;
+    int fd = ping_icmp_socket(icmp, family);
+    enum ping_socket_kind kind = family == AF_INET6 ? icmp->sockets.kind6 : icmp->sockets.kind4;
     for (int i = 0; i < READ_AT_ONCE; i++) {
         uint8_t bytes[256]; /* what is longer is cut, and is none of ours */
-        struct sockaddr_storage from = {0};
-        socklen_t from_len = sizeof(from);
-        ssize_t len = recvfrom(fd, bytes, sizeof(bytes), 0, (struct sockaddr *)&from, &from_len);
+        struct address from;
+        ssize_t len = w->receive(w->arg, fd, bytes, sizeof(bytes), &from);
         if (len < 0)
             return; /* nothing left, or an error that reading has cleared: poll() tells */
         uint16_t seq;
         if (ping_parse_reply(family, kind, icmp->id, bytes, (size_t)len, &seq))
-            hand_over(icmp, &from, seq, clock_mono_us());
+            icmp_hand_over(icmp, &from, seq, now_us);
     }
 }
 
-static void *receive(void *arg)
-{
-    struct ping_icmp *icmp = arg;
-    const struct ping_sockets *s = &icmp->sockets;
-    struct pollfd fds[] = {{.fd = icmp->stop_fd, .events = POLLIN},
-                           {.fd = s->fd4, .events = POLLIN},
-                           {.fd = s->fd6, .events = POLLIN}};
-    while (fds[0].revents == 0) {
-        int n = poll(fds, ARRAY_LEN(fds), -1);
-        CHECK(n >= 0 || errno == EINTR || errno == ENOMEM);
-        if (n <= 0)
-            continue;
-        if (fds[1].revents != 0)
-            drain(icmp, s->fd4, AF_INET, s->kind4);
-        if (fds[2].revents != 0)
-            drain(icmp, s->fd6, AF_INET6, s->kind6);
-    }
-    return NULL;
-}
+/* ---- waiting ---- */
 
-/* ---- asking ---- */
-
-static bool send_request(const struct ping_icmp *icmp, const struct address *to, uint16_t seq,
-                         int64_t until_us, int *ret_errno)
+bool ping_icmp_answered(struct ping_icmp *icmp, const struct ping_echo *echo, int64_t *ret_rtt_us)
 {
-    int family = to->sa.ss_family;
-    int fd = family == AF_INET6 ? icmp->sockets.fd6 : icmp->sockets.fd4;
-    uint8_t packet[PING_PACKET_LEN];
-    ping_build_request(family, icmp->id, seq, packet);
-    for (;;) {
-        if (sendto(fd, packet, sizeof(packet), MSG_NOSIGNAL, (const struct sockaddr *)&to->sa,
-                   to->len) >= 0)
-            return true;
-        *ret_errno = errno;
-        if (*ret_errno == EINTR)
-            continue;
-        if (*ret_errno != EAGAIN)
-            return false;
-        if (ping_wait_io(fd, POLLOUT, icmp->stop_fd, until_us) != PING_READY) {
-            *ret_errno = ENOBUFS;
-            return false;
-        }
-    }
-}
-
-/* One attempt, with the lock held except while sending; ends with an answer, with its time, or with
- * everything. true: it was a real one, sent and waited for to its end. */
-static bool attempt(struct ping_icmp *icmp, struct check *check, const struct ping_plan *plan)
-{
-    int64_t own_end_us = clock_mono_us() + plan->timeout_us;
-    int64_t end_us = own_end_us < plan->deadline_us ? own_end_us : plan->deadline_us;
-    uint16_t seq;
-    bool sent = false;
-    if (claim_seq(icmp, check, &seq)) {
-        int number = 0;
-        thr_unlock(&icmp->lock);
-        sent = send_request(icmp, plan->to, seq, end_us, &number) || !ping_own_trouble(number);
-        thr_lock(&icmp->lock);
-    }
-    bool in_time = true;
-    while (in_time && !check->answered && !icmp->given_up)
-        in_time = thr_wait_until(&check->wake, &icmp->lock, (end_us + 999) / 1000);
-    check->troubled |= !sent;
-    return sent && !in_time && end_us == own_end_us;
-}
-
-static bool provide_receiver(struct ping_icmp *icmp)
-{
-    if (!icmp->receiving)
-        icmp->receiving = thr_start(&icmp->receiver, "ping", receive, icmp, NULL);
-    return icmp->receiving;
-}
-
-void ping_icmp_check(struct ping_icmp *icmp, const struct ping_plan *plan, struct ping_reply *ret)
-{
-    struct check check = {.to = plan->to};
-    unsigned made = 0;
-    thr_cond_init(&check.wake);
     thr_lock(&icmp->lock);
-    if (provide_receiver(icmp)) {
-        for (unsigned i = 0; i < plan->attempts && !check.answered && !icmp->given_up; i++)
-            made += attempt(icmp, &check, plan);
-    } else {
-        check.troubled = true;
-    }
-    release_seqs(icmp, &check);
-    bool given_up = icmp->given_up;
+    bool answered = echo->answered;
+    *ret_rtt_us = echo->rtt_us;
     thr_unlock(&icmp->lock);
-    pthread_cond_destroy(&check.wake);
-
-    if (check.answered) {
-        ret->outcome = PING_UP;
-        ret->time_ms = (double)check.rtt_us / 1000;
-        ret->text = "ICMP: Device is Alive";
-    } else if (made == plan->attempts) {
-        ret->outcome = PING_DOWN;
-        ret->text = "ICMP: Ping timed out";
-    } else {
-        ret->outcome = PING_IMPOSSIBLE;
-        ret->text = check.troubled && !given_up ? text_not_sent : ping_text_icmp_given_up;
-    }
+    return answered;
 }
 
-void ping_icmp_give_up(struct ping_icmp *icmp)
+void ping_icmp_wait(struct ping_icmp *icmp, const struct ping_echo *echo, pthread_cond_t *wake,
+                    int64_t until_us, const struct give_up *give_up)
 {
     thr_lock(&icmp->lock);
-    icmp->given_up = true;
-    for (unsigned i = 0; i < SLOTS; i++)
-        if (icmp->slots[i].check != NULL)
-            pthread_cond_signal(&icmp->slots[i].check->wake);
+    bool in_time = true;
+    while (in_time && !echo->answered && !give_up_is_set(give_up))
+        in_time = thr_wait_until(wake, &icmp->lock, (until_us + 999) / 1000);
+    thr_unlock(&icmp->lock);
+}
+
+void ping_icmp_wake(struct ping_icmp *icmp, pthread_cond_t *wake)
+{
+    thr_lock(&icmp->lock);
+    pthread_cond_signal(wake);
     thr_unlock(&icmp->lock);
 }

@@ -1,41 +1,23 @@
-/* drivers/ping_private.h - what ping.c and ping_icmp.c share, and what tests of the ICMP parser
- * call.
+/* drivers/ping_private.h - what the files of the ping driver share, and what tests of them call.
  *
- * ping.c       names, methods, UDP, TCP, the descriptor that ends every wait
- * ping_icmp.c  the sockets, the echo packets, the receiver thread
+ * ping.c           the pinger: blocking, a loop around the machine, and the receiver thread
+ * ping_exchange.c  the machine: one ping from the name to the reply
+ * ping_icmp.c      the ICMP sockets, echo packets, who waits for which of them
  */
 #ifndef SPINE_DRIVERS_PING_PRIVATE_H
 #define SPINE_DRIVERS_PING_PRIVATE_H
 
-#include "drivers/ping.h"
+#include "drivers/ping_exchange.h"
 
 #include <stddef.h>
 
-#define PING_PAYLOAD                                                                               \
-    "cacti-monitoring-system" /* contract operations 5.3; without the NUL on the wire */
+#define PING_PAYLOAD "cacti-monitoring-system" /* as Spine sends it; without the NUL on the wire */
 
 enum {
     PING_PAYLOAD_LEN = sizeof(PING_PAYLOAD) - 1,
     PING_HEADER_LEN = 8, /* type, code, checksum, id, sequence: RFC 792, 4443 */
     PING_PACKET_LEN = PING_HEADER_LEN + PING_PAYLOAD_LEN,
 };
-
-/* A checked request. */
-struct ping_plan {
-    const struct address *to; /* with port, except for ICMP */
-    unsigned attempts;        /* >= 1 */
-    int64_t timeout_us;       /* of one attempt */
-    int64_t deadline_us;      /* monotonic, of all */
-};
-
-/* The trouble is ours: it says nothing about the device. */
-bool ping_own_trouble(int number);
-
-enum ping_wait { PING_READY, PING_TIMED_OUT, PING_GIVEN_UP };
-
-/* Waits for `events` on fd (-1: for nothing) until a monotonic time or until stop_fd is readable.
- */
-enum ping_wait ping_wait_io(int fd, short events, int stop_fd, int64_t until_us);
 
 /* ---- echo packets ---- */
 
@@ -47,18 +29,46 @@ void ping_build_request(int family, uint16_t id, uint16_t seq, uint8_t packet[PI
 bool ping_parse_reply(int family, enum ping_socket_kind kind, uint16_t id, const uint8_t *bytes,
                       size_t len, uint16_t *ret_seq);
 
-/* ---- the ICMP half of a pinger ---- */
+/* ---- the ICMP sockets and who waits for what on them ---- */
+
+/* One check's echo requests: a late reply to an earlier attempt counts as well.  `to` and `woken`
+ * are const while it is in use; the rest is guarded by the lock of the struct ping_icmp. */
+struct ping_echo {
+    struct address to;
+    void (*woken)(void *arg); /* under the lock */
+    void *arg;
+    bool answered;
+    int64_t rtt_us;
+    unsigned sent; /* requests with a sequence number */
+    uint16_t seqs[PING_RETRIES_MAX + 1];
+};
 
 struct ping_icmp;
 
-/* stop_fd: readable = end everything. */
-struct ping_icmp *ping_icmp_new(const struct ping_sockets *s, int stop_fd);
-void ping_icmp_free(struct ping_icmp *icmp); /* stop_fd is readable by now */
-bool ping_icmp_usable(const struct ping_icmp *icmp, int family);
-void ping_icmp_check(struct ping_icmp *icmp, const struct ping_plan *plan, struct ping_reply *ret);
-void ping_icmp_give_up(struct ping_icmp *icmp);
+/* Takes the sockets. */
+struct ping_icmp *ping_icmp_new(const struct ping_sockets *s, const struct wire *wire, uint16_t id);
+void ping_icmp_free(struct ping_icmp *icmp);
+int ping_icmp_socket(const struct ping_icmp *icmp, int family); /* -1: none */
 
-extern const char ping_text_icmp_no_socket[];
-extern const char ping_text_icmp_given_up[];
+/* From any thread.  0, or an errno: EAGAIN if the socket is full. */
+int ping_icmp_send(struct ping_icmp *icmp, struct ping_echo *echo, int64_t now_us);
+bool ping_icmp_answered(struct ping_icmp *icmp, const struct ping_echo *echo, int64_t *ret_rtt_us);
+void ping_icmp_forget(struct ping_icmp *icmp, struct ping_echo *echo); /* no more replies for it */
+
+/* From whoever reads the sockets: a limited number of messages of that family's socket. */
+void ping_icmp_drain(struct ping_icmp *icmp, int family, int64_t now_us);
+
+/* Waits until the echo is answered, the time has come or give_up is set; woken must signal wake. */
+void ping_icmp_wait(struct ping_icmp *icmp, const struct ping_echo *echo, pthread_cond_t *wake,
+                    int64_t until_us, const struct give_up *give_up);
+/* Signals wake, from whoever gives up. */
+void ping_icmp_wake(struct ping_icmp *icmp, pthread_cond_t *wake);
+
+/* ---- the machine ---- */
+
+/* Is a reply on a shared socket what it waits for?  NULL: no. */
+const struct ping_echo *ping_exchange_echo(const struct ping_exchange *p);
+
+extern const char ping_text_icmp_not_sent[];
 
 #endif

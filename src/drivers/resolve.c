@@ -36,17 +36,17 @@ struct lookup {
     char *name;
     enum resolve_family family;
     enum lookup_state state;
-    bool waited; /* in vain, long enough: nobody waits for this name again */
+    int64_t old_ms;   /* DONE: from this time on the answer is too old */
+    int64_t avoid_ms; /* somebody has waited in vain, long enough: until then nobody waits */
     struct answer answer;
 };
 
 struct resolver {
-    pthread_mutex_t lock; /* all that follows, and the lookups */
+    pthread_mutex_t lock; /* guards all that follows, and the lookups but for name and family */
     pthread_cond_t work;  /* for helpers */
-    pthread_cond_t done;  /* for callers: some look-up has ended */
+    pthread_cond_t done;  /* for callers: some look-up has ended, or some caller is to give up */
     unsigned refs;        /* the owner and each helper thread */
     bool closing;
-    bool given_up;
     void *lookups; /* tsearch(3) */
     STAILQ_HEAD(, lookup) queue;
     unsigned queued, helpers, idle;
@@ -173,10 +173,11 @@ static struct answer ask_by_name(const char *name, enum resolve_family family)
 
 /* ---- helper threads ---- */
 
-static void settle(struct resolver *r, struct lookup *l, const struct answer *answer)
+static void resolver_settle(struct resolver *r, struct lookup *l, const struct answer *answer)
 {
     l->answer = *answer;
     l->state = LOOKUP_DONE;
+    l->old_ms = clock_mono_ms() + (answer->code == 0 ? RESOLVE_KEEP_MS : RESOLVE_KEEP_FAILURE_MS);
     if (answer->code == 0 || definite(answer->code))
         r->silent = 0;
     else
@@ -201,7 +202,7 @@ static void *helper(void *arg)
         thr_unlock(&r->lock);
         struct answer answer = ask_by_name(l->name, l->family);
         thr_lock(&r->lock);
-        settle(r, l, &answer);
+        resolver_settle(r, l, &answer);
     }
     unref_and_unlock(r);
     return NULL;
@@ -231,12 +232,16 @@ static int compare_lookups(const void *left, const void *right)
     return strcasecmp(a->name, b->name);
 }
 
+/* An answer that is too old is none. */
 static struct lookup *get_lookup(struct resolver *r, const char *name, enum resolve_family family)
 {
     struct lookup key = {.name = (char *)(uintptr_t)name, .family = family};
     struct lookup *const *known = tfind(&key, &r->lookups, compare_lookups);
-    if (known != NULL)
+    if (known != NULL) {
+        if ((*known)->state == LOOKUP_DONE && clock_mono_ms() >= (*known)->old_ms)
+            (*known)->state = LOOKUP_NEW;
         return *known;
+    }
     struct lookup *l = mem_zalloc(1, sizeof(*l));
     l->name = mem_strdup(name);
     l->family = family;
@@ -251,8 +256,8 @@ static bool unresolved(struct err *err, enum err_kind kind, int number, const ch
                           reason);
 }
 
-static bool deliver(const char *name, const struct answer *answer, struct address *ret,
-                    struct err *err)
+static bool resolver_deliver(const char *name, const struct answer *answer, struct address *ret,
+                             struct err *err)
 {
     if (answer->code == 0) {
         *ret = answer->address;
@@ -264,34 +269,44 @@ static bool deliver(const char *name, const struct answer *answer, struct addres
                       name, reason);
 }
 
-static bool wait_for(struct resolver *r, struct lookup *l, int64_t deadline_mono_ms,
-                     struct err *err)
+static bool resolver_wait(struct resolver *r, struct lookup *l, int64_t deadline_mono_ms,
+                          const struct give_up *give_up, struct err *err)
 {
-    int64_t patience_ends = clock_mono_ms() + SILENCE_WAIT_MS;
+    int64_t now_ms = clock_mono_ms(), patience_ends = now_ms + SILENCE_WAIT_MS;
     if (r->silent >= SILENCE_LIMIT && deadline_mono_ms > patience_ends)
         deadline_mono_ms = patience_ends;
-    if (l->waited)
+    if (now_ms < l->avoid_ms)
         deadline_mono_ms = 0;
     bool in_time = true;
-    while (l->state != LOOKUP_DONE && !r->given_up && in_time)
+    while (l->state != LOOKUP_DONE && !give_up_is_set(give_up) && in_time)
         in_time = thr_wait_until(&r->done, &r->lock, deadline_mono_ms);
     if (l->state == LOOKUP_DONE)
         return true;
     if (!in_time && deadline_mono_ms >= patience_ends) {
         r->silent++;
-        l->waited = true;
+        l->avoid_ms = clock_mono_ms() + RESOLVE_KEEP_FAILURE_MS;
     }
     return unresolved(err, ERR_TEMPORARY, 0, l->name,
                       in_time ? "given up, the poller is out of time" : "no answer in time");
 }
 
+/* From whoever gives up. */
+static void resolver_wake(void *arg)
+{
+    struct resolver *r = arg;
+    thr_lock(&r->lock);
+    pthread_cond_broadcast(&r->done);
+    thr_unlock(&r->lock);
+}
+
 static bool find_by_name(struct resolver *r, const char *name, enum resolve_family family,
-                         int64_t deadline_mono_ms, struct address *ret, struct err *err)
+                         int64_t deadline_mono_ms, const struct give_up *give_up,
+                         struct address *ret, struct err *err)
 {
     struct err own = ERR_INIT;
     thr_lock(&r->lock);
     struct lookup *l = get_lookup(r, name, family);
-    if (l->state == LOOKUP_NEW && !r->given_up) {
+    if (l->state == LOOKUP_NEW && !give_up_is_set(give_up)) {
         STAILQ_INSERT_TAIL(&r->queue, l, next);
         r->queued++;
         l->state = LOOKUP_QUEUED;
@@ -301,29 +316,26 @@ static bool find_by_name(struct resolver *r, const char *name, enum resolve_fami
     if (l->state == LOOKUP_QUEUED && !provide_helper(r, &own))
         done = unresolved(err, ERR_OS, own.number, name, own.text);
     else
-        done = wait_for(r, l, deadline_mono_ms, err);
+        done = resolver_wait(r, l, deadline_mono_ms, give_up, err);
     struct answer answer = l->answer;
     thr_unlock(&r->lock);
-    return done && deliver(name, &answer, ret, err);
+    return done && resolver_deliver(name, &answer, ret, err);
 }
 
 bool resolver_find(struct resolver *r, const char *name, enum resolve_family family,
-                   int64_t deadline_mono_ms, struct address *ret, struct err *err)
+                   int64_t deadline_mono_ms, struct give_up *give_up, struct address *ret,
+                   struct err *err)
 {
     if (name[0] == '\0')
         return unresolved(err, ERR_CONFIG, 0, name, "empty name");
     struct answer numeric = ask_system(name, family, AI_NUMERICHOST);
     if (numeric.code == 0)
-        return deliver(name, &numeric, ret, err);
-    return find_by_name(r, name, family, deadline_mono_ms, ret, err);
-}
-
-void resolver_give_up(struct resolver *r)
-{
-    thr_lock(&r->lock);
-    r->given_up = true;
-    pthread_cond_broadcast(&r->done);
-    thr_unlock(&r->lock);
+        return resolver_deliver(name, &numeric, ret, err);
+    struct give_up_watch watch = {.told = resolver_wake, .arg = r};
+    give_up_watch(give_up, &watch);
+    bool found = find_by_name(r, name, family, deadline_mono_ms, give_up, ret, err);
+    give_up_unwatch(give_up, &watch);
+    return found;
 }
 
 /* ---- stored names ---- */

@@ -1,41 +1,28 @@
-/* What the files of the SNMP driver share.  They include net-snmp's headers before this one. */
+/* What the files of the SNMP driver share.  They include net-snmp's headers before this one.
+ *
+ * snmp.c           the library's start and end, agents: a loop around the machine
+ * snmp_exchange.c  the machine: one request from the name to the answer
+ * snmp_peer.c      our transport of the library's messages, on a wire
+ * snmp_v3.c        users, keys, engines
+ * snmp_decode.c    requests and answers, without any state of the library
+ */
 #ifndef SPINE_DRIVERS_SNMP_PRIVATE_H
 #define SPINE_DRIVERS_SNMP_PRIVATE_H
 
-#include "drivers/snmp.h"
+#include "drivers/snmp_exchange.h"
 
 #include "base/buf.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
-#include <sys/socket.h>
 
-/* net-snmp as distributions build it has no working internal locks: what touches its global lists
- * happens under this one (docs/adr/0004). */
+/* net-snmp as distributions build it has no working internal locks (docs/adr/0004).  This one guards
+ * the library's global state: the session bookkeeping of opening and closing, and for v3 the user
+ * list, the engine clocks and the salts, which every send, read and timer of a v3 session uses.  v1
+ * and v2c messages touch none of it and are sent and read without the lock.  It is taken alone, and
+ * never while waiting or hashing. */
 extern pthread_mutex_t snmp_library_lock;
 
-/* Readable from the moment snmp_give_up() is called; -1 before the start. */
-int snmp_give_up_fd(void);
-
-enum snmp_count {
-    COUNT_REQUESTS,
-    COUNT_REPEATS,
-    COUNT_ANSWERS,
-    COUNT_STRANGERS,
-    COUNT_IGNORED,
-    COUNT_DISCOVERIES,
-    COUNT_REPORTS,
-    COUNT_KINDS
-};
-
-extern atomic_uint_fast64_t snmp_count[COUNT_KINDS];
-
-static inline void snmp_count_one(enum snmp_count what)
-{
-    atomic_fetch_add_explicit(&snmp_count[what], 1, memory_order_relaxed);
-}
-
-/* ---- snmp_decode.c: requests and answers, without any state of the library ---- */
+/* ---- snmp_decode.c ---- */
 
 struct snmp_answer {
     long error_status, error_index;
@@ -52,39 +39,50 @@ void snmp_decode_answer(const netsnmp_pdu *pdu, struct snmp_answer *ret);
 void snmp_decode_clear(struct snmp_answer *a);
 void snmp_decode_done(struct snmp_answer *a);
 
-/* ---- snmp_peer.c: names, addresses and sockets; our transport of the library's messages ---- */
+/* ---- snmp_peer.c ---- */
 
 /* The library owns and frees it (as a netsnmp_transport) with the session. */
 struct snmp_peer {
-    netsnmp_transport transport; /* first */
-    struct sockaddr_storage address;
-    socklen_t address_len;
+    netsnmp_transport transport; /* first; its sock is -1 as soon as a stream is closed */
+    const struct wire *wire;
+    struct address address;
     size_t received;     /* by a stream, since the request was sent */
     bool from_elsewhere; /* the last datagram */
     bool sent;           /* something of this request has left */
     int send_errno;      /* why the last message has not */
 };
 
-/* Resolve the target's name and open a socket.  On failure false, and why: an outcome and its
- * detail. */
-struct snmp_peer *snmp_peer_open(const struct target *t, const struct snmp_options *options,
-                                 int64_t deadline_mono_ms, enum snmp_outcome *ret_why,
-                                 struct buf *detail);
-void snmp_peer_free(struct snmp_peer *p);  /* only as long as no session has it */
+enum snmp_peer_step { SNMP_PEER_OPEN, SNMP_PEER_CONNECTING, SNMP_PEER_FAILED };
+
+/* Datagrams or a stream, as the stored hostname says. */
+struct snmp_peer *snmp_peer_new(const char *hostname, const struct wire *wire);
+void snmp_peer_free(struct snmp_peer *p); /* only as long as no session has it */
+
+/* Open a socket to that address; `local`, if not NULL, is the address to leave from for targets of
+ * its family.  Failed: why, as an outcome and its detail. */
+enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *to, uint16_t port,
+                                   const struct address *local, enum snmp_outcome *ret_why,
+                                   struct buf *detail);
+/* A connect in progress has come to an end: number is 0 or an errno. */
+enum snmp_peer_step snmp_peer_connected(int number, enum snmp_outcome *ret_why, struct buf *detail);
 void snmp_peer_begin(struct snmp_peer *p); /* a new request */
-bool snmp_peer_is_own_trouble(int number); /* errno: says nothing about the device */
+
 uint32_t snmp_peer_timeout_ms(const struct target *t);
 int64_t snmp_peer_patience_ms(const struct target *t, const struct snmp_options *options);
 
-/* ---- snmp_v3.c: users, keys, engines ---- */
+/* ---- snmp_v3.c ---- */
 
 struct snmp_v3;
 
-/* The target's credentials; may take milliseconds for new pass phrases.  NULL: they can never work,
- * see detail. */
+/* The target's credentials, without keys yet.  NULL: they can never work, see detail. */
 struct snmp_v3 *snmp_v3_new(const struct target *t, struct buf *detail);
 void snmp_v3_free(struct snmp_v3 *v);
 void snmp_v3_stop(void); /* forgets all keys */
+
+/* Keys come from pass phrases, once for each in the life of the process: some milliseconds. */
+bool snmp_v3_has_keys(struct snmp_v3 *v); /* takes those that are known already */
+void snmp_v3_make_keys(void *v);          /* a job for any thread; nobody else uses v meanwhile */
+bool snmp_v3_check_keys(const struct snmp_v3 *v, struct buf *detail);
 
 /* Fill the session that will be opened. */
 void snmp_v3_describe(struct snmp_v3 *v, netsnmp_session *wanted);

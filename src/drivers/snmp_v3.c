@@ -60,9 +60,9 @@ struct cached_key {
     struct key key;
 };
 
-static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the keys; taken alone */
 static pthread_cond_t keys_done = PTHREAD_COND_INITIALIZER;
-static void *keys; /* tsearch(3) of struct cached_key */
+static void *keys; /* tsearch(3) of struct cached_key; a key stays until snmp_v3_stop() */
 
 static int compare_keys(const void *left, const void *right)
 {
@@ -90,7 +90,7 @@ void snmp_v3_stop(void)
 }
 
 /* Three milliseconds of hashing; outside any lock. */
-static struct key derive(const struct protocol *auth, const char *passphrase)
+static struct key v3_derive(const struct protocol *auth, const char *passphrase)
 {
     struct key key = {.len = sizeof(key.bytes)};
     if (generate_Ku(auth->id, (u_int)auth->id_len, (const u_char *)passphrase, strlen(passphrase),
@@ -99,20 +99,38 @@ static struct key derive(const struct protocol *auth, const char *passphrase)
     return key;
 }
 
-/* Callers that want the same new key wait for the first of them. */
-static struct key find_key(const struct protocol *auth, const char *passphrase)
+/* With the keys' lock held; NULL: not asked for yet. */
+static struct cached_key *v3_get_key(const struct protocol *auth, const char *passphrase)
 {
     struct cached_key wanted = {.type = auth->type, .passphrase = (char *)(uintptr_t)passphrase};
-    thr_lock(&keys_lock);
     struct cached_key *const *known = tfind(&wanted, &keys, compare_keys);
-    struct cached_key *k = known == NULL ? NULL : *known;
+    return known == NULL ? NULL : *known;
+}
+
+/* false: it would have to be made. */
+static bool v3_known_key(const struct protocol *auth, const char *passphrase, struct key *ret)
+{
+    thr_lock(&keys_lock);
+    const struct cached_key *k = v3_get_key(auth, passphrase);
+    bool ready = k != NULL && k->ready;
+    if (ready)
+        *ret = k->key;
+    thr_unlock(&keys_lock);
+    return ready;
+}
+
+/* Callers that want the same new key wait for the first of them. */
+static struct key v3_find_key(const struct protocol *auth, const char *passphrase)
+{
+    thr_lock(&keys_lock);
+    struct cached_key *k = v3_get_key(auth, passphrase);
     if (k == NULL) {
         k = mem_zalloc(1, sizeof(*k));
         k->type = auth->type;
         k->passphrase = mem_strdup(passphrase);
         CHECK(tsearch(k, &keys, compare_keys) != NULL);
         thr_unlock(&keys_lock);
-        struct key key = derive(auth, passphrase);
+        struct key key = v3_derive(auth, passphrase);
         thr_lock(&keys_lock);
         k->key = key;
         k->ready = true;
@@ -125,8 +143,15 @@ static struct key find_key(const struct protocol *auth, const char *passphrase)
     return key;
 }
 
-static bool make_key(const struct protocol *auth, const char *passphrase, const char *kind,
-                     struct key *ret, struct buf *detail)
+static bool v3_key_trouble(const char *trouble, const char *kind, struct buf *detail)
+{
+    if (trouble != NULL)
+        buf_printf(detail, "Error generating SNMPv3 Ku from %s pass phrase: %s", kind, trouble);
+    return trouble == NULL;
+}
+
+static bool v3_check_passphrase(const struct protocol *auth, const char *passphrase,
+                                const char *kind, struct buf *detail)
 {
     const char *trouble = NULL;
     if (auth->id == NULL)
@@ -135,11 +160,34 @@ static bool make_key(const struct protocol *auth, const char *passphrase, const 
         trouble = "it is empty";
     else if (strlen(passphrase) < PASSPHRASE_MIN)
         trouble = "it is shorter than 8 characters";
-    else if ((*ret = find_key(auth, passphrase)).len == 0)
-        trouble = "the SNMP library refuses";
-    if (trouble != NULL)
-        buf_printf(detail, "Error generating SNMPv3 Ku from %s pass phrase: %s", kind, trouble);
-    return trouble == NULL;
+    return v3_key_trouble(trouble, kind, detail);
+}
+
+bool snmp_v3_has_keys(struct snmp_v3 *v)
+{
+    return (v->level == SNMP_SEC_LEVEL_NOAUTH ||
+            v3_known_key(&v->auth, v->target->password, &v->auth_key)) &&
+           (v->level != SNMP_SEC_LEVEL_AUTHPRIV ||
+            v3_known_key(&v->auth, v->target->priv_passphrase, &v->priv_key));
+}
+
+void snmp_v3_make_keys(void *arg)
+{
+    struct snmp_v3 *v = arg;
+    if (v->level != SNMP_SEC_LEVEL_NOAUTH)
+        v->auth_key = v3_find_key(&v->auth, v->target->password);
+    if (v->level == SNMP_SEC_LEVEL_AUTHPRIV)
+        v->priv_key = v3_find_key(&v->auth, v->target->priv_passphrase);
+}
+
+bool snmp_v3_check_keys(const struct snmp_v3 *v, struct buf *detail)
+{
+    static const char refused[] = "the SNMP library refuses";
+    if (v->level != SNMP_SEC_LEVEL_NOAUTH && v->auth_key.len == 0)
+        return v3_key_trouble(refused, "authentication", detail);
+    if (v->level == SNMP_SEC_LEVEL_AUTHPRIV && v->priv_key.len == 0)
+        return v3_key_trouble(refused, "privacy", detail);
+    return true;
 }
 
 /* ---- parameters (contract 11) ---- */
@@ -200,7 +248,7 @@ static bool take_level(struct snmp_v3 *v, struct buf *detail)
     }
     v->level = private ? SNMP_SEC_LEVEL_AUTHPRIV : SNMP_SEC_LEVEL_AUTHNOPRIV;
     v->auth = find_auth(t->auth_protocol);
-    if (!make_key(&v->auth, t->password, "authentication", &v->auth_key, detail))
+    if (!v3_check_passphrase(&v->auth, t->password, "authentication", detail))
         return false;
     if (!private)
         return true;
@@ -209,7 +257,7 @@ static bool take_level(struct snmp_v3 *v, struct buf *detail)
         buf_printf(detail, "unknown SNMPv3 privacy protocol '%s'", t->priv_protocol);
         return false;
     }
-    return make_key(&v->auth, t->priv_passphrase, "privacy", &v->priv_key, detail);
+    return v3_check_passphrase(&v->auth, t->priv_passphrase, "privacy", detail);
 }
 
 static int hex_digit(char c)

@@ -351,8 +351,9 @@ static bool find_main(void *arg, int64_t deadline_mono_ms, struct err *err)
         return true; /* a socket */
     char *name = resolve_host_part(u->host, &family);
     struct resolver *r = resolver_new(); /* not what it knew before */
-    bool ok = resolver_find(r, name, RESOLVE_ANY,
-                            until < deadline_mono_ms ? until : deadline_mono_ms, &address, &why);
+    bool ok =
+        resolver_find(r, name, RESOLVE_ANY, until < deadline_mono_ms ? until : deadline_mono_ms,
+                      NULL, &address, &why);
     resolver_free(r);
     free(name);
     return ok || err_set(err, ERR_UNAVAILABLE, "the name of the main database is not known: %s",

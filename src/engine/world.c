@@ -3,6 +3,7 @@
 #include "engine/world.h"
 
 #include "base/clock.h"
+#include "base/give_up.h"
 #include "base/mem.h"
 #include "drivers/resolve.h"
 #include "drivers/snmp.h"
@@ -14,6 +15,7 @@ struct world {
     struct resolver *resolver;
     struct pinger *pinger;
     struct snmp_options snmp;
+    struct give_up give_up; /* of every ask */
 };
 
 struct contact {
@@ -24,6 +26,10 @@ struct world *world_new(const struct config *config, const struct ping_sockets *
                         struct err *err)
 {
     struct world *w = mem_zalloc(1, sizeof(*w));
+    if (!give_up_init(&w->give_up, err)) {
+        free(w);
+        return NULL;
+    }
     w->sockets = *sockets;
     w->resolver = resolver_new();
     w->pinger = pinger_new(sockets, w->resolver, err);
@@ -31,6 +37,7 @@ struct world *world_new(const struct config *config, const struct ping_sockets *
         .retries = config->snmp_retries,
         .client_address = config->snmp_client_address,
         .resolver = w->resolver,
+        .give_up = &w->give_up,
     };
     if (w->pinger == NULL) {
         world_free(w);
@@ -45,13 +52,13 @@ void world_free(struct world *w)
         return;
     pinger_free(w->pinger);
     resolver_free(w->resolver);
+    give_up_done(&w->give_up);
     free(w);
 }
 
 void world_give_up(struct world *w)
 {
-    snmp_give_up();
-    pinger_give_up(w->pinger);
+    give_up_set(&w->give_up);
 }
 
 const char *world_ping_text(const struct world *w, bool *ret_works)
@@ -82,7 +89,9 @@ void world_ask(struct world *w, struct contact *c, const struct ask *ask, int64_
     ret->ask_id = ask->id;
     switch (ask->kind) {
     case ASK_SNMP: snmp_agent_ask(c->agent, &ask->snmp, deadline_mono_ms, &ret->snmp); break;
-    case ASK_PING: pinger_ask(w->pinger, &ask->ping, deadline_mono_ms, &ret->ping); break;
+    case ASK_PING:
+        pinger_ask(w->pinger, &ask->ping, deadline_mono_ms, &w->give_up, &ret->ping);
+        break;
     case ASK_SCRIPT:
     case ASK_SERVER: CHECK(!"an ask for engine/scripts"); break;
     }

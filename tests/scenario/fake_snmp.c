@@ -30,6 +30,7 @@ static int in_progress;
 static bool rung;
 
 struct snmp_agent {
+    struct give_up *give_up;
     bool asking;
     struct varbind varbinds[NAMES_MAX];
 };
@@ -106,10 +107,17 @@ static void ring_locked(bool again)
             CHECK(kill(getpid(), fake_snmp.bell[i]) == 0);
 }
 
-static void wait_given_up_locked(void)
+static void wait_given_up_locked(const struct give_up *give_up)
 {
-    while (fake_snmp.given_up == 0)
+    while (!give_up_is_set(give_up))
         thr_wait(&changed, &lock);
+}
+
+/* From whoever gives up. */
+static void wake_all(void *arg UNUSED)
+{
+    enter();
+    leave();
 }
 
 static void answer_locked(struct snmp_agent *a, const struct snmp_request *rq,
@@ -146,7 +154,7 @@ static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
         }
         break;
     case FAKE_UNTIL_DEADLINE:
-        while (fake_snmp.given_up == 0 && thr_wait_until(&changed, &lock, deadline_mono_ms))
+        while (!give_up_is_set(a->give_up) && thr_wait_until(&changed, &lock, deadline_mono_ms))
             ;
         break;
     case FAKE_HANGS:
@@ -156,19 +164,19 @@ static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
             thr_wait(&changed, &lock);
     case FAKE_STUCK:
         ring_locked(false);
-        wait_given_up_locked();
+        wait_given_up_locked(a->give_up);
         ring_locked(true);
         for (;;)
             thr_wait(&changed, &lock);
     case FAKE_BELL:
         ring_locked(false);
-        wait_given_up_locked();
+        wait_given_up_locked(a->give_up);
         break;
     case FAKE_PARTING:
-        wait_given_up_locked();
+        wait_given_up_locked(a->give_up);
         ring_locked(false);
         break;
-    case FAKE_UNTIL_GIVE_UP: wait_given_up_locked(); break;
+    case FAKE_UNTIL_GIVE_UP: wait_given_up_locked(a->give_up); break;
     }
 }
 
@@ -207,7 +215,9 @@ struct snmp_agent *snmp_agent_new(const struct snmp_options *options)
     fake_snmp.alive++;
     measure_stack_locked();
     leave();
-    return mem_zalloc(1, sizeof(struct snmp_agent));
+    struct snmp_agent *a = mem_zalloc(1, sizeof(*a));
+    a->give_up = options->give_up;
+    return a;
 }
 
 void snmp_agent_free(struct snmp_agent *agent)
@@ -226,6 +236,8 @@ void snmp_agent_ask(struct snmp_agent *agent, const struct snmp_request *request
                     int64_t deadline_mono_ms, struct snmp_reply *ret)
 {
     int64_t started_us = clock_mono_us();
+    struct give_up_watch watch = {.told = wake_all};
+    give_up_watch(agent->give_up, &watch);
     enter();
     CHECK(!agent->asking); /* one agent by one thread at a time */
     agent->asking = true;
@@ -235,19 +247,13 @@ void snmp_agent_ask(struct snmp_agent *agent, const struct snmp_request *request
     while (fake_snmp.peak < fake_snmp.crowd)
         thr_wait(&changed, &lock);
     *ret = (struct snmp_reply){.outcome = SNMP_TIMED_OUT, .detail = "fake"};
-    if (fake_snmp.given_up == 0)
+    if (!give_up_is_set(agent->give_up))
         react_locked(agent, request, deadline_mono_ms, ret);
     ret->elapsed_us = clock_mono_us() - started_us;
     in_progress--;
     agent->asking = false;
     leave();
-}
-
-void snmp_give_up(void)
-{
-    enter();
-    fake_snmp.given_up++;
-    leave();
+    give_up_unwatch(agent->give_up, &watch);
 }
 
 /* ---- drivers/ping.h: the same hosts; who times out does not answer pings either ---- */
@@ -278,20 +284,19 @@ void pinger_free(struct pinger *p)
 }
 
 void pinger_ask(struct pinger *p UNUSED, const struct ping_request *request,
-                int64_t deadline_mono_ms UNUSED, struct ping_reply *ret)
+                int64_t deadline_mono_ms UNUSED, struct give_up *give_up, struct ping_reply *ret)
 {
+    struct give_up_watch watch = {.told = wake_all};
     *ret = (struct ping_reply){.outcome = PING_UP, .time_ms = 1, .text = "UDP: Device is Alive"};
+    give_up_watch(give_up, &watch);
     enter();
     enum fake_mood mood = mood_of(request->hostname);
     if (mood == FAKE_TIMES_OUT)
         *ret = (struct ping_reply){.outcome = PING_DOWN, .text = "UDP: Ping timed out"};
     if (mood == FAKE_UNTIL_GIVE_UP) {
-        wait_given_up_locked();
+        wait_given_up_locked(give_up);
         *ret = (struct ping_reply){.outcome = PING_IMPOSSIBLE, .text = "given up"};
     }
     leave();
-}
-
-void pinger_give_up(struct pinger *p UNUSED)
-{
+    give_up_unwatch(give_up, &watch);
 }

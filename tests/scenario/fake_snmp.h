@@ -17,7 +17,7 @@ enum fake_mood {
     FAKE_TIMES_OUT,     /* at once */
     FAKE_FAILS,         /* no session */
     FAKE_TOO_BIG,       /* for more than one object */
-    FAKE_UNTIL_GIVE_UP, /* no answer before snmp_give_up() */
+    FAKE_UNTIL_GIVE_UP, /* no answer before the cycle gives up */
     FAKE_UNTIL_DEADLINE,
     FAKE_BELL,    /* sends `bell` to the process when `bell_after` devices are through, then as
                      FAKE_UNTIL_GIVE_UP */
@@ -38,7 +38,6 @@ extern struct fake_snmp {
     size_t through;  /* agents freed */
     size_t alive;    /* agents not freed */
     size_t stack;    /* the most that one thread's stack differed between two devices, in bytes */
-    int given_up;
 } fake_snmp;
 
 /* The host's mood from now on; others answer. */

@@ -65,7 +65,7 @@ static struct ping_request request_of(int method, const char *host, uint16_t por
 static struct ping_reply ask(struct pinger *p, struct ping_request request)
 {
     struct ping_reply reply = {0};
-    pinger_ask(p, &request, far(), &reply);
+    pinger_ask(p, &request, far(), NULL, &reply);
     return reply;
 }
 
@@ -129,6 +129,7 @@ static bool without(int family)
 /* A question that is asked while the test does something else. */
 struct asker {
     struct pinger *pinger;
+    struct give_up *give_up; /* NULL: never */
     struct ping_request request;
     struct ping_reply reply;
     pthread_t thread;
@@ -137,13 +138,14 @@ struct asker {
 static void *ask_there(void *arg)
 {
     struct asker *a = arg;
-    a->reply = ask(a->pinger, a->request);
+    pinger_ask(a->pinger, &a->request, far(), a->give_up, &a->reply);
     return NULL;
 }
 
-static void start_asking(struct asker *a, struct pinger *p, struct ping_request request)
+static void start_asking(struct asker *a, struct pinger *p, struct ping_request request,
+                         struct give_up *give_up)
 {
-    *a = (struct asker){.pinger = p, .request = request};
+    *a = (struct asker){.pinger = p, .request = request, .give_up = give_up};
     CHECK(thr_start(&a->thread, "asker", ask_there, a, NULL));
 }
 
@@ -168,7 +170,7 @@ static void udp_answer_to_number(int family, int number, const char *answer, siz
     request.retries = number - 1;
     request.timeout_ms = number > 1 ? 200 : 20000;
     struct asker asker;
-    start_asking(&asker, w.pinger, request);
+    start_asking(&asker, w.pinger, request, NULL);
     struct sockaddr_storage from;
     socklen_t from_len;
     for (int i = 0; i < number; i++)
@@ -397,7 +399,7 @@ static void a_deadline_is_not_the_devices_fault(void **state UNUSED)
     struct ping_reply reply;
     static const int64_t left_ms[] = {-1, 0, 30};
     for (size_t i = 0; i < ARRAY_LEN(left_ms); i++) {
-        pinger_ask(w.pinger, &request, clock_mono_ms() + left_ms[i], &reply);
+        pinger_ask(w.pinger, &request, clock_mono_ms() + left_ms[i], NULL, &reply);
         assert_reply(reply, PING_IMPOSSIBLE, "UDP: Ping given up, the poller is out of time");
     }
     close(fd);
@@ -423,16 +425,20 @@ static void without_a_socket_icmp_falls_back_to_udp(void **state UNUSED)
  * machine. */
 #define SILENT "0.0.0.0"
 
+/* The checks of one cycle; those of another one, with an object of their own, go on. */
 static void giving_up_ends_twenty_checks_of_each_kind(void **state UNUSED)
 {
     struct ping_sockets sockets = ping_open_sockets();
     bool icmp = sockets.kind4 != PING_SOCKET_NONE;
     struct world w = world_of(&sockets);
+    struct give_up cycle, other;
+    assert_true(give_up_init(&cycle, NULL) && give_up_init(&other, NULL));
     struct deaf d;
-    uint16_t udp_port;
-    int udp = bound(AF_INET, SOCK_DGRAM, &udp_port);
+    uint16_t udp_port, other_port;
+    int udp = bound(AF_INET, SOCK_DGRAM, &udp_port),
+        other_udp = bound(AF_INET, SOCK_DGRAM, &other_port);
     bool tcp = deaf_start(&d);
-    struct asker askers[60];
+    struct asker askers[60], beside;
     for (size_t i = 0; i < ARRAY_LEN(askers); i++) {
         struct ping_request request = request_of(UDP, "127.0.0.1", udp_port);
         if (i % 3 == 1 && tcp)
@@ -440,21 +446,39 @@ static void giving_up_ends_twenty_checks_of_each_kind(void **state UNUSED)
         if (i % 3 == 2 && icmp)
             request = request_of(ICMP, SILENT, 0);
         request.timeout_ms = 1800 * 1000;
-        start_asking(&askers[i], w.pinger, request);
+        start_asking(&askers[i], w.pinger, request, &cycle);
     }
+    struct ping_request request = request_of(UDP, "127.0.0.1", other_port);
+    request.timeout_ms = 1800 * 1000;
+    start_asking(&beside, w.pinger, request, &other);
     struct sockaddr_storage from;
     socklen_t from_len;
     for (int i = 0; i < 20; i++)
         expect_ping(udp, &from, &from_len);
-    pinger_give_up(w.pinger);
+    expect_ping(other_udp, &from, &from_len);
+
+    give_up_set(&cycle);
     for (size_t i = 0; i < ARRAY_LEN(askers); i++) {
         thr_join(askers[i].thread);
         assert_int_equal(askers[i].reply.outcome, PING_IMPOSSIBLE);
         assert_non_null(strstr(askers[i].reply.text, ": Ping given up, the poller is out of time"));
     }
-    assert_int_equal(ask(w.pinger, request_of(UDP, "127.0.0.1", 9)).outcome, PING_IMPOSSIBLE);
+    assert_true(sendto(other_udp, "x", 1, 0, (struct sockaddr *)&from, from_len) == 1);
+    thr_join(beside.thread);
+    assert_reply(beside.reply, PING_UP, "UDP: Device is Alive");
+
+    struct ping_reply reply;
+    struct ping_request closed = request_of(UDP, "127.0.0.1", closed_port(AF_INET, SOCK_DGRAM));
+    pinger_ask(w.pinger, &closed, far(), &cycle, &reply);
+    assert_int_equal(reply.outcome, PING_IMPOSSIBLE);
+    give_up_reset(&cycle); /* the next cycle */
+    pinger_ask(w.pinger, &closed, far(), &cycle, &reply);
+    assert_reply(reply, PING_UP, "UDP: Device is Alive");
     deaf_done(&d);
     close(udp);
+    close(other_udp);
+    give_up_done(&cycle);
+    give_up_done(&other);
     world_done(&w);
 }
 

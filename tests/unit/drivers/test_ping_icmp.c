@@ -219,12 +219,13 @@ static bool lacks_icmp(const struct world *w, int family)
     return number != 0;
 }
 
-static struct ping_reply ask(struct pinger *p, const char *host, int timeout_ms, int retries)
+static struct ping_reply ask(struct pinger *p, const char *host, int timeout_ms, int retries,
+                             struct give_up *give_up)
 {
     struct ping_request request = {
         .method = 1, .hostname = host, .timeout_ms = timeout_ms, .retries = retries};
     struct ping_reply reply = {0};
-    pinger_ask(p, &request, clock_mono_ms() + 3600 * 1000, &reply);
+    pinger_ask(p, &request, clock_mono_ms() + 3600 * 1000, give_up, &reply);
     return reply;
 }
 
@@ -269,7 +270,7 @@ static void this_host_answers(void **state UNUSED)
     for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
         if (lacks_icmp(&w, i == 0 ? AF_INET : AF_INET6))
             continue;
-        struct ping_reply reply = ask(w.pinger, hosts[i], 5000, 1);
+        struct ping_reply reply = ask(w.pinger, hosts[i], 5000, 1, NULL);
         if (i == 1 && reply.outcome != PING_UP) {
             print_message("SKIP: there is no ::1 here: %s\n", reply.text);
             continue;
@@ -284,6 +285,7 @@ static void this_host_answers(void **state UNUSED)
 
 struct asker {
     struct pinger *pinger;
+    struct give_up *give_up; /* NULL: never */
     char host[32];
     struct ping_reply reply;
     pthread_t thread;
@@ -293,7 +295,7 @@ static void *ask_there(void *arg)
 {
     struct asker *a = arg;
     for (int i = 0; i < 10; i++) {
-        a->reply = ask(a->pinger, a->host, 10000, 2);
+        a->reply = ask(a->pinger, a->host, 10000, 2, a->give_up);
         if (a->reply.outcome != PING_UP)
             break;
     }
@@ -323,7 +325,7 @@ static void a_reply_from_elsewhere_is_ignored(void **state UNUSED)
 {
     struct world w = world_new();
     if (!lacks_icmp(&w, AF_INET)) {
-        struct ping_reply reply = ask(w.pinger, "0.0.0.0", 50, 1);
+        struct ping_reply reply = ask(w.pinger, "0.0.0.0", 50, 1, NULL);
         assert_string_equal(reply.text, "ICMP: Ping timed out");
         assert_int_equal(reply.outcome, PING_DOWN);
     }
@@ -396,7 +398,9 @@ static void other_messages_never_make_it_send_again(void **state UNUSED)
         world_done(&w);
         return;
     }
-    struct asker asker = {.pinger = w.pinger, .host = "0.0.0.0"};
+    struct give_up give_up;
+    assert_true(give_up_init(&give_up, NULL));
+    struct asker asker = {.pinger = w.pinger, .give_up = &give_up, .host = "0.0.0.0"};
     CHECK(thr_start(&asker.thread, "asker", ask_there, &asker, NULL));
     struct pollfd watch = {.fd = fd, .events = POLLIN};
     int requests = 0;
@@ -407,9 +411,10 @@ static void other_messages_never_make_it_send_again(void **state UNUSED)
         requests += requests_seen(&w, fd);
     }
     assert_int_equal(requests, 1); /* the time-out of an attempt is ten seconds */
-    pinger_give_up(w.pinger);
+    give_up_set(&give_up);
     thr_join(asker.thread);
     assert_int_equal(asker.reply.outcome, PING_IMPOSSIBLE);
+    give_up_done(&give_up);
     close(fd);
     world_done(&w);
 }

@@ -29,6 +29,7 @@ static struct {
     unsigned inside, most; /* at the same time */
     bool gate_open;        /* "gate...": waits for it */
     unsigned callers;      /* threads that are about to ask */
+    int64_t later_ms;      /* what the clock is ahead */
 } net = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static char own_mark[] = "own";
@@ -115,6 +116,17 @@ void freeaddrinfo(struct addrinfo *list)
     }
 }
 
+/* The clock, as the tests want it. */
+int clock_gettime(clockid_t id, struct timespec *ret)
+{
+    static int (*real)(clockid_t, struct timespec *);
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+    int rc = real(id, ret);
+    ret->tv_sec += net.later_ms / 1000;
+    return rc;
+}
+
 static int64_t far(void)
 {
     return clock_mono_ms() + 3600 * 1000;
@@ -146,6 +158,7 @@ static int fresh(void **state)
     thr_lock(&net.lock);
     net.calls = net.most = net.callers = 0;
     net.gate_open = false;
+    net.later_ms = 0;
     thr_unlock(&net.lock);
     *state = resolver_new();
     return 0;
@@ -174,7 +187,7 @@ static void assert_found(struct resolver *r, const char *name, enum resolve_fami
 {
     struct address a;
     struct err err = ERR_INIT;
-    if (!resolver_find(r, name, family, far(), &a, &err))
+    if (!resolver_find(r, name, family, far(), NULL, &a, &err))
         fail_msg("%s", err.text);
     assert_string_equal(text_of(&a), expected);
 }
@@ -183,7 +196,7 @@ static enum err_kind kind_of_failure(struct resolver *r, const char *name, int64
 {
     struct address a;
     struct err err = ERR_INIT;
-    assert_false(resolver_find(r, name, RESOLVE_ANY, deadline, &a, &err));
+    assert_false(resolver_find(r, name, RESOLVE_ANY, deadline, NULL, &a, &err));
     assert_true(starts(err.text, "Unable to determine address info for "));
     return err.kind;
 }
@@ -192,6 +205,7 @@ static enum err_kind kind_of_failure(struct resolver *r, const char *name, int64
 
 struct asker {
     struct resolver *r;
+    struct give_up *give_up; /* NULL: never */
     char name[32];
     pthread_t thread;
     bool found;
@@ -206,13 +220,14 @@ static void *ask(void *arg)
     net.callers++;
     pthread_cond_broadcast(&net.changed);
     thr_unlock(&net.lock);
-    a->found = resolver_find(a->r, a->name, RESOLVE_ANY, far(), &address, &a->err);
+    a->found = resolver_find(a->r, a->name, RESOLVE_ANY, far(), a->give_up, &address, &a->err);
     return NULL;
 }
 
-static void start_asking(struct asker *a, struct resolver *r, const char *name, unsigned number)
+static void start_asking(struct asker *a, struct resolver *r, const char *name, unsigned number,
+                         struct give_up *give_up)
 {
-    *a = (struct asker){.r = r};
+    *a = (struct asker){.r = r, .give_up = give_up};
     snprintf(a->name, sizeof(a->name), "%s%u.test", name, number);
     CHECK(thr_start(&a->thread, "asker", ask, a, NULL));
 }
@@ -226,7 +241,7 @@ static void a_numeric_address_asks_nobody(void **state)
     assert_found(r, "2001:db8::7", RESOLVE_ANY, "2001:db8::7");
     assert_found(r, "::ffff:192.0.2.9", RESOLVE_ANY, "192.0.2.9");
     struct address a;
-    assert_true(resolver_find(r, "::1", RESOLVE_V6, 0, &a, NULL));
+    assert_true(resolver_find(r, "::1", RESOLVE_V6, 0, NULL, &a, NULL));
     assert_int_equal(net.calls, 0);
     assert_int_equal(kind_of_failure(r, "", far()), ERR_CONFIG);
 }
@@ -264,7 +279,7 @@ static void sixty_callers_share_one_look_up(void **state)
 {
     struct asker askers[60];
     for (size_t i = 0; i < ARRAY_LEN(askers); i++)
-        start_asking(&askers[i], *state, "gate", 0);
+        start_asking(&askers[i], *state, "gate", 0, NULL);
     wait_for(&net.callers, ARRAY_LEN(askers));
     wait_for(&net.calls, 1);
     open_gate();
@@ -279,7 +294,7 @@ static void at_most_four_look_ups_run_at_once_and_all_are_answered(void **state)
 {
     struct asker askers[12];
     for (unsigned i = 0; i < ARRAY_LEN(askers); i++)
-        start_asking(&askers[i], *state, "gate", i);
+        start_asking(&askers[i], *state, "gate", i, NULL);
     wait_for(&net.callers, ARRAY_LEN(askers));
     wait_for(&net.inside, 4);
     open_gate();
@@ -301,21 +316,67 @@ static void a_hanging_look_up_holds_up_neither_caller_nor_end(void **state UNUSE
     open_gate();
 }
 
-static void giving_up_ends_every_wait(void **state)
+/* One asker's waits; another one waits on, for the same look-ups. */
+static void giving_up_ends_every_wait_of_one_cycle_only(void **state)
 {
-    struct asker askers[20];
-    for (unsigned i = 0; i < ARRAY_LEN(askers); i++)
-        start_asking(&askers[i], *state, "gate", i);
+    struct give_up cycle, other;
+    assert_true(give_up_init(&cycle, NULL) && give_up_init(&other, NULL));
+    struct asker askers[20], beside;
+    for (unsigned i = 0; i < ARRAY_LEN(askers); i++) {
+        start_asking(&askers[i], *state, "gate", i, &cycle);
+    }
+    start_asking(&beside, *state, "gate", 0, &other);
     wait_for(&net.inside, 4);
-    resolver_give_up(*state);
+    wait_for(&net.callers, ARRAY_LEN(askers) + 1);
+    give_up_set(&cycle);
     for (size_t i = 0; i < ARRAY_LEN(askers); i++) {
         thr_join(askers[i].thread);
         assert_false(askers[i].found);
         assert_int_equal(askers[i].err.kind, ERR_TEMPORARY);
     }
-    assert_int_equal(kind_of_failure(*state, "both.test", far()), ERR_TEMPORARY);
-    assert_found(*state, "192.0.2.7", RESOLVE_ANY, "192.0.2.7");
+    struct address a;
+    struct err err = ERR_INIT;
+    assert_false(resolver_find(*state, "both.test", RESOLVE_ANY, far(), &cycle, &a, &err));
+    assert_int_equal(err.kind, ERR_TEMPORARY);
+    assert_true(resolver_find(*state, "192.0.2.7", RESOLVE_ANY, far(), &cycle, &a, &err));
     open_gate();
+    thr_join(beside.thread);
+    assert_true(beside.found);
+
+    give_up_reset(&cycle); /* the next cycle finds what this one has given up */
+    assert_true(resolver_find(*state, "both.test", RESOLVE_ANY, far(), &cycle, &a, &err));
+    assert_true(resolver_find(*state, "gate7.test", RESOLVE_ANY, far(), &cycle, &a, &err));
+    give_up_done(&cycle);
+    give_up_done(&other);
+}
+
+static void assert_calls(struct resolver *r, const char *name, int64_t later_ms, unsigned calls)
+{
+    net.later_ms = later_ms;
+    struct address a;
+    (void)!resolver_find(r, name, RESOLVE_ANY, far(), NULL, &a, NULL);
+    assert_int_equal(net.calls, calls);
+}
+
+static void an_address_is_looked_up_again_after_five_minutes(void **state)
+{
+    static const int64_t minute = 60 * 1000;
+    assert_calls(*state, "moved.test", 0, 1);
+    assert_calls(*state, "moved.test", 4 * minute, 1);
+    assert_calls(*state, "moved.test", 6 * minute, 2);
+    assert_calls(*state, "moved.test", 10 * minute, 2);
+    assert_calls(*state, "MOVED.test", 12 * minute, 3);
+}
+
+/* A wrong name costs two calls: with and without families that this host lacks. */
+static void a_failure_is_looked_up_again_after_thirty_seconds(void **state)
+{
+    assert_calls(*state, "silent.test", 0, 1);
+    assert_calls(*state, "silent.test", 20 * 1000, 1);
+    assert_calls(*state, "silent.test", 40 * 1000, 2);
+    assert_calls(*state, "none.test", 40 * 1000, 4);
+    assert_calls(*state, "none.test", 60 * 1000, 4);
+    assert_calls(*state, "none.test", 80 * 1000, 6);
 }
 
 /* Would last an hour each if it did not work. */
@@ -330,7 +391,7 @@ static void a_dead_name_server_costs_the_next_names_a_second_each(void **state)
     assert_int_equal(kind_of_failure(r, "gate.test", far()), ERR_TEMPORARY);
     assert_found(r, "alive.test", RESOLVE_ANY, "192.0.2.1");
     struct asker asker;
-    start_asking(&asker, r, "gate", 1);
+    start_asking(&asker, r, "gate", 1, NULL);
     wait_for(&net.inside, 2);
     open_gate();
     thr_join(asker.thread);
@@ -340,7 +401,7 @@ static void a_dead_name_server_costs_the_next_names_a_second_each(void **state)
 static void the_systems_own_names_work(void **state)
 {
     struct address a;
-    assert_true(resolver_find(*state, "localhost", RESOLVE_ANY, far(), &a, NULL));
+    assert_true(resolver_find(*state, "localhost", RESOLVE_ANY, far(), NULL, &a, NULL));
 }
 
 static void stored_hostnames_lose_what_is_not_the_host(void **state UNUSED)
@@ -398,7 +459,9 @@ int main(void)
         ON_A_RESOLVER(sixty_callers_share_one_look_up),
         ON_A_RESOLVER(at_most_four_look_ups_run_at_once_and_all_are_answered),
         ON_A_RESOLVER(a_hanging_look_up_holds_up_neither_caller_nor_end),
-        ON_A_RESOLVER(giving_up_ends_every_wait),
+        ON_A_RESOLVER(giving_up_ends_every_wait_of_one_cycle_only),
+        ON_A_RESOLVER(an_address_is_looked_up_again_after_five_minutes),
+        ON_A_RESOLVER(a_failure_is_looked_up_again_after_thirty_seconds),
         ON_A_RESOLVER(a_dead_name_server_costs_the_next_names_a_second_each),
         ON_A_RESOLVER(the_systems_own_names_work),
         cmocka_unit_test(stored_hostnames_lose_what_is_not_the_host),

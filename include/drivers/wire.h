@@ -1,0 +1,42 @@
+/* drivers/wire.h - the socket calls that an exchange makes, as a table of functions.
+ *
+ * Why:     a test feeds an exchange bytes without a socket; many exchanges can share one socket
+ *          behind the same table.
+ * Use:     wire_sockets are the system's calls.
+ * Threads: wire_sockets from any.
+ * Promise: no function waits.  A failure is a negative errno, never -EINTR.
+ */
+#ifndef SPINE_DRIVERS_WIRE_H
+#define SPINE_DRIVERS_WIRE_H
+
+#include "drivers/resolve.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct wire {
+    /* A socket of that family and type: close-on-exec, non-blocking. */
+    int (*open)(void *arg, int family, int type);
+    int (*bind)(void *arg, int fd, const struct address *local);
+    int (*connect)(void *arg, int fd, const struct address *to);
+    int (*error)(void *arg, int fd); /* what a connect in progress came to: 0 or -errno */
+    /* to == NULL: the address that the socket is connected to. */
+    ssize_t (*send)(void *arg, int fd, const void *bytes, size_t len, const struct address *to);
+    /* A datagram, cut at size, or some bytes of a stream.  ret_from may be NULL. */
+    ssize_t (*receive)(void *arg, int fd, void *bytes, size_t size, struct address *ret_from);
+    void (*close)(void *arg, int fd);
+    void *arg;
+};
+
+extern const struct wire wire_sockets;
+
+/* errno: our own trouble (descriptors, memory, rights, ports), which says nothing about a device. */
+bool wire_own_trouble(int number);
+
+void wire_set_port(struct address *a, uint16_t port);
+/* The same address; a scope counts only where `b` has one. */
+bool wire_same_address(const struct address *a, const struct address *b, bool and_port);
+
+#endif

@@ -1,0 +1,144 @@
+#include "config.h"
+
+#include "drivers/wire.h"
+
+#include "base/compiler.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* ---- the system's calls ---- */
+
+static int wire_open(void *arg UNUSED, int family, int type)
+{
+    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    return fd >= 0 ? fd : -errno;
+}
+
+static int wire_bind(void *arg UNUSED, int fd, const struct address *local)
+{
+    return bind(fd, (const struct sockaddr *)&local->sa, local->len) == 0 ? 0 : -errno;
+}
+
+/* Interrupted, a connect goes on by itself. */
+static int wire_connect(void *arg UNUSED, int fd, const struct address *to)
+{
+    if (connect(fd, (const struct sockaddr *)&to->sa, to->len) == 0)
+        return 0;
+    return errno == EINTR ? -EINPROGRESS : -errno;
+}
+
+static int wire_error(void *arg UNUSED, int fd)
+{
+    int number = 0;
+    socklen_t len = sizeof(number);
+    return getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &len) == 0 ? -number : -errno;
+}
+
+static ssize_t wire_send(void *arg UNUSED, int fd, const void *bytes, size_t len,
+                         const struct address *to)
+{
+    ssize_t n;
+    do
+        n = sendto(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL,
+                   to != NULL ? (const struct sockaddr *)&to->sa : NULL, to != NULL ? to->len : 0);
+    while (n < 0 && errno == EINTR);
+    return n >= 0 ? n : -errno;
+}
+
+static ssize_t wire_receive(void *arg UNUSED, int fd, void *bytes, size_t size,
+                            struct address *ret_from)
+{
+    struct address from;
+    ssize_t n;
+    do {
+        from = (struct address){.len = sizeof(from.sa)};
+        n = recvfrom(fd, bytes, size, MSG_DONTWAIT, (struct sockaddr *)&from.sa, &from.len);
+    } while (n < 0 && errno == EINTR);
+    if (ret_from != NULL)
+        *ret_from = from;
+    return n >= 0 ? n : -errno;
+}
+
+static void wire_close(void *arg UNUSED, int fd)
+{
+    close(fd);
+}
+
+const struct wire wire_sockets = {
+    .open = wire_open,
+    .bind = wire_bind,
+    .connect = wire_connect,
+    .error = wire_error,
+    .send = wire_send,
+    .receive = wire_receive,
+    .close = wire_close,
+};
+
+/* ---- errors and addresses ---- */
+
+bool wire_own_trouble(int number)
+{
+    switch (number) {
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EPERM: /* a local packet filter */
+    case EACCES:
+    case EAFNOSUPPORT:
+    case EPROTONOSUPPORT:
+    case EADDRNOTAVAIL: /* no port or no source address left */
+    case EADDRINUSE:
+#if EWOULDBLOCK != EAGAIN
+    case EWOULDBLOCK:
+#endif
+    case EAGAIN: return true;
+    default: return false;
+    }
+}
+
+/* Copies, because a sockaddr_storage may not be looked at as another type. */
+static struct sockaddr_in wire_v4(const struct address *a)
+{
+    struct sockaddr_in v4;
+    memcpy(&v4, &a->sa, sizeof(v4));
+    return v4;
+}
+
+static struct sockaddr_in6 wire_v6(const struct address *a)
+{
+    struct sockaddr_in6 v6;
+    memcpy(&v6, &a->sa, sizeof(v6));
+    return v6;
+}
+
+void wire_set_port(struct address *a, uint16_t port)
+{
+    struct sockaddr_in v4 = wire_v4(a);
+    struct sockaddr_in6 v6 = wire_v6(a);
+    v4.sin_port = htons(port);
+    v6.sin6_port = htons(port);
+    if (a->sa.ss_family == AF_INET6)
+        memcpy(&a->sa, &v6, sizeof(v6));
+    else
+        memcpy(&a->sa, &v4, sizeof(v4));
+}
+
+bool wire_same_address(const struct address *a, const struct address *b, bool and_port)
+{
+    if (a->sa.ss_family != b->sa.ss_family)
+        return false;
+    if (b->sa.ss_family == AF_INET) {
+        struct sockaddr_in a4 = wire_v4(a), b4 = wire_v4(b);
+        return a4.sin_addr.s_addr == b4.sin_addr.s_addr &&
+               (!and_port || a4.sin_port == b4.sin_port);
+    }
+    struct sockaddr_in6 a6 = wire_v6(a), b6 = wire_v6(b);
+    return memcmp(&a6.sin6_addr, &b6.sin6_addr, sizeof(a6.sin6_addr)) == 0 &&
+           (b6.sin6_scope_id == 0 || a6.sin6_scope_id == b6.sin6_scope_id) &&
+           (!and_port || a6.sin6_port == b6.sin6_port);
+}
