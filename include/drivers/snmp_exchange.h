@@ -14,8 +14,7 @@
  *          and the targets are borrowed; the request until it is over; the reply's contents belong
  *          to the exchange until the next begin.
  * Promise: the clock is that of the events.  A time-out is counted from the event that caused the
- *          sending.  begin and free only while nothing is wanted, free also where a wait has begun
- *          that is not a job.
+ *          sending.  begin only while nothing is wanted; free at any time but during WANT_JOB.
  */
 #ifndef SPINE_DRIVERS_SNMP_EXCHANGE_H
 #define SPINE_DRIVERS_SNMP_EXCHANGE_H

@@ -109,7 +109,7 @@ const char *ping_sockets_text(const struct ping_sockets *s)
 
 /* The internet checksum, in the byte order of the packet (RFC 1071); 0 over a packet that carries
  * its own. */
-static uint16_t checksum(const uint8_t *bytes, size_t len)
+static uint16_t icmp_checksum(const uint8_t *bytes, size_t len)
 {
     uint32_t sum = 0;
     for (size_t i = 0; i + 1 < len; i += 2)
@@ -121,13 +121,13 @@ static uint16_t checksum(const uint8_t *bytes, size_t len)
     return (uint16_t)~sum;
 }
 
-static void put16(uint8_t *at, uint16_t value)
+static void icmp_put16(uint8_t *at, uint16_t value)
 {
     at[0] = (uint8_t)(value >> 8);
     at[1] = (uint8_t)value;
 }
 
-static uint16_t get16(const uint8_t *at)
+static uint16_t icmp_get16(const uint8_t *at)
 {
     return (uint16_t)(at[0] << 8 | at[1]);
 }
@@ -136,15 +136,15 @@ void ping_build_request(int family, uint16_t id, uint16_t seq, uint8_t packet[PI
 {
     memset(packet, 0, PING_HEADER_LEN);
     packet[0] = family == AF_INET6 ? ECHO_REQUEST_V6 : ECHO_REQUEST_V4;
-    put16(packet + 4, id);
-    put16(packet + 6, seq);
+    icmp_put16(packet + 4, id);
+    icmp_put16(packet + 6, seq);
     memcpy(packet + PING_HEADER_LEN, PING_PAYLOAD, PING_PAYLOAD_LEN);
     if (family == AF_INET)
-        put16(packet + 2, checksum(packet, PING_PACKET_LEN));
+        icmp_put16(packet + 2, icmp_checksum(packet, PING_PACKET_LEN));
 }
 
 /* Takes the IP header off what a raw IPv4 socket gives (RFC 791). */
-static bool strip_ip_header(const uint8_t **bytes, size_t *len)
+static bool icmp_strip_ip_header(const uint8_t **bytes, size_t *len)
 {
     if (*len < 20 || (*bytes)[0] >> 4 != 4 || (*bytes)[9] != IPPROTO_ICMP)
         return false;
@@ -160,20 +160,20 @@ bool ping_parse_reply(int family, enum ping_socket_kind kind, uint16_t id, const
                       size_t len, uint16_t *ret_seq)
 {
     bool raw_v4 = family == AF_INET && kind == PING_SOCKET_RAW;
-    if (raw_v4 && !strip_ip_header(&bytes, &len))
+    if (raw_v4 && !icmp_strip_ip_header(&bytes, &len))
         return false;
     if (len != PING_PACKET_LEN)
         return false;
     if (bytes[0] != (family == AF_INET6 ? ECHO_REPLY_V6 : ECHO_REPLY_V4) || bytes[1] != 0)
         return false;
-    if (kind == PING_SOCKET_RAW && get16(bytes + 4) != id)
+    if (kind == PING_SOCKET_RAW && icmp_get16(bytes + 4) != id)
         return false;
     if (memcmp(bytes + PING_HEADER_LEN, PING_PAYLOAD, PING_PAYLOAD_LEN) != 0)
         return false;
     if (raw_v4 &&
-        checksum(bytes, len) != 0) /* a raw socket gets packets before the kernel checks */
+        icmp_checksum(bytes, len) != 0) /* a raw socket gets packets before the kernel checks */
         return false;
-    *ret_seq = get16(bytes + 6);
+    *ret_seq = icmp_get16(bytes + 6);
     return true;
 }
 

@@ -64,7 +64,7 @@ struct resolver *resolver_new(void)
     return r;
 }
 
-static void lookup_free(void *node)
+static void resolver_free_lookup(void *node)
 {
     struct lookup *l = node;
     free(l->name);
@@ -72,13 +72,13 @@ static void lookup_free(void *node)
 }
 
 /* Takes the locked resolver. */
-static void unref_and_unlock(struct resolver *r)
+static void resolver_unref_and_unlock(struct resolver *r)
 {
     bool last = --r->refs == 0;
     thr_unlock(&r->lock);
     if (!last)
         return;
-    tdestroy(r->lookups, lookup_free);
+    tdestroy(r->lookups, resolver_free_lookup);
     pthread_cond_destroy(&r->work);
     pthread_cond_destroy(&r->done);
     pthread_mutex_destroy(&r->lock);
@@ -92,13 +92,13 @@ void resolver_free(struct resolver *r)
     thr_lock(&r->lock);
     r->closing = true;
     pthread_cond_broadcast(&r->work);
-    unref_and_unlock(r);
+    resolver_unref_and_unlock(r);
 }
 
 /* ---- asking the system ---- */
 
 /* The name is wrong, as opposed to: we could not find out. */
-static bool definite(int code)
+static bool resolver_is_definite(int code)
 {
     switch (code) {
     case EAI_NONAME:
@@ -114,7 +114,7 @@ static bool definite(int code)
 }
 
 /* ::ffff:192.0.2.1 is an IPv4 device. */
-static void unmap_v4(struct address *a)
+static void resolver_unmap_v4(struct address *a)
 {
     struct sockaddr_in6 v6;
     memcpy(&v6, &a->sa, sizeof(v6));
@@ -127,7 +127,7 @@ static void unmap_v4(struct address *a)
     a->len = sizeof(v4);
 }
 
-static struct answer ask_system(const char *name, enum resolve_family family, int flags)
+static struct answer resolver_ask_system(const char *name, enum resolve_family family, int flags)
 {
     static const int families[] = {
         [RESOLVE_ANY] = AF_UNSPEC, [RESOLVE_V4] = AF_INET, [RESOLVE_V6] = AF_INET6};
@@ -153,21 +153,21 @@ static struct answer ask_system(const char *name, enum resolve_family family, in
         memcpy(&answer.address.sa, best->ai_addr, best->ai_addrlen);
         answer.address.len = best->ai_addrlen;
         if (family == RESOLVE_ANY)
-            unmap_v4(&answer.address);
+            resolver_unmap_v4(&answer.address);
     }
     freeaddrinfo(list);
     return answer;
 }
 
-/* Families this host cannot use are left out first (contract 5.5).  That an address of one of them
+/* Families this host cannot use are left out first.  That an address of one of them
  * is all there is must not look as if the name were wrong. */
-static struct answer ask_by_name(const char *name, enum resolve_family family)
+static struct answer resolver_ask_by_name(const char *name, enum resolve_family family)
 {
     struct answer answer = {.code = EAI_NONAME};
     if (family == RESOLVE_ANY)
-        answer = ask_system(name, family, AI_ADDRCONFIG);
-    if (definite(answer.code))
-        answer = ask_system(name, family, 0);
+        answer = resolver_ask_system(name, family, AI_ADDRCONFIG);
+    if (resolver_is_definite(answer.code))
+        answer = resolver_ask_system(name, family, 0);
     return answer;
 }
 
@@ -178,14 +178,14 @@ static void resolver_settle(struct resolver *r, struct lookup *l, const struct a
     l->answer = *answer;
     l->state = LOOKUP_DONE;
     l->old_ms = clock_mono_ms() + (answer->code == 0 ? RESOLVE_KEEP_MS : RESOLVE_KEEP_FAILURE_MS);
-    if (answer->code == 0 || definite(answer->code))
+    if (answer->code == 0 || resolver_is_definite(answer->code))
         r->silent = 0;
     else
         r->silent++;
     pthread_cond_broadcast(&r->done);
 }
 
-static void *helper(void *arg)
+static void *resolver_helper(void *arg)
 {
     struct resolver *r = arg;
     thr_lock(&r->lock);
@@ -200,21 +200,21 @@ static void *helper(void *arg)
         STAILQ_REMOVE_HEAD(&r->queue, next);
         r->queued--;
         thr_unlock(&r->lock);
-        struct answer answer = ask_by_name(l->name, l->family);
+        struct answer answer = resolver_ask_by_name(l->name, l->family);
         thr_lock(&r->lock);
         resolver_settle(r, l, &answer);
     }
-    unref_and_unlock(r);
+    resolver_unref_and_unlock(r);
     return NULL;
 }
 
 /* false: nobody is there to do the work. */
-static bool provide_helper(struct resolver *r, struct err *err)
+static bool resolver_provide_helper(struct resolver *r, struct err *err)
 {
     if (r->idle >= r->queued || r->helpers == HELPERS_MAX)
         return true;
     pthread_t thread;
-    if (!thr_start(&thread, "resolve", helper, r, err))
+    if (!thr_start(&thread, "resolve", resolver_helper, r, err))
         return r->helpers > 0;
     pthread_detach(thread);
     r->helpers++;
@@ -224,7 +224,7 @@ static bool provide_helper(struct resolver *r, struct err *err)
 
 /* ---- callers ---- */
 
-static int compare_lookups(const void *left, const void *right)
+static int resolver_compare_lookups(const void *left, const void *right)
 {
     const struct lookup *a = left, *b = right;
     if (a->family != b->family)
@@ -233,10 +233,11 @@ static int compare_lookups(const void *left, const void *right)
 }
 
 /* An answer that is too old is none. */
-static struct lookup *get_lookup(struct resolver *r, const char *name, enum resolve_family family)
+static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
+                                          enum resolve_family family)
 {
     struct lookup key = {.name = (char *)(uintptr_t)name, .family = family};
-    struct lookup *const *known = tfind(&key, &r->lookups, compare_lookups);
+    struct lookup *const *known = tfind(&key, &r->lookups, resolver_compare_lookups);
     if (known != NULL) {
         if ((*known)->state == LOOKUP_DONE && clock_mono_ms() >= (*known)->old_ms)
             (*known)->state = LOOKUP_NEW;
@@ -245,12 +246,12 @@ static struct lookup *get_lookup(struct resolver *r, const char *name, enum reso
     struct lookup *l = mem_zalloc(1, sizeof(*l));
     l->name = mem_strdup(name);
     l->family = family;
-    CHECK(tsearch(l, &r->lookups, compare_lookups) != NULL);
+    CHECK(tsearch(l, &r->lookups, resolver_compare_lookups) != NULL);
     return l;
 }
 
-static bool unresolved(struct err *err, enum err_kind kind, int number, const char *name,
-                       const char *reason)
+static bool resolver_fail(struct err *err, enum err_kind kind, int number, const char *name,
+                          const char *reason)
 {
     return err_set_number(err, kind, number, "Unable to determine address info for %s (%s)", name,
                           reason);
@@ -265,8 +266,8 @@ static bool resolver_deliver(const char *name, const struct answer *answer, stru
     }
     const char *reason =
         answer->code == EAI_SYSTEM ? strerror(answer->number) : gai_strerror(answer->code);
-    return unresolved(err, definite(answer->code) ? ERR_CONFIG : ERR_TEMPORARY, answer->number,
-                      name, reason);
+    return resolver_fail(err, resolver_is_definite(answer->code) ? ERR_CONFIG : ERR_TEMPORARY,
+                         answer->number, name, reason);
 }
 
 static bool resolver_wait(struct resolver *r, struct lookup *l, int64_t deadline_mono_ms,
@@ -286,8 +287,8 @@ static bool resolver_wait(struct resolver *r, struct lookup *l, int64_t deadline
         r->silent++;
         l->avoid_ms = clock_mono_ms() + RESOLVE_KEEP_FAILURE_MS;
     }
-    return unresolved(err, ERR_TEMPORARY, 0, l->name,
-                      in_time ? "given up, the poller is out of time" : "no answer in time");
+    return resolver_fail(err, ERR_TEMPORARY, 0, l->name,
+                         in_time ? "given up, the poller is out of time" : "no answer in time");
 }
 
 /* From whoever gives up. */
@@ -299,13 +300,13 @@ static void resolver_wake(void *arg)
     thr_unlock(&r->lock);
 }
 
-static bool find_by_name(struct resolver *r, const char *name, enum resolve_family family,
-                         int64_t deadline_mono_ms, const struct give_up *give_up,
-                         struct address *ret, struct err *err)
+static bool resolver_find_by_name(struct resolver *r, const char *name, enum resolve_family family,
+                                  int64_t deadline_mono_ms, const struct give_up *give_up,
+                                  struct address *ret, struct err *err)
 {
     struct err own = ERR_INIT;
     thr_lock(&r->lock);
-    struct lookup *l = get_lookup(r, name, family);
+    struct lookup *l = resolver_get_lookup(r, name, family);
     if (l->state == LOOKUP_NEW && !give_up_is_set(give_up)) {
         STAILQ_INSERT_TAIL(&r->queue, l, next);
         r->queued++;
@@ -313,8 +314,8 @@ static bool find_by_name(struct resolver *r, const char *name, enum resolve_fami
         pthread_cond_signal(&r->work);
     }
     bool done;
-    if (l->state == LOOKUP_QUEUED && !provide_helper(r, &own))
-        done = unresolved(err, ERR_OS, own.number, name, own.text);
+    if (l->state == LOOKUP_QUEUED && !resolver_provide_helper(r, &own))
+        done = resolver_fail(err, ERR_OS, own.number, name, own.text);
     else
         done = resolver_wait(r, l, deadline_mono_ms, give_up, err);
     struct answer answer = l->answer;
@@ -327,13 +328,13 @@ bool resolver_find(struct resolver *r, const char *name, enum resolve_family fam
                    struct err *err)
 {
     if (name[0] == '\0')
-        return unresolved(err, ERR_CONFIG, 0, name, "empty name");
-    struct answer numeric = ask_system(name, family, AI_NUMERICHOST);
+        return resolver_fail(err, ERR_CONFIG, 0, name, "empty name");
+    struct answer numeric = resolver_ask_system(name, family, AI_NUMERICHOST);
     if (numeric.code == 0)
         return resolver_deliver(name, &numeric, ret, err);
     struct give_up_watch watch = {.told = resolver_wake, .arg = r};
     give_up_watch(give_up, &watch);
-    bool found = find_by_name(r, name, family, deadline_mono_ms, give_up, ret, err);
+    bool found = resolver_find_by_name(r, name, family, deadline_mono_ms, give_up, ret, err);
     give_up_unwatch(give_up, &watch);
     return found;
 }
@@ -341,7 +342,7 @@ bool resolver_find(struct resolver *r, const char *name, enum resolve_family fam
 /* ---- stored names ---- */
 
 /* Takes a transport prefix off; those of net-snmp's that mean plain UDP or TCP. */
-static const char *after_prefix(const char *hostname, enum resolve_family *ret_family)
+static const char *resolver_after_prefix(const char *hostname, enum resolve_family *ret_family)
 {
     static const struct {
         const char *text;
@@ -362,7 +363,7 @@ static const char *after_prefix(const char *hostname, enum resolve_family *ret_f
     return hostname;
 }
 
-static bool is_v6_literal(const char *text)
+static bool resolver_is_v6_literal(const char *text)
 {
     char address[INET6_ADDRSTRLEN];
     struct in6_addr parsed;
@@ -374,7 +375,7 @@ static bool is_v6_literal(const char *text)
     return inet_pton(AF_INET6, address, &parsed) == 1;
 }
 
-static size_t len_without_port(const char *text)
+static size_t resolver_len_without_port(const char *text)
 {
     const char *colon = strrchr(text, ':');
     if (colon == NULL || colon[1 + strspn(colon + 1, "0123456789")] != '\0')
@@ -384,15 +385,15 @@ static size_t len_without_port(const char *text)
 
 char *resolve_host_part(const char *hostname, enum resolve_family *ret_family)
 {
-    const char *host = after_prefix(hostname, ret_family);
+    const char *host = resolver_after_prefix(hostname, ret_family);
     char *part;
     if (host[0] == '[')
         part = mem_strndup(host + 1, strcspn(host + 1, "]"));
-    else if (is_v6_literal(host))
+    else if (resolver_is_v6_literal(host))
         part = mem_strdup(host);
     else
-        part = mem_strndup(host, len_without_port(host));
-    if (*ret_family == RESOLVE_V4 && is_v6_literal(part))
+        part = mem_strndup(host, resolver_len_without_port(host));
+    if (*ret_family == RESOLVE_V4 && resolver_is_v6_literal(part))
         *ret_family =
             RESOLVE_ANY; /* the prefixes without a 6 are also written for any transport address */
     return part;

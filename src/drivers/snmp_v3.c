@@ -64,7 +64,7 @@ static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the keys
 static pthread_cond_t keys_done = PTHREAD_COND_INITIALIZER;
 static void *keys; /* tsearch(3) of struct cached_key; a key stays until snmp_v3_stop() */
 
-static int compare_keys(const void *left, const void *right)
+static int v3_compare_keys(const void *left, const void *right)
 {
     const struct cached_key *a = left, *b = right;
     if (a->type != b->type)
@@ -72,7 +72,7 @@ static int compare_keys(const void *left, const void *right)
     return strcmp(a->passphrase, b->passphrase);
 }
 
-static void free_key(void *node)
+static void v3_free_key(void *node)
 {
     struct cached_key *k = node;
     explicit_bzero(k->passphrase, strlen(k->passphrase));
@@ -84,7 +84,7 @@ static void free_key(void *node)
 void snmp_v3_stop(void)
 {
     thr_lock(&keys_lock);
-    tdestroy(keys, free_key);
+    tdestroy(keys, v3_free_key);
     keys = NULL;
     thr_unlock(&keys_lock);
 }
@@ -103,7 +103,7 @@ static struct key v3_derive(const struct protocol *auth, const char *passphrase)
 static struct cached_key *v3_get_key(const struct protocol *auth, const char *passphrase)
 {
     struct cached_key wanted = {.type = auth->type, .passphrase = (char *)(uintptr_t)passphrase};
-    struct cached_key *const *known = tfind(&wanted, &keys, compare_keys);
+    struct cached_key *const *known = tfind(&wanted, &keys, v3_compare_keys);
     return known == NULL ? NULL : *known;
 }
 
@@ -128,7 +128,7 @@ static struct key v3_find_key(const struct protocol *auth, const char *passphras
         k = mem_zalloc(1, sizeof(*k));
         k->type = auth->type;
         k->passphrase = mem_strdup(passphrase);
-        CHECK(tsearch(k, &keys, compare_keys) != NULL);
+        CHECK(tsearch(k, &keys, v3_compare_keys) != NULL);
         thr_unlock(&keys_lock);
         struct key key = v3_derive(auth, passphrase);
         thr_lock(&keys_lock);
@@ -216,7 +216,7 @@ static const char *library_name(const struct protocol_name *names, size_t count,
 }
 
 /* Left without an id if neither Cacti nor this build of the library knows it. */
-static struct protocol find_auth(const char *name)
+static struct protocol v3_find_auth(const char *name)
 {
     struct protocol p = {.type = -1};
     const char *known = library_name(auth_names, ARRAY_LEN(auth_names), name);
@@ -227,7 +227,7 @@ static struct protocol find_auth(const char *name)
     return p;
 }
 
-static struct protocol find_priv(const char *name)
+static struct protocol v3_find_priv(const char *name)
 {
     struct protocol p = {.type = -1};
     const char *known = library_name(priv_names, ARRAY_LEN(priv_names), name);
@@ -247,12 +247,12 @@ static bool take_level(struct snmp_v3 *v, struct buf *detail)
         return true;
     }
     v->level = private ? SNMP_SEC_LEVEL_AUTHPRIV : SNMP_SEC_LEVEL_AUTHNOPRIV;
-    v->auth = find_auth(t->auth_protocol);
+    v->auth = v3_find_auth(t->auth_protocol);
     if (!v3_check_passphrase(&v->auth, t->password, "authentication", detail))
         return false;
     if (!private)
         return true;
-    v->priv = find_priv(t->priv_protocol);
+    v->priv = v3_find_priv(t->priv_protocol);
     if (v->priv.id == NULL) {
         buf_printf(detail, "unknown SNMPv3 privacy protocol '%s'", t->priv_protocol);
         return false;
@@ -260,7 +260,7 @@ static bool take_level(struct snmp_v3 *v, struct buf *detail)
     return v3_check_passphrase(&v->auth, t->priv_passphrase, "privacy", detail);
 }
 
-static int hex_digit(char c)
+static int v3_hex_digit(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -271,7 +271,7 @@ static int hex_digit(char c)
     return -1;
 }
 
-static bool take_context_engine(struct snmp_v3 *v, struct buf *detail)
+static bool v3_take_context_engine(struct snmp_v3 *v, struct buf *detail)
 {
     const char *hex = v->target->engine_id;
     if (strncasecmp(hex, "0x", 2) == 0)
@@ -280,7 +280,7 @@ static bool take_context_engine(struct snmp_v3 *v, struct buf *detail)
     bool ok = len % 2 == 0 && len / 2 <= SNMP_MAX_ENG_SIZE;
     v->context_engine = mem_zalloc(len / 2 + 1, 1);
     for (size_t i = 0; ok && i < len; i++) {
-        int digit = hex_digit(hex[i]);
+        int digit = v3_hex_digit(hex[i]);
         ok = digit >= 0;
         v->context_engine[i / 2] = (u_char)(v->context_engine[i / 2] << 4 | (digit & 15));
     }
@@ -297,7 +297,7 @@ struct snmp_v3 *snmp_v3_new(const struct target *t, struct buf *detail)
     v->target = t;
     if (t->username[0] == '\0')
         buf_puts(detail, "no SNMPv3 user name");
-    else if (take_level(v, detail) && take_context_engine(v, detail))
+    else if (take_level(v, detail) && v3_take_context_engine(v, detail))
         return v;
     snmp_v3_free(v);
     return NULL;
@@ -390,21 +390,22 @@ netsnmp_pdu *snmp_v3_discovery(void)
     return pdu;
 }
 
-static void *copy(const void *bytes, size_t len)
+static void *v3_copy(const void *bytes, size_t len)
 {
     void *p = mem_alloc(len);
     memcpy(p, bytes, len);
     return p;
 }
 
-static void set_protocol(oid **id, size_t *id_len, const struct protocol *p)
+static void v3_set_protocol(oid **id, size_t *id_len, const struct protocol *p)
 {
     free(*id);
-    *id = copy(p->id, p->id_len * sizeof(oid));
+    *id = v3_copy(p->id, p->id_len * sizeof(oid));
     *id_len = p->id_len;
 }
 
-static bool localise(const struct usmUser *u, const struct key *key, u_char **ret, size_t *ret_len)
+static bool v3_localise(const struct usmUser *u, const struct key *key, u_char **ret,
+                        size_t *ret_len)
 {
     *ret = mem_zalloc(1, KEY_MAX);
     *ret_len = KEY_MAX;
@@ -420,18 +421,18 @@ bool snmp_v3_settle(struct snmp_v3 *v, const netsnmp_session *session, struct bu
     }
     struct usmUser *u = usm_create_user();
     CHECK(u != NULL);
-    u->engineID = copy(session->securityEngineID, session->securityEngineIDLen);
+    u->engineID = v3_copy(session->securityEngineID, session->securityEngineIDLen);
     u->engineIDLen = session->securityEngineIDLen;
     u->name = mem_strdup(v->target->username);
     u->secName = mem_strdup(v->target->username);
     bool ok = true;
     if (v->level != SNMP_SEC_LEVEL_NOAUTH) {
-        set_protocol(&u->authProtocol, &u->authProtocolLen, &v->auth);
-        ok = localise(u, &v->auth_key, &u->authKey, &u->authKeyLen);
+        v3_set_protocol(&u->authProtocol, &u->authProtocolLen, &v->auth);
+        ok = v3_localise(u, &v->auth_key, &u->authKey, &u->authKeyLen);
     }
     if (ok && v->level == SNMP_SEC_LEVEL_AUTHPRIV) {
-        set_protocol(&u->privProtocol, &u->privProtocolLen, &v->priv);
-        ok = localise(u, &v->priv_key, &u->privKey, &u->privKeyLen) &&
+        v3_set_protocol(&u->privProtocol, &u->privProtocolLen, &v->priv);
+        ok = v3_localise(u, &v->priv_key, &u->privKey, &u->privKeyLen) &&
              usm_extend_user_kul(u, KEY_MAX) == SNMPERR_SUCCESS;
     }
     if (!ok) {
