@@ -582,9 +582,12 @@ static void snmpx_end_reported(struct snmp_exchange *s)
 static void snmpx_end_asking(struct snmp_exchange *s, enum end end)
 {
     switch (end) {
-    case END_TOO_BIG: s->answer.error_status = SNMP_ERROR_TOO_BIG; /* fall through */
+    case END_TOO_BIG:
+        s->answer.error_status = SNMP_ERROR_TOO_BIG;
+        snmpx_over(s, SNMP_ANSWERED, true);
+        break;
     case END_ANSWERED:
-        s->used |= end == END_ANSWERED;
+        s->used = true;
         snmpx_over(s, SNMP_ANSWERED, true);
         break;
     case END_REPORTED: snmpx_end_reported(s); break;
