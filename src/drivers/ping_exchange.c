@@ -15,13 +15,13 @@
  * NAMING         first attempt   over            -                          over           over
  * CONNECTING     -               -               alive: over, else SITTING  next attempt   over
  * LISTENING      -               -               alive: over                next attempt   over
- * BLOCKED        -               -               send: ECHOING or SITTING   next attempt   over
+ * BLOCKED        -               -               send, -> ECHOING           next attempt   over
  * ECHOING        -               -               -                          next attempt   over
  * SITTING        -               -               -                          next attempt   over
  * OVER           -               -               -                          -              -
  *
  * An attempt begins in CONNECTING (TCP), LISTENING (UDP), ECHOING (ICMP), BLOCKED (ICMP, the socket is
- * full), or in SITTING if it cannot be made: a failed attempt is not a shorter one.  In every state
+ * full), or in SITTING if TCP or UDP cannot make it: a failed attempt is not a shorter one.  In every state
  * of an ICMP ping an echo reply that has come ends it, whatever the event.  After the last attempt:
  * OVER.
  */
@@ -134,7 +134,6 @@ struct ping_exchange {
     int64_t start_us, end_us;
     bool cut; /* by the deadline */
     enum result result;
-    int connect_errno; /* of a connect that failed at once */
 
     int fd; /* -1 = none */
     enum result worst;
@@ -263,7 +262,7 @@ static int pingx_connect_socket(struct ping_exchange *p)
     return -p->wire->connect(p->wire->arg, p->fd, &p->echo.to);
 }
 
-/* Only a refusal is a sign of life, and a connection.  What is known at once waits for the socket to
+/* A connection is a sign of life, and so is a refusal.  What is known at once waits for the socket to
  * be ready as well, which it is: so the time of the answer comes from a clock. */
 static void pingx_begin_tcp(struct ping_exchange *p)
 {
@@ -273,8 +272,7 @@ static void pingx_begin_tcp(struct ping_exchange *p)
         return;
     }
     int number = pingx_connect_socket(p);
-    p->connect_errno = number == EINPROGRESS ? 0 : number;
-    if (p->connect_errno == 0 || p->connect_errno == ECONNREFUSED)
+    if (number == 0 || number == EINPROGRESS || number == ECONNREFUSED)
         pingx_want(p, CONNECTING, p->fd, POLLOUT);
     else
         pingx_sit_out(p, wire_own_trouble(number) ? RESULT_NOT_SENT : RESULT_UNREACHABLE);
@@ -282,9 +280,7 @@ static void pingx_begin_tcp(struct ping_exchange *p)
 
 static void pingx_tcp_ready(struct ping_exchange *p, const struct exchange_event *event UNUSED)
 {
-    int number = p->connect_errno;
-    if (number == 0)
-        number = -p->wire->error(p->wire->arg, p->fd);
+    int number = -p->wire->error(p->wire->arg, p->fd); /* 0 also after a refusal at once */
     if (number == 0 || number == ECONNREFUSED)
         pingx_finish_up(p, p->now_us - p->start_us);
     else
@@ -331,20 +327,19 @@ static void pingx_udp_ready(struct ping_exchange *p, const struct exchange_event
         p->result = RESULT_UNREACHABLE;
 }
 
-/* An error that the network has reported is an attempt that has failed, made all the same. */
+/* An error that the network has reported is an attempt that has failed, made all the same.  What has
+ * not left is waited for like the rest: a reply to an earlier attempt may come. */
 static void pingx_echo(struct ping_exchange *p, const struct exchange_event *event UNUSED)
 {
     int number = ping_icmp_send(p->icmp, &p->echo, p->now_us);
-    if (number == EAGAIN) {
-        p->result = RESULT_NOT_SENT;
-        pingx_want(p, BLOCKED, ping_icmp_socket(p->icmp, p->echo.to.sa.ss_family), POLLOUT);
-        return;
-    }
-    if (number != 0)
-        p->result = wire_own_trouble(number) ? RESULT_NOT_SENT : RESULT_UNREACHABLE;
-    else
+    if (number == 0)
         p->result = RESULT_TIMED_OUT;
-    pingx_want(p, number == 0 ? ECHOING : SITTING, -1, 0);
+    else
+        p->result = wire_own_trouble(number) ? RESULT_NOT_SENT : RESULT_UNREACHABLE;
+    if (number == EAGAIN)
+        pingx_want(p, BLOCKED, ping_icmp_socket(p->icmp, p->echo.to.sa.ss_family), POLLOUT);
+    else
+        pingx_want(p, ECHOING, -1, 0);
 }
 
 static void pingx_begin_attempt(struct ping_exchange *p)

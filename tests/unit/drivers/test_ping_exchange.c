@@ -161,8 +161,10 @@ static void an_echo_reply_means_up_in_its_own_time(void **state UNUSED)
         assert_true(wire_same_address(&b.wire.sent[0].address, &b.device, true));
         b.now_us += 12 * MS + 345;
         give_reply(&b, 0, &b.device, 0);
+        b.now_us += 1 * MS;
+        give_reply(&b, 0, &b.device, 0); /* once more, which changes nothing */
         assert_int_equal(b.woken, 1);
-        b.now_us += 5 * MS; /* who is woken comes later; the time of the answer counts */
+        b.now_us += 4 * MS; /* who is woken comes later; the time of the answer counts */
         bench_feed(&b, EXCHANGE_READY);
         bench_up(&b, "ICMP: Device is Alive", 12 * MS + 345);
         bench_done(&b);
@@ -284,6 +286,28 @@ static void many_pings_on_one_socket_get_their_own_replies(void **state UNUSED)
     bench_done(&b);
 }
 
+/* When all 65,536 sequence numbers have been used, those of others are left alone. */
+static void a_slow_ping_keeps_its_reply_while_others_come_and_go(void **state UNUSED)
+{
+    struct bench b;
+    bench_init(&b);
+    struct ping_exchange *slow = ping_exchange_new(b.icmp, &b.wire.wire, bench_woken, &b);
+    struct ping_request request = {.method = ICMP, .hostname = "device", .timeout_ms = 1 << 30};
+    ping_exchange_begin(slow, &request, b.now_us, INT64_MAX);
+    exchange_feed(ping_exchange_base(slow), &(struct exchange_event){.kind = EXCHANGE_ADDRESS_FOUND,
+                                                                     .now_us = b.now_us,
+                                                                     .address = &b.device});
+    for (int i = 0; i < 70000; i++) {
+        b.wire.sent_count = 1;
+        bench_ask(&b, ICMP, 0);
+        bench_time(&b);
+    }
+    give_reply(&b, 0, &b.device, 0);
+    assert_int_equal(b.woken, 1);
+    ping_exchange_free(slow);
+    bench_done(&b);
+}
+
 static void a_full_icmp_socket_is_waited_for(void **state UNUSED)
 {
     struct bench b;
@@ -294,7 +318,8 @@ static void a_full_icmp_socket_is_waited_for(void **state UNUSED)
     assert_int_equal(b.x->want.fd, FD4);
     assert_int_equal(b.x->want.events, POLLOUT);
     assert_int_equal(b.x->want.until_us, START_US + TIMEOUT_MS * MS);
-    bench_feed(&b, EXCHANGE_READY);
+    for (int i = 0; i < 50; i++)
+        bench_feed(&b, EXCHANGE_READY);
     assert_int_equal(b.x->want.kind, WANT_IO);
     b.wire.fail_send = 0;
     b.now_us += 3 * MS;
@@ -429,6 +454,7 @@ an_error_of_the_network_is_a_failed_udp_attempt_and_not_a_shorter_one(void **sta
         bench_receives(&b, "x", 1, 0);
         bench_over(&b, PING_UP, "UDP: Device is Alive");
         bench_ask(&b, UDP, 0);
+        bench_feed(&b, EXCHANGE_READY); /* for nothing */
         bench_time(&b);
         bench_over(&b, PING_DOWN, "UDP: Ping timed out");
         bench_done(&b);
@@ -593,7 +619,7 @@ static void giving_up_ends_every_state_and_other_events_change_nothing(void **st
     } cases[] = {
         {ICMP, 0, 0, "ICMP: Ping given up, the poller is out of time"},      /* ECHOING */
         {ICMP, 0, EAGAIN, "ICMP: Ping given up, the poller is out of time"}, /* BLOCKED */
-        {ICMP, 0, EPERM, "ICMP: Ping given up, the poller is out of time"},  /* SITTING */
+        {ICMP, 0, EPERM, "ICMP: Ping given up, the poller is out of time"},  /* ECHOING */
         {UDP, 0, 0, "UDP: Ping given up, the poller is out of time"},        /* LISTENING */
         {TCP, EINPROGRESS, 0, "TCP: Ping given up, the poller is out of time"},
         {TCP, ENETUNREACH, 0, "TCP: Ping given up, the poller is out of time"},
@@ -644,6 +670,7 @@ int main(void)
         cmocka_unit_test(a_reply_of_somebody_else_is_ignored),
         cmocka_unit_test(a_reply_for_the_ping_before_is_not_taken_for_this_ones),
         cmocka_unit_test(many_pings_on_one_socket_get_their_own_replies),
+        cmocka_unit_test(a_slow_ping_keeps_its_reply_while_others_come_and_go),
         cmocka_unit_test(a_full_icmp_socket_is_waited_for),
         cmocka_unit_test(without_an_icmp_socket_of_its_family_the_device_is_asked_by_udp),
         cmocka_unit_test(our_own_trouble_is_not_the_devices_and_takes_its_time),

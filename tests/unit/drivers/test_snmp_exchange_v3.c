@@ -135,6 +135,45 @@ static void a_lost_clock_is_resynchronised_at_once(void **state UNUSED)
     bench_done(&b);
 }
 
+static void a_clock_that_cannot_be_kept_is_a_refusal_and_ends_the_session(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(3);
+    struct engine restarted = engine;
+    start_session(&b, &t, 0);
+    bench_begin(&b, &t);
+    for (size_t i = 2; i < 4; i++) {
+        struct seen r = bench_sent(&b, i);
+        restarted.boots++;
+        bench_message(&b, report(&restarted, &r, NOT_IN_TIME));
+    }
+    bench_over(&b, SNMP_REFUSED,
+               "the agent refuses: not in time window (usmStatsNotInTimeWindows)");
+    assert_int_equal(b.wire.sent_count, 4);
+    bench_begin(&b, &t);
+    bench_found(&b);
+    assert_int_equal(bench_sent(&b, 4).engine_len, 0);
+    bench_done(&b);
+}
+
+static void discovery_and_request_take_twice_the_patience_at_most(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(3);
+    bench_init(&b, 0);
+    bench_ask(&b, &t);
+    b.now_us = b.x->want.until_us - 1;
+    tell_engine(&b, &engine, 0);
+    b.now_us = b.x->want.until_us - 1;
+    struct seen r = bench_sent(&b, 1);
+    bench_message(&b, report(&engine, &r, NOT_IN_TIME)); /* a repeat, and its time-out */
+    bench_waits(&b, 3);
+    assert_int_equal(b.x->want.until_us, START_US + 2 * TIMEOUT_MS * MS);
+    bench_time(&b);
+    bench_over(&b, SNMP_TIMED_OUT, "out of time");
+    bench_done(&b);
+}
+
 static void an_agent_that_speaks_as_another_engine_is_looked_for_again_once(void **state UNUSED)
 {
     struct bench b;
@@ -154,7 +193,13 @@ static void an_agent_that_speaks_as_another_engine_is_looked_for_again_once(void
     bench_done(&b);
 
     start_session(&b, &t, 0);
-    bench_begin(&b, &t); /* mere silence is no reason */
+    bench_begin(&b, &t);
+    r = bench_sent(&b, 2);
+    r.msg_id++;
+    bench_message(&b, report(&replaced, &r, UNKNOWN_ENGINE));
+    answer_request(&b, &engine, 2, 13);
+    bench_answered(&b, 13);
+    bench_begin(&b, &t); /* mere silence is no reason, whatever came during the request before */
     bench_time(&b);
     bench_over(&b, SNMP_TIMED_OUT, "no answer");
     assert_int_equal(b.wire.opened, 1);
@@ -357,6 +402,8 @@ int main(void)
         cmocka_unit_test(the_agents_engine_is_found_once_and_then_asked),
         cmocka_unit_test(a_report_is_the_agents_last_word),
         cmocka_unit_test(a_lost_clock_is_resynchronised_at_once),
+        cmocka_unit_test(a_clock_that_cannot_be_kept_is_a_refusal_and_ends_the_session),
+        cmocka_unit_test(discovery_and_request_take_twice_the_patience_at_most),
         cmocka_unit_test(an_agent_that_speaks_as_another_engine_is_looked_for_again_once),
         cmocka_unit_test(a_dead_v3_agent_costs_its_attempts_and_no_more),
         cmocka_unit_test(finding_the_engine_late_leaves_the_request_its_own_attempts),
