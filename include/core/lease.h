@@ -1,0 +1,55 @@
+/* core/lease.h - a thread that may never come back from a call, and what it takes with it.
+ *
+ * Why:     a library call that hangs (a name service module, a database client, a dead network file
+ *          system) must cost its thread and what that thread works on, never the process.
+ * Use:     the owner                                    the thread, in fn
+ *          l = lease_start("ask", fn, arg, late, &err);
+ *                                                       lease_enter(l);
+ *                                                       blocking_call();
+ *                                                       if (!lease_leave(l)) return;
+ *          if (lease_wait(l, until)) ... it has ended
+ *          else if (lease_revoke(l, NULL)) ... arg is the thread's now
+ *          lease_free(l);
+ * Threads: lease_enter() and lease_leave() on the thread, everything else on the owner's.
+ * Owns:    arg is the thread's and the owner's, guarded as the two agree, until lease_revoke() returns
+ *          true; from then on it is the thread's alone, which calls late(arg) when it comes back, if it
+ *          ever does.  What the call does not use is taken out of arg by salvage().
+ * Promise: exactly one of these happens: lease_wait() returns true and the thread has been joined, or
+ *          lease_revoke() returns true and lease_leave() returns false (or fn returns) afterwards and
+ *          late(arg) is called once on that thread.  A thread that is not in a call cannot be revoked.
+ */
+#ifndef SPINE_CORE_LEASE_H
+#define SPINE_CORE_LEASE_H
+
+#include "base/compiler.h"
+#include "base/err.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lease;
+
+typedef void lease_fn(struct lease *l, void *arg);
+typedef void lease_late_fn(void *arg);
+typedef void lease_salvage_fn(void *arg);
+
+/* late may be NULL: nothing is to be done when the thread comes back late. */
+NODISCARD struct lease *lease_start(const char *name, lease_fn *fn, void *arg, lease_late_fn *late,
+                                    struct err *err);
+
+/* The thread: what follows may never return. */
+void lease_enter(struct lease *l);
+/* The thread: it has returned.  false: it is too late, arg is the thread's and fn must return at once. */
+NODISCARD bool lease_leave(struct lease *l);
+
+/* The owner: wait until fn has returned, at most until that monotonic time.  true: it has. */
+bool lease_wait(struct lease *l, int64_t until_mono_ms);
+/* The owner: true: the thread is in a call and has lost its owner for good.  salvage(arg), if not NULL,
+ * is called before this returns and before the thread can come back. */
+bool lease_revoke(struct lease *l, lease_salvage_fn *salvage);
+/* Since when the thread is in a call, monotonic milliseconds; 0: it is in none. */
+int64_t lease_entered_ms(struct lease *l);
+/* After lease_wait() or lease_revoke() returned true; NULL allowed. */
+void lease_free(struct lease *l);
+
+#endif

@@ -1,0 +1,134 @@
+#include "config.h"
+
+#include "core/lease.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thr.h"
+
+#include <stdlib.h>
+
+enum lease_state { LEASE_RUNNING, LEASE_IN_CALL, LEASE_REVOKED, LEASE_ENDED };
+
+struct lease {
+    pthread_t thread; /* the owner's */
+    bool joined;      /* the owner's */
+    lease_fn *fn;
+    void *arg;
+    lease_late_fn *late;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    enum lease_state state; /* under lock */
+    int64_t entered_ms;     /* under lock */
+    int references;         /* under lock: the owner and the thread */
+};
+
+static void lease_drop(struct lease *l)
+{
+    thr_lock(&l->lock);
+    bool last = --l->references == 0;
+    thr_unlock(&l->lock);
+    if (!last)
+        return;
+    pthread_cond_destroy(&l->ended);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}
+
+static void *lease_main(void *arg)
+{
+    struct lease *l = arg;
+    l->fn(l, l->arg);
+    thr_lock(&l->lock);
+    bool late = l->state == LEASE_REVOKED;
+    if (!late)
+        l->state = LEASE_ENDED;
+    pthread_cond_broadcast(&l->ended);
+    thr_unlock(&l->lock);
+    if (late && l->late != NULL)
+        l->late(l->arg);
+    lease_drop(l);
+    return NULL;
+}
+
+struct lease *lease_start(const char *name, lease_fn *fn, void *arg, lease_late_fn *late,
+                          struct err *err)
+{
+    struct lease *l = mem_zalloc(1, sizeof(*l));
+    *l = (struct lease){.fn = fn, .arg = arg, .late = late, .references = 2};
+    thr_mutex_init(&l->lock);
+    thr_cond_init(&l->ended);
+    if (thr_start(&l->thread, name, lease_main, l, err))
+        return l;
+    l->references = 1;
+    l->joined = true;
+    lease_free(l);
+    return NULL;
+}
+
+void lease_enter(struct lease *l)
+{
+    thr_lock(&l->lock);
+    if (l->state == LEASE_RUNNING)
+        l->state = LEASE_IN_CALL;
+    l->entered_ms = clock_mono_ms();
+    thr_unlock(&l->lock);
+}
+
+bool lease_leave(struct lease *l)
+{
+    thr_lock(&l->lock);
+    if (l->state == LEASE_IN_CALL)
+        l->state = LEASE_RUNNING;
+    l->entered_ms = 0;
+    bool kept = l->state != LEASE_REVOKED;
+    thr_unlock(&l->lock);
+    return kept;
+}
+
+bool lease_wait(struct lease *l, int64_t until_mono_ms)
+{
+    thr_lock(&l->lock);
+    while (l->state != LEASE_ENDED && thr_wait_until(&l->ended, &l->lock, until_mono_ms))
+        ;
+    bool ended = l->state == LEASE_ENDED;
+    thr_unlock(&l->lock);
+    if (ended && !l->joined) {
+        thr_join(l->thread);
+        l->joined = true;
+    }
+    return ended;
+}
+
+bool lease_revoke(struct lease *l, lease_salvage_fn *salvage)
+{
+    thr_lock(&l->lock);
+    bool revoked = l->state == LEASE_IN_CALL;
+    if (revoked) {
+        l->state = LEASE_REVOKED;
+        if (salvage != NULL)
+            salvage(l->arg);
+    }
+    thr_unlock(&l->lock);
+    if (revoked) {
+        pthread_detach(l->thread);
+        l->joined = true;
+    }
+    return revoked;
+}
+
+int64_t lease_entered_ms(struct lease *l)
+{
+    thr_lock(&l->lock);
+    int64_t since = l->entered_ms;
+    thr_unlock(&l->lock);
+    return since;
+}
+
+void lease_free(struct lease *l)
+{
+    if (l == NULL)
+        return;
+    CHECK(l->joined);
+    lease_drop(l);
+}

@@ -1,0 +1,190 @@
+#include "config.h"
+
+#include "core/lease.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/thr.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A call that returns when the test lets it. */
+struct scene {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool in_call, let_go, kept, after, salvaged, late;
+};
+
+static void scene_set(struct scene *s, bool *what)
+{
+    thr_lock(&s->lock);
+    *what = true;
+    pthread_cond_broadcast(&s->changed);
+    thr_unlock(&s->lock);
+}
+
+static void scene_wait(struct scene *s, const bool *what)
+{
+    thr_lock(&s->lock);
+    while (!*what)
+        thr_wait(&s->changed, &s->lock);
+    thr_unlock(&s->lock);
+}
+
+static void call_once(struct lease *l, void *arg)
+{
+    struct scene *s = arg;
+    lease_enter(l);
+    scene_set(s, &s->in_call);
+    scene_wait(s, &s->let_go);
+    s->kept = lease_leave(l);
+    if (!s->kept)
+        return;
+    scene_set(s, &s->after);
+}
+
+static void on_late(void *arg)
+{
+    struct scene *s = arg;
+    scene_set(s, &s->late);
+}
+
+static void on_salvage(void *arg)
+{
+    struct scene *s = arg;
+    s->salvaged = !s->late;
+}
+
+static int set_up(void **state)
+{
+    struct scene *s = mem_zalloc(1, sizeof(*s));
+    thr_mutex_init(&s->lock);
+    thr_cond_init(&s->changed);
+    *state = s;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct scene *s = *state;
+    pthread_cond_destroy(&s->changed);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+    return 0;
+}
+
+static struct lease *start(struct scene *s)
+{
+    struct err err = ERR_INIT;
+    struct lease *l = lease_start("test", call_once, s, on_late, &err);
+    assert_non_null(l);
+    return l;
+}
+
+static void a_call_that_returns_keeps_its_owner(void **state)
+{
+    struct scene *s = *state;
+    struct lease *l = start(s);
+    scene_wait(s, &s->in_call);
+    assert_true(lease_entered_ms(l) > 0);
+    scene_set(s, &s->let_go);
+    while (!lease_wait(l, clock_mono_ms() + 1000))
+        ;
+    lease_free(l);
+    assert_true(s->kept && s->after);
+    assert_false(s->late);
+}
+
+static void a_call_that_hangs_is_not_waited_for(void **state)
+{
+    struct scene *s = *state;
+    struct lease *l = start(s);
+    scene_wait(s, &s->in_call);
+    assert_false(lease_wait(l, clock_mono_ms()));
+    scene_set(s, &s->let_go);
+    while (!lease_wait(l, clock_mono_ms() + 1000))
+        ;
+    lease_free(l);
+}
+
+static void what_hangs_is_left_behind_and_cleans_up_when_it_returns(void **state)
+{
+    struct scene *s = *state;
+    struct lease *l = start(s);
+    scene_wait(s, &s->in_call);
+    assert_true(lease_revoke(l, on_salvage));
+    assert_true(s->salvaged);
+    lease_free(l);
+    scene_set(s, &s->let_go);
+    scene_wait(s, &s->late);
+    assert_false(s->kept || s->after);
+}
+
+static void run_at_once(struct lease *l, void *arg)
+{
+    struct scene *s = arg;
+    (void)l;
+    scene_set(s, &s->in_call);
+    scene_wait(s, &s->let_go);
+}
+
+static void a_thread_outside_a_call_cannot_be_taken_away(void **state)
+{
+    struct scene *s = *state;
+    struct err err = ERR_INIT;
+    struct lease *l = lease_start("test", run_at_once, s, NULL, &err);
+    assert_non_null(l);
+    scene_wait(s, &s->in_call);
+    assert_int_equal(lease_entered_ms(l), 0);
+    assert_false(lease_revoke(l, on_salvage));
+    assert_false(s->salvaged);
+    scene_set(s, &s->let_go);
+    while (!lease_wait(l, clock_mono_ms() + 1000))
+        ;
+    assert_false(lease_revoke(l, on_salvage));
+    lease_free(l);
+}
+
+/* Either the owner or the late thread has it, never both and never neither. */
+static void revoking_at_the_moment_of_return_has_one_winner(void **state)
+{
+    for (int i = 0; i < 500; i++) {
+        struct scene *s = *state;
+        s->in_call = s->let_go = s->kept = s->after = s->salvaged = s->late = false;
+        struct lease *l = start(s);
+        scene_wait(s, &s->in_call);
+        scene_set(s, &s->let_go);
+        if (lease_revoke(l, on_salvage)) {
+            scene_wait(s, &s->late);
+            assert_false(s->after);
+        } else {
+            while (!lease_wait(l, clock_mono_ms() + 1000))
+                ;
+            assert_true(s->after);
+            assert_false(s->late);
+        }
+        lease_free(l);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_call_that_returns_keeps_its_owner, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_call_that_hangs_is_not_waited_for, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_hangs_is_left_behind_and_cleans_up_when_it_returns,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_thread_outside_a_call_cannot_be_taken_away, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(revoking_at_the_moment_of_return_has_one_winner, set_up,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests_name("lease", tests, NULL, NULL);
+}
