@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "engine/app.h"
+#include "app/app.h"
 #include "engine/stopsig.h"
 
 #include <unistd.h>

@@ -10,8 +10,7 @@
  *          At most one reader takes details.
  * Promise: emitting takes no longer than copying the event into each queue and the trace, waits for
  *          nobody and allocates nothing but a detail's text. A reader's queue is bounded in
- *          events and in bytes; what finds it full is dropped for that reader, and counted. Counts
- *          and sums per type miss nothing. Each event that a reader's queue is offered gets the
+ *          events and in bytes; what finds it full is dropped for that reader, and counted. Each event that a reader's queue is offered gets the
  *          next number of that reader, so a gap shows what was dropped.
  * Source:  house rule "one stream of lifecycle events"; docs/events.md.
  */
@@ -60,10 +59,7 @@ void stream_emit_text(struct happening event, const char *text);
 bool stream_wants_details(void);
 void stream_emit_detail(enum happening_type type, uint32_t device, struct buf *json);
 
-uint64_t stream_count(enum happening_type type);
-int64_t stream_sum(enum happening_type type, size_t figure);
 struct stream_figures stream_figures(void);
-void stream_forget(void); /* counts, sums and figures begin anew */
 
 NODISCARD struct stream_reader *stream_subscribe(const struct stream_queue *queue);
 /* Everything that waits; waits for a first event until the time given.  false: nothing came, or

@@ -22,6 +22,16 @@ struct budget {
     int64_t stale_from;  /* the next cycle has begun: results of this one are not stored any more */
 };
 
+/* After a stop signal the database has BUDGET_HURRY_MS to take what is complete, and closing the row
+ * BUDGET_CLOSE_MS more.  Asks that were given up are waited for BUDGET_PATIENCE_MS at most; the writer
+ * until BUDGET_RESCUE_MS before the watchdog ends the process, so that the row can be closed without it. */
+enum {
+    BUDGET_HURRY_MS = 3000,
+    BUDGET_CLOSE_MS = 2000,
+    BUDGET_PATIENCE_MS = 1000,
+    BUDGET_RESCUE_MS = 750,
+};
+
 struct budget budget_make(int64_t started_mono_ms, int interval_s);
 
 #endif

@@ -1,20 +1,9 @@
-/* engine/config.h - the effective configuration of one run, and where each value came from.
+/* engine/config.h - the effective configuration of a cycle.
  *
- * Why:     values come from five places; everybody else sees one struct that is const after start-
- *          up.
- * Use:     struct config *c = config_new();
- *          switch (config_parse_args(c, argc, argv, &err)) ...
- *          config_read_file(c, &err);  config_read_environment(c, &err);
- *          config_set_setting(c, name, value);   per row of the settings table
- *          config_finish(c, &err);
- * Threads: set-up by the main thread; const afterwards, then readable by all.
- * Owns:    all its strings.
- * Promise: precedence, weaker to stronger: built-in default, spine.conf, settings table,
- *          environment, command line (the last of repeated ones wins) - except `Event_Loop`, where
- *          spine.conf beats the settings table. Out-of-range numbers from the database fall back
- *          or are clamped with a warning; on the command line and in spine.conf they are errors.
- *          Warnings are collected, not printed: config_warnings().
- * Source:  contract "process and operations" 1.2-1.9, 10.1; "database" 3.
+ * Why:     everybody below the command line sees plain values, whatever source they come from.
+ * Use:     a const struct config is lent to a cycle and does not change while the cycle runs.
+ * Threads: const, so any.
+ * Owns:    nothing: whoever made it (app/configuration.h) owns the strings.
  */
 #ifndef SPINE_ENGINE_CONFIG_H
 #define SPINE_ENGINE_CONFIG_H
@@ -97,32 +86,6 @@ struct config {
     struct db_params rdb;
     int rdb_patience_ms;
 };
-
-enum config_request { CONFIG_RUN, CONFIG_HELP, CONFIG_VERSION, CONFIG_ERROR };
-
-NODISCARD struct config *config_new(void); /* built-in defaults */
-void config_free(struct config *c);
-
-enum config_request config_parse_args(struct config *c, int argc, char *const *argv,
-                                      struct err *err);
-/* Finds (contract 1.5) or takes -C, reads and applies.  ERR_CONFIG with file:line. */
-NODISCARD bool config_read_file(struct config *c, struct err *err);
-const char *config_file_path(const struct config *c); /* NULL before a file was read */
-NODISCARD bool config_read_environment(struct config *c, struct err *err);
-void config_set_setting(struct config *c, const char *name, const char *value);
-/* Derive what depends on several values; checks that need all sources.  May be called again. */
-NODISCARD bool config_finish(struct config *c, struct err *err);
-
-/* Warnings collected so far, one per call, oldest first; NULL when there are no more.  free() each.
- */
-char *config_take_warning(struct config *c);
-
-/* "name = value (source)" for each option, to be logged at debug level: i from 0 until NULL.
- * Secrets are masked. Borrowed until the next call. */
-const char *config_describe(struct config *c, size_t i);
-
-/* For --help: version line, empty line, usage made from the option table. */
-void config_print_help(void);
 
 bool id_list_contains(const struct id_list *list, uint32_t id);
 

@@ -1,26 +1,28 @@
-/* engine/eventpath.h - the event driver: one loop decides, worker lanes block.
+/* engine/eventpath.h - the driver that polls a site on the event loop.
  *
- * Use:     struct loop *loop = loop_new(LOOP_LIBEVENT, &err);
- *          cycle_init(&c, ...);
- *          eventpath_run(&c, loop, &err);
- * Threads: called on the main thread, which becomes the loop's. All runs, batches and figures live
- *          there. Two lanes: "ask" (config->threads workers, one blocking ask each) and "store"
- *          (one worker, the database thread).
- * Promise: returns when every job is done and all workers have ended; otherwise as engine/legacy.
- * Errors:  false: the cycle could not be begun.
+ * Why:     devices wait on one loop, workers carry out what blocks, the writer stores.
+ * Use:     struct eventpath *e = eventpath_start(cycle, services, loop, signals, over, arg, &err);
+ *          loop_run(loop);      until over(arg)
+ *          ok = eventpath_finish(e, &err);
+ * Threads: the loop's thread.
+ * Owns:    nothing after eventpath_finish(); the cycle, the services and the loop are lent.
+ * Promise: over() comes once, from the loop, when the row is closed and no child is left, or when the
+ *          writer is lost.  Several event paths may run on one loop.
  */
 #ifndef SPINE_ENGINE_EVENTPATH_H
 #define SPINE_ENGINE_EVENTPATH_H
 
 #include "core/loop.h"
 #include "engine/cycle.h"
+#include "engine/services.h"
+#include "engine/stopsig.h"
 
 struct eventpath;
 
-/* Takes what the path needs from the system; NULL: it cannot be had, and nothing has begun, so the
- * legacy loop can do the cycle instead. */
-NODISCARD struct eventpath *eventpath_new(struct cycle *c, struct loop *loop, struct err *err);
-NODISCARD bool eventpath_run(struct eventpath *e, struct err *err);
-void eventpath_free(struct eventpath *e); /* NULL allowed */
+NODISCARD struct eventpath *eventpath_start(struct cycle *c, struct services *services,
+                                            struct loop *loop, struct stopsig *signals,
+                                            loop_fn *over, void *arg, struct err *err);
+/* After over().  false: the cycle could not begin. */
+NODISCARD bool eventpath_finish(struct eventpath *e, struct err *err);
 
 #endif

@@ -1,21 +1,20 @@
-/* engine/legacy.h - the classic driver: threads with blocking calls.
+/* engine/legacy.h - the driver that polls a site by threads that block.
  *
- * Why:     rollback is a flag; and a build without libevent needs a driver.
- * Use:     cycle_init(&c, ...);
- *          legacy_run(&c, &err);
- * Threads: called on the main thread with all signals blocked. It starts `threads` polling threads
- *          (each takes a device and drives its devrun to the end), one database thread, and one
- *          that waits for signals; the main thread waits for the end, the deadline or a signal.
- * Promise: returns when all its threads have ended; poller_time is closed if the database can be
- *          reached. A first signal stops the cycle in order (c->stop_signal), a second one ends
- *          the process by that signal at once.
- * Errors:  false: the cycle could not be begun.
+ * Why:     built everywhere, needs no event loop, and is what an operator goes back to.
+ * Use:     ok = legacy_run(cycle, services, signals, &err);
+ * Threads: any; blocks until the cycle is over.  Several may run at once.
+ * Promise: `threads` threads, each takes a device and asks it to the end.  Returns when all its threads
+ *          have ended or are left behind in a call that hangs; poller_time is closed if the database can
+ *          be reached.  false: the cycle could not begin.
  */
 #ifndef SPINE_ENGINE_LEGACY_H
 #define SPINE_ENGINE_LEGACY_H
 
 #include "engine/cycle.h"
+#include "engine/services.h"
+#include "engine/stopsig.h"
 
-NODISCARD bool legacy_run(struct cycle *c, struct err *err);
+NODISCARD bool legacy_run(struct cycle *c, struct services *services, struct stopsig *signals,
+                          struct err *err);
 
 #endif

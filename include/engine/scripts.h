@@ -19,13 +19,13 @@
 #ifndef SPINE_ENGINE_SCRIPTS_H
 #define SPINE_ENGINE_SCRIPTS_H
 
+#include "drivers/script.h"
 #include "engine/config.h"
-#include "engine/world.h"
+#include "model/ask.h"
 
 struct loop;
 struct scripts;
 
-typedef void scripts_done_fn(void *arg, const struct reply *reply);
 typedef void scripts_stopped_fn(void *arg);
 
 /* From asking the last child to leave to having killed it. */
@@ -38,7 +38,7 @@ void scripts_free(struct scripts *s);
 
 void scripts_warm(struct scripts *s, size_t servers);
 void scripts_begin(struct scripts *s, const struct ask *ask, int64_t deadline_mono_ms,
-                   scripts_done_fn *done, void *arg);
+                   script_done_fn *done, void *arg);
 void scripts_give_up(struct scripts *s);
 
 /* Once, one of them. */

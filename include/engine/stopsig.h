@@ -1,15 +1,19 @@
-/* engine/stopsig.h - the signals that a running cycle hears, and the thread that takes them for the
- * legacy loop (the event loop has them as events).
+/* engine/stopsig.h - the signals that a running cycle hears.
  *
  * Why:     a poller that is told to stop stores what is complete and closes its row; one that is asked
- *          what it does says so; whatever else comes has no effect.
+ *          what it does says so; other signals have no effect.
  * Use:     stopsig_normalise();                        first of all
- *          struct stopsig *s = stopsig_start(&calls, arg, &err);  ...  stopsig_stop(s);
- * Threads: normalise, start and stop on the main thread; calls on the signal thread.
- * Promise: calls->stop for the first of SIGTERM, SIGINT, SIGQUIT, SIGHUP; a second one ends the
- *          process by that signal at once.  calls->dump for SIGUSR1.  Until a driver hears them stop
- *          signals end the process by their default action (nothing is open then), and SIGUSR1 waits.
- * Source:  contract operations 3.2; facts/faults rows 79 to 82.
+ *          struct stopsig *s = stopsig_start(loop, &err);     loop NULL: a thread of its own
+ *          stopsig_listen(s, &listener);  ...  stopsig_forget(s, &listener);
+ *          stopsig_stop(s);
+ * Threads: normalise, start and stop on the main thread; listen and forget on any, with a loop on its
+ *          thread.  Listeners are called on the loop, or on the signal thread.
+ * Owns:    a listener is its owner's, who forgets it before it goes.
+ * Promise: every listener's stop() is called for the first of SIGTERM, SIGINT, SIGQUIT, SIGHUP; a second
+ *          one ends the process by that signal at once, also when the loop is stuck.  dump() is called
+ *          for SIGUSR1.  A listener that comes after the first stop signal is told at once.  Before
+ *          stopsig_start() stop signals end the process by their default action (nothing is open then),
+ *          and SIGUSR1 waits.
  */
 #ifndef SPINE_ENGINE_STOPSIG_H
 #define SPINE_ENGINE_STOPSIG_H
@@ -17,29 +21,30 @@
 #include "base/compiler.h"
 #include "base/err.h"
 
+#include <sys/queue.h>
+
+struct loop;
 struct stopsig;
 
-struct stopsig_calls {
+struct stopsig_listener {
+    TAILQ_ENTRY(stopsig_listener) next; /* private */
     void (*stop)(void *arg, int signo);
     void (*dump)(void *arg);
+    void *arg;
 };
 
-/* What cron, nohup or a shell may have left us, ignored or blocked, is put right: contract
- * "normalised at start", SIGHUP of nohup included. */
+/* Dispositions and masks that cron, nohup or a shell may have left are set right, an ignored SIGHUP
+ * included. */
 void stopsig_normalise(void);
 
-NODISCARD struct stopsig *stopsig_start(const struct stopsig_calls *calls, void *arg,
-                                        struct err *err);
+NODISCARD struct stopsig *stopsig_start(struct loop *loop, struct err *err);
 void stopsig_stop(struct stopsig *s); /* NULL allowed */
 
-/* For the event loop, on the main thread: let the signals in, keep them out again. */
-void stopsig_unblock(void);
-void stopsig_block(void);
+/* s NULL: nothing is heard. */
+void stopsig_listen(struct stopsig *s, struct stopsig_listener *l);
+void stopsig_forget(struct stopsig *s, struct stopsig_listener *l);
 
-/* The signals that stop a cycle, for both drivers; the list ends with 0. */
-extern const int stopsig_list[];
-
-/* The line that tells why the cycle stopped (contract operations 3.1, 3.2). */
+/* The line that tells why the cycle stopped, as Cacti's administrators know it. */
 void stopsig_log(int signo);
 
 /* Default disposition, unblock, raise: does not return. */

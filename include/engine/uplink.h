@@ -16,7 +16,7 @@
  * Promise: every row put is stored in the main database, kept in the local poller_output_boost, given
  *          back by uplink_take_left(), or counted as rejected. A row whose fate in the main database
  *          is unknown is kept as well: it has the same key there and is the same row.
- *          uplink_put() waits only while cycle_batch_is_overfull().
+ *          uplink_put() waits only while batcher_is_overfull() (engine/batcher.h).
  * Source:  contract "database" 17; facts ecosystem 9.2, faults A 22-24.
  */
 #ifndef SPINE_ENGINE_UPLINK_H

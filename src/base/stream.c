@@ -29,22 +29,12 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct {
     TAILQ_HEAD(, stream_reader) readers;
     struct stream_figures figures;
-    uint64_t counts[EVENT_TYPES];
-    int64_t sums[EVENT_TYPES][EVENT_FIGURES];
     struct stream_reader *detailed; /* the one that takes details; a detail has one owner */
 } state = {.readers = TAILQ_HEAD_INITIALIZER(state.readers)};
 
 static atomic_bool wants_details;
 
 /* ---- emitting ---- */
-
-static void count(const struct happening *e)
-{
-    state.figures.emitted++;
-    state.counts[e->type]++;
-    for (size_t i = 0; i < EVENT_FIGURES; i++)
-        state.sums[e->type][i] += e->figures[i];
-}
 
 /* true: queued; the detail is the queue's. */
 static bool offer(struct stream_reader *r, const struct happening *e, char *detail,
@@ -82,7 +72,7 @@ void stream_emit(const struct happening *event)
     struct stream_reader *r;
     stamp(&e);
     thr_lock(&lock);
-    count(&e);
+    state.figures.emitted++;
     TAILQ_FOREACH (r, &state.readers, next)
         offer(r, &e, NULL, 0);
     thr_unlock(&lock);
@@ -107,7 +97,7 @@ void stream_emit_detail(enum happening_type type, uint32_t device, struct buf *j
     char *detail = buf_take(json);
     stamp(&e);
     thr_lock(&lock);
-    count(&e);
+    state.figures.emitted++;
     bool taken = state.detailed != NULL && offer(state.detailed, &e, detail, len);
     thr_unlock(&lock);
     if (!taken)
@@ -115,31 +105,6 @@ void stream_emit_detail(enum happening_type type, uint32_t device, struct buf *j
 }
 
 /* ---- figures ---- */
-
-void stream_forget(void)
-{
-    thr_lock(&lock);
-    state.figures = (struct stream_figures){.subscribers = state.figures.subscribers};
-    memset(state.counts, 0, sizeof(state.counts));
-    memset(state.sums, 0, sizeof(state.sums));
-    thr_unlock(&lock);
-}
-
-uint64_t stream_count(enum happening_type type)
-{
-    thr_lock(&lock);
-    uint64_t n = state.counts[type];
-    thr_unlock(&lock);
-    return n;
-}
-
-int64_t stream_sum(enum happening_type type, size_t figure)
-{
-    thr_lock(&lock);
-    int64_t n = state.sums[type][figure];
-    thr_unlock(&lock);
-    return n;
-}
 
 struct stream_figures stream_figures(void)
 {

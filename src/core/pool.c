@@ -2,81 +2,88 @@
 
 #include "core/pool.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
-#include "base/thr.h"
 #include "core/jobq.h"
+#include "core/lease.h"
 
 #include <stdlib.h>
 
+/* How long a worker that is between two calls needs to see that the queue is closed. */
+enum { POOL_STEP_MS = 10 };
+
 TAILQ_HEAD(job_list, job);
+
+/* A worker that is left behind keeps this and its job. */
+struct worker {
+    struct pool *pool;
+    struct job *job; /* the worker's: in run */
+};
 
 struct pool {
     struct loop *loop;
-    struct pool_options options;
     struct jobq *waiting;
-    pthread_t *threads;
+    struct worker **workers; /* NULL: left behind */
+    struct lease **leases;   /* NULL: ended or left behind */
     int started;
-    bool stopped;
+    bool ended;
+    size_t left_behind;
     struct job_list outstanding; /* submitted and not done; the loop's */
 };
+
+/* ---- workers ---- */
 
 static void pool_finish(struct job *job)
 {
     TAILQ_REMOVE(&job->pool->outstanding, job, next);
-    job->done(job, job->cancelled);
+    job->calls->done(job, job->cancelled);
 }
 
-static void on_letter(void *arg)
+static void pool_on_letter(void *arg)
 {
     pool_finish(arg);
 }
 
 static void pool_send(struct job *job)
 {
-    loop_post(job->pool->loop, &job->letter, on_letter, job);
+    loop_post(job->pool->loop, &job->letter, pool_on_letter, job);
 }
 
-static void *pool_work(void *arg)
+static void pool_work(struct lease *lease, void *arg)
 {
-    struct pool *p = arg;
-    struct job *job;
-    if (p->options.thread_begin != NULL)
-        p->options.thread_begin();
-    while ((job = jobq_pop(p->waiting)) != NULL) {
-        job->run(job);
-        pool_send(job);
+    struct worker *w = arg;
+    while ((w->job = jobq_pop(w->pool->waiting)) != NULL) {
+        lease_enter(lease);
+        w->job->calls->run(w->job);
+        if (!lease_leave(lease))
+            return;
+        pool_send(w->job);
     }
-    if (p->options.thread_end != NULL)
-        p->options.thread_end();
-    return NULL;
 }
 
-struct pool *pool_new(struct loop *loop, const struct pool_options *options, struct err *err)
+/* On the loop's thread, while the worker hangs. */
+static void pool_salvage(void *arg)
 {
-    struct pool *p = mem_zalloc(1, sizeof(*p));
-    p->loop = loop;
-    p->options = *options;
-    p->waiting = jobq_new();
-    p->threads = mem_zalloc((size_t)options->threads, sizeof(p->threads[0]));
-    TAILQ_INIT(&p->outstanding);
-    for (; p->started < options->threads; p->started++)
-        if (!thr_start(&p->threads[p->started], options->name, pool_work, p, err))
-            break; /* fewer workers than asked for still do the work */
-    if (p->started > 0)
-        return p;
-    pool_free(p);
-    return NULL;
+    struct worker *w = arg;
+    TAILQ_REMOVE(&w->pool->outstanding, w->job, next);
+    if (w->job->calls->left != NULL)
+        w->job->calls->left(w->job);
 }
 
-int pool_started(const struct pool *p)
+static void pool_come_late(void *arg)
 {
-    return p->started;
+    struct worker *w = arg;
+    if (w->job->calls->late != NULL)
+        w->job->calls->late(w->job);
+    free(w);
 }
 
-void pool_submit(struct pool *p, struct job *job, job_run_fn *run, job_done_fn *done)
+/* ---- jobs ---- */
+
+void pool_submit(struct pool *p, struct job *job, const struct job_calls *calls)
 {
     loop_assert_here(p->loop);
-    *job = (struct job){.pool = p, .run = run, .done = done};
+    *job = (struct job){.pool = p, .calls = calls};
     TAILQ_INSERT_TAIL(&p->outstanding, job, next);
     if (!jobq_push(p->waiting, job)) {
         job->cancelled = true;
@@ -94,9 +101,9 @@ void pool_cancel_waiting(struct pool *p)
     }
 }
 
-/* No worker is left, so every job is a letter on its way.  A done() may submit again: that job is
- * done as cancelled. */
-static void deliver_all(struct pool *p)
+/* No worker has one, so every job is a letter on its way.  A done() may submit again: that job is done
+ * as cancelled. */
+static void pool_deliver_all(struct pool *p)
 {
     struct job *job;
     while ((job = TAILQ_FIRST(&p->outstanding)) != NULL) {
@@ -105,26 +112,74 @@ static void deliver_all(struct pool *p)
     }
 }
 
-void pool_stop(struct pool *p)
+/* ---- life ---- */
+
+struct pool *pool_new(struct loop *loop, const char *name, int threads, struct err *err)
+{
+    struct pool *p = mem_zalloc(1, sizeof(*p));
+    p->loop = loop;
+    p->waiting = jobq_new();
+    p->workers = mem_zalloc((size_t)threads, sizeof(p->workers[0]));
+    p->leases = mem_zalloc((size_t)threads, sizeof(p->leases[0]));
+    TAILQ_INIT(&p->outstanding);
+    for (; p->started < threads; p->started++) {
+        struct worker *w = mem_zalloc(1, sizeof(*w));
+        w->pool = p;
+        p->leases[p->started] = lease_start(name, pool_work, w, pool_come_late, err);
+        if (p->leases[p->started] == NULL) {
+            free(w);
+            break; /* fewer workers than asked for still do the work */
+        }
+        p->workers[p->started] = w;
+    }
+    if (p->started > 0)
+        return p;
+    pool_free(p);
+    return NULL;
+}
+
+int pool_started(const struct pool *p)
+{
+    return p->started;
+}
+
+/* true: the worker has ended; false: it is left behind. */
+static bool pool_end_worker(struct pool *p, int i, int64_t until_mono_ms)
+{
+    struct lease *l = p->leases[i];
+    bool ended = lease_wait(l, until_mono_ms);
+    while (!ended && !lease_revoke(l, pool_salvage))
+        ended = lease_wait(l, clock_mono_ms() + POOL_STEP_MS); /* it is between two calls */
+    if (ended)
+        free(p->workers[i]);
+    lease_free(l);
+    p->workers[i] = NULL;
+    p->leases[i] = NULL;
+    return ended;
+}
+
+size_t pool_end(struct pool *p, int64_t until_mono_ms)
 {
     loop_assert_here(p->loop);
-    if (p->stopped)
-        return;
-    p->stopped = true;
+    if (p->ended)
+        return p->left_behind;
+    p->ended = true;
     jobq_close(p->waiting);
     pool_cancel_waiting(p);
     for (int i = 0; i < p->started; i++)
-        thr_join(p->threads[i]);
-    deliver_all(p);
+        p->left_behind += !pool_end_worker(p, i, until_mono_ms);
+    pool_deliver_all(p);
+    return p->left_behind;
 }
 
 void pool_free(struct pool *p)
 {
     if (p == NULL)
         return;
-    pool_stop(p);
-    deliver_all(p); /* what was submitted after the stop */
+    (void)pool_end(p, INT64_MAX);
+    pool_deliver_all(p); /* what was submitted after the end */
     jobq_free(p->waiting);
-    free(p->threads);
+    free(p->workers);
+    free(p->leases);
     free(p);
 }

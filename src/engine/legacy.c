@@ -3,141 +3,106 @@
 #include "engine/legacy.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
-#include "base/stream.h"
 #include "base/thr.h"
-#include "engine/mailbox.h"
-#include "engine/outbox.h"
+#include "core/lease.h"
+#include "core/loop.h"
+#include "engine/asker.h"
+#include "engine/progress.h"
 #include "engine/scripts.h"
-#include "engine/state.h"
-#include "engine/stopsig.h"
+#include "engine/visit.h"
+#include "engine/writer.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
-struct visit;
-
-/* A polling thread; under the lock. */
-struct poller {
-    struct legacy *l;
-    pthread_t thread;
-    bool started;
-    struct visit *visit; /* NULL: between two devices, or the visit has been taken away */
-    bool retired;        /* gives nothing any more */
-    bool left;           /* behind, in a call that hangs: it may touch nothing when it comes back */
-    struct state_flight state;
-};
-
-/* What all threads share; everything mutable is under `lock`.  It is never freed if one of them is
- * left behind. */
+/* What all threads share; everything mutable is under `lock`. */
 struct legacy {
     struct cycle *c;
-    struct outbox *outbox;
-    struct scripts *scripts; /* NULL: none are needed, or there is no supervisor to be had */
+    struct services *services;
+    struct writer *writer;
+    struct scripts *scripts; /* NULL: none are needed, or no supervisor can be had */
+    struct stopsig_listener listener;
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    bool begun; /* the database thread has tried to begin */
-    bool begin_ok;
-    struct err begin_err;
-    bool stored; /* the database thread is through */
-    bool stop;   /* deadline or signal: no new device, runs in progress end */
+    bool stopping; /* deadline or signal: no new device, runs in progress are stopped */
     int64_t stopped_mono_ms;
-    struct poller *pollers;
-    int poller_count;
-    int active; /* not retired */
+    bool begun;
+    bool stuck;              /* the main thread's: threads hang outside a call of ours */
+    struct poller **pollers; /* the main thread's; NULL: left behind */
+    struct lease **leases;   /* the main thread's */
+    int poller_count;        /* the main thread's, constant while polling */
+    struct visit *taken;     /* from a thread that hangs */
+    struct asker_wait taken_wait;
+    int active; /* pollers that still take devices */
     size_t next_device;
-    struct tally tally;
     int64_t last_dump_mono_ms;
 };
 
-/* ---- database thread ---- */
+/* A polling thread.  If it is left behind in a call it keeps the asker and touches nothing of `l`. */
+struct poller {
+    struct legacy *l;
+    struct cycle *c;        /* a reference */
+    struct loop *loop;      /* the thread's: answers of scripts come here */
+    struct asker *asker;    /* the thread's */
+    struct visit *visit;    /* l->lock: NULL between two devices */
+    struct asker_wait wait; /* l->lock */
+    bool retired;           /* l->lock: takes no more devices */
+};
 
-static void *keep_store(void *arg)
+/* ---- the end of polling ---- */
+
+static void legacy_give_up(struct legacy *l)
 {
-    struct legacy *l = arg;
-    struct err err = ERR_INIT;
-    db_thread_start();
-    bool ok = cycle_begin(l->c, &err);
-    thr_lock(&l->lock);
-    l->begun = true;
-    l->begin_ok = ok;
-    l->begin_err = err;
-    pthread_cond_broadcast(&l->changed);
-    thr_unlock(&l->lock);
-    struct batch *b;
-    while ((b = outbox_take(l->outbox)) != NULL)
-        cycle_write(l->c, b);
-    cycle_end(l->c);
-    db_thread_stop();
-    thr_lock(&l->lock);
-    l->stored = true;
-    pthread_cond_broadcast(&l->changed);
-    thr_unlock(&l->lock);
-    return NULL;
-}
-
-/* ---- polling threads ---- */
-
-/* Polling is over; under the lock. */
-static void stop(struct legacy *l)
-{
-    if (l->stop)
-        return;
-    l->stop = true;
-    l->stopped_mono_ms = clock_mono_ms();
-    pthread_cond_broadcast(&l->changed);
-}
-
-static void give_up(struct legacy *l)
-{
-    world_give_up(l->c->world);
-    outbox_relax(l->outbox);
-    thr_lock(&l->lock); /* the signal thread may come before there are any */
+    give_up_set(&l->c->give_up);
+    writer_relax(l->writer);
+    thr_lock(&l->lock); /* a signal may come before there are any */
     struct scripts *scripts = l->scripts;
     thr_unlock(&l->lock);
     if (scripts != NULL)
         scripts_give_up(scripts);
 }
 
-/* Whether polling is over at this moment; whoever sees the deadline first says so for all. */
-static bool stop_at(struct legacy *l, const struct moment *now)
+/* true: this was the first call. */
+static bool legacy_stop(struct legacy *l)
 {
     thr_lock(&l->lock);
-    bool first = !l->stop && cycle_out_of_time(l->c, now);
+    bool first = !l->stopping;
     if (first) {
-        l->c->out_of_time = true;
-        stop(l);
+        l->stopping = true;
+        l->stopped_mono_ms = clock_mono_ms();
+        pthread_cond_broadcast(&l->changed);
     }
-    bool over = l->stop;
     thr_unlock(&l->lock);
-    if (first) {
-        stream_emit(&(struct happening){.type = EVENT_CYCLE_DEADLINE});
-        give_up(l);
-    }
-    return over;
+    if (first)
+        legacy_give_up(l);
+    return first;
 }
 
-/* Under the lock, because the signal thread may be writing c->stop_signal. */
-static void drop(struct legacy *l, const struct device *device, bool started, struct tally *tally)
+static bool legacy_is_stopping(struct legacy *l)
 {
     thr_lock(&l->lock);
-    cycle_drop(l->c, device, started, tally);
+    bool stopping = l->stopping;
     thr_unlock(&l->lock);
+    return stopping;
 }
 
-static bool is_stopping(struct legacy *l)
+/* Whether polling is over at that moment; whoever sees the deadline first says so for all. */
+static bool legacy_stop_at(struct legacy *l, const struct moment *at)
 {
-    thr_lock(&l->lock);
-    bool over = l->stop;
-    thr_unlock(&l->lock);
-    return over;
+    if (cycle_out_of_time(l->c, at) && legacy_stop(l))
+        (void)cycle_pass_deadline(l->c);
+    return legacy_is_stopping(l);
 }
 
-static const struct device *take_device(struct legacy *l)
+/* ---- polling threads ---- */
+
+static const struct device *legacy_take_device(struct legacy *l)
 {
     const struct device *d = NULL;
+    (void)writer_wait(l->writer, WRITER_ROOM, INT64_MAX);
     thr_lock(&l->lock);
-    while (!l->stop && d == NULL && l->next_device < l->c->site.device_count) {
+    while (!l->stopping && d == NULL && l->next_device < l->c->site.device_count) {
         d = &l->c->site.devices[l->next_device++];
         if (d->deleted)
             d = NULL;
@@ -146,309 +111,246 @@ static const struct device *take_device(struct legacy *l)
     return d;
 }
 
-/* A device while a thread polls it. */
-struct visit {
-    struct legacy *l;
-    struct poller *p;
-    const struct device *device;
-    struct devrun *run;
-    struct contact *contact;
-    struct mailbox *box;
-    struct batch *rows;
-    struct tally tally;
-    struct ask ask; /* the one that blocks */
-    bool asked;
-    size_t errands; /* answers that will come to the box */
-    bool finished, complete;
-};
-
-static void deliver(struct visit *v, const struct reply *reply)
+static bool poller_go_on(void *arg, struct visit *v, const struct moment *at)
 {
-    if (stop_at(v->l, &reply->at))
-        devrun_stop(v->run, &reply->at); /* a wait cut short says nothing about the device */
-    else
-        reply_deliver(reply, v->run);
+    struct poller *p = arg;
+    if (!legacy_stop_at(p->l, at))
+        return true;
+    visit_stop(v);
+    return false;
 }
 
-/* Carries out what the run asks for, as far as that does not block. */
-static void obey(struct visit *v)
+static void poller_on_over(void *arg, struct visit *v)
 {
-    const struct action *a;
-    while (!v->finished && (a = devrun_next_action(v->run)) != NULL) {
-        if (a->kind == ACTION_ASK && world_takes(a->ask.kind)) {
-            v->ask = a->ask;
-            v->asked = true;
-        } else if (a->kind == ACTION_ASK) {
-            v->errands++;
-            scripts_begin(v->l->scripts, &a->ask, v->l->c->poll_until_mono_ms, mailbox_put, v->box);
-        } else {
-            v->finished = cycle_apply(v->l->c, v->device, a, &v->tally, v->rows);
-            v->complete = !v->finished || a->finished.complete;
-        }
-    }
+    struct poller *p = arg;
+    thr_lock(&p->l->lock);
+    p->visit = NULL;
+    thr_unlock(&p->l->lock);
+    visit_free(v);
 }
 
-static void begin_wait(struct visit *v, enum ask_kind kind)
+static const struct visit_calls poller_calls = {.go_on = poller_go_on, .over = poller_on_over};
+
+static void poller_on_wait(void *arg, const struct asker_wait *wait)
 {
-    thr_lock(&v->l->lock);
-    v->p->state = (struct state_flight){
-        .device_id = v->device->id, .kind = kind, .since_mono_ms = clock_mono_ms()};
-    thr_unlock(&v->l->lock);
+    struct poller *p = arg;
+    thr_lock(&p->l->lock);
+    p->wait = *wait;
+    thr_unlock(&p->l->lock);
 }
 
-/* Whoever was left behind meanwhile has nothing any more: neither his device nor the cycle. */
-static void end_wait(struct visit *v)
+static bool poller_is_busy(struct poller *p)
 {
-    thr_lock(&v->l->lock);
-    bool left = v->p->left;
-    v->p->state.since_mono_ms = 0;
-    thr_unlock(&v->l->lock);
-    if (left)
-        pthread_exit(NULL);
+    thr_lock(&p->l->lock);
+    bool busy = p->visit != NULL;
+    thr_unlock(&p->l->lock);
+    return busy;
 }
 
-/* One answer, of whichever ask; blocks until there is one. */
-static void hear(struct visit *v)
-{
-    CHECK(v->asked || v->errands > 0);
-    struct reply *letter = NULL;
-    if (v->errands > 0) {
-        begin_wait(v, ASK_SCRIPT);
-        letter = mailbox_take(v->box, !v->asked);
-        end_wait(v);
-    }
-    if (letter != NULL) {
-        v->errands--;
-        deliver(v, letter);
-        mailbox_free_reply(letter);
-        return;
-    }
-    struct reply reply;
-    v->asked = false;
-    begin_wait(v, v->ask.kind);
-    world_ask(v->l->c->world, v->contact, &v->ask, v->l->c->poll_until_mono_ms, &reply);
-    end_wait(v);
-    deliver(v, &reply);
-}
-
-/* The thread takes no device any more, or was left behind. */
-static void retire(struct poller *p)
+/* false: the thread has been left behind. */
+static bool poller_visit(struct poller *p, struct lease *lease, const struct device *device)
 {
     struct legacy *l = p->l;
-    thr_lock(&l->lock);
-    if (!p->retired)
-        l->active--;
-    p->retired = true;
-    pthread_cond_broadcast(&l->changed);
-    thr_unlock(&l->lock);
-}
-
-/* What the visit came to. */
-static void hand_over(struct visit *v)
-{
-    struct legacy *l = v->l;
-    if (!v->complete)
-        drop(l, v->device, true, &v->tally);
-    outbox_put(l->outbox, v->rows);
-    thr_lock(&l->lock);
-    tally_add(&l->tally, &v->tally);
-    v->p->visit = NULL;
-    thr_unlock(&l->lock);
-}
-
-/* On the heap: if it is taken away from its thread, both go on using it. */
-static struct visit *begin_visit(struct poller *p, const struct device *device)
-{
-    struct legacy *l = p->l;
-    struct visit *v = mem_zalloc(1, sizeof(*v));
-    *v = (struct visit){
-        .l = l,
-        .p = p,
-        .device = device,
-        .run = cycle_new_run(l->c, device),
-        .contact = contact_new(l->c->world),
-        .box = mailbox_new(),
-        .rows = batch_new(),
-    };
+    struct visit *v = visit_new(l->c, device, p->asker, l->writer, &poller_calls, p);
     thr_lock(&l->lock);
     p->visit = v;
-    p->state = (struct state_flight){.device_id = device->id};
+    p->wait = (struct asker_wait){.device_id = device->id};
     thr_unlock(&l->lock);
-    return v;
+    visit_start(v);
+    while (poller_is_busy(p))
+        if (!asker_wait_one(p->asker, lease))
+            return false;
+    return true;
 }
 
-static void poll_device(struct poller *p, const struct device *device)
+static void poller_retire(struct poller *p)
 {
-    struct visit *v = begin_visit(p, device);
-    struct moment now = cycle_now();
-    devrun_start(v->run, &now);
-    for (obey(v); !v->finished; obey(v))
-        hear(v);
-    hand_over(v);
-    if (v->errands > 0 && is_stopping(p->l))
-        retire(p); /* nobody need wait for its scripts to be ended */
-    for (; v->errands > 0; v->errands--)
-        mailbox_free_reply(mailbox_take(v->box, true));
-    contact_free(v->contact);
-    devrun_free(v->run);
-    mailbox_free(v->box);
-    free(v);
+    thr_lock(&p->l->lock);
+    if (!p->retired)
+        p->l->active--;
+    p->retired = true;
+    pthread_cond_broadcast(&p->l->changed);
+    thr_unlock(&p->l->lock);
 }
 
-static void *poll_devices(void *arg)
+/* On the thread that used it last. */
+static void poller_close(struct poller *p)
+{
+    (void)asker_end(p->asker, 0);
+    asker_free(p->asker);
+    loop_free(p->loop);
+    p->asker = NULL;
+    p->loop = NULL;
+}
+
+static void poller_free(struct poller *p)
+{
+    cycle_unref(p->c);
+    free(p);
+}
+
+static void poller_come_late(void *arg)
+{
+    struct poller *p = arg;
+    poller_close(p);
+    poller_free(p);
+}
+
+static void poller_main(struct lease *lease, void *arg)
 {
     struct poller *p = arg;
     const struct device *d;
-    while ((d = take_device(p->l)) != NULL)
-        poll_device(p, d);
-    retire(p);
-    return NULL;
+    loop_adopt(p->loop);
+    while ((d = legacy_take_device(p->l)) != NULL)
+        if (!poller_visit(p, lease, d))
+            return;
+    poller_retire(p); /* nobody need wait for the children of stopped runs to be ended */
+    poller_close(p);
 }
 
-/* ---- who hangs ---- */
-
-/* A visit whose thread hangs in a call, taken away from it; NULL: there is none. */
-static struct visit *take_hanging(struct legacy *l, struct state_flight *ret_state)
+static struct poller *poller_new(struct legacy *l, struct err *err)
 {
-    struct visit *v = NULL;
-    thr_lock(&l->lock);
-    for (int i = 0; i < l->poller_count && v == NULL; i++) {
-        struct poller *p = &l->pollers[i];
-        if (p->retired || p->visit == NULL || p->state.since_mono_ms == 0 ||
-            !world_takes(p->state.kind))
+    struct poller *p = mem_zalloc(1, sizeof(*p));
+    p->l = l;
+    p->c = cycle_ref(l->c);
+    p->loop = loop_new(LOOP_POLL, err);
+    if (p->loop == NULL) {
+        poller_free(p);
+        return NULL;
+    }
+    p->asker = asker_new(l->c, l->services, p->loop, 0, err);
+    asker_set_scripts(p->asker, l->scripts);
+    asker_on_wait(p->asker, poller_on_wait, p);
+    return p;
+}
+
+/* ---- threads that hang ---- */
+
+static bool hanging_go_on(void *arg UNUSED, struct visit *v UNUSED, const struct moment *at UNUSED)
+{
+    return false;
+}
+
+static void hanging_on_over(void *arg UNUSED, struct visit *v)
+{
+    visit_free(v);
+}
+
+static const struct visit_calls hanging_calls = {.go_on = hanging_go_on, .over = hanging_on_over};
+
+/* Under the lease's lock: the visit is the main thread's, the asker stays with the call. */
+static void poller_salvage(void *arg)
+{
+    struct poller *p = arg;
+    thr_lock(&p->l->lock);
+    p->l->taken = p->visit;
+    p->l->taken_wait = p->wait;
+    visit_take_away(p->visit, &hanging_calls, NULL);
+    p->l->active--;
+    thr_unlock(&p->l->lock);
+}
+
+/* The main thread ends the runs of threads that hang in a call. */
+static void legacy_leave_hanging(struct legacy *l)
+{
+    for (int i = 0; i < l->poller_count; i++) {
+        if (l->leases[i] == NULL || !lease_revoke(l->leases[i], poller_salvage))
             continue;
-        p->left = p->retired = true;
-        l->active--;
+        lease_free(l->leases[i]);
+        l->leases[i] = NULL;
+        l->pollers[i] = NULL; /* the thread's own, with all that it may still use */
         l->c->left_behind++;
-        *ret_state = p->state;
-        v = p->visit;
-    }
-    thr_unlock(&l->lock);
-    return v;
-}
-
-/* The main thread ends their runs for them. */
-static void leave_hanging(struct legacy *l)
-{
-    struct visit *v;
-    struct state_flight state;
-    while ((v = take_hanging(l, &state)) != NULL) {
-        struct moment now = cycle_now();
-        cycle_say_left_behind(v->device, &state);
-        devrun_stop(v->run, &now);
-        obey(v);
-        hand_over(v);
+        asker_say_left_behind(&l->taken_wait);
+        visit_stop(l->taken);
     }
 }
 
-/* ---- main thread ---- */
+/* ---- signals ---- */
 
-static void on_stop_signal(void *arg, int signo)
+static void legacy_on_signal(void *arg, int signo)
 {
     struct legacy *l = arg;
+    cycle_hurry(l->c, signo); /* first: it says what the stopped runs do not say one by one */
+    (void)legacy_stop(l);
     thr_lock(&l->lock);
-    stop(l);
-    cycle_hurry(l->c, signo);
-    pthread_cond_broadcast(&l->changed);
+    pthread_cond_broadcast(&l->changed); /* the end is nearer than it was */
     thr_unlock(&l->lock);
-    give_up(l);
 }
 
-static const char *doing(const struct legacy *l)
+static const char *legacy_doing(const struct legacy *l)
 {
     if (!l->begun)
         return "loading the site";
     if (l->active == 0)
         return "closing the row";
-    return l->stop ? "stopping" : "polling";
+    return l->stopping ? "stopping" : "polling";
 }
 
-static void on_dump(void *arg)
+static void legacy_on_dump(void *arg)
 {
     struct legacy *l = arg;
-    if (!state_is_due(&l->last_dump_mono_ms))
+    if (!progress_is_due(&l->last_dump_mono_ms))
         return;
+    size_t rows = writer_rows(l->writer);
     thr_lock(&l->lock);
-    struct state s = {
+    struct progress p = {
         .driver = "legacy loop",
-        .doing = doing(l),
+        .doing = legacy_doing(l),
         .begun = l->next_device,
-        .flights = mem_zalloc((size_t)l->poller_count, sizeof(s.flights[0])),
+        .rows_waiting = rows,
+        .waits = mem_zalloc((size_t)l->poller_count + 1, sizeof(p.waits[0])),
     };
     for (int i = 0; i < l->poller_count; i++)
-        if (l->pollers[i].visit != NULL)
-            s.flights[s.flight_count++] = l->pollers[i].state;
+        if (l->pollers[i] != NULL && l->pollers[i]->visit != NULL)
+            p.waits[p.wait_count++] = l->pollers[i]->wait;
     thr_unlock(&l->lock);
-    s.rows_waiting = outbox_rows(l->outbox);
-    state_log(l->c, &s);
-    free(s.flights);
+    progress_log(l->c, &p);
+    free(p.waits);
 }
 
-/* Until then the database thread is waited for; a stop signal draws it near.  Under the lock. */
-static bool wait_for_store(struct legacy *l, const bool *done)
+/* ---- main thread: begin ---- */
+
+static void legacy_on_change(void *arg)
 {
-    /* Who comes late himself, because all of us were stopped, has not waited yet. */
-    int64_t now = clock_mono_ms(), least = now + CYCLE_RESCUE_MS / 3;
-    for (; !*done; now = clock_mono_ms()) {
-        int64_t until = cycle_store_patience(l->c);
+    struct legacy *l = arg;
+    thr_lock(&l->lock);
+    pthread_cond_broadcast(&l->changed);
+    thr_unlock(&l->lock);
+}
+
+/* A stop signal moves the time nearer while this waits. */
+static bool legacy_wait_writer(struct legacy *l, enum writer_step step)
+{
+    /* Whoever is late because the whole process was stopped has not waited yet. */
+    int64_t now = clock_mono_ms(), least = now + BUDGET_RESCUE_MS / 3;
+    thr_lock(&l->lock);
+    bool there;
+    while (!(there = writer_is(l->writer, step))) {
+        int64_t until = cycle_writer_until(l->c);
         if (until < least)
             until = least;
-        if (now >= until)
+        if (clock_mono_ms() >= until)
             break;
         (void)thr_wait_until(&l->changed, &l->lock, until);
     }
-    if (!*done)
-        l->c->store_left_behind = true;
-    return *done;
-}
-
-static bool wait_begun(struct legacy *l, struct err *err)
-{
-    thr_lock(&l->lock);
-    bool ok = wait_for_store(l, &l->begun);
-    if (!ok)
-        err_set(err, ERR_TEMPORARY, "the site could not be loaded in time");
-    else if (!l->begin_ok)
-        *err = l->begin_err;
-    ok = ok && l->begin_ok;
     thr_unlock(&l->lock);
-    return ok;
+    return there;
 }
 
-/* When something is to be done about those who still poll. */
-static int64_t patience(const struct legacy *l)
+static bool legacy_begin(struct legacy *l, struct err *err)
 {
-    if (!l->stop)
-        return l->c->poll_until_mono_ms;
-    int64_t until = l->stopped_mono_ms + cycle_patience_ms(l->c);
-    return clock_mono_ms() < until ? until : cycle_store_patience(l->c);
-}
-
-static void wait_polled(struct legacy *l)
-{
+    if (!legacy_wait_writer(l, WRITER_BEGUN))
+        return err_set(err, ERR_TEMPORARY, "the site could not be loaded in time");
+    if (!writer_get_begun(l->writer, err))
+        return false;
+    services_say_icmp(l->services, &l->c->site);
     thr_lock(&l->lock);
-    while (l->active > 0) {
-        bool stopping = l->stop;
-        int64_t until = patience(l);
-        if (thr_wait_until(&l->changed, &l->lock, until))
-            continue;
-        bool over = stopping && until == cycle_store_patience(l->c);
-        thr_unlock(&l->lock);
-        struct moment now = cycle_now();
-        if (stopping)
-            leave_hanging(l);
-        else
-            (void)stop_at(l, &now);
-        thr_lock(&l->lock);
-        if (over && l->active > 0) { /* not in a call of ours: nothing can be taken from them */
-            l->c->left_behind += (size_t)l->active;
-            break;
-        }
-    }
+    l->begun = true;
     thr_unlock(&l->lock);
+    return true;
 }
 
-static void hire_children(struct legacy *l)
+static void legacy_hire(struct legacy *l)
 {
     struct err err = ERR_INIT;
     if (l->c->script_asks == 0)
@@ -460,7 +362,7 @@ static void hire_children(struct legacy *l)
     }
     thr_lock(&l->lock);
     l->scripts = scripts;
-    bool over = l->stop;
+    bool over = l->stopping;
     thr_unlock(&l->lock);
     if (over)
         scripts_give_up(scripts);
@@ -468,109 +370,199 @@ static void hire_children(struct legacy *l)
         scripts_warm(scripts, l->c->servers_at_once);
 }
 
-/* As many threads as can be had; false: none. */
-static bool start_pollers(struct legacy *l, int wanted)
+/* ---- main thread: polling ---- */
+
+static void legacy_forget_poller(struct legacy *l, int i)
 {
-    struct err err = ERR_INIT;
-    for (int i = 0; i < wanted; i++) {
-        struct poller *p = &l->pollers[i];
-        thr_lock(&l->lock);
-        l->active++;
-        l->poller_count++;
-        thr_unlock(&l->lock);
-        p->started = thr_start(&p->thread, "poll", poll_devices, p, &err);
-        if (p->started)
-            continue;
-        retire(p);
-        log_line(LOG_ALWAYS, "WARNING: only %d of %d threads: %s", i, wanted, err.text);
-        return i > 0;
-    }
-    return true;
+    struct poller *p = l->pollers[i];
+    thr_lock(&l->lock);
+    l->pollers[i] = NULL;
+    thr_unlock(&l->lock);
+    poller_close(p);
+    poller_free(p);
 }
 
-static void poll_site(struct legacy *l)
+/* Before any of them runs, so that each finds a descriptor left for its socket. */
+static int legacy_make_pollers(struct legacy *l, struct err *err)
+{
+    int made = 0;
+    for (; made < l->poller_count; made++) {
+        struct poller *p = poller_new(l, err);
+        if (p == NULL)
+            break;
+        thr_lock(&l->lock);
+        l->pollers[made] = p;
+        thr_unlock(&l->lock);
+        if (made > 0 && !loop_can_open(made + 1, err)) {
+            legacy_forget_poller(l, made);
+            break;
+        }
+    }
+    return made;
+}
+
+static bool legacy_start_poller(struct legacy *l, int i, struct err *err)
+{
+    thr_lock(&l->lock);
+    l->active++;
+    thr_unlock(&l->lock);
+    l->leases[i] = lease_start("poll", poller_main, l->pollers[i], poller_come_late, err);
+    if (l->leases[i] != NULL)
+        return true;
+    thr_lock(&l->lock);
+    l->active--;
+    thr_unlock(&l->lock);
+    return false;
+}
+
+/* As many threads as can be had; false: none. */
+static bool legacy_start_pollers(struct legacy *l)
+{
+    struct err err = ERR_INIT;
+    int made = legacy_make_pollers(l, &err), started = 0;
+    while (started < made && legacy_start_poller(l, started, &err))
+        started++;
+    for (int i = started; i < made; i++)
+        legacy_forget_poller(l, i);
+    if (started < l->poller_count)
+        log_line(LOG_ALWAYS, "WARNING: only %d of %d threads: %s", started, l->poller_count,
+                 err.text);
+    return started > 0;
+}
+
+/* No thread can be had: the main thread does the work. */
+static void legacy_poll_alone(struct legacy *l)
+{
+    struct err err = ERR_INIT;
+    struct poller *p = poller_new(l, &err);
+    if (p == NULL) {
+        log_line(LOG_ALWAYS, "ERROR: no device can be polled: %s", err.text);
+        return;
+    }
+    thr_lock(&l->lock);
+    l->active++;
+    thr_unlock(&l->lock);
+    poller_main(NULL, p);
+    poller_free(p);
+}
+
+/* When something is to be done about threads that still poll. */
+static int64_t legacy_patience(const struct legacy *l)
+{
+    if (!l->stopping)
+        return l->c->budget.poll_until;
+    int64_t until = l->stopped_mono_ms + cycle_patience_ms(l->c);
+    return clock_mono_ms() < until ? until : cycle_writer_until(l->c);
+}
+
+/* false: threads that hang outside a call of ours; nothing can be taken from them. */
+static bool legacy_wait_polled(struct legacy *l)
+{
+    bool in_vain = false;
+    thr_lock(&l->lock);
+    while (l->active > 0 && !in_vain) {
+        bool stopping = l->stopping;
+        int64_t until = legacy_patience(l);
+        if (thr_wait_until(&l->changed, &l->lock, until))
+            continue;
+        in_vain = stopping && until == cycle_writer_until(l->c);
+        thr_unlock(&l->lock);
+        struct moment now = cycle_now();
+        if (stopping)
+            legacy_leave_hanging(l);
+        else
+            (void)legacy_stop_at(l, &now);
+        thr_lock(&l->lock);
+    }
+    bool all = l->active == 0;
+    if (!all)
+        l->c->left_behind += (size_t)l->active;
+    thr_unlock(&l->lock);
+    return all;
+}
+
+static void legacy_poll(struct legacy *l)
 {
     struct moment now = cycle_now();
-    (void)stop_at(l, &now); /* loading may have taken all the time */
+    (void)legacy_stop_at(l, &now); /* loading may have taken all the time */
     int wanted = l->c->config->threads;
     if ((size_t)wanted > l->c->site.device_count)
         wanted = (int)l->c->site.device_count;
-    struct poller *pollers = mem_zalloc((size_t)wanted, sizeof(pollers[0]));
-    for (int i = 0; i < wanted; i++)
-        pollers[i].l = l;
     thr_lock(&l->lock);
-    l->pollers = pollers;
+    l->pollers = mem_zalloc((size_t)wanted + 1, sizeof(l->pollers[0]));
+    l->leases = mem_zalloc((size_t)wanted + 1, sizeof(l->leases[0]));
+    l->poller_count = wanted;
     thr_unlock(&l->lock);
-    if (!start_pollers(l, wanted)) { /* no thread to be had: the main thread does the work */
-        thr_lock(&l->lock);
-        pollers[0].retired = false;
-        l->active = 1;
-        thr_unlock(&l->lock);
-        poll_devices(&pollers[0]);
-    }
-    wait_polled(l);
+    if (!legacy_start_pollers(l))
+        legacy_poll_alone(l);
+    l->stuck = !legacy_wait_polled(l);
     for (; l->next_device < l->c->site.device_count; l->next_device++)
         if (!l->c->site.devices[l->next_device].deleted)
-            drop(l, &l->c->site.devices[l->next_device], false, &l->tally);
+            cycle_drop(l->c, &l->c->site.devices[l->next_device], false);
 }
 
-/* But not who hangs. */
-static void join_pollers(struct legacy *l)
+/* ---- main thread: the end ---- */
+
+static void legacy_join_pollers(struct legacy *l)
 {
     for (int i = 0; i < l->poller_count; i++) {
-        const struct poller *p = &l->pollers[i];
-        thr_lock(&l->lock);
-        bool ends = p->started && p->retired && !p->left;
-        thr_unlock(&l->lock);
-        if (ends)
-            thr_join(p->thread);
+        if (l->pollers[i] == NULL)
+            continue;
+        while (!lease_wait(l->leases[i], INT64_MAX))
+            ;
+        lease_free(l->leases[i]);
+        poller_free(l->pollers[i]);
     }
 }
 
 /* Everything that was begun is ended here, in this order, whatever the cycle came to. */
-static void end(struct legacy *l, pthread_t keeper)
+static void legacy_end(struct legacy *l, struct stopsig *signals)
 {
-    outbox_close(l->outbox);
-    if (l->scripts != NULL) /* while the database thread stores and closes the row */
+    struct batch *waiting;
+    writer_end(l->writer);
+    if (l->scripts != NULL) /* while the writer stores and closes the row */
         scripts_end(l->scripts, cycle_children_until(l->c));
-    thr_lock(&l->lock);
-    bool stored = wait_for_store(l, &l->stored);
-    l->c->tally = l->tally;
-    thr_unlock(&l->lock);
-    if (stored)
-        thr_join(keeper);
-    join_pollers(l);
+    (void)legacy_wait_writer(l, WRITER_ENDED);
+    if (!l->stuck)
+        legacy_join_pollers(l);
+    stopsig_forget(signals, &l->listener);
+    if (!writer_free(l->writer, &waiting))
+        cycle_end_without_writer(l->c, waiting);
 }
 
-bool legacy_run(struct cycle *c, struct err *err)
+static void legacy_free(struct legacy *l)
 {
-    static const struct stopsig_calls calls = {.stop = on_stop_signal, .dump = on_dump};
-    struct legacy *l = mem_zalloc(1, sizeof(*l));
-    pthread_t keeper;
-    l->c = c;
-    l->outbox = outbox_new();
-    thr_mutex_init(&l->lock);
-    thr_cond_init(&l->changed);
-    struct stopsig *signals = stopsig_start(&calls, l, err); /* before the row is opened */
-    if (signals == NULL)
-        log_line(LOG_ALWAYS, "WARNING: stop signals are not heard: %s", err->text);
-    bool ok = thr_start(&keeper, "store", keep_store, l, err);
-    if (ok) {
-        ok = wait_begun(l, err);
-        if (ok) {
-            hire_children(l);
-            poll_site(l);
-        }
-        end(l, keeper);
-    }
-    stopsig_stop(signals);
-    if (cycle_is_left_behind(c))
-        return ok; /* whoever comes back yet finds all as it was */
+    if (l->stuck)
+        return; /* a thread that is nobody's may still use it */
     scripts_free(l->scripts);
     pthread_cond_destroy(&l->changed);
     pthread_mutex_destroy(&l->lock);
-    outbox_free(l->outbox);
     free(l->pollers);
+    free(l->leases);
     free(l);
+}
+
+bool legacy_run(struct cycle *c, struct services *services, struct stopsig *signals,
+                struct err *err)
+{
+    struct legacy *l = mem_zalloc(1, sizeof(*l));
+    bool ok = false;
+    *l = (struct legacy){.c = c,
+                         .services = services,
+                         .listener = {.stop = legacy_on_signal, .dump = legacy_on_dump, .arg = l}};
+    thr_mutex_init(&l->lock);
+    thr_cond_init(&l->changed);
+    l->writer = writer_new(c, legacy_on_change, l, err);
+    if (l->writer != NULL) {
+        stopsig_listen(signals, &l->listener);
+        writer_begin(l->writer);
+        ok = legacy_begin(l, err);
+        if (ok) {
+            legacy_hire(l);
+            legacy_poll(l);
+        }
+        legacy_end(l, signals);
+    }
+    legacy_free(l);
     return ok;
 }

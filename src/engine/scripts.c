@@ -27,7 +27,7 @@ struct errand {
     struct scripts *scripts;
     struct ask ask;
     int64_t deadline_mono_ms;
-    scripts_done_fn *done;
+    script_done_fn *done;
     void *arg;
 };
 
@@ -108,12 +108,10 @@ void scripts_warm(struct scripts *s, size_t servers)
         phpserver_warm(s->servers, servers);
 }
 
-static void on_done(void *arg, const struct script_reply *script)
+static void scripts_on_done(void *arg, const struct script_reply *script)
 {
     struct errand *e = arg;
-    struct reply reply = {.kind = e->ask.kind, .ask_id = e->ask.id, .script = *script};
-    reply.at = reply_moment();
-    e->done(e->arg, &reply);
+    e->done(e->arg, script);
     free(e);
 }
 
@@ -121,19 +119,20 @@ static void start(void *arg)
 {
     struct errand *e = arg;
     if (e->ask.kind == ASK_SCRIPT)
-        script_start(e->scripts->runner, &e->ask.script, e->deadline_mono_ms, on_done, e);
+        script_start(e->scripts->runner, &e->ask.script, e->deadline_mono_ms, scripts_on_done, e);
     else
-        phpserver_start(e->scripts->servers, &e->ask.script, e->deadline_mono_ms, on_done, e);
+        phpserver_start(e->scripts->servers, &e->ask.script, e->deadline_mono_ms, scripts_on_done,
+                        e);
 }
 
 void scripts_begin(struct scripts *s, const struct ask *ask, int64_t deadline_mono_ms,
-                   scripts_done_fn *done, void *arg)
+                   script_done_fn *done, void *arg)
 {
     static const struct script_reply cancelled = {.outcome = SCRIPT_CANCELLED, .output = ""};
     struct errand *e = mem_zalloc(1, sizeof(*e));
     *e = (struct errand){s, *ask, deadline_mono_ms, done, arg};
     if (!children_call(s->children, start, e))
-        on_done(e, &cancelled); /* the supervisor's thread has ended */
+        scripts_on_done(e, &cancelled); /* the supervisor's thread has ended */
 }
 
 void scripts_give_up(struct scripts *s)

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thr.h"
+#include "core/loop.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -13,14 +14,18 @@
 
 #define END_SIGNAL SIGUSR2 /* from stopsig_stop() to the thread */
 
-const int stopsig_list[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, 0};
+static const struct sigaction stopsig_default = {.sa_handler = SIG_DFL};
+
+/* The list ends with 0. */
+static const int stopsig_list[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, 0};
 
 struct stopsig {
+    struct loop *loop; /* NULL: a thread of its own */
     pthread_t thread;
     pthread_mutex_t lock;
-    bool ending; /* under lock */
-    struct stopsig_calls calls;
-    void *arg;
+    bool ending;                              /* under lock */
+    int signo;                                /* under lock: the first stop signal, 0 = none */
+    TAILQ_HEAD(, stopsig_listener) listeners; /* under lock */
 };
 
 /* What a driver hears. */
@@ -51,21 +56,6 @@ void stopsig_normalise(void)
     pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
 
-void stopsig_unblock(void)
-{
-    sigset_t set = heard();
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-}
-
-/* Stop signals act by default again; what else comes late has no effect. */
-void stopsig_block(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR1);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-}
-
 void stopsig_log(int signo)
 {
     if (signo == SIGINT)
@@ -89,12 +79,87 @@ void stopsig_die(int signo)
     _exit(128 + signo); /* not reached: the signal is delivered while unblocking */
 }
 
+/* Stop signals act by default again; SIGUSR1, which would end the process, stays out. */
 static void unblock_stops(void)
 {
     sigset_t set = heard();
-    sigdelset(&set, SIGUSR1); /* would end us now */
+    sigdelset(&set, SIGUSR1);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
+
+/* ---- telling ---- */
+
+static void tell_dump(struct stopsig *s)
+{
+    struct stopsig_listener *l;
+    thr_lock(&s->lock);
+    TAILQ_FOREACH (l, &s->listeners, next)
+        l->dump(l->arg);
+    thr_unlock(&s->lock);
+}
+
+/* false: it is not the first one. */
+static bool tell_stop(struct stopsig *s, int signo)
+{
+    struct stopsig_listener *l;
+    thr_lock(&s->lock);
+    bool first = s->signo == 0;
+    if (first)
+        s->signo = signo;
+    for (l = TAILQ_FIRST(&s->listeners); first && l != NULL; l = TAILQ_NEXT(l, next))
+        l->stop(l->arg, signo);
+    thr_unlock(&s->lock);
+    return first;
+}
+
+void stopsig_listen(struct stopsig *s, struct stopsig_listener *l)
+{
+    if (s == NULL)
+        return;
+    thr_lock(&s->lock);
+    TAILQ_INSERT_TAIL(&s->listeners, l, next);
+    if (s->signo != 0)
+        l->stop(l->arg, s->signo);
+    thr_unlock(&s->lock);
+}
+
+void stopsig_forget(struct stopsig *s, struct stopsig_listener *l)
+{
+    if (s == NULL)
+        return;
+    thr_lock(&s->lock);
+    TAILQ_REMOVE(&s->listeners, l, next);
+    thr_unlock(&s->lock);
+}
+
+/* ---- on the loop ---- */
+
+static void on_loop_stop(void *arg, int signo)
+{
+    struct stopsig *s = arg;
+    if (s->signo != 0)
+        return; /* came together with the first one */
+    for (int i = 0; stopsig_list[i] != 0; i++)
+        sigaction(stopsig_list[i], &stopsig_default,
+                  NULL); /* a second one ends the process, loop stuck or not */
+    (void)tell_stop(s, signo);
+}
+
+static void on_loop_dump(void *arg, int signo UNUSED)
+{
+    tell_dump(arg);
+}
+
+static void start_on_loop(struct stopsig *s)
+{
+    sigset_t set = heard();
+    for (int i = 0; stopsig_list[i] != 0; i++)
+        loop_on_signal(s->loop, stopsig_list[i], on_loop_stop, s);
+    loop_on_signal(s->loop, SIGUSR1, on_loop_dump, s);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* ---- on a thread of its own ---- */
 
 static bool is_ending(struct stopsig *s)
 {
@@ -109,7 +174,7 @@ static void *wait_signals(void *arg)
     struct stopsig *s = arg;
     sigset_t set = heard();
     sigaddset(&set, END_SIGNAL);
-    for (int seen = 0;;) {
+    for (;;) {
         int signo = 0;
         if (sigwait(&set, &signo) != 0)
             continue;
@@ -118,40 +183,69 @@ static void *wait_signals(void *arg)
         if (signo == END_SIGNAL)
             continue; /* a stranger's */
         if (signo == SIGUSR1)
-            s->calls.dump(s->arg);
-        else if (seen++ > 0)
+            tell_dump(s);
+        else if (!tell_stop(s, signo))
             stopsig_die(signo);
-        else
-            s->calls.stop(s->arg, signo);
     }
 }
 
-struct stopsig *stopsig_start(const struct stopsig_calls *calls, void *arg, struct err *err)
+static bool start_thread(struct stopsig *s, struct err *err)
 {
-    struct stopsig *s = mem_zalloc(1, sizeof(*s));
-    s->calls = *calls;
-    s->arg = arg;
-    thr_mutex_init(&s->lock);
     sigset_t set = heard();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     if (thr_start(&s->thread, "signals", wait_signals, s, err))
-        return s;
+        return true;
     unblock_stops();
-    pthread_mutex_destroy(&s->lock);
-    free(s);
-    return NULL;
+    return false;
+}
+
+static void stop_thread(struct stopsig *s)
+{
+    thr_lock(&s->lock);
+    s->ending = true;
+    thr_unlock(&s->lock);
+    pthread_kill(s->thread, END_SIGNAL);
+    thr_join(s->thread);
+    unblock_stops();
+}
+
+/* ---- life ---- */
+
+struct stopsig *stopsig_start(struct loop *loop, struct err *err)
+{
+    struct stopsig *s = mem_zalloc(1, sizeof(*s));
+    s->loop = loop;
+    TAILQ_INIT(&s->listeners);
+    thr_mutex_init(&s->lock);
+    if (loop != NULL)
+        start_on_loop(s);
+    else if (!start_thread(s, err)) {
+        pthread_mutex_destroy(&s->lock);
+        free(s);
+        return NULL;
+    }
+    return s;
+}
+
+/* Stop signals act by default again; a late SIGUSR1 has no effect. */
+static void stop_on_loop(void)
+{
+    sigset_t dump;
+    sigemptyset(&dump);
+    sigaddset(&dump, SIGUSR1);
+    pthread_sigmask(SIG_BLOCK, &dump, NULL);
+    for (int i = 0; stopsig_list[i] != 0; i++)
+        sigaction(stopsig_list[i], &stopsig_default, NULL);
 }
 
 void stopsig_stop(struct stopsig *s)
 {
     if (s == NULL)
         return;
-    thr_lock(&s->lock);
-    s->ending = true;
-    thr_unlock(&s->lock);
-    pthread_kill(s->thread, END_SIGNAL);
-    thr_join(s->thread);
+    if (s->loop == NULL)
+        stop_thread(s);
+    else
+        stop_on_loop();
     pthread_mutex_destroy(&s->lock);
     free(s);
-    unblock_stops();
 }

@@ -7,8 +7,9 @@
 #include "base/mem.h"
 #include "base/thr.h"
 #include "drivers/resolve.h"
-#include "engine/cycle.h"
-#include "engine/rescue.h"
+#include "engine/batcher.h"
+#include "engine/budget.h"
+#include "engine/spooling.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -27,9 +28,9 @@ struct uplink {
     bool answered; /* the main server, or the attempt has failed */
     int threads;
     bool begun, ending, ended, quit;
-    struct batch *pending; /* NULL = empty */
-    struct batch *left;    /* NULL = none */
-    struct store *local;   /* lent by uplink_end() */
+    struct batcher waiting;
+    struct batch *left;  /* NULL = none */
+    struct store *local; /* lent by uplink_end() */
     bool push;
 
     const struct config *config; /* const from uplink_begin() on, like the next one */
@@ -125,7 +126,7 @@ static bool may_try_main(struct uplink *u)
 
 /* ---- one batch ---- */
 
-static void leave(struct uplink *u, const struct output_row *rows, size_t count)
+static void uplink_leave(struct uplink *u, const struct output_row *rows, size_t count)
 {
     thr_lock(&u->lock);
     if (u->left == NULL)
@@ -143,7 +144,7 @@ static size_t send_rows(struct uplink *u, const struct batch *b)
     while (at < b->row_count) {
         size_t rest = b->row_count - at;
         const struct batch piece = {.rows = b->rows + at,
-                                    .row_count = rest < CYCLE_BATCH_ROWS ? rest : CYCLE_BATCH_ROWS};
+                                    .row_count = rest < BATCHER_ROWS ? rest : BATCHER_ROWS};
         struct store_outcome out = {0};
         struct err err = ERR_INIT;
         allow_main(u, u->patience_ms);
@@ -173,7 +174,7 @@ static bool send_recaches(struct uplink *u, const struct batch *b)
     return false;
 }
 
-static void keep(struct uplink *u, const struct batch *b)
+static void uplink_keep(struct uplink *u, const struct batch *b)
 {
     struct store_outcome out = {0};
     struct err err = ERR_INIT;
@@ -188,10 +189,10 @@ static void keep(struct uplink *u, const struct batch *b)
     u->result.rejected += out.rows_rejected;
     u->result.retries += out.retries;
     if (out.rows_left > 0)
-        leave(u, b->rows + b->row_count - out.rows_left, out.rows_left);
+        uplink_leave(u, b->rows + b->row_count - out.rows_left, out.rows_left);
 }
 
-static void deliver(struct uplink *u, struct batch *b)
+static void uplink_deliver(struct uplink *u, struct batch *b)
 {
     struct batch kept = {0};
     size_t left = b->row_count;
@@ -205,7 +206,7 @@ static void deliver(struct uplink *u, struct batch *b)
     kept.recaches = b->recaches;
     kept.recache_count = commanded ? 0 : b->recache_count;
     if (kept.row_count + kept.recache_count > 0)
-        keep(u, &kept);
+        uplink_keep(u, &kept);
     batch_free(b);
 }
 
@@ -217,7 +218,7 @@ static void fail_end(struct uplink *u, const char *what, const struct err *err)
     log_line(LOG_ALWAYS, "ERROR: %s: %s", what, err->text);
 }
 
-static bool push(struct uplink *u, struct err *err)
+static bool uplink_push(struct uplink *u, struct err *err)
 {
     const struct config *cf = u->config;
     const uint32_t *ids = cf->has_host_list ? cf->host_list.ids : NULL;
@@ -244,14 +245,14 @@ static void close_row(struct uplink *u)
 {
     struct err err = ERR_INIT;
     /* Whatever happened before, the row is worth one more connection (Q28). */
-    store_grant(u->main, CYCLE_CLOSE_MS);
+    store_grant(u->main, BUDGET_CLOSE_MS);
     if (!u->opened)
         fail_end(u, "the main server has no poller_time row of this process", &u->why);
     else if (!store_close_cycle(u->main, u->poller_id, (int)getpid(), &err))
         fail_end(u, "the poller_time row could not be closed", &err);
 }
 
-static void finish(struct uplink *u)
+static void uplink_finish(struct uplink *u)
 {
     static const char unaware[] = "the main server does not know the status of the devices";
     struct err err = ERR_INIT;
@@ -263,8 +264,8 @@ static void finish(struct uplink *u)
         fail_end(u, unaware, &u->why);
     } else {
         allow_main(u, u->until - clock_mono_ms());
-        rescue_replay(u->config, u->main); /* of an earlier run that found neither database */
-        if (u->push && !push(u, &err))
+        spooling_restore(u->config, u->main); /* of an earlier run that found neither database */
+        if (u->push && !uplink_push(u, &err))
             fail_end(u, unaware, &err);
     }
     if (!u->config->ping_only)
@@ -288,35 +289,34 @@ static void ask_threads(struct uplink *u)
 }
 
 /* NULL with `ending`: the last one was taken; NULL without: time to ask whether the server is back. */
-static struct batch *take(struct uplink *u, bool *ret_ending)
+static struct batch *uplink_take_waiting(struct uplink *u, bool *ret_ending)
 {
     thr_lock(&u->lock);
-    while (u->pending == NULL && !u->ending) {
+    while (u->waiting.waiting == NULL && !u->ending) {
         if (!u->away)
             thr_wait(&u->changed, &u->lock);
         else if (!thr_wait_until(&u->changed, &u->lock, u->retry_mono_ms))
             break;
     }
-    struct batch *b = u->pending;
-    u->pending = NULL;
+    struct batch *b = batcher_take(&u->waiting);
     *ret_ending = u->ending && b == NULL;
     pthread_cond_broadcast(&u->changed);
     thr_unlock(&u->lock);
     return b;
 }
 
-static void work(struct uplink *u)
+static void uplink_work(struct uplink *u)
 {
     bool ending = false;
     (void)may_try_main(u);
     while (!ending) {
-        struct batch *b = take(u, &ending);
+        struct batch *b = uplink_take_waiting(u, &ending);
         if (b != NULL)
-            deliver(u, b);
+            uplink_deliver(u, b);
         else if (!ending)
             (void)may_try_main(u);
     }
-    finish(u);
+    uplink_finish(u);
 }
 
 static void *keep_main(void *arg)
@@ -325,7 +325,7 @@ static void *keep_main(void *arg)
     db_thread_start();
     ask_threads(u);
     if (u->begun)
-        work(u);
+        uplink_work(u);
     db_thread_stop();
     thr_lock(&u->lock);
     u->ended = true;
@@ -399,7 +399,7 @@ void uplink_free(struct uplink *u)
         store_hurry(u->main, clock_mono_ms());
         thr_join(u->thread);
     }
-    batch_free(u->pending);
+    batch_free(batcher_take(&u->waiting));
     batch_free(u->left);
     store_close(u->main);
     store_close(u->shelter);
@@ -436,12 +436,9 @@ void uplink_begin(struct uplink *u, const struct config *config, int64_t until_m
 void uplink_put(struct uplink *u, struct batch *batch)
 {
     thr_lock(&u->lock);
-    while (cycle_batch_is_overfull(u->pending))
+    while (batcher_is_overfull(&u->waiting))
         thr_wait(&u->changed, &u->lock);
-    if (u->pending == NULL)
-        u->pending = batch;
-    else
-        batch_merge(u->pending, batch);
+    batcher_put(&u->waiting, batch, clock_mono_ms());
     pthread_cond_broadcast(&u->changed);
     thr_unlock(&u->lock);
 }

@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -22,18 +23,25 @@ enum { LOOK_MS = 1000, LATE_MS = 700, MERCIES_AT_MOST = 3 };
 /* A line that cannot be got rid of in this time stays unsaid. */
 enum { SAY_MS = 1000 };
 
+/* One end to be watched; the watchdog's lock guards it, except what says otherwise. */
+struct guard {
+    TAILQ_ENTRY(guard) next;
+    struct watchdog *watchdog; /* const */
+    int64_t end_by;
+    int signo; /* 0 = none */
+    int mercies;
+    _Atomic(const char *) doing[GUARD_PARTS]; /* any thread */
+};
+
 struct watchdog {
     pthread_t thread;
     int64_t started;      /* const */
     pthread_mutex_t lock; /* held for a few instructions only */
     pthread_cond_t changed;
-    bool stopping;        /* under lock */
-    int64_t end_by;       /* under lock */
-    int signo;            /* under lock: 0 = none */
-    _Atomic int64_t beat; /* 0 = the loop is not watched */
-    _Atomic(const char *) doing[WATCH_PARTS];
+    bool stopping;              /* under lock */
+    TAILQ_HEAD(, guard) guards; /* under lock */
+    _Atomic int64_t beat;       /* 0 = the loop is not watched */
     _Atomic(void (*)(void)) on_stall;
-    int mercies;           /* the thread's */
     int64_t reported_beat; /* the thread's: of the stall that was told last */
 };
 
@@ -97,19 +105,19 @@ static void say(const char *line, void (*then)(void))
 
 /* ---- looking ---- */
 
-static void bite(struct watchdog *w)
+static void bite(const struct guard *g)
 {
-    static const char *const who[WATCH_PARTS] = {"main thread", "database thread"};
+    static const char *const who[GUARD_PARTS] = {"main thread", "database thread"};
     char line[400];
     int n = snprintf(line, sizeof(line),
                      "ERROR: The cycle has not come to its end in time and is ended now");
-    for (int i = 0; i < WATCH_PARTS; i++) {
-        const char *what = w->doing[i];
+    for (int i = 0; i < GUARD_PARTS; i++) {
+        const char *what = g->doing[i];
         if (what != NULL)
             n += snprintf(line + n, sizeof(line) - (size_t)n, "; %s: %s", who[i], what);
     }
+    int signo = g->signo;
     say(line, trace_say);
-    int signo = w->signo;
     if (signo != 0)
         stopsig_die(signo);
     _exit(EX_TEMPFAIL);
@@ -131,14 +139,37 @@ static void look_at_loop(struct watchdog *w, int64_t now)
     thr_lock(&w->lock);
 }
 
-/* We were all stopped: whoever was late because of that may end in order. */
+/* The whole process was stopped: whatever was late because of that may end in order. */
 static void have_mercy(struct watchdog *w, int64_t now)
 {
+    struct guard *g;
     int64_t beat = 0;
-    if (w->mercies++ < MERCIES_AT_MOST && w->end_by < now + WATCHDOG_MERCY_MS)
-        w->end_by = now + WATCHDOG_MERCY_MS;
+    TAILQ_FOREACH (g, &w->guards, next)
+        if (g->mercies++ < MERCIES_AT_MOST && g->end_by < now + WATCHDOG_MERCY_MS)
+            g->end_by = now + WATCHDOG_MERCY_MS;
     if ((beat = w->beat) != 0)
         atomic_compare_exchange_strong(&w->beat, &beat, now);
+}
+
+/* The guard that ends first; NULL: there is none. */
+static const struct guard *first_guard(const struct watchdog *w)
+{
+    const struct guard *g, *first = NULL;
+    TAILQ_FOREACH (g, &w->guards, next)
+        if (first == NULL || g->end_by < first->end_by)
+            first = g;
+    return first;
+}
+
+/* When to look again. */
+static int64_t next_look(const struct watchdog *w)
+{
+    int64_t now = clock_mono_ms(); /* saying may have taken a while */
+    const struct guard *first = first_guard(w);
+    int64_t wake = now + LOOK_MS;
+    if (first != NULL && first->end_by < wake)
+        wake = first->end_by;
+    return wake < now ? now : wake;
 }
 
 static void *watch(void *arg)
@@ -150,15 +181,13 @@ static void *watch(void *arg)
         int64_t now = clock_mono_ms();
         if (now - wake > LATE_MS)
             have_mercy(w, now);
-        if (now >= w->end_by)
-            bite(w);
+        const struct guard *first = first_guard(w);
+        if (first != NULL && now >= first->end_by)
+            bite(first);
         look_at_loop(w, now);
         if (w->stopping)
             break;
-        now = clock_mono_ms(); /* saying may have taken a while */
-        wake = now + LOOK_MS < w->end_by ? now + LOOK_MS : w->end_by;
-        if (wake < now)
-            wake = now;
+        wake = next_look(w);
         if (thr_wait_until(&w->changed, &w->lock, wake))
             wake = clock_mono_ms(); /* rung */
     }
@@ -166,13 +195,13 @@ static void *watch(void *arg)
     return NULL;
 }
 
-struct watchdog *watchdog_start(int64_t end_by_mono_ms, struct err *err)
+struct watchdog *watchdog_start(struct err *err)
 {
     struct watchdog *w = mem_zalloc(1, sizeof(*w));
     thr_mutex_init(&w->lock);
     thr_cond_init(&w->changed);
+    TAILQ_INIT(&w->guards);
     w->started = clock_mono_ms();
-    w->end_by = end_by_mono_ms;
     if (thr_start(&w->thread, "watchdog", watch, w, err))
         return w;
     pthread_cond_destroy(&w->changed);
@@ -185,6 +214,7 @@ void watchdog_stop(struct watchdog *w)
 {
     if (w == NULL)
         return;
+    CHECK(TAILQ_EMPTY(&w->guards));
     thr_lock(&w->lock);
     w->stopping = true;
     pthread_cond_signal(&w->changed);
@@ -195,44 +225,72 @@ void watchdog_stop(struct watchdog *w)
     free(w);
 }
 
-static void move_end(struct watchdog *w, int64_t end_by, int signo, bool only_nearer)
-{
-    thr_lock(&w->lock);
-    if (signo != 0)
-        w->signo = signo;
-    if (!only_nearer || end_by < w->end_by)
-        w->end_by = end_by;
-    pthread_cond_signal(&w->changed);
-    thr_unlock(&w->lock);
-}
+/* ---- guards ---- */
 
-void watchdog_set_end(struct watchdog *w, int64_t end_by_mono_ms)
-{
-    if (w != NULL)
-        move_end(w, end_by_mono_ms, 0, false);
-}
-
-int64_t watchdog_get_end(struct watchdog *w)
+struct guard *guard_new(struct watchdog *w, int64_t end_by_mono_ms)
 {
     if (w == NULL)
-        return INT64_MIN;
+        return NULL;
+    struct guard *g = mem_zalloc(1, sizeof(*g));
+    g->watchdog = w;
+    g->end_by = end_by_mono_ms;
     thr_lock(&w->lock);
-    int64_t end_by = w->end_by;
+    TAILQ_INSERT_TAIL(&w->guards, g, next);
+    pthread_cond_signal(&w->changed);
     thr_unlock(&w->lock);
+    return g;
+}
+
+void guard_free(struct guard *g)
+{
+    if (g == NULL)
+        return;
+    thr_lock(&g->watchdog->lock);
+    TAILQ_REMOVE(&g->watchdog->guards, g, next);
+    thr_unlock(&g->watchdog->lock);
+    free(g);
+}
+
+static void guard_move(struct guard *g, int64_t end_by, int signo, bool only_nearer)
+{
+    thr_lock(&g->watchdog->lock);
+    if (signo != 0)
+        g->signo = signo;
+    if (!only_nearer || end_by < g->end_by)
+        g->end_by = end_by;
+    pthread_cond_signal(&g->watchdog->changed);
+    thr_unlock(&g->watchdog->lock);
+}
+
+void guard_set_end(struct guard *g, int64_t end_by_mono_ms)
+{
+    if (g != NULL)
+        guard_move(g, end_by_mono_ms, 0, false);
+}
+
+int64_t guard_get_end(struct guard *g)
+{
+    if (g == NULL)
+        return INT64_MIN;
+    thr_lock(&g->watchdog->lock);
+    int64_t end_by = g->end_by;
+    thr_unlock(&g->watchdog->lock);
     return end_by;
 }
 
-void watchdog_hurry(struct watchdog *w, int64_t end_by_mono_ms, int signo)
+void guard_hurry(struct guard *g, int64_t end_by_mono_ms, int signo)
 {
-    if (w != NULL)
-        move_end(w, end_by_mono_ms, signo, true);
+    if (g != NULL)
+        guard_move(g, end_by_mono_ms, signo, true);
 }
 
-void watchdog_doing(struct watchdog *w, enum watch_part part, const char *what)
+void guard_doing(struct guard *g, enum guard_part part, const char *what)
 {
-    if (w != NULL)
-        w->doing[part] = what;
+    if (g != NULL)
+        g->doing[part] = what;
 }
+
+/* ---- the loop's beat ---- */
 
 void watchdog_beat(struct watchdog *w)
 {

@@ -97,40 +97,6 @@ static void tell_ask(const struct device *device, const struct ask *ask)
                      ask_kinds[ask->kind]);
 }
 
-static void tell_status(const struct device *device, const struct host_row *host)
-{
-    if (!host->has_status || host->status.status == device->status.status)
-        return;
-    if (host->status.status == HOST_DOWN)
-        stream_emit_text((struct happening){.type = EVENT_DEVICE_DOWN,
-                                            .device = device->id,
-                                            .figures = {host->status.failed_polls}},
-                         host->status.last_error);
-    else if (host->status.status == HOST_UP)
-        stream_emit(&(struct happening){.type = EVENT_DEVICE_UP, .device = device->id});
-}
-
-static void tell_result(const struct device *device, const struct devrun_result *r)
-{
-    int64_t unknown = 0;
-    for (int i = 1; i < UNKNOWN_REASONS; i++) {
-        if (r->unknown[i] == 0)
-            continue;
-        unknown += (int64_t)r->unknown[i];
-        stream_emit_text((struct happening){.type = EVENT_DEVICE_UNKNOWN,
-                                            .device = device->id,
-                                            .figures = {(int64_t)r->unknown[i]}},
-                         unknown_reason_text((enum unknown_reason)i));
-    }
-    tell_status(device, &r->host);
-    stream_emit(&(struct happening){
-        .type = EVENT_DEVICE_FINISHED,
-        .device = device->id,
-        .figures = {(int64_t)r->values, unknown, (int64_t)r->skipped, (int64_t)r->unfinished,
-                    r->down, (int64_t)(r->host.polling_time * 1e6)},
-    });
-}
-
 static void on_action(void *arg UNUSED, const struct device *device, const struct action *action)
 {
     if (action->kind == ACTION_ASK)
@@ -144,8 +110,6 @@ static void on_action(void *arg UNUSED, const struct device *device, const struc
         record_action(device, action, &json);
         stream_emit_detail(EVENT_RUN_ACTION, device->id, &json);
     }
-    if (action->kind == ACTION_FINISHED)
-        tell_result(device, &action->finished);
 }
 
 const struct devrun_watcher witness = {.event = on_event, .action = on_action};

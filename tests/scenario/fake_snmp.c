@@ -56,9 +56,14 @@ static void leave(void)
 
 void fake_snmp_mood(const char *hostname, enum fake_mood mood)
 {
-    CHECK(host_count < HOSTS_MAX);
-    hosts[host_count].hostname = hostname;
-    hosts[host_count++].mood = mood;
+    int i = 0;
+    while (i < host_count && strcmp(hosts[i].hostname, hostname) != 0)
+        i++;
+    CHECK(i < HOSTS_MAX);
+    hosts[i].hostname = hostname;
+    hosts[i].mood = mood;
+    if (i == host_count)
+        host_count++;
 }
 
 static enum fake_mood mood_of(const char *hostname)

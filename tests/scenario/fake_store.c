@@ -47,8 +47,10 @@ static bool note_call(struct store *s, const char *what)
     struct buf *calls[] = {&fake_store.calls, &fake_store.main_calls, &fake_store.boost_calls};
     struct buf *c = calls[s->role];
     size_t n = strlen(what);
+    thr_lock(&lock);
     if (c->len < n + 1 || strncmp(c->data + c->len - n - 1, what, n) != 0)
         buf_printf(c, "%s ", what);
+    thr_unlock(&lock);
     return true;
 }
 
@@ -65,9 +67,9 @@ void site_done(struct site *site)
     memset(site, 0, sizeof(*site));
 }
 
-static void fill_device(struct site *site, struct device *d, const struct fake_group *g)
+static void fill_device(struct site *site, uint32_t id, const struct fake_group *g)
 {
-    uint32_t id = (uint32_t)(d - site->devices) + 1;
+    struct device *d = &site->devices[site->device_count++];
     *d = (struct device){.id = id,
                          .deleted = g->deleted,
                          .device_threads = 1,
@@ -103,6 +105,11 @@ static void fill_device(struct site *site, struct device *d, const struct fake_g
     site->item_count += d->item_count;
 }
 
+static bool is_selected(const struct selection *sel, uint32_t id)
+{
+    return !sel->has_range || (id >= sel->first && id <= sel->last);
+}
+
 bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,
                      struct err *err)
 {
@@ -116,9 +123,11 @@ bool store_load_site(struct store *s, const struct selection *sel, struct site *
     for (int i = 0; i < FAKE_GROUPS_MAX && g[i].hostname != NULL; i++)
         n += (size_t)g[i].devices;
     site.devices = arena_zalloc(&site.memory, (n + 1) * sizeof(site.devices[0]));
+    uint32_t id = 0;
     for (int i = 0; i < FAKE_GROUPS_MAX && g[i].hostname != NULL; i++)
         for (int k = 0; k < g[i].devices; k++)
-            fill_device(&site, &site.devices[site.device_count++], &g[i]);
+            if (is_selected(sel, ++id))
+                fill_device(&site, id, &g[i]);
     *ret = site;
     return true;
 }
@@ -260,8 +269,10 @@ bool store_advance_steps(struct store *s, int poller_id UNUSED, int64_t interval
     CHECK(s->open || fake_store.remote);
     if (fake_store.advance_fails)
         return err_set(err, ERR_TEMPORARY, "fake: no advance");
+    thr_lock(&lock);
     for (size_t i = 0; i < count; i++)
         buf_printf(&fake_store.results, "advance %" PRIu32 "\n", device_ids[i]);
+    thr_unlock(&lock);
     return true;
 }
 

@@ -10,9 +10,10 @@
 #include "base/mem.h"
 #include "base/thr.h"
 #include "check_stream.h"
+#include "core/loop.h"
+#include "engine/batcher.h"
 #include "engine/cycle.h"
-#include "engine/eventpath.h"
-#include "engine/legacy.h"
+#include "engine/process.h"
 #include "engine/stopsig.h"
 #include "fake_snmp.h"
 #include "fake_store.h"
@@ -65,27 +66,11 @@ struct scene {
 
 /* ---- in the child ---- */
 
-static bool run_legacy(struct cycle *c, struct err *err)
-{
-    return legacy_run(c, err);
-}
-
-static bool run_event(struct cycle *c, struct err *err)
-{
-    struct loop *loop = loop_new(LOOP_LIBEVENT, err);
-    struct eventpath *path = loop == NULL ? NULL : eventpath_new(c, loop, err);
-    bool ok = path != NULL && eventpath_run(path, err);
-    eventpath_free(path);
-    if (!cycle_is_left_behind(c))
-        loop_free(loop);
-    return ok;
-}
-
 static const struct driver {
     const char *name;
-    bool (*run)(struct cycle *c, struct err *err);
+    bool event_loop;
 } drivers[] = {
-    {"legacy", run_legacy}, {"event", run_event}, /* last: not every build has it */
+    {"legacy", false}, {"event", true}, /* last: not every build has it */
 };
 
 static size_t driver_count(void)
@@ -93,47 +78,42 @@ static size_t driver_count(void)
     return loop_kind_is_built(LOOP_LIBEVENT) ? ARRAY_LEN(drivers) : ARRAY_LEN(drivers) - 1;
 }
 
-/* As app.c does before the first thread. */
-static void block_signals(void)
+/* As if the process had been started as long ago as is needed for polling to end poll_ms from now. */
+static struct cycle *new_cycle(const struct config *config, struct store *store, int poll_ms)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGUSR2);
-    for (int i = 0; stopsig_list[i] != 0; i++)
-        sigaddset(&set, stopsig_list[i]);
-    CHECK(pthread_sigmask(SIG_SETMASK, &set, NULL) == 0);
+    struct err err = ERR_INIT;
+    int64_t polls_ms = budget_make(0, config->poller_interval_s).poll_until;
+    int64_t start_ms = clock_mono_ms() + (poll_ms == 0 ? FAR_AWAY_MS : poll_ms) - polls_ms;
+    struct cycle *c = cycle_new(config, store, start_ms * 1000, &err);
+    CHECK(c != NULL);
+    return c;
 }
 
-/* The process was started as long ago as is needed for polling to end poll_ms from now. */
-static void init_cycle(struct cycle *c, const struct config *config, struct store *store,
-                       struct world *world, int poll_ms)
+/* The figures of one cycle; each due item and each row is in them once. */
+static void check_figures(const struct cycle *c, const struct ledger_figures *f)
 {
-    int64_t now_ms = clock_mono_ms();
-    cycle_init(c, config, store, world, now_ms * 1000);
-    int64_t start_ms = now_ms + poll_ms - (c->poll_until_mono_ms - now_ms);
-    cycle_init(c, config, store, world, start_ms * 1000);
-}
-
-static void tell_result(const struct cycle *c, FILE *out)
-{
-    const struct tally *t = &c->tally;
-    size_t unknown = 0;
-    for (int i = 1; i < UNKNOWN_REASONS; i++)
-        unknown += t->unknown[i];
-    check_stream(c, unknown);
-    fprintf(out, "devices %zu, down %zu, dropped %zu\n", t->devices, t->down, t->dropped);
-    fprintf(out, "items %zu: values %zu, U %zu, unfinished %zu, skipped %zu\n", c->site.item_count,
-            t->values, unknown, t->unfinished, t->skipped);
-    fprintf(out, "stored %zu, lost %zu\n", c->rows.stored, c->rows.lost);
-    fprintf(out, "rows %zu, hosts %zu\n", fake_store.rows, fake_store.hosts);
-    fprintf(out, "signal %d\n", c->stop_signal);
     size_t active = 0;
     for (size_t i = 0; i < c->site.device_count; i++)
         active += c->site.devices[i].deleted ? 0 : c->site.devices[i].item_count;
-    CHECK(t->values + unknown + t->unfinished + t->skipped == active); /* each due item once */
-    CHECK(c->rows.stored == fake_store.rows);
-    CHECK(c->config->read_only || c->rows.stored + c->rows.spooled + c->rows.lost ==
-                                      t->values + unknown); /* each row once */
+    CHECK(f->values + ledger_unknown(f) + f->unfinished + f->skipped == active);
+    CHECK(c->config->read_only || f->stored + f->spooled + f->lost == ledger_rows(f));
+    CHECK(heard.count[EVENT_CYCLE_LOADED] == c->loaded);
+    CHECK(heard.count[EVENT_CYCLE_DEADLINE] == c->out_of_time);
+    CHECK(heard.count[EVENT_SIGNAL_RECEIVED] == (c->stop_signal != 0));
+}
+
+static void tell_result(struct cycle *c, FILE *out)
+{
+    struct ledger_figures f = ledger_get(&c->ledger);
+    check_stream(&f, 1);
+    check_figures(c, &f);
+    fprintf(out, "devices %zu, down %zu, dropped %zu\n", f.devices, f.down, f.dropped);
+    fprintf(out, "items %zu: values %zu, U %zu, unfinished %zu, skipped %zu\n", c->site.item_count,
+            f.values, ledger_unknown(&f), f.unfinished, f.skipped);
+    fprintf(out, "stored %zu, lost %zu\n", f.stored, f.lost);
+    fprintf(out, "rows %zu, hosts %zu\n", fake_store.rows, fake_store.hosts);
+    fprintf(out, "signal %d\n", c->stop_signal);
+    CHECK(f.stored == fake_store.rows);
 }
 
 static void tell_figures(const struct scene *s, const struct cycle *c, FILE *out)
@@ -148,50 +128,63 @@ static void tell_figures(const struct scene *s, const struct cycle *c, FILE *out
     fprintf(out, "backlog %zu\n", fake_snmp.backlog);
 }
 
-static void act(const struct scene *s, const struct driver *driver, FILE *out)
+static struct config config_of(const struct scene *s, const struct driver *driver)
 {
-    struct err err = ERR_INIT;
-    struct config config = {.poller_id = 1,
-                            .spool_file = "",
-                            .threads = s->threads,
-                            .poller_interval_s = 300,
-                            .active_profiles = s->active_profiles == 0 ? 1 : s->active_profiles,
-                            .read_only = s->read_only,
-                            .snmp_client_address = "",
-                            .ping_failure_count = 1,
-                            .ping_recovery_count = 1,
-                            .log = {.level = s->log == 0 ? LOG_ALWAYS : s->log,
-                                    .destination = LOG_TO_STDOUT,
-                                    .date_separator = '/',
-                                    .poller_id = 1}};
-    struct ping_sockets sockets = ping_open_sockets();
-    struct cycle c;
-    block_signals();
-    log_start();
-    log_configure(&config.log);
+    return (struct config){.poller_id = 1,
+                           .spool_file = "",
+                           .event_loop = driver->event_loop,
+                           .threads = s->threads,
+                           .poller_interval_s = 300,
+                           .active_profiles = s->active_profiles == 0 ? 1 : s->active_profiles,
+                           .read_only = s->read_only,
+                           .snmp_client_address = "",
+                           .ping_failure_count = 1,
+                           .ping_recovery_count = 1,
+                           .log = {.level = s->log == 0 ? LOG_ALWAYS : s->log,
+                                   .destination = LOG_TO_STDOUT,
+                                   .date_separator = '/',
+                                   .poller_id = 1}};
+}
+
+static void set_scene(const struct scene *s)
+{
     fake_store = s->store;
     memcpy(fake_store.groups, s->groups, sizeof(s->groups));
     fake_snmp = s->snmp;
     for (size_t i = 0; i < ARRAY_LEN(s->moods) && s->moods[i].hostname != NULL; i++)
         fake_snmp_mood(s->moods[i].hostname, s->moods[i].mood);
+}
+
+static void act(const struct scene *s, const struct driver *driver, FILE *out)
+{
+    struct err err = ERR_INIT;
+    const struct config config = config_of(s, driver);
+    struct ping_sockets sockets = ping_open_sockets();
+    stopsig_normalise(); /* as the program does first of all */
+    log_start();
+    log_configure(&config.log);
+    set_scene(s);
+    check_stream_begin();
     struct store *store = store_open(&config.db, 0, &err);
-    struct world *world = world_new(&config, &sockets, &err);
-    init_cycle(&c, &config, store, world, s->poll_ms == 0 ? FAR_AWAY_MS : s->poll_ms);
-    bool begun = driver->run(&c, &err);
-    fprintf(out, "%s%s\n", begun ? "begun" : "not begun: ", err.text);
-    tell_figures(s, &c, out);
+    struct process *process = process_new(&config, &sockets, NULL, &err);
+    CHECK(process != NULL);
+    struct process_run run = {.cycle = new_cycle(&config, store, s->poll_ms)};
+    process_poll(process, &run, 1);
+    fprintf(out, "%s%s\n", run.polled ? "begun" : "not begun: ", run.err.text);
+    check_stream_end();
+    tell_figures(s, run.cycle, out);
     fputs("-- result\n", out); /* the same on both drivers */
-    if (begun) {
-        tell_result(&c, out);
-        fprintf(out, "status %d\n", cycle_report(&c));
+    if (run.polled) {
+        tell_result(run.cycle, out);
+        fprintf(out, "status %d\n", cycle_report(run.cycle));
     }
     fake_store_sort();
     fputs(buf_str(&fake_store.results), out);
-    if (cycle_is_left_behind(&c)) /* as main.c */
+    if (run.cycle->left_behind > 0) /* as the program does */
         _exit(fclose(out));
+    process_free(process);
+    cycle_unref(run.cycle);
     store_close(store);
-    cycle_done(&c);
-    world_free(world);
     buf_done(&fake_store.calls);
     buf_done(&fake_store.results);
     log_stop();
@@ -515,7 +508,7 @@ static void a_failing_end_is_a_failed_cycle(void **state)
 static void a_slow_database_holds_polling_back(void **state)
 {
     (void)state;
-    const size_t bound = 2 * CYCLE_BATCHES_MAX * CYCLE_BATCH_ROWS + 12 * 50;
+    const size_t bound = 2 * BATCHER_ROWS_MAX + 12 * 50;
     struct scene s = {.groups = {DEVICES("a", 800, 50)}, .threads = 8, .store = {.slow = bound}};
     for (size_t i = 0; i < driver_count(); i++) {
         play(&s, &drivers[i]);

@@ -43,13 +43,10 @@ static void release(struct stream_reader *r, struct stream_items *items)
 
 static void without_readers_events_are_counted_all_the_same(void **state UNUSED)
 {
-    stream_forget();
+    uint64_t before = stream_figures().emitted;
     emit(EVENT_DB_STORED, 10);
     emit(EVENT_DB_STORED, 32);
-    assert_int_equal(stream_count(EVENT_DB_STORED), 2);
-    assert_int_equal(stream_sum(EVENT_DB_STORED, 0), 42);
-    assert_int_equal(stream_count(EVENT_DB_DISCONNECTED), 0);
-    assert_int_equal(stream_figures().emitted, 2);
+    assert_int_equal(stream_figures().emitted, before + 2);
     assert_int_equal(stream_figures().subscribers, 0);
     assert_false(stream_wants_details());
     detail("{}");
@@ -84,7 +81,7 @@ static void a_full_queue_drops_for_its_reader_alone_and_counts(void **state UNUS
 {
     struct stream_queue small = {.events = 3}, large = {.events = 10};
     struct stream_items a = {0}, b = {0};
-    stream_forget();
+    struct stream_figures before = stream_figures();
     struct stream_reader *slow = stream_subscribe(&small), *quick = stream_subscribe(&large);
     for (int i = 0; i < 5; i++)
         emit(EVENT_DB_RETRY, i);
@@ -101,9 +98,8 @@ static void a_full_queue_drops_for_its_reader_alone_and_counts(void **state UNUS
     struct stream_figures f = stream_figures();
     assert_int_equal(f.subscribers, 2);
     assert_int_equal(f.deepest, 5);
-    assert_int_equal(f.dropped, 2);
-    assert_int_equal(f.emitted, 6);
-    assert_int_equal(stream_count(EVENT_DB_RETRY), 6);
+    assert_int_equal(f.dropped, before.dropped + 2);
+    assert_int_equal(f.emitted, before.emitted + 6);
     release(slow, &a);
     release(quick, &b);
     assert_int_equal(stream_figures().subscribers, 0);
@@ -175,7 +171,7 @@ static void every_event_of_many_threads_arrives_or_is_counted(void **state UNUSE
     struct err err = ERR_INIT;
     int64_t last[EMITTERS] = {-1, -1, -1, -1};
     uint64_t got = 0, number = 0;
-    stream_forget();
+    uint64_t before = stream_figures().emitted;
     struct stream_reader *r = stream_subscribe(&q);
     for (intptr_t i = 0; i < EMITTERS; i++)
         assert_true(thr_start(&threads[i], "emit", emit_many, (void *)i, &err));
@@ -190,14 +186,13 @@ static void every_event_of_many_threads_arrives_or_is_counted(void **state UNUSE
         }
         if (!some && closed)
             break;
-        if (!closed && stream_count(EVENT_DB_STORED) == (uint64_t)EMITTERS * EACH) {
+        if (!closed && stream_figures().emitted == before + EMITTERS * EACH) {
             stream_close(r);
             closed = true;
         }
     }
     for (int i = 0; i < EMITTERS; i++)
         thr_join(threads[i]);
-    assert_int_equal(stream_sum(EVENT_DB_STORED, 0), EMITTERS * EACH);
     assert_int_equal(got + stream_dropped(r), EMITTERS * EACH);
     assert_true(stream_figures().deepest <= 64);
     release(r, &items);

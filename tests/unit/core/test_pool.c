@@ -4,9 +4,8 @@
 
 #include "../../support/everyloop.h"
 
+#include "base/clock.h"
 #include "base/thr.h"
-
-#include <stdatomic.h>
 
 /* ---- jobs that count what happens to them ---- */
 
@@ -15,7 +14,7 @@ struct bench;
 struct work {
     struct job job; /* first */
     struct bench *bench;
-    int runs, done, cancelled;
+    int runs, done, cancelled, left;
     int again; /* submit itself from done() as often */
 };
 
@@ -31,20 +30,8 @@ struct bench {
     pthread_mutex_t lock; /* a gate that run() waits at */
     pthread_cond_t changed;
     bool open;
-    int waiting;
+    int waiting, late;
 };
-
-static atomic_int threads_begun, threads_ended;
-
-static void on_begin(void)
-{
-    atomic_fetch_add(&threads_begun, 1);
-}
-
-static void on_end(void)
-{
-    atomic_fetch_add(&threads_ended, 1);
-}
 
 static void on_too_late(void *arg)
 {
@@ -56,14 +43,10 @@ static struct bench *begin(void **state, int threads, size_t count)
 {
     struct bench *b = mem_zalloc(1, sizeof(*b));
     struct err err = ERR_INIT;
-    struct pool_options o = {
-        .name = "test", .threads = threads, .thread_begin = on_begin, .thread_end = on_end};
-    atomic_store(&threads_begun, 0);
-    atomic_store(&threads_ended, 0);
     b->home = pthread_self();
     b->loop = loop_new(everyloop_kind_of(state), &err);
     assert_non_null(b->loop);
-    b->pool = pool_new(b->loop, &o, &err);
+    b->pool = pool_new(b->loop, "test", threads, &err);
     assert_non_null(b->pool);
     loop_timer_init(&b->stopper, b->loop, on_too_late, b);
     loop_timer_set(&b->stopper, 120000);
@@ -79,7 +62,6 @@ static struct bench *begin(void **state, int threads, size_t count)
 static void end(struct bench *b)
 {
     pool_free(b->pool);
-    assert_int_equal(atomic_load(&threads_begun), atomic_load(&threads_ended));
     loop_timer_cancel(&b->stopper);
     loop_free(b->loop);
     pthread_cond_destroy(&b->changed);
@@ -123,6 +105,11 @@ static void open_gate(struct bench *b)
     thr_unlock(&b->lock);
 }
 
+static void done(struct job *job, bool cancelled);
+
+static const struct job_calls plain = {.run = run, .done = done};
+static const struct job_calls gated = {.run = run_at_gate, .done = done};
+
 static void done(struct job *job, bool cancelled)
 {
     struct work *w = (struct work *)job;
@@ -132,15 +119,15 @@ static void done(struct job *job, bool cancelled)
     w->cancelled += cancelled;
     b->done++;
     if (w->again-- > 0)
-        pool_submit(b->pool, job, run, done);
+        pool_submit(b->pool, job, &plain);
     if (b->done == b->wanted)
         loop_stop(b->loop);
 }
 
-static void submit_all(struct bench *b, job_run_fn *fn)
+static void submit_all(struct bench *b, const struct job_calls *calls)
 {
     for (size_t i = 0; i < b->count; i++)
-        pool_submit(b->pool, &b->work[i].job, fn, done);
+        pool_submit(b->pool, &b->work[i].job, calls);
 }
 
 static void run_until(struct bench *b, size_t wanted)
@@ -168,7 +155,7 @@ static size_t check_all(const struct bench *b)
 static void a_job_is_run_and_then_done(void **state)
 {
     struct bench *b = begin(state, 1, 1);
-    submit_all(b, run);
+    submit_all(b, &plain);
     run_until(b, 1);
     assert_int_equal(check_all(b), 0);
     end(b);
@@ -178,10 +165,10 @@ static void a_job_is_run_and_then_done(void **state)
 static void four_hundred_thousand_jobs_are_done_once_each(void **state)
 {
     struct bench *b = begin(state, 8, 400000);
-    submit_all(b, run);
+    submit_all(b, &plain);
     run_until(b, b->count);
     assert_int_equal(check_all(b), 0);
-    assert_int_equal(atomic_load(&threads_begun), 8);
+    assert_int_equal(pool_started(b->pool), 8);
     end(b);
 }
 
@@ -191,7 +178,7 @@ static void jobs_may_submit_jobs_when_done(void **state)
     struct bench *b = begin(state, 8, 16);
     for (size_t i = 0; i < b->count; i++)
         b->work[i].again = 2000;
-    submit_all(b, run);
+    submit_all(b, &plain);
     run_until(b, 16 * 2001);
     for (size_t i = 0; i < b->count; i++) {
         assert_int_equal(b->work[i].done, 2001);
@@ -203,7 +190,7 @@ static void jobs_may_submit_jobs_when_done(void **state)
 static void waiting_jobs_can_be_cancelled_running_ones_end(void **state)
 {
     struct bench *b = begin(state, 3, 20);
-    submit_all(b, run_at_gate);
+    submit_all(b, &gated);
     wait_at_gate(b, 3);
     pool_cancel_waiting(b->pool);
     pool_cancel_waiting(b->pool); /* nothing is left to cancel */
@@ -219,14 +206,14 @@ static void on_open(void *arg)
 {
     struct bench *b = arg;
     open_gate(b);
-    pool_stop(b->pool);
+    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
     loop_stop(b->loop);
 }
 
 static void stop_does_what_runs_and_cancels_what_waits(void **state)
 {
     struct bench *b = begin(state, 3, 20);
-    submit_all(b, run_at_gate);
+    submit_all(b, &gated);
     wait_at_gate(b, 3);
     struct loop_timer t;
     loop_timer_init(&t, b->loop, on_open, b);
@@ -235,7 +222,7 @@ static void stop_does_what_runs_and_cancels_what_waits(void **state)
     assert_int_equal(b->done, 20);
     size_t cancelled = check_all(b);
     assert_in_range(cancelled, 0, 17); /* workers may have taken some between gate and stop */
-    pool_stop(b->pool);
+    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
     end(b);
 }
 
@@ -244,8 +231,8 @@ static void done_may_submit_while_the_pool_stops(void **state)
     struct bench *b = begin(state, 2, 10);
     for (size_t i = 0; i < b->count; i++)
         b->work[i].again = 5;
-    submit_all(b, run);
-    pool_stop(b->pool);
+    submit_all(b, &plain);
+    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
     for (size_t i = 0; i < b->count; i++) {
         assert_int_equal(b->work[i].done, 6);
         assert_int_equal(b->work[i].runs + b->work[i].cancelled, 6);
@@ -256,8 +243,8 @@ static void done_may_submit_while_the_pool_stops(void **state)
 static void a_job_submitted_after_stop_is_done_as_cancelled(void **state)
 {
     struct bench *b = begin(state, 2, 3);
-    pool_stop(b->pool);
-    submit_all(b, run);
+    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
+    submit_all(b, &plain);
     run_until(b, 3);
     assert_int_equal(check_all(b), 3);
     end(b);
@@ -267,8 +254,8 @@ static void a_job_submitted_after_stop_is_done_as_cancelled(void **state)
 static void a_job_submitted_after_stop_is_done_by_free_at_the_latest(void **state)
 {
     struct bench *b = begin(state, 2, 3);
-    pool_stop(b->pool);
-    submit_all(b, run);
+    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
+    submit_all(b, &plain);
     pool_free(b->pool);
     b->pool = NULL;
     assert_int_equal(b->done, 3);
@@ -278,8 +265,49 @@ static void a_job_submitted_after_stop_is_done_by_free_at_the_latest(void **stat
 static void a_pool_nobody_uses_ends_too(void **state)
 {
     struct bench *b = begin(state, 60, 0);
+    assert_int_equal(pool_end(b->pool, clock_mono_ms() + 60000), 0);
     end(b);
-    assert_int_equal(atomic_load(&threads_ended), 60);
+}
+
+/* ---- workers that hang ---- */
+
+static void on_left(struct job *job)
+{
+    struct work *w = (struct work *)job;
+    assert_true(pthread_equal(pthread_self(), w->bench->home));
+    w->left++;
+}
+
+static void on_late(struct job *job)
+{
+    struct bench *b = ((struct work *)job)->bench;
+    thr_lock(&b->lock);
+    b->late++;
+    pthread_cond_broadcast(&b->changed);
+    thr_unlock(&b->lock);
+}
+
+static const struct job_calls hanging = {
+    .run = run_at_gate, .done = done, .left = on_left, .late = on_late};
+
+static void what_hangs_is_left_behind_and_the_rest_is_done(void **state)
+{
+    struct bench *b = begin(state, 3, 5);
+    submit_all(b, &hanging);
+    wait_at_gate(b, 3);
+    assert_int_equal(pool_end(b->pool, clock_mono_ms()), 3);
+    assert_int_equal(b->done, 2); /* those that had not begun */
+    for (size_t i = 0; i < b->count; i++)
+        assert_int_equal(b->work[i].left + b->work[i].cancelled, 1);
+    pool_free(b->pool);
+    b->pool = NULL;
+    open_gate(b);
+    thr_lock(&b->lock);
+    while (b->late < 3)
+        thr_wait(&b->changed, &b->lock);
+    thr_unlock(&b->lock);
+    assert_int_equal(b->done, 2);
+    end(b);
 }
 
 int main(void)
@@ -294,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_job_submitted_after_stop_is_done_as_cancelled),
         cmocka_unit_test(a_job_submitted_after_stop_is_done_by_free_at_the_latest),
         cmocka_unit_test(a_pool_nobody_uses_ends_too),
+        cmocka_unit_test(what_hangs_is_left_behind_and_the_rest_is_done),
     };
     return everyloop_run_tests(tests, ARRAY_LEN(tests));
 }

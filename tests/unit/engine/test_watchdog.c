@@ -82,21 +82,30 @@ static void hang(void)
         poll(NULL, 0, 1000);
 }
 
+static struct guard *guard;
+
 static struct watchdog *start(int64_t after_ms)
 {
-    struct watchdog *w = watchdog_start(clock_mono_ms() + after_ms, NULL);
+    struct watchdog *w = watchdog_start(NULL);
     if (w == NULL)
         _exit(99);
+    guard = guard_new(w, clock_mono_ms() + after_ms);
     return w;
+}
+
+static void stop(struct watchdog *w)
+{
+    guard_free(guard);
+    watchdog_stop(w);
 }
 
 /* ---- cases ---- */
 
 static void hang_while_storing(void)
 {
-    struct watchdog *w = start(50);
-    watchdog_doing(w, WATCH_MAIN, "polling");
-    watchdog_doing(w, WATCH_STORE, "storing rows");
+    (void)start(50);
+    guard_doing(guard, GUARD_MAIN, "polling");
+    guard_doing(guard, GUARD_STORE, "storing rows");
     hang();
 }
 
@@ -112,13 +121,13 @@ static void a_process_that_hangs_says_where_and_ends_with_75(void **state UNUSED
 
 static void hang_after_signal(void)
 {
-    struct watchdog *w = start(3600000);
+    (void)start(3600000);
     sigset_t term;
     sigemptyset(&term);
     sigaddset(&term, SIGTERM);
     sigprocmask(SIG_BLOCK, &term, NULL);
-    watchdog_hurry(w, clock_mono_ms() + 50, SIGTERM);
-    watchdog_hurry(w, clock_mono_ms() + 3600000, SIGTERM);
+    guard_hurry(guard, clock_mono_ms() + 50, SIGTERM);
+    guard_hurry(guard, clock_mono_ms() + 3600000, SIGTERM);
     hang();
 }
 
@@ -135,10 +144,10 @@ static void end_in_time(void)
 {
     struct watchdog *w = start(3600000);
     watchdog_beat(w);
-    watchdog_stop(w);
+    stop(w);
     w = start(0 + 3600000);
-    watchdog_set_end(w, clock_mono_ms() + 7200000);
-    watchdog_stop(w);
+    guard_set_end(guard, clock_mono_ms() + 7200000);
+    stop(w);
     watchdog_stop(NULL);
     watchdog_beat(NULL);
 }
@@ -148,6 +157,25 @@ static void a_process_that_ends_in_time_is_left_alone(void **state UNUSED)
     begin(end_in_time);
     assert_int_equal(finish(), 0);
     assert_string_equal(said, "");
+}
+
+/* The first cycle is in time, the second one beside it is not. */
+static void one_of_two_hangs(void)
+{
+    struct watchdog *w = start(3600000);
+    struct guard *other = guard_new(w, clock_mono_ms() + 50);
+    guard_doing(guard, GUARD_MAIN, "the first");
+    guard_doing(other, GUARD_MAIN, "the second");
+    hang();
+}
+
+static void each_cycle_has_an_end_of_its_own(void **state UNUSED)
+{
+    begin(one_of_two_hangs);
+    int status = finish();
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), EX_TEMPFAIL);
+    assert_said("main thread: the second\n");
 }
 
 static void mark(void)
@@ -203,7 +231,7 @@ static void be_stopped(void)
     watchdog_beat(w);
     kill(getpid(), SIGSTOP);
     poll(NULL, 0, 100); /* the watchdog has a look first */
-    watchdog_stop(w);
+    stop(w);
 }
 
 static void a_process_that_was_stopped_may_end_in_order_when_it_goes_on(void **state UNUSED)
@@ -224,6 +252,7 @@ int main(void)
         cmocka_unit_test(a_process_that_ends_in_time_is_left_alone),
         cmocka_unit_test(a_process_that_hangs_says_where_and_ends_with_75),
         cmocka_unit_test(a_process_that_was_asked_to_end_and_hangs_ends_by_that_signal),
+        cmocka_unit_test(each_cycle_has_an_end_of_its_own),
         cmocka_unit_test(a_loop_that_does_not_turn_for_a_second_is_reported),
         cmocka_unit_test(a_watchdog_whose_words_do_not_get_through_bites_all_the_same),
         cmocka_unit_test(a_process_that_was_stopped_may_end_in_order_when_it_goes_on),

@@ -1,0 +1,25 @@
+/* app/app.h - the program: what comes before any input is read, and which command runs.
+ *
+ * Why:     one file per thing that a person starts (app/run.h, app/replay.h, ...); this one chooses.
+ * Threads: main thread.
+ */
+#ifndef SPINE_APP_APP_H
+#define SPINE_APP_APP_H
+
+#include "base/err.h"
+
+#include <stdbool.h>
+
+struct app_end {
+    int status;   /* sysexits */
+    int signo;    /* the process is to end by this signal; 0 = none */
+    bool at_once; /* by _exit(): a thread hangs in a library, nothing may be torn down */
+};
+
+struct app_end app_main(int argc, char **argv);
+
+/* The last word of a run that cannot go on: on standard error for whoever started it by hand, in the log
+ * for everybody else.  Returns the exit status. */
+int app_fail(const struct err *err);
+
+#endif

@@ -1,0 +1,38 @@
+/* engine/process.h - what lives as long as the process and is lent to its cycles.
+ *
+ * Why:     a cycle begins and ends; the loop, the ping sockets, the resolver, the signals and the
+ *          watchdog are there before and after, for one cycle after the other or several at once.
+ * Use:     struct process *p = process_new(config, &sockets, watchdog, &err);
+ *          struct process_run run = {.cycle = cycle_new(config, store, started, &err)};
+ *          process_poll(p, &run, 1);
+ *          process_free(p);
+ * Threads: main thread.
+ * Owns:    the ping sockets, as soon as process_new() has succeeded.  Everything else is lent.
+ * Promise: process_poll() carries out each cycle by the driver that the configuration names; where no
+ *          event loop can be had, by the legacy loop, which one WARNING says.  Nothing of a cycle stays
+ *          behind but what hangs in a call that never comes back.
+ */
+#ifndef SPINE_ENGINE_PROCESS_H
+#define SPINE_ENGINE_PROCESS_H
+
+#include "drivers/ping.h"
+#include "engine/cycle.h"
+
+struct process;
+struct watchdog;
+
+struct process_run {
+    struct cycle *cycle;
+    bool polled; /* false: it could not begin, err says why */
+    struct err err;
+};
+
+NODISCARD struct process *process_new(const struct config *config,
+                                      const struct ping_sockets *sockets, struct watchdog *watchdog,
+                                      struct err *err);
+void process_poll(struct process *p, struct process_run *runs, size_t count);
+/* Something of its cycles is left behind and may still use it: stop hearing signals, free nothing. */
+void process_leave(struct process *p);
+void process_free(struct process *p); /* NULL allowed */
+
+#endif

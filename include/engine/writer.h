@@ -1,0 +1,52 @@
+/* engine/writer.h - the thread that alone uses a cycle's database connection.
+ *
+ * Why:     both drivers hand over rows the same way and never wait for the database unless they want
+ *          to; one place turns many small batches into few large statements.
+ * Use:     struct writer *w = writer_new(cycle, on_change, arg, &err);     the thread is there
+ *          writer_begin(w);                        open the row, load the site
+ *          writer_put(w, batch);                   as long as writer_has_room(w) polite callers begin
+ *          writer_end(w);                          no more rows: store what waits, close the row
+ *          if (writer_wait(w, WRITER_ENDED, until)) ...
+ *          writer_free(w, &left);
+ * Threads: new, begin, end and free by the driver; the rest from any.  on_change comes on the writer's
+ *          thread, without a lock held, whenever one of the answers below may have changed.
+ * Owns:    what was put, until it is written.
+ * Promise: everything put before writer_end() is written exactly once, and then the row is closed;
+ *          writer_put() never waits.  A writer that does not come back from a call costs its thread and
+ *          its connection: writer_free() takes the rows from it that it has not begun to write.
+ */
+#ifndef SPINE_ENGINE_WRITER_H
+#define SPINE_ENGINE_WRITER_H
+
+#include "engine/cycle.h"
+
+struct writer;
+
+enum writer_step {
+    WRITER_BEGUN, /* the site is loaded, or could not be */
+    WRITER_ROOM,  /* not too many rows wait, or polling is over */
+    WRITER_ENDED, /* all is written and the row is closed */
+};
+
+typedef void writer_change_fn(void *arg);
+
+NODISCARD struct writer *writer_new(struct cycle *c, writer_change_fn *on_change, void *arg,
+                                    struct err *err);
+void writer_begin(struct writer *w);
+void writer_put(struct writer *w, struct batch *batch); /* takes the batch */
+/* Polling is over: nobody is held back any more. */
+void writer_relax(struct writer *w);
+void writer_end(struct writer *w);
+
+bool writer_is(struct writer *w, enum writer_step step);
+/* Waits for the step until a monotonic time; INT64_MAX: as long as it takes. */
+bool writer_wait(struct writer *w, enum writer_step step, int64_t until_mono_ms);
+/* After WRITER_BEGUN: whether the site is loaded; err says why not. */
+bool writer_get_begun(struct writer *w, struct err *err);
+size_t writer_rows(struct writer *w); /* that wait */
+
+/* true: the writer has ended, which it has if WRITER_ENDED was seen or if it never began.  false: it is lost in a call, and
+ * *ret_waiting is what it had not begun to write (NULL: nothing), the caller's. */
+NODISCARD bool writer_free(struct writer *w, struct batch **ret_waiting);
+
+#endif

@@ -1,0 +1,86 @@
+#include "config.h"
+
+#include "app/app.h"
+
+#include "app/configuration.h"
+#include "app/replay.h"
+#include "app/run.h"
+#include "app/version.h"
+#include "base/clock.h"
+#include "base/fatal.h"
+#include "base/log.h"
+#include "drivers/ping.h"
+#include "drivers/privilege.h"
+#include "engine/stopsig.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* Sockets are cheap, the usual soft limit of 1,024 is not meant for us. */
+static void app_raise_descriptor_limit(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
+/* The last word of a run that cannot go on: on standard error for whoever started us by hand, in
+ * the log for those who did not. */
+int app_fail(const struct err *err)
+{
+    bool classed = strncmp(err->text, "ERROR:", 6) == 0 || strncmp(err->text, "FATAL:", 6) == 0;
+    const char *class = classed ? "" : "FATAL: ";
+    if (!isatty(STDERR_FILENO))
+        fprintf(stderr, "%s%s\n", class, err->text);
+    log_line(LOG_ALWAYS, "%s%s", class, err->text);
+    return err_exit_status(err);
+}
+
+/* A usage error reaches Cacti's log too, if spine.conf names one: under Cacti nobody reads standard
+ * error. */
+static int app_refuse(struct config *c, const struct err *err)
+{
+    if (configuration_read_file(c, NULL))
+        log_configure(&c->log);
+    return app_fail(err);
+}
+
+struct app_end app_main(int argc, char **argv)
+{
+    struct err err = ERR_INIT;
+    struct app_end end = {.status = EX_OK};
+    int64_t started_us = clock_mono_us();
+    struct ping_sockets sockets = ping_open_sockets(); /* then every right is given up for good */
+    bool dropped = privilege_drop(&err);
+    stopsig_normalise();
+    fatal_start();
+    app_raise_descriptor_limit();
+    struct config *config = configuration_new();
+    log_start();
+    if (!dropped) {
+        end.status = app_fail(&err);
+    } else {
+        switch (configuration_parse_args(config, argc, argv, &err)) {
+        case CONFIG_HELP: configuration_print_help(); break;
+        case CONFIG_VERSION: version_print(); break;
+        case CONFIG_ERROR: end.status = app_refuse(config, &err); break;
+        case CONFIG_RUN:
+            if (*config->replay != '\0')
+                end.status = replay_run(config);
+            else
+                end = run_once(config, &sockets, started_us);
+            break;
+        }
+    }
+    fflush(stdout);
+    if (end.at_once)
+        return end; /* with everything that a thread may still use */
+    log_stop();
+    configuration_free(config);
+    return end;
+}

@@ -1,0 +1,180 @@
+#include "config.h"
+
+#include "app/conffile.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc" /* the Makefile's -DSYSCONFDIR names the real one */
+#endif
+
+static const char blanks[] = " \t\r\v\f";
+
+/* If a quoted value starts at p: unquote it in place and return what follows the closing quote.
+ * NULL: it is no quoted value, because nothing closes it or text sticks to the closing quote; then
+ * it is a word as in the original. */
+static char *unquote(char *p)
+{
+    char *end = p + 1;
+    while (*end != '\0' && *end != '"')
+        end += *end == '\\' && (end[1] == '"' || end[1] == '\\') ? 2 : 1;
+    if (*end != '"' || (end[1] != '\0' && strchr(blanks, end[1]) == NULL))
+        return NULL;
+    char *out = p;
+    for (const char *in = p + 1; in < end; in++) {
+        if (*in == '\\' && (in[1] == '"' || in[1] == '\\'))
+            in++;
+        *out++ = *in;
+    }
+    *out = '\0';
+    return end + 1;
+}
+
+/* Split one NUL-terminated line.  false: nothing on it. */
+static bool split(char *line, struct conffile_entry *ret)
+{
+    char *key = line + strspn(line, blanks);
+    if (*key == '\0' || *key == '#')
+        return false;
+    char *p = key + strcspn(key, blanks);
+    char *value = p + strspn(p, blanks);
+    *p = '\0';
+    char *rest = *value == '"' ? unquote(value) : NULL;
+    if (rest == NULL) {
+        rest = value + strcspn(value, blanks);
+        if (*rest != '\0')
+            *rest++ = '\0';
+    }
+    rest += strspn(rest, blanks);
+    ret->key = key;
+    ret->value = value;
+    ret->has_rest = *rest != '\0' && *rest != '#';
+    return true;
+}
+
+bool conffile_parse(char *text, size_t len, const char *path, conffile_entry_fn *on_entry,
+                    void *arg, struct err *err)
+{
+    text[len] = '\0';
+    char *p = text, *end = text + len;
+    if (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0)
+        p += 3;
+    for (int line = 1; p < end; line++) {
+        char *stop = memchr(p, '\n', (size_t)(end - p));
+        if (stop == NULL)
+            stop = end;
+        size_t bytes = (size_t)(stop - p);
+        if (memchr(p, '\0', bytes) != NULL)
+            return err_set(err, ERR_CONFIG,
+                           "ERROR: %.500s:%d: a NUL byte; this is not a text file, write it anew "
+                           "from spine.conf.dist",
+                           path, line);
+        if (bytes >= CONFFILE_LINE_MAX)
+            return err_set(err, ERR_CONFIG,
+                           "ERROR: %.500s:%d: the line has %zu bytes; at most %d are allowed, "
+                           "shorten it",
+                           path, line, bytes, CONFFILE_LINE_MAX - 1);
+        *stop = '\0';
+        struct conffile_entry entry = {.line = line};
+        if (split(p, &entry) && !on_entry(arg, &entry, err))
+            return false;
+        p = stop + 1;
+    }
+    return true;
+}
+
+/* Non-blocking, so that a FIFO cannot stop us. */
+static int open_conf(const char *path, struct stat *st, const char **why)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0) {
+        *why = strerror(errno);
+        return -1;
+    }
+    *why = NULL;
+    if (fstat(fd, st) != 0)
+        *why = strerror(errno);
+    else if (S_ISDIR(st->st_mode))
+        *why = "it is a directory, not a regular file";
+    else if (!S_ISREG(st->st_mode))
+        *why = "it is not a regular file";
+    if (*why == NULL)
+        return fd;
+    close(fd);
+    errno = EINVAL;
+    return -1;
+}
+
+/* Up to `room` bytes into text; -1 with errno. */
+static ssize_t read_all(int fd, char *text, size_t room)
+{
+    size_t len = 0;
+    while (len < room) {
+        ssize_t n = read(fd, text + len, room - len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        if (n == 0)
+            break;
+        len += (size_t)n;
+    }
+    return (ssize_t)len;
+}
+
+bool conffile_read(const char *path, conffile_entry_fn *on_entry, void *arg, bool *world_readable,
+                   struct err *err)
+{
+    struct stat st;
+    const char *why;
+    int fd = open_conf(path, &st, &why);
+    if (fd < 0)
+        return err_set(err, ERR_CONFIG,
+                       "ERROR: Could not read config file: %.500s: %s; name a readable "
+                       "spine.conf with -C",
+                       path, why);
+    *world_readable = (st.st_mode & S_IROTH) != 0;
+    char *text = mem_alloc(CONFFILE_MAX + 2);
+    ssize_t len = read_all(fd, text, CONFFILE_MAX + 1);
+    int number = errno;
+    close(fd);
+    bool ok = false;
+    if (len < 0)
+        err_set_number(err, ERR_CONFIG, number, "ERROR: Could not read config file: %.500s: %s",
+                       path, strerror(number));
+    else if ((size_t)len > CONFFILE_MAX)
+        err_set(err, ERR_CONFIG,
+                "ERROR: Could not read config file: %.500s: it is larger than %zu bytes; is this a "
+                "spine.conf?",
+                path, CONFFILE_MAX);
+    else
+        ok = conffile_parse(text, (size_t)len, path, on_entry, arg, err);
+    explicit_bzero(text, CONFFILE_MAX + 2);
+    free(text);
+    return ok;
+}
+
+char *conffile_find(bool privileged, struct buf *why)
+{
+    static const char *const places[] = {"spine.conf", "/etc/spine.conf", "/etc/cacti/spine.conf",
+                                         "../etc/spine.conf", SYSCONFDIR "/spine.conf"};
+    for (size_t i = privileged ? 1 : 0; i < ARRAY_LEN(places); i++) {
+        struct stat st;
+        const char *reason;
+        int fd = open_conf(places[i], &st, &reason);
+        if (fd >= 0) {
+            close(fd);
+            return mem_strdup(places[i]);
+        }
+        if (errno != ENOENT && errno != ENOTDIR)
+            buf_printf(why, "%s%s: %s", why->len == 0 ? "" : "; ", places[i], reason);
+    }
+    return NULL;
+}

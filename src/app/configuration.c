@@ -1,0 +1,612 @@
+#include "config.h"
+
+#include "app/configuration.h"
+
+#include "app/conffile.h"
+#include "app/options.h"
+#include "base/buf.h"
+#include "base/mem.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+#if __has_include(<sys/auxv.h>)
+#include <sys/auxv.h>
+#endif
+
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc" /* the Makefile's -DSYSCONFDIR names the real one */
+#endif
+
+enum { SOURCE_COUNT = SOURCE_COMMAND_LINE + 1 };
+
+/* What stands behind a struct config: every value per source, so that precedence is decided in one
+ * place, effective(), whatever the order of arrival. */
+struct state {
+    struct config public; /* first: the caller's pointer is ours */
+    struct option_value values[OPTION_COUNT][SOURCE_COUNT];
+    char *path; /* of the spine.conf read */
+    struct buf log_path;
+    char **warnings;
+    size_t warning_count, warnings_taken;
+    struct buf description;
+    bool main_checked; /* configuration_finish() warns once */
+};
+
+static struct state *state_of(struct config *c)
+{
+    return (struct state *)c;
+}
+
+/* ---- warnings ---- */
+
+static void add_warning(struct state *s, char *text)
+{
+    s->warnings = mem_realloc(s->warnings, s->warning_count + 1, sizeof(*s->warnings));
+    s->warnings[s->warning_count++] = text;
+}
+
+static void warn(struct state *s, const char *fmt, ...) PRINTF(2, 3);
+
+static void warn(struct state *s, const char *fmt, ...)
+{
+    struct buf b = BUF_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&b, fmt, ap);
+    va_end(ap);
+    add_warning(s, buf_take(&b));
+}
+
+char *configuration_take_warning(struct config *c)
+{
+    struct state *s = state_of(c);
+    if (s->warnings_taken == s->warning_count)
+        return NULL;
+    char *text = s->warnings[s->warnings_taken];
+    s->warnings[s->warnings_taken++] = NULL;
+    return text;
+}
+
+/* ---- from values to the configuration ---- */
+
+static const struct option_value *effective(const struct state *s, enum option_id id,
+                                            enum config_source *source)
+{
+    static const enum config_source usual[] = {SOURCE_COMMAND_LINE, SOURCE_ENVIRONMENT,
+                                               SOURCE_SETTINGS, SOURCE_FILE};
+    static const enum config_source turned[] = {SOURCE_COMMAND_LINE, SOURCE_ENVIRONMENT,
+                                                SOURCE_FILE, SOURCE_SETTINGS};
+    const enum config_source *order = option_get(id)->file_beats_settings ? turned : usual;
+    for (size_t i = 0; i < ARRAY_LEN(usual); i++) {
+        if (s->values[id][order[i]].set) {
+            *source = order[i];
+            return &s->values[id][order[i]];
+        }
+    }
+    *source = SOURCE_DEFAULT;
+    return &s->values[id][SOURCE_DEFAULT];
+}
+
+static const struct option_value *value_of(const struct state *s, enum option_id id)
+{
+    enum config_source source;
+    return effective(s, id, &source);
+}
+
+static int number(const struct state *s, enum option_id id)
+{
+    return (int)value_of(s, id)->number;
+}
+
+static bool boolean(const struct state *s, enum option_id id)
+{
+    return value_of(s, id)->number != 0;
+}
+
+static const char *text(const struct state *s, enum option_id id)
+{
+    const struct option_value *v = value_of(s, id);
+    return v->text == NULL ? "" : v->text;
+}
+
+/* "a.b.c" gives a*1000 + b*100 + c (contract database 3.5). */
+static int cacti_version(const char *p)
+{
+    static const int weights[] = {1000, 100, 1};
+    int sum = 0;
+    for (size_t i = 0; i < ARRAY_LEN(weights); i++) {
+        char *end;
+        long n = isdigit((unsigned char)*p) ? strtol(p, &end, 10) : -1;
+        if (n < 0 || n > 9999)
+            return 0;
+        sum += (int)n * weights[i];
+        if (i < 2 && *end != '.')
+            return 0;
+        p = end + 1;
+    }
+    return sum;
+}
+
+static void fill_log(struct state *s)
+{
+    struct log_options *log = &s->public.log;
+    buf_clear(&s->log_path);
+    if (*text(s, OPTION_PATH_CACTILOG) != '\0')
+        buf_puts(&s->log_path, text(s, OPTION_PATH_CACTILOG));
+    else if (*text(s, OPTION_PATH_WEBROOT) != '\0')
+        buf_printf(&s->log_path, "%s/log/cacti.log", text(s, OPTION_PATH_WEBROOT));
+    int64_t destination = value_of(s, OPTION_LOG_DESTINATION)->number;
+    bool known = destination >= LOG_TO_FILE && destination <= LOG_TO_STDOUT;
+    log->level = (enum log_level)number(s, OPTION_LOG_VERBOSITY);
+    log->destination = known ? (enum log_destination)destination : LOG_TO_NOTHING;
+    log->path = buf_str(&s->log_path);
+    log->date_separator = "-/."[number(s, OPTION_DEFAULT_DATECHAR)];
+    log->poller_id = s->public.poller_id;
+    log->syslog_errors = boolean(s, OPTION_LOG_PERROR);
+    log->syslog_warnings = boolean(s, OPTION_LOG_PWARN);
+    log->syslog_stats = boolean(s, OPTION_LOG_PSTATS);
+}
+
+/* `first` is OPTION_DB_HOST or OPTION_RDB_HOST; the others follow in the same order. */
+static void fill_db(const struct state *s, enum option_id first, struct db_params *db)
+{
+    int shift = (int)first - OPTION_DB_HOST;
+    const char *host = text(s, first);
+    int port = number(s, (enum option_id)(OPTION_DB_PORT + shift));
+    db->host = *host == '\0' ? option_get(first)->standard : host;
+    db->database = text(s, (enum option_id)(OPTION_DB_DATABASE + shift));
+    db->user = text(s, (enum option_id)(OPTION_DB_USER + shift));
+    db->password = text(s, (enum option_id)(OPTION_DB_PASS + shift));
+    db->port = port == 0 ? 3306 : (unsigned)port;
+    db->use_ssl = boolean(s, (enum option_id)(OPTION_DB_USE_SSL + shift));
+    db->ssl_key = text(s, (enum option_id)(OPTION_DB_SSL_KEY + shift));
+    db->ssl_cert = text(s, (enum option_id)(OPTION_DB_SSL_CERT + shift));
+    db->ssl_ca = text(s, (enum option_id)(OPTION_DB_SSL_CA + shift));
+    db->is_main = first == OPTION_RDB_HOST;
+    db->ssl_verify = (enum db_verify)number(s, (enum option_id)(OPTION_DB_SSL_VERIFY + shift));
+}
+
+static void fill_selection(struct state *s)
+{
+    struct config *c = &s->public;
+    const struct option_value *first = value_of(s, OPTION_FIRST), *last = value_of(s, OPTION_LAST);
+    const struct option_value *list = value_of(s, OPTION_HOST_LIST);
+    c->poller_id = number(s, OPTION_POLLER);
+    c->has_range = first->set && last->set;
+    c->first = (uint32_t)first->number;
+    c->last = (uint32_t)last->number;
+    c->has_host_list = list->set;
+    c->host_list = list->ids;
+    c->mode = (enum config_mode)number(s, OPTION_MODE);
+    c->mibs = boolean(s, OPTION_MIBS);
+    c->read_only = boolean(s, OPTION_READ_ONLY);
+    c->ping_only = boolean(s, OPTION_PING_ONLY);
+}
+
+static void fill_telling(struct state *s)
+{
+    struct config *c = &s->public;
+    c->replay = text(s, OPTION_REPLAY);
+    c->event_log = text(s, OPTION_EVENT_LOG);
+    c->event_detail_full = boolean(s, OPTION_EVENT_DETAIL);
+    c->event_log_bytes = (int64_t)number(s, OPTION_EVENT_LOG_SIZE) * 1024 * 1024;
+    c->event_log_queue = number(s, OPTION_EVENT_LOG_QUEUE);
+    c->event_log_buffer_bytes = (int64_t)number(s, OPTION_EVENT_LOG_BUFFER) * 1024 * 1024;
+    c->trace_events = number(s, OPTION_TRACE_EVENTS);
+}
+
+/* Derive everything anew; called after each change, so that the public part is valid at any time.
+ */
+static void refresh(struct state *s)
+{
+    struct config *c = &s->public;
+    fill_selection(s);
+    c->event_loop = effective(s, OPTION_EVENT_LOOP, &c->event_loop_source)->number != 0;
+    c->threads = number(s, OPTION_THREADS);
+    c->poller_interval_s = number(s, OPTION_POLLER_INTERVAL);
+    c->active_profiles = number(s, OPTION_ACTIVE_PROFILES);
+    c->snmp_retries = number(s, OPTION_SNMP_RETRIES);
+    c->snmp_client_address = text(s, OPTION_SNMP_CLIENTADDR);
+    c->ping_failure_count = number(s, OPTION_PING_FAILURE_COUNT);
+    c->ping_recovery_count = number(s, OPTION_PING_RECOVERY_COUNT);
+    c->script_timeout_s = number(s, OPTION_SCRIPT_TIMEOUT);
+    c->max_scripts = number(s, OPTION_MAX_SCRIPTS);
+    c->script_cpu_s = number(s, OPTION_SCRIPT_CPU);
+    c->script_files = number(s, OPTION_SCRIPT_FILES);
+    c->script_core = boolean(s, OPTION_SCRIPT_CORE);
+    c->php_servers = number(s, OPTION_PHP_SERVERS);
+    c->path_php_binary = text(s, OPTION_PATH_PHP_BINARY);
+    c->path_webroot = text(s, OPTION_PATH_WEBROOT);
+    c->boost = boolean(s, OPTION_BOOST_REDIRECT) && boolean(s, OPTION_BOOST_RRD_UPDATE_ENABLE);
+    c->invalid_log = number(s, OPTION_SPINE_LOG_LEVEL);
+    c->cacti_version_text = text(s, OPTION_CACTI_VERSION);
+    c->cacti_version = cacti_version(text(s, OPTION_CACTI_VERSION));
+    c->debug_devices = value_of(s, OPTION_SELECTIVE_DEVICE_DEBUG)->ids;
+    fill_telling(s);
+    fill_log(s);
+    c->spool_file = text(s, OPTION_SPOOL_FILE);
+    c->spool_bytes = value_of(s, OPTION_SPOOL_SIZE)->number * 1024 * 1024;
+    fill_db(s, OPTION_DB_HOST, &c->db);
+    fill_db(s, OPTION_RDB_HOST, &c->rdb);
+    c->rdb_patience_ms = number(s, OPTION_RDB_PATIENCE);
+}
+
+static void put(struct state *s, enum option_id id, enum config_source source,
+                const struct option_value *value)
+{
+    struct option_value *slot = &s->values[id][source];
+    option_value_done(slot);
+    *slot = *value;
+}
+
+static void clear(struct state *s, enum option_id id, enum config_source source)
+{
+    option_value_done(&s->values[id][source]);
+}
+
+struct config *configuration_new(void)
+{
+    struct state *s = mem_zalloc(1, sizeof(*s));
+    struct buf why = BUF_INIT;
+    for (int id = 0; id < OPTION_COUNT; id++) {
+        const struct option_def *def = option_get((enum option_id)id);
+        struct option_value value;
+        if (def->standard == NULL)
+            continue;
+        CHECK(option_parse(def, def->standard, &value, &why));
+        put(s, (enum option_id)id, SOURCE_DEFAULT, &value);
+    }
+    buf_done(&why);
+    refresh(s);
+    return &s->public;
+}
+
+void configuration_free(struct config *c)
+{
+    if (c == NULL)
+        return;
+    struct state *s = state_of(c);
+    for (int id = 0; id < OPTION_COUNT; id++)
+        for (int source = 0; source < SOURCE_COUNT; source++)
+            option_value_done(&s->values[id][source]);
+    for (size_t i = s->warnings_taken; i < s->warning_count; i++)
+        free(s->warnings[i]);
+    free(s->warnings);
+    free(s->path);
+    buf_done(&s->log_path);
+    buf_done(&s->description);
+    free(s);
+}
+
+/* ---- command line ---- */
+
+static void on_argument(void *arg, enum option_id id, struct option_value *value)
+{
+    put(arg, id, SOURCE_COMMAND_LINE, value);
+}
+
+static void on_argument_warning(void *arg, const char *text_)
+{
+    add_warning(arg, mem_strdup(text_));
+}
+
+/* Contract 1.3: an absent last id counts as -1, also next to a host list. */
+static bool check_range(const struct config *c, bool has_first, bool has_last, struct err *err)
+{
+    if (has_first != has_last && !c->has_host_list)
+        return err_set(err, ERR_USAGE,
+                       "ERROR: must provide both -f/-l, a hostlist (-H/--hostlist), or neither; "
+                       "see spine --help");
+    if (has_first && (!has_last || c->first > c->last))
+        return err_set(err, ERR_USAGE,
+                       "ERROR: Invalid row spec; first host_id must be less than the second; "
+                       "see spine --help");
+    return true;
+}
+
+enum configuration_request configuration_parse_args(struct config *c, int argc, char *const *argv,
+                                                    struct err *err)
+{
+    struct state *s = state_of(c);
+    struct options_sink sink = {on_argument, on_argument_warning, s};
+    enum configuration_request request = options_parse_args(argc, argv, &sink, err);
+    refresh(s);
+    if (request == CONFIG_RUN &&
+        !check_range(c, value_of(s, OPTION_FIRST)->set, value_of(s, OPTION_LAST)->set, err))
+        return CONFIG_ERROR;
+    return request;
+}
+
+/* ---- spine.conf ---- */
+
+static bool is_privileged(void)
+{
+#ifdef AT_SECURE
+    return getauxval(AT_SECURE) != 0;
+#else
+    return geteuid() != getuid() || getegid() != getgid();
+#endif
+}
+
+static bool contains_pass(const char *key)
+{
+    for (; *key != '\0'; key++)
+        if (strncasecmp(key, "pass", 4) == 0)
+            return true;
+    return false;
+}
+
+/* A mistyped DB_Pass must not put the password into the log. */
+static void warn_unknown_key(struct state *s, const struct conffile_entry *e)
+{
+    struct buf hint = BUF_INIT;
+    const char *best = option_nearest_key(e->key), *value = e->value;
+    size_t key_len = strcspn(e->key, "=");
+    if (e->key[key_len] == '=') {
+        buf_puts(&hint, "; key and value are separated by blanks, not by '='");
+        value = "***";
+    } else if (best != NULL) {
+        buf_printf(&hint, "; did you mean %s?", best);
+    }
+    if (contains_pass(e->key) || (best != NULL && contains_pass(best)))
+        value = "***";
+    warn(s, "WARNING: Unrecongized directive: %.*s=%.200s in %s, line %d%s",
+         (int)(key_len < 200 ? key_len : 200), e->key, value, s->path, e->line, buf_str(&hint));
+    buf_done(&hint);
+}
+
+static void set_from_file(struct state *s, enum option_id id, const char *value)
+{
+    struct option_value v;
+    struct buf why = BUF_INIT;
+    CHECK(option_parse(option_get(id), value, &v, &why));
+    put(s, id, SOURCE_FILE, &v);
+    buf_done(&why);
+}
+
+static bool set_entry(struct state *s, const struct option_def *def, const struct conffile_entry *e,
+                      struct err *err)
+{
+    enum option_id id = option_id_of(def);
+    bool is_text = def->type == OPTION_TYPE_TEXT || def->type == OPTION_TYPE_SECRET;
+    if (*e->value == '\0' && !is_text) {
+        clear(s, id, SOURCE_FILE); /* "DB_Port" alone, as packages write it: the default */
+        if (id == OPTION_PATH_CACTILOG)
+            clear(s, OPTION_LOG_DESTINATION, SOURCE_FILE);
+        return true;
+    }
+    struct option_value v;
+    struct buf why = BUF_INIT;
+    bool ok = option_parse(def, e->value, &v, &why);
+    if (ok)
+        put(s, id, SOURCE_FILE, &v);
+    else
+        err_set(err, ERR_CONFIG,
+                "ERROR: %.300s:%d: %s %s, not '%.200s'; correct or remove the line", s->path,
+                e->line, def->key, why.data, e->value);
+    buf_done(&why);
+    if (ok && id == OPTION_PATH_CACTILOG) /* contract 1.7 */
+        set_from_file(s, OPTION_LOG_DESTINATION, "BOTH");
+    return ok;
+}
+
+static bool on_entry(void *arg, const struct conffile_entry *e, struct err *err)
+{
+    struct state *s = arg;
+    const struct option_def *def = option_by_key(e->key);
+    if (def == NULL) {
+        warn_unknown_key(s, e);
+        return true;
+    }
+    if (option_id_of(def) == OPTION_DB_PREG) {
+        warn(s, "WARNING: DB_PreG is no longer supported");
+        return true;
+    }
+    if (e->has_rest)
+        warn(s,
+             "WARNING: %s:%d: only the first word of the value of %s is used; put a value with "
+             "blanks into double quotes",
+             s->path, e->line, def->key);
+    return set_entry(s, def, e, err);
+}
+
+bool configuration_read_file(struct config *c, struct err *err)
+{
+    struct state *s = state_of(c);
+    const struct option_value *conf = value_of(s, OPTION_CONF);
+    struct buf unusable = BUF_INIT;
+    char *path = conf->set ? mem_strdup(conf->text) : conffile_find(is_privileged(), &unusable);
+    bool ok = false, world_readable = false;
+    if (path == NULL) {
+        err_set(
+            err, ERR_CONFIG,
+            "FATAL: Unable to read configuration file!%s%.700s%s Create /etc/cacti/spine.conf or "
+            "name a file with -C",
+            unusable.len > 0 ? " (" : "", buf_str(&unusable), unusable.len > 0 ? ")" : "");
+    } else {
+        free(s->path);
+        s->path = path;
+        ok = conffile_read(path, on_entry, s, &world_readable, err);
+    }
+    if (world_readable)
+        warn(
+            s,
+            "WARNING: %s holds passwords and can be read by everybody; chmod 640 it and give it to "
+            "the web server's group",
+            path);
+    buf_done(&unusable);
+    refresh(s);
+    return ok;
+}
+
+const char *configuration_file_path(const struct config *c)
+{
+    return ((const struct state *)c)->path;
+}
+
+/* ---- environment and settings ---- */
+
+bool configuration_read_environment(struct config *c, struct err *err)
+{
+    struct state *s = state_of(c);
+    struct buf why = BUF_INIT;
+    bool ok = true;
+    for (int id = 0; ok && id < OPTION_COUNT; id++) {
+        const struct option_def *def = option_get((enum option_id)id);
+        const char *given = def->variable == NULL ? NULL : getenv(def->variable);
+        struct option_value value;
+        if (given == NULL || *given == '\0')
+            continue;
+        ok = option_parse(def, given, &value, &why);
+        if (ok)
+            put(s, (enum option_id)id, SOURCE_ENVIRONMENT, &value);
+        else
+            err_set(err, ERR_CONFIG,
+                    "ERROR: environment variable %s %s, not '%.200s'; correct or unset it",
+                    def->variable, why.data, given);
+    }
+    buf_done(&why);
+    refresh(s);
+    return ok;
+}
+
+void configuration_set_setting(struct config *c, const char *name, const char *value)
+{
+    struct state *s = state_of(c);
+    const struct option_def *def = option_by_setting(name);
+    if (def == NULL)
+        return;
+    enum option_id id = option_id_of(def);
+    enum config_source source;
+    struct option_value v;
+    struct buf why = BUF_INIT;
+    if (option_parse_row(def, value, &v, &why))
+        put(s, id, SOURCE_SETTINGS, &v);
+    else
+        clear(s, id, SOURCE_SETTINGS);
+    effective(s, id, &source);
+    if (why.len > 0 && source <= SOURCE_SETTINGS)
+        warn(s, "WARNING: setting %s: %s; correct it in Cacti's settings", def->name, why.data);
+    buf_done(&why);
+    refresh(s);
+}
+
+void configuration_finish(struct config *c)
+{
+    struct state *s = state_of(c);
+    refresh(s);
+    bool needs_main = c->poller_id > 1 && c->mode == MODE_ONLINE;
+    if (needs_main && !s->values[OPTION_RDB_HOST][SOURCE_FILE].set && !s->main_checked)
+        warn(s,
+             "WARNING: poller %d is online, but %s has no RDB_Host; the main database is looked "
+             "for on this machine",
+             c->poller_id, s->path == NULL ? "spine.conf" : s->path);
+    s->main_checked = true;
+}
+
+/* ---- telling ---- */
+
+static void describe_value(const struct state *s, enum option_id id, const struct option_value *v,
+                           struct buf *out)
+{
+    const struct option_def *def = option_get(id);
+    if (def->type == OPTION_TYPE_SECRET)
+        buf_puts(out, "***");
+    else if (def->type == OPTION_TYPE_FLAG || def->type == OPTION_TYPE_BOOLEAN)
+        buf_puts(out, v->number != 0 ? "on" : "off");
+    else if (def->type == OPTION_TYPE_IDS)
+        for (size_t i = 0; i < v->ids.count; i++)
+            buf_printf(out, "%s%u", i == 0 ? "" : ",", v->ids.ids[i]);
+    else if (id == OPTION_PATH_CACTILOG)
+        buf_puts(out, buf_str(&s->log_path));
+    else
+        buf_puts(out, v->text == NULL ? "" : v->text);
+}
+
+static bool is_described(const struct option_def *def)
+{
+    enum option_id id = option_id_of(def);
+    return def->type != OPTION_TYPE_ACTION && def->type != OPTION_TYPE_NAMED &&
+           id != OPTION_STDOUT && id != OPTION_DB_PREG;
+}
+
+const char *configuration_describe(struct config *c, size_t i)
+{
+    static const char *const sources[] = {"default", "spine.conf", "settings table", "environment",
+                                          "command line"};
+    struct state *s = state_of(c);
+    for (int id = 0; id < OPTION_COUNT; id++) {
+        const struct option_def *def = option_get((enum option_id)id);
+        if (!is_described(def) || i-- > 0)
+            continue;
+        enum config_source source;
+        const struct option_value *v = effective(s, (enum option_id)id, &source);
+        buf_clear(&s->description);
+        buf_printf(&s->description, "%s = ", def->name);
+        describe_value(s, (enum option_id)id, v, &s->description);
+        buf_printf(&s->description, " (%s)", sources[source]);
+        return s->description.data;
+    }
+    return NULL;
+}
+
+static void print_entry(FILE *out, const struct option_def *def)
+{
+    struct buf b = BUF_INIT;
+    if (def->section == OPTION_SETTING || def->section == OPTION_FILE)
+        buf_printf(&b, "  %s", def->name);
+    else if (def->letter != 0)
+        buf_printf(&b, "  -%c, --%s", def->letter, def->longs[0]);
+    else
+        buf_printf(&b, "      --%s", def->longs[0]);
+    if (def->placeholder != NULL && def->section == OPTION_SETTING)
+        buf_printf(&b, ":%s", def->placeholder);
+    else if (def->placeholder != NULL)
+        buf_printf(&b, "%c%s", def->section == OPTION_FILE ? ' ' : '=', def->placeholder);
+    fprintf(out, "%-34s %s", b.data, def->help);
+    if (def->standard != NULL && *def->standard != '\0' && def->type != OPTION_TYPE_SECRET)
+        fprintf(out, " [%s%s%s]", def->standard, def->unit == NULL ? "" : " ",
+                def->unit == NULL ? "" : def->unit);
+    fputc('\n', out);
+    buf_done(&b);
+}
+
+static void print_help(FILE *out)
+{
+    static const char *const titles[] = {
+        "What to poll:", "How:", "Output:",
+        "Settings from the database, to be overridden with -O NAME:VALUE:", "Keys of spine.conf:"};
+    fprintf(
+        out,
+        "%s\n\nUsage: spine [options] [first last]\n\n"
+        "Polls the devices of a Cacti site once; Cacti's poller.php starts it. A value may follow\n"
+        "after '=' or as the next argument. Long options may be written in any case.\n",
+        options_version_line());
+    for (size_t s = 0; s < ARRAY_LEN(titles); s++) {
+        fprintf(out, "\n%s\n", titles[s]);
+        for (int i = 0; i < OPTION_COUNT; i++) {
+            const struct option_def *def = option_get((enum option_id)i);
+            if ((size_t)def->section == s && !def->row_only)
+                print_entry(out, def);
+        }
+    }
+    fputs("\nWithout -C the first of these is read: ./spine.conf, /etc/spine.conf,\n"
+          "/etc/cacti/spine.conf, ../etc/spine.conf, " SYSCONFDIR "/spine.conf.\n"
+          "\nExamples:\n"
+          "  spine -R -S -V MEDIUM -f 42 -l 42    show what device 42 answers, store nothing\n"
+          "  spine --poller=1 --hostlist=3,5,8    poll three devices\n"
+          "\nExit status: 0 done, 64 usage, 65 replayed otherwise than recorded, 69 database "
+          "unreachable,\n"
+          "70 internal, 71 operating system, 75 deadline hit or results partly stored, 78 "
+          "spine.conf or schema.\n",
+          out);
+}
+
+void configuration_print_help(void)
+{
+    print_help(stdout);
+}

@@ -1,0 +1,271 @@
+#include "config.h"
+
+#include "app/run.h"
+
+#include "app/configuration.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/stream.h"
+#include "base/trace.h"
+#include "drivers/snmp.h"
+#include "drivers/store.h"
+#include "engine/cycle.h"
+#include "engine/eventlog.h"
+#include "engine/process.h"
+#include "engine/stopsig.h"
+#include "engine/uplink.h"
+#include "engine/watchdog.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* What has been started. */
+struct run {
+    int64_t started_mono_us;
+    const struct ping_sockets *sockets;
+    struct config *config;
+    struct watchdog *watchdog;
+    struct guard *guard;
+    struct uplink *uplink; /* NULL: this is no collector that is online */
+    struct eventlog *events;
+    struct store *store;
+    struct app_end end;
+};
+
+/* How long an unreachable database is tried at start, and what the watchdog grants until the length
+ * of the cycle is known: that, and one unanswered query. */
+enum { DATABASE_START_MS = 5000, START_AT_MOST_MS = 45000 };
+
+static void log_warnings(struct config *c)
+{
+    char *text;
+    while ((text = configuration_take_warning(c)) != NULL) {
+        log_line(LOG_ALWAYS, "%s", text);
+        free(text);
+    }
+}
+
+static void log_configuration(struct config *c)
+{
+    if (!log_wants(LOG_DEBUGGING))
+        return;
+    const char *line;
+    for (size_t i = 0; (line = configuration_describe(c, i)) != NULL; i++)
+        log_line(LOG_DEBUGGING, "DEBUG: %s", line);
+}
+
+static void on_setting(void *arg, const char *name, const char *value)
+{
+    configuration_set_setting(arg, name, value);
+}
+
+static struct store *open_store(struct config *c, struct err *err)
+{
+    struct store *s = store_open(&c->db, clock_mono_ms() + DATABASE_START_MS, err);
+    if (s == NULL)
+        return NULL;
+    if (store_load_settings(s, c->poller_id, on_setting, c, err)) {
+        configuration_finish(c);
+        log_configure(&c->log);
+        return s;
+    }
+    store_close(s);
+    return NULL;
+}
+
+static void tell_end(const struct run *r, struct cycle *c)
+{
+    struct ledger_figures f = ledger_get(&c->ledger);
+    stream_emit(&(struct happening){
+        .type = EVENT_CYCLE_ENDED,
+        .figures = {(int64_t)f.devices, (int64_t)f.values, (int64_t)ledger_unknown(&f),
+                    (int64_t)f.stored, r->end.signo != 0 ? -r->end.signo : r->end.status,
+                    clock_mono_us() - c->started_mono_us},
+    });
+}
+
+static void carry_out(struct run *r, struct process *process, struct cycle *c)
+{
+    struct process_run run = {.cycle = c};
+    process_poll(process, &run, 1);
+    r->end.at_once = c->left_behind > 0 || c->writer_lost;
+    if (r->end.at_once)
+        process_leave(process);
+    else
+        process_free(process);
+    if (c->stop_signal != 0)
+        stopsig_log(c->stop_signal);
+    r->end.status = run.polled ? cycle_report(c) : app_fail(&run.err);
+    r->end.signo = c->stop_signal;
+    tell_end(r, c);
+}
+
+static void poll_site(struct run *r)
+{
+    struct err err = ERR_INIT;
+    struct process *process = NULL;
+    /* The cycle first: it needs few descriptors, and a loop does without what is not left. */
+    struct cycle *c = cycle_new(r->config, r->store, r->started_mono_us, &err);
+    if (c != NULL)
+        process = process_new(r->config, r->sockets, r->watchdog, &err);
+    if (process == NULL) {
+        cycle_unref(c);
+        r->end.status = app_fail(&err);
+        return;
+    }
+    c->uplink = r->uplink;
+    c->guard = r->guard;
+    guard_set_end(r->guard, c->end_by_mono_ms);
+    carry_out(r, process, c);
+    if (c->writer_lost)
+        r->store = NULL; /* the writer's, if it ever comes back */
+    else
+        store_set_listener(r->store, NULL, NULL);
+    cycle_unref(c);
+}
+
+static void trace_sql(const char *sql, size_t len)
+{
+    log_line(LOG_DEVDBG, "DEVDBG: SQL:%.*s", (int)len, sql);
+}
+
+static bool configure(struct config *c, struct err *err)
+{
+    bool ok = configuration_read_file(c, err) && configuration_read_environment(c, err);
+    if (ok)
+        configuration_finish(c);
+    log_configure(&c->log);
+    log_warnings(c);
+    return ok;
+}
+
+/* Without one a hanging library hangs the process; that is no reason not to poll. */
+static void start_watchdog(struct run *r)
+{
+    struct err err = ERR_INIT;
+    r->watchdog = watchdog_start(&err);
+    if (r->watchdog == NULL)
+        log_line(LOG_ALWAYS, "WARNING: no watchdog: %s", err.text);
+    watchdog_on_stall(r->watchdog, trace_say);
+    r->guard = guard_new(r->watchdog, r->started_mono_us / 1000 + START_AT_MOST_MS);
+    guard_doing(r->guard, GUARD_MAIN, "connecting and reading settings");
+}
+
+/* The main server knows how many threads its collector shall have; the local copy may be old. */
+static void adopt_threads(struct config *c, struct uplink *uplink)
+{
+    char text[16];
+    int threads = uplink_threads(uplink);
+    snprintf(text, sizeof(text), "%d", threads);
+    if (threads > 0)
+        configuration_set_setting(c, "threads", text);
+    else
+        log_line(LOG_MEDIUM, "NOTE: the number of threads is that of the local database, because "
+                             "the main server has not told it");
+    configuration_finish(c);
+}
+
+/* A collector begins with the main server, in the background. */
+static struct store *open_stores(struct run *r, struct err *err)
+{
+    struct config *c = r->config;
+    if (c->poller_id > 1 && c->mode == MODE_ONLINE && (r->uplink = uplink_start(c, err)) == NULL)
+        return NULL;
+    struct store *store = open_store(c, err);
+    if (store != NULL && r->uplink != NULL)
+        adopt_threads(c, r->uplink);
+    return store;
+}
+
+static void start_telling(struct run *r)
+{
+    struct err err = ERR_INIT;
+    const struct config *c = r->config;
+    struct eventlog_options o = {
+        .path = c->event_log,
+        .full = c->event_detail_full,
+        .max_bytes = c->event_log_bytes,
+        .queue_events = (size_t)c->event_log_queue,
+        .queue_bytes = (size_t)c->event_log_buffer_bytes,
+    };
+    trace_start((size_t)c->trace_events);
+    if (*o.path == '\0')
+        return;
+    r->events = eventlog_start(&o, &err);
+    if (r->events == NULL)
+        log_line(LOG_ALWAYS, "WARNING: Event log %s: %s", o.path, err.text);
+}
+
+static void stop_telling(struct run *r)
+{
+    struct stream_figures f = stream_figures();
+    if (r->events == NULL)
+        return;
+    log_line(LOG_MEDIUM,
+             "NOTE: Events: %" PRIu64 " emitted, %zu readers, deepest queue %zu, %" PRIu64
+             " dropped",
+             f.emitted, f.subscribers, f.deepest, f.dropped);
+    eventlog_stop(r->events);
+    r->events = NULL;
+}
+
+static bool connect_store(struct run *r, struct err *err)
+{
+    struct err why = ERR_INIT;
+    if (isatty(STDOUT_FILENO))
+        printf("SPINE: Using spine config file [%s]\n", configuration_file_path(r->config));
+    db_set_trace(trace_sql); /* before there are threads; the log decides */
+    r->store = open_stores(r, &why);
+    if (r->store == NULL)
+        return err_set(err, why.kind, "%s (configuration file %s)", why.text,
+                       configuration_file_path(r->config));
+    log_warnings(r->config);
+    log_configuration(r->config);
+    log_line(LOG_DEBUGGING, "DEBUG: Version %s starting, driver: %s", PACKAGE_VERSION,
+             r->config->event_loop ? "event loop" : "legacy loop");
+    return true;
+}
+
+/* The way down, from wherever the way up has got to. */
+static void stop(struct run *r)
+{
+    if (r->end.at_once) {
+        stop_telling(r);
+        return;
+    }
+    guard_doing(r->guard, GUARD_MAIN, "leaving");
+    uplink_free(r->uplink);
+    store_close(r->store);
+    snmp_library_stop();
+    stop_telling(r);
+    guard_free(r->guard);
+    watchdog_stop(r->watchdog);
+    trace_stop();
+    db_library_stop();
+}
+
+struct app_end run_once(struct config *config, const struct ping_sockets *sockets,
+                        int64_t started_mono_us)
+{
+    struct err err = ERR_INIT;
+    struct run r = {.started_mono_us = started_mono_us, .sockets = sockets, .config = config};
+    if (!configure(config, &err) || !db_library_start(&err)) {
+        r.end.status = app_fail(&err);
+        return r.end;
+    }
+    start_telling(&r);
+    bool ok = snmp_library_start(&err);
+    if (ok)
+        start_watchdog(&r);
+    ok = ok && connect_store(&r, &err);
+    guard_doing(r.guard, GUARD_MAIN, "the cycle");
+    if (ok)
+        poll_site(&r);
+    else
+        r.end.status = app_fail(&err);
+    stop(&r);
+    return r.end;
+}

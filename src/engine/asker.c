@@ -1,0 +1,447 @@
+#include "config.h"
+
+#include "engine/asker.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "core/lease.h"
+#include "core/pool.h"
+#include "drivers/snmp.h"
+#include "engine/scripts.h"
+
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct asker {
+    struct cycle *c; /* a reference */
+    struct services *services;
+    struct loop *loop;
+    struct pool *pool;       /* NULL: asks block in asker_wait_one() */
+    struct scripts *scripts; /* NULL: none are needed, or no supervisor can be had */
+    int workers;
+    TAILQ_HEAD(asker_sessions, asker_session) sessions;
+    int session_count;
+    size_t errands; /* scripts that have not been answered, of closed sessions too */
+    struct asker_session *blocking; /* pool NULL: whose ask the next wait carries out */
+    size_t delivered;               /* answers so far */
+    struct loop_timer now;          /* makes a turn of the loop not wait */
+    loop_fn *on_room;
+    void *on_room_arg;
+    void (*on_wait)(void *arg, const struct asker_wait *wait);
+    void *on_wait_arg;
+};
+
+/* A device while it is asked.  While `asking`, the worker has the agent, the ask and the reply. */
+struct asker_session {
+    TAILQ_ENTRY(asker_session) next;
+    struct asker *a;
+    struct cycle *c; /* a reference: what is left behind still reads the site */
+    struct services *services;
+    const struct device *device;
+    struct snmp_agent *agent;
+    asker_done_fn *done; /* NULL: closed */
+    void *arg;
+    bool asking;    /* an ask that blocks has begun and has not been answered */
+    size_t errands; /* scripts that have not been answered */
+    bool delivering;
+    struct asker_wait wait;
+    struct job job;
+    struct ask ask;
+    struct oid *names; /* the ask's own */
+    struct reply reply;
+};
+
+/* A script ask on its way to the supervisor's thread and back. */
+struct asker_errand {
+    struct loop_letter letter;
+    struct asker_session *s;
+    struct reply reply;
+    char *output, *detail; /* copies that the letter carries */
+};
+
+static struct moment asker_now(void)
+{
+    return (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
+}
+
+const char *asker_kind_text(enum ask_kind kind)
+{
+    switch (kind) {
+    case ASK_SNMP: return "SNMP";
+    case ASK_PING: return "a ping";
+    case ASK_SCRIPT: return "a script";
+    case ASK_SERVER: return "a script server";
+    }
+    return "nothing";
+}
+
+/* ---- sessions ---- */
+
+static void asker_free_session(struct asker_session *s)
+{
+    snmp_agent_free(s->agent);
+    free(s->names);
+    cycle_unref(s->c);
+    free(s);
+}
+
+/* A closed session goes when all that it has begun has come back. */
+static void asker_settle(struct asker_session *s)
+{
+    struct asker *a = s->a;
+    if (s->done != NULL || s->asking || s->errands > 0 || s->delivering)
+        return;
+    TAILQ_REMOVE(&a->sessions, s, next);
+    a->session_count--;
+    asker_free_session(s);
+    if (a->on_room != NULL)
+        a->on_room(a->on_room_arg);
+}
+
+/* done() may close the session, which goes afterwards. */
+static void asker_deliver(struct asker_session *s, const struct reply *reply)
+{
+    s->a->delivered++;
+    s->delivering = true;
+    if (s->done != NULL)
+        s->done(s->arg, reply);
+    s->delivering = false;
+    asker_settle(s);
+}
+
+struct asker_session *asker_open(struct asker *a, const struct device *device, asker_done_fn *done,
+                                 void *arg)
+{
+    const struct config *config = a->c->config;
+    const struct snmp_options snmp = {
+        .retries = config->snmp_retries,
+        .client_address = config->snmp_client_address,
+        .resolver = a->services->resolver,
+        .give_up = &a->c->give_up,
+    };
+    struct asker_session *s = mem_zalloc(1, sizeof(*s));
+    loop_assert_here(a->loop);
+    *s = (struct asker_session){
+        .a = a,
+        .c = cycle_ref(a->c),
+        .services = a->services,
+        .device = device,
+        .agent = snmp_agent_new(&snmp),
+        .done = done,
+        .arg = arg,
+        .wait = {.device_id = device->id},
+    };
+    TAILQ_INSERT_TAIL(&a->sessions, s, next);
+    a->session_count++;
+    return s;
+}
+
+void asker_close(struct asker_session *s)
+{
+    if (s == NULL)
+        return;
+    s->done = NULL;
+    if (s->a->blocking == s) { /* not begun: nobody carries it out any more */
+        s->a->blocking = NULL;
+        s->asking = false;
+    }
+    asker_settle(s);
+}
+
+struct asker_wait asker_get_wait(const struct asker_session *s)
+{
+    return s->wait;
+}
+
+/* ---- asks that block ---- */
+
+/* A worker's, or the calling thread's. */
+static void asker_carry_out(struct asker_session *s)
+{
+    int64_t deadline = s->c->budget.poll_until;
+    struct reply *r = &s->reply;
+    r->kind = s->ask.kind;
+    r->ask_id = s->ask.id;
+    if (s->ask.kind == ASK_SNMP)
+        snmp_agent_ask(s->agent, &s->ask.snmp, deadline, &r->snmp);
+    else
+        pinger_ask(s->services->pinger, &s->ask.ping, deadline, &s->c->give_up, &r->ping);
+    r->at = asker_now();
+}
+
+static struct asker_session *asker_session_of(struct job *job)
+{
+    return (struct asker_session *)((char *)job - offsetof(struct asker_session, job));
+}
+
+static void asker_run_job(struct job *job)
+{
+    asker_carry_out(asker_session_of(job));
+}
+
+static void asker_done_job(struct job *job, bool cancelled)
+{
+    struct asker_session *s = asker_session_of(job);
+    s->asking = false;
+    s->wait.since_mono_ms = 0;
+    if (cancelled) { /* the cycle is over: it says nothing about the device */
+        static const struct snmp_reply silence = {.outcome = SNMP_TIMED_OUT, .detail = ""};
+        static const struct ping_reply nothing = {.outcome = PING_IMPOSSIBLE, .text = ""};
+        s->reply = (struct reply){.kind = s->ask.kind, .ask_id = s->ask.id, .at = asker_now()};
+        if (s->ask.kind == ASK_SNMP)
+            s->reply.snmp = silence;
+        else
+            s->reply.ping = nothing;
+    }
+    asker_deliver(s, &s->reply);
+}
+
+void asker_say_left_behind(const struct asker_wait *wait)
+{
+    log_line(LOG_ALWAYS,
+             "WARNING: Device[%" PRIu32 "] A call for %s has not come back for %" PRId64
+             " ms, although it was told to; the cycle ends without it",
+             wait->device_id, asker_kind_text(wait->kind), clock_mono_ms() - wait->since_mono_ms);
+}
+
+/* The worker has the session from now on. */
+static void asker_leave_behind(struct job *job)
+{
+    struct asker_session *s = asker_session_of(job);
+    asker_say_left_behind(&s->wait);
+    TAILQ_REMOVE(&s->a->sessions, s, next);
+}
+
+/* On a worker that nobody waits for any more. */
+static void asker_come_late(struct job *job)
+{
+    asker_free_session(asker_session_of(job));
+}
+
+static const struct job_calls asker_job = {.run = asker_run_job,
+                                           .done = asker_done_job,
+                                           .left = asker_leave_behind,
+                                           .late = asker_come_late};
+
+static void asker_begin_blocking(struct asker_session *s, const struct ask *ask)
+{
+    struct asker *a = s->a;
+    CHECK(!s->asking);
+    s->ask = *ask;
+    if (ask->kind == ASK_SNMP) { /* the run may be stopped, and change, while the ask goes on */
+        size_t n = ask->snmp.count;
+        s->names = mem_realloc(s->names, n, sizeof(s->names[0]));
+        memcpy(s->names, ask->snmp.names, n * sizeof(s->names[0]));
+        s->ask.snmp.names = s->names;
+    }
+    s->asking = true;
+    if (a->pool != NULL) {
+        pool_submit(a->pool, &s->job, &asker_job);
+    } else {
+        CHECK(a->blocking == NULL);
+        a->blocking = s;
+    }
+}
+
+/* ---- scripts ---- */
+
+static void asker_take_errand(void *arg)
+{
+    struct asker_errand *e = arg;
+    struct asker_session *s = e->s;
+    s->errands--;
+    s->a->errands--;
+    asker_deliver(s, &e->reply);
+    free(e->output);
+    free(e->detail);
+    free(e);
+}
+
+/* On the supervisor's thread: the loop's own, or another one, which sends copies. */
+static void asker_on_script(void *arg, const struct script_reply *script)
+{
+    struct asker_errand *e = arg;
+    struct asker *a = e->s->a;
+    e->reply.script = *script;
+    e->reply.at = asker_now();
+    if (a->pool != NULL) {
+        asker_take_errand(e);
+        return;
+    }
+    e->output = mem_alloc(script->len + 1);
+    if (script->len > 0)
+        memcpy(e->output, script->output, script->len);
+    e->output[script->len] = '\0';
+    e->reply.script.output = e->output;
+    if (script->detail != NULL)
+        e->reply.script.detail = e->detail = mem_strdup(script->detail);
+    loop_post(a->loop, &e->letter, asker_take_errand, e);
+}
+
+static void asker_begin_script(struct asker_session *s, const struct ask *ask)
+{
+    struct asker_errand *e = mem_zalloc(1, sizeof(*e));
+    CHECK(s->a->scripts != NULL);
+    e->s = s;
+    e->reply.kind = ask->kind;
+    e->reply.ask_id = ask->id;
+    s->errands++;
+    s->a->errands++;
+    scripts_begin(s->a->scripts, ask, s->c->budget.poll_until, asker_on_script, e);
+}
+
+/* ---- asking ---- */
+
+static bool asker_blocks(enum ask_kind kind)
+{
+    return kind == ASK_SNMP || kind == ASK_PING;
+}
+
+void asker_begin(struct asker_session *s, const struct ask *ask)
+{
+    loop_assert_here(s->a->loop);
+    s->wait.kind = ask->kind;
+    s->wait.since_mono_ms = clock_mono_ms();
+    if (asker_blocks(ask->kind))
+        asker_begin_blocking(s, ask);
+    else
+        asker_begin_script(s, ask);
+}
+
+bool asker_has_room(const struct asker *a)
+{
+    return a->session_count < a->workers;
+}
+
+void asker_on_room(struct asker *a, loop_fn *fn, void *arg)
+{
+    a->on_room = fn;
+    a->on_room_arg = arg;
+}
+
+void asker_on_wait(struct asker *a, void (*fn)(void *arg, const struct asker_wait *wait), void *arg)
+{
+    a->on_wait = fn;
+    a->on_wait_arg = arg;
+}
+
+static void asker_tell_wait(const struct asker *a, const struct asker_wait *wait)
+{
+    if (a->on_wait != NULL)
+        a->on_wait(a->on_wait_arg, wait);
+}
+
+static void asker_on_now(void *arg UNUSED)
+{
+}
+
+/* Answers of scripts that are there already. */
+static bool asker_take_letters(struct asker *a)
+{
+    size_t before = a->delivered;
+    if (a->errands > 0) {
+        loop_timer_set(&a->now, 0);
+        loop_turn(a->loop);
+        loop_timer_cancel(&a->now);
+    }
+    return a->delivered > before;
+}
+
+static bool asker_wait_blocking(struct asker *a, struct lease *lease)
+{
+    struct asker_session *s = a->blocking;
+    const struct asker_wait none = {.device_id = s->wait.device_id};
+    a->blocking = NULL;
+    asker_tell_wait(a, &s->wait);
+    if (lease != NULL)
+        lease_enter(lease);
+    asker_carry_out(s);
+    if (lease != NULL && !lease_leave(lease))
+        return false;
+    asker_tell_wait(a, &none);
+    s->asking = false;
+    s->wait.since_mono_ms = 0;
+    asker_deliver(s, &s->reply);
+    return true;
+}
+
+bool asker_wait_one(struct asker *a, struct lease *lease)
+{
+    size_t before = a->delivered;
+    CHECK(a->pool == NULL && (a->blocking != NULL || a->errands > 0));
+    if (asker_take_letters(a))
+        return true;
+    if (a->blocking != NULL)
+        return asker_wait_blocking(a, lease);
+    const struct asker_session *s = TAILQ_LAST(&a->sessions, asker_sessions);
+    const struct asker_wait wait = s->wait, none = {.device_id = s->wait.device_id};
+    asker_tell_wait(a, &wait);
+    while (a->delivered == before)
+        loop_turn(a->loop);
+    asker_tell_wait(a, &none);
+    return true;
+}
+
+/* ---- life ---- */
+
+struct asker *asker_new(struct cycle *c, struct services *services, struct loop *loop, int workers,
+                        struct err *err)
+{
+    struct asker *a = mem_zalloc(1, sizeof(*a));
+    *a = (struct asker){.c = cycle_ref(c), .services = services, .loop = loop, .workers = workers};
+    TAILQ_INIT(&a->sessions);
+    loop_timer_init(&a->now, loop, asker_on_now, a);
+    if (workers == 0)
+        return a;
+    a->pool = pool_new(loop, "ask", workers, err);
+    if (a->pool == NULL) {
+        asker_free(a);
+        return NULL;
+    }
+    a->workers = pool_started(a->pool);
+    if (a->workers < workers)
+        log_line(LOG_ALWAYS, "WARNING: only %d of %d threads: %s", a->workers, workers, err->text);
+    return a;
+}
+
+void asker_set_scripts(struct asker *a, struct scripts *scripts)
+{
+    a->scripts = scripts;
+}
+
+size_t asker_end(struct asker *a, int64_t until_mono_ms)
+{
+    a->on_room = NULL;
+    while (a->pool == NULL && a->errands > 0) /* whoever answers scripts has promised to */
+        loop_turn(a->loop);
+    return a->pool == NULL ? 0 : pool_end(a->pool, until_mono_ms);
+}
+
+void asker_free(struct asker *a)
+{
+    struct asker_session *s;
+    if (a == NULL)
+        return;
+    pool_free(a->pool);
+    while ((s = TAILQ_FIRST(&a->sessions)) != NULL) {
+        CHECK(s->errands == 0);
+        TAILQ_REMOVE(&a->sessions, s, next);
+        asker_free_session(s);
+    }
+    loop_timer_cancel(&a->now);
+    cycle_unref(a->c);
+    free(a);
+}
+
+void reply_deliver(const struct reply *r, struct devrun *run)
+{
+    switch (r->kind) {
+    case ASK_SNMP: devrun_answer_snmp(run, r->ask_id, &r->snmp, &r->at); break;
+    case ASK_PING: devrun_answer_ping(run, r->ask_id, &r->ping, &r->at); break;
+    case ASK_SCRIPT:
+    case ASK_SERVER: devrun_answer_script(run, r->ask_id, &r->script, &r->at); break;
+    }
+}

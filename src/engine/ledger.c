@@ -1,0 +1,265 @@
+#include "config.h"
+
+#include "engine/ledger.h"
+
+#include "base/buf.h"
+#include "base/log.h"
+#include "base/stream.h"
+#include "base/thr.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+/* Lines about one kind of trouble with the database that one cycle writes; more would say nothing new. */
+enum { LEDGER_LINES_MAX = 20 };
+
+void ledger_init(struct ledger *l)
+{
+    *l = (struct ledger){.figures = {0}};
+    thr_mutex_init(&l->lock);
+}
+
+void ledger_done(struct ledger *l)
+{
+    pthread_mutex_destroy(&l->lock);
+}
+
+struct ledger_figures ledger_get(struct ledger *l)
+{
+    thr_lock(&l->lock);
+    struct ledger_figures f = l->figures;
+    thr_unlock(&l->lock);
+    return f;
+}
+
+size_t ledger_unknown(const struct ledger_figures *f)
+{
+    size_t n = 0;
+    for (int i = 0; i < UNKNOWN_REASONS; i++)
+        n += f->unknown[i];
+    return n;
+}
+
+size_t ledger_rows(const struct ledger_figures *f)
+{
+    return f->values + ledger_unknown(f);
+}
+
+/* ---- devices ---- */
+
+static void ledger_tell_status(const struct device *device, const struct host_row *host)
+{
+    if (!host->has_status || host->status.status == device->status.status)
+        return;
+    if (host->status.status == HOST_DOWN)
+        stream_emit_text((struct happening){.type = EVENT_DEVICE_DOWN,
+                                            .device = device->id,
+                                            .figures = {host->status.failed_polls}},
+                         host->status.last_error);
+    else if (host->status.status == HOST_UP)
+        stream_emit(&(struct happening){.type = EVENT_DEVICE_UP, .device = device->id});
+}
+
+static void ledger_tell_device(const struct device *device, const struct devrun_result *r)
+{
+    int64_t unknown = 0;
+    for (int i = 1; i < UNKNOWN_REASONS; i++) {
+        if (r->unknown[i] == 0)
+            continue;
+        unknown += (int64_t)r->unknown[i];
+        stream_emit_text((struct happening){.type = EVENT_DEVICE_UNKNOWN,
+                                            .device = device->id,
+                                            .figures = {(int64_t)r->unknown[i]}},
+                         unknown_reason_text((enum unknown_reason)i));
+    }
+    ledger_tell_status(device, &r->host);
+    stream_emit(&(struct happening){
+        .type = EVENT_DEVICE_FINISHED,
+        .device = device->id,
+        .figures = {(int64_t)r->values, unknown, (int64_t)r->skipped, (int64_t)r->unfinished,
+                    r->down, (int64_t)(r->host.polling_time * 1e6)},
+    });
+}
+
+void ledger_device_finished(struct ledger *l, const struct device *device,
+                            const struct devrun_result *r)
+{
+    thr_lock(&l->lock);
+    struct ledger_figures *f = &l->figures;
+    f->devices++;
+    f->down += r->down;
+    f->values += r->values;
+    f->unfinished += r->unfinished;
+    f->skipped += r->skipped;
+    for (int i = 0; i < UNKNOWN_REASONS; i++)
+        f->unknown[i] += r->unknown[i];
+    thr_unlock(&l->lock);
+    ledger_tell_device(device, r);
+}
+
+void ledger_device_dropped(struct ledger *l, const struct device *device, bool started)
+{
+    thr_lock(&l->lock);
+    l->figures.dropped++;
+    if (!started) {
+        l->figures.devices++;
+        l->figures.unfinished += device->item_count;
+    }
+    thr_unlock(&l->lock);
+    stream_emit(&(struct happening){
+        .type = EVENT_DEVICE_DROPPED,
+        .device = device->id,
+        .figures = {started, started ? 0 : (int64_t)device->item_count},
+    });
+}
+
+/* ---- rows and the database ---- */
+
+void ledger_rows_stored(struct ledger *l, const struct ledger_write *w)
+{
+    thr_lock(&l->lock);
+    l->figures.stored += w->rows_stored;
+    l->figures.lost += w->rows_rejected;
+    l->figures.retries += w->retries;
+    thr_unlock(&l->lock);
+    stream_emit(&(struct happening){
+        .type = EVENT_DB_STORED,
+        .figures = {(int64_t)w->rows_stored, (int64_t)w->hosts, w->elapsed_us},
+    });
+    if (w->retries > 0)
+        stream_emit(&(struct happening){.type = EVENT_DB_RETRY, .figures = {(int64_t)w->retries}});
+}
+
+void ledger_row_rejected(struct ledger *l, const struct output_row *row, const struct err *why)
+{
+    thr_lock(&l->lock);
+    size_t count = ++l->figures.rejected;
+    thr_unlock(&l->lock);
+    stream_emit_text((struct happening){.type = EVENT_DB_REJECTED, .figures = {row->local_data_id}},
+                     why->text);
+    if (count <= LEDGER_LINES_MAX)
+        log_line(LOG_ALWAYS, "ERROR: the database refuses the value of DS[%" PRIu32 "] %s: %s",
+                 row->local_data_id, row->rrd_name, why->text);
+}
+
+void ledger_rows_spooled(struct ledger *l, size_t rows)
+{
+    if (rows == 0)
+        return;
+    thr_lock(&l->lock);
+    l->figures.spooled += rows;
+    thr_unlock(&l->lock);
+    stream_emit(&(struct happening){.type = EVENT_DB_SPOOLED, .figures = {(int64_t)rows}});
+}
+
+void ledger_rows_lost(struct ledger *l, size_t rows)
+{
+    if (rows == 0)
+        return;
+    thr_lock(&l->lock);
+    l->figures.lost += rows;
+    thr_unlock(&l->lock);
+    stream_emit(&(struct happening){.type = EVENT_DB_LOST, .figures = {(int64_t)rows}});
+}
+
+void ledger_uplink_ended(struct ledger *l, const struct ledger_uplink *u)
+{
+    thr_lock(&l->lock);
+    l->figures.stored += u->stored;
+    l->figures.kept += u->kept;
+    l->figures.lost += u->rejected;
+    l->figures.retries += u->retries;
+    thr_unlock(&l->lock);
+    stream_emit(&(struct happening){
+        .type = EVENT_UPLINK_ENDED,
+        .figures = {(int64_t)u->stored, (int64_t)u->kept, (int64_t)u->rejected,
+                    (int64_t)u->retries},
+    });
+}
+
+void ledger_connection_lost(struct ledger *l, const struct err *why)
+{
+    thr_lock(&l->lock);
+    size_t count = ++l->figures.lost_connections;
+    thr_unlock(&l->lock);
+    stream_emit_text((struct happening){.type = EVENT_DB_DISCONNECTED}, why->text);
+    if (count <= LEDGER_LINES_MAX)
+        log_line(LOG_ALWAYS, "WARNING: lost the connection to the database: %s", why->text);
+}
+
+void ledger_connection_back(struct ledger *l, int64_t away_ms)
+{
+    thr_lock(&l->lock);
+    size_t count = l->figures.lost_connections;
+    thr_unlock(&l->lock);
+    stream_emit(&(struct happening){.type = EVENT_DB_CONNECTED, .figures = {away_ms}});
+    if (count <= LEDGER_LINES_MAX)
+        log_line(LOG_ALWAYS, "NOTE: connected to the database again after %.1f s",
+                 (double)away_ms / 1000);
+}
+
+void ledger_write_failed(struct ledger *l)
+{
+    thr_lock(&l->lock);
+    l->figures.failed = true;
+    thr_unlock(&l->lock);
+}
+
+void ledger_close_rows(struct ledger *l)
+{
+    struct ledger_figures f = ledger_get(l);
+    size_t accounted = f.stored + f.spooled + f.kept + f.lost, rows = ledger_rows(&f);
+    ledger_write_failed(l);
+    ledger_rows_lost(l, rows > accounted ? rows - accounted : 0);
+}
+
+/* ---- the closing lines ---- */
+
+static void ledger_print_rows(struct buf *line, const struct ledger_figures *f, size_t expected)
+{
+    buf_printf(line, "; rows: %zu expected, %zu stored, %zu spooled, %zu lost", expected, f->stored,
+               f->spooled, f->lost);
+    if (f->kept > 0)
+        buf_printf(line, ", %zu kept for Cacti's recovery", f->kept);
+    if (f->retries > 0 || f->lost_connections > 0)
+        buf_printf(line, " (%zu statements repeated, %zu connections lost)", f->retries,
+                   f->lost_connections);
+}
+
+/* Every item and every row is in it once; lost rows make it a WARNING at every verbosity. */
+static void ledger_report_items(const struct ledger_figures *f,
+                                const struct ledger_closing *closing)
+{
+    struct buf line = BUF_INIT;
+    size_t expected = closing->read_only ? 0 : ledger_rows(f);
+    bool all_stored = f->stored == expected;
+    buf_printf(&line, "%s: Items: %zu due, %zu values, %zu U, %zu of down devices, %zu unfinished",
+               all_stored ? "NOTE" : "WARNING", closing->items_due, f->values, ledger_unknown(f),
+               f->skipped, f->unfinished);
+    ledger_print_rows(&line, f, expected);
+    buf_printf(&line, "; devices: %zu down, %zu unfinished", f->down, f->dropped);
+    for (int i = 1; i < UNKNOWN_REASONS; i++)
+        if (f->unknown[i] > 0)
+            buf_printf(&line, "; U %s: %zu", unknown_reason_text((enum unknown_reason)i),
+                       f->unknown[i]);
+    log_line(all_stored ? LOG_MEDIUM : LOG_ALWAYS, "%s", buf_str(&line));
+    buf_done(&line);
+}
+
+int ledger_report(struct ledger *l, const struct ledger_closing *closing)
+{
+    struct ledger_figures f = ledger_get(l);
+    char stats[128];
+    if (f.dropped > 0)
+        log_line(LOG_ALWAYS, "WARNING: There were %zu threads which did not run", f.dropped);
+    ledger_report_items(&f, closing);
+    snprintf(stats, sizeof(stats), "Time: %.4f s, Threads: %d, Devices: %zu",
+             (double)closing->elapsed_us / 1e6, closing->threads, closing->devices);
+    if (log_wants(LOG_MEDIUM))
+        log_line(LOG_MEDIUM, "%s", stats);
+    else if (isatty(STDOUT_FILENO))
+        puts(stats);
+    return closing->out_of_time || f.dropped > 0 || f.failed ? EX_TEMPFAIL : EX_OK;
+}

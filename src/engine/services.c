@@ -1,0 +1,49 @@
+#include "config.h"
+
+#include "engine/services.h"
+
+#include "base/log.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+struct services *services_new(const struct ping_sockets *sockets, struct err *err)
+{
+    struct services *s = mem_zalloc(1, sizeof(*s));
+    s->sockets = *sockets;
+    s->resolver = resolver_new();
+    s->pinger = pinger_new(sockets, s->resolver, err);
+    if (s->pinger != NULL)
+        return s;
+    services_free(s);
+    return NULL;
+}
+
+void services_free(struct services *s)
+{
+    if (s == NULL)
+        return;
+    pinger_free(s->pinger);
+    resolver_free(s->resolver);
+    free(s);
+}
+
+static bool services_pings_by_icmp(const struct device *d)
+{
+    bool pinged = d->availability_method == AVAIL_PING_AND_SNMP ||
+                  d->availability_method == AVAIL_PING ||
+                  d->availability_method == AVAIL_PING_OR_SNMP;
+    return pinged && d->ping_method == PING_METHOD_ICMP && !d->deleted;
+}
+
+void services_say_icmp(const struct services *s, const struct site *site)
+{
+    for (size_t i = 0; i < site->device_count; i++) {
+        if (!services_pings_by_icmp(&site->devices[i]))
+            continue;
+        bool works = s->sockets.fd4 >= 0;
+        log_line(works ? LOG_MEDIUM : LOG_ALWAYS, "%s%s",
+                 works ? "NOTE: " : "WARNING: ", ping_sockets_text(&s->sockets));
+        return;
+    }
+}

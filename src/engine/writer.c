@@ -1,0 +1,273 @@
+#include "config.h"
+
+#include "engine/writer.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/stream.h"
+#include "base/thr.h"
+#include "core/lease.h"
+#include "engine/batcher.h"
+
+#include <stdlib.h>
+
+/* How long writer_free() waits for a thread that has ended but for its last steps. */
+enum { WRITER_JOIN_MS = 100 };
+
+struct writer {
+    struct cycle *c; /* a reference */
+    writer_change_fn *on_change;
+    void *arg;
+    struct lease *lease;
+
+    pthread_mutex_t lock; /* all that follows */
+    pthread_cond_t changed;
+    struct batcher rows;
+    bool told_to_begin, never; /* never: it is freed before it was told */
+    bool begun, begin_ok;
+    struct err begin_err;
+    bool relaxed; /* nobody is held back any more */
+    bool ending;
+    bool ended;
+    struct batch **salvaged; /* where what waits goes if the thread is left behind */
+};
+
+static void writer_release(struct writer *w)
+{
+    batch_free(batcher_take(&w->rows));
+    pthread_cond_destroy(&w->changed);
+    pthread_mutex_destroy(&w->lock);
+    cycle_unref(w->c);
+    free(w);
+}
+
+/* It comes back after all: the connection that nobody else uses any more goes with it. */
+static void writer_come_late(void *arg)
+{
+    struct writer *w = arg;
+    store_close(w->c->store);
+    writer_release(w);
+}
+
+static void writer_tell(struct writer *w)
+{
+    thr_lock(&w->lock);
+    pthread_cond_broadcast(&w->changed);
+    thr_unlock(&w->lock);
+    w->on_change(w->arg);
+}
+
+/* ---- the thread ---- */
+
+/* false: it never begins. */
+static bool writer_wait_to_begin(struct writer *w)
+{
+    thr_lock(&w->lock);
+    while (!w->told_to_begin && !w->never)
+        thr_wait(&w->changed, &w->lock);
+    bool begin = w->told_to_begin;
+    thr_unlock(&w->lock);
+    return begin;
+}
+
+static bool writer_load(struct writer *w, struct lease *l)
+{
+    struct err err = ERR_INIT;
+    lease_enter(l);
+    bool ok = cycle_begin(w->c, &err);
+    if (!lease_leave(l))
+        return false;
+    thr_lock(&w->lock);
+    w->begun = true;
+    w->begin_ok = ok;
+    w->begin_err = err;
+    thr_unlock(&w->lock);
+    writer_tell(w);
+    return true;
+}
+
+/* NULL: nothing is left and nothing will come. */
+static struct batch *writer_take(struct writer *w)
+{
+    thr_lock(&w->lock);
+    while (!w->ending && !batcher_is_due(&w->rows, clock_mono_ms())) {
+        int64_t due = batcher_due_ms(&w->rows);
+        if (due == INT64_MAX)
+            thr_wait(&w->changed, &w->lock);
+        else
+            (void)thr_wait_until(&w->changed, &w->lock, due);
+    }
+    struct batch *taken = batcher_take(&w->rows);
+    thr_unlock(&w->lock);
+    return taken;
+}
+
+static bool writer_write(struct writer *w, struct lease *l)
+{
+    struct batch *b;
+    while ((b = writer_take(w)) != NULL) {
+        writer_tell(w); /* there is room again */
+        lease_enter(l);
+        cycle_write(w->c, b);
+        if (!lease_leave(l))
+            return false;
+    }
+    return true;
+}
+
+static void writer_main(struct lease *l, void *arg)
+{
+    struct writer *w = arg;
+    if (!writer_wait_to_begin(w))
+        return;
+    db_thread_start();
+    if (!writer_load(w, l) || !writer_write(w, l))
+        return;
+    lease_enter(l);
+    cycle_end(w->c);
+    db_thread_stop();
+    if (!lease_leave(l))
+        return;
+    thr_lock(&w->lock);
+    w->ended = true;
+    thr_unlock(&w->lock);
+    writer_tell(w);
+}
+
+/* ---- the others ---- */
+
+struct writer *writer_new(struct cycle *c, writer_change_fn *on_change, void *arg, struct err *err)
+{
+    struct writer *w = mem_zalloc(1, sizeof(*w));
+    w->c = cycle_ref(c);
+    w->on_change = on_change;
+    w->arg = arg;
+    thr_mutex_init(&w->lock);
+    thr_cond_init(&w->changed);
+    w->lease = lease_start("store", writer_main, w, writer_come_late, err);
+    if (w->lease != NULL)
+        return w;
+    writer_release(w);
+    return NULL;
+}
+
+void writer_begin(struct writer *w)
+{
+    thr_lock(&w->lock);
+    w->told_to_begin = true;
+    pthread_cond_broadcast(&w->changed);
+    thr_unlock(&w->lock);
+}
+
+static bool writer_has_room(const struct writer *w)
+{
+    return w->relaxed || !batcher_is_overfull(&w->rows);
+}
+
+void writer_put(struct writer *w, struct batch *batch)
+{
+    thr_lock(&w->lock);
+    bool had_room = writer_has_room(w);
+    batcher_put(&w->rows, batch, clock_mono_ms());
+    bool filled = had_room && !writer_has_room(w);
+    int64_t rows = (int64_t)batcher_rows(&w->rows);
+    pthread_cond_broadcast(&w->changed);
+    thr_unlock(&w->lock);
+    if (filled)
+        stream_emit(&(struct happening){.type = EVENT_QUEUE_FULL, .figures = {rows}});
+}
+
+void writer_relax(struct writer *w)
+{
+    thr_lock(&w->lock);
+    w->relaxed = true;
+    pthread_cond_broadcast(&w->changed);
+    thr_unlock(&w->lock);
+}
+
+void writer_end(struct writer *w)
+{
+    thr_lock(&w->lock);
+    w->ending = w->relaxed = true;
+    pthread_cond_broadcast(&w->changed);
+    thr_unlock(&w->lock);
+}
+
+static bool writer_is_locked(const struct writer *w, enum writer_step step)
+{
+    switch (step) {
+    case WRITER_BEGUN: return w->begun;
+    case WRITER_ROOM: return writer_has_room(w);
+    case WRITER_ENDED: return w->ended;
+    }
+    return false;
+}
+
+bool writer_is(struct writer *w, enum writer_step step)
+{
+    thr_lock(&w->lock);
+    bool is = writer_is_locked(w, step);
+    thr_unlock(&w->lock);
+    return is;
+}
+
+bool writer_wait(struct writer *w, enum writer_step step, int64_t until_mono_ms)
+{
+    thr_lock(&w->lock);
+    bool in_time = true;
+    while (in_time && !writer_is_locked(w, step)) {
+        if (until_mono_ms == INT64_MAX)
+            thr_wait(&w->changed, &w->lock);
+        else
+            in_time = thr_wait_until(&w->changed, &w->lock, until_mono_ms);
+    }
+    bool is = writer_is_locked(w, step);
+    thr_unlock(&w->lock);
+    return is;
+}
+
+bool writer_get_begun(struct writer *w, struct err *err)
+{
+    thr_lock(&w->lock);
+    bool ok = w->begin_ok;
+    if (!ok && err != NULL)
+        *err = w->begin_err;
+    thr_unlock(&w->lock);
+    return ok;
+}
+
+size_t writer_rows(struct writer *w)
+{
+    thr_lock(&w->lock);
+    size_t rows = batcher_rows(&w->rows);
+    thr_unlock(&w->lock);
+    return rows;
+}
+
+static void writer_salvage(void *arg)
+{
+    struct writer *w = arg;
+    thr_lock(&w->lock);
+    *w->salvaged = batcher_take(&w->rows);
+    thr_unlock(&w->lock);
+}
+
+bool writer_free(struct writer *w, struct batch **ret_waiting)
+{
+    struct lease *l = w->lease;
+    *ret_waiting = NULL;
+    thr_lock(&w->lock);
+    w->salvaged = ret_waiting;
+    w->never = !w->told_to_begin;
+    pthread_cond_broadcast(&w->changed);
+    thr_unlock(&w->lock);
+    bool ended;
+    while (!(ended = lease_wait(l, clock_mono_ms() + WRITER_JOIN_MS))) {
+        if (!writer_is(w, WRITER_ENDED) && lease_revoke(l, writer_salvage))
+            break;
+    }
+    lease_free(l);
+    if (ended)
+        writer_release(w);
+    return ended;
+}
