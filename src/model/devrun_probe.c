@@ -72,8 +72,6 @@ static void take_values(struct probe *p, const struct snmp_reply *reply)
                 p->missing[slot] = true;
                 continue;
             }
-            if (vb->type == VARBIND_NULL) /* no value, and no word about the object either */
-                continue;
             devrun_probe_value(vb, &p->text[slot]);
             p->got[slot] = true;
         }

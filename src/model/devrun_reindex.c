@@ -211,7 +211,8 @@ static void take_below(struct devrun *run, const struct snmp_reply *reply)
         oid_within(row, reply->varbinds[0].name) && !oid_equal(row, reply->varbinds[0].name);
 }
 
-/* Cacti's own text of a value, where it has to be compared with what Cacti has stored. */
+/* Cacti's own text of a value, where it has to be compared with what Cacti has stored.  NULL is no value, and no word
+ * about the object either. */
 static void take_value(struct devrun *run, const struct snmp_reply *reply)
 {
     const struct reindex_row *r = this_row(run);
@@ -219,11 +220,12 @@ static void take_value(struct devrun *run, const struct snmp_reply *reply)
     if (is_uptime(r) || devrun_probe_text(run, 0) == NULL)
         return;
     const struct varbind *vb = reply->varbinds;
-    while (!oid_equal(vb->name, r->oid) || varbind_is_exception(vb) || vb->type == VARBIND_NULL)
+    while (!oid_equal(vb->name, r->oid) || varbind_is_exception(vb))
         vb++;
     struct buf *text = &run->probe.text[0];
     buf_clear(text);
     indextext_put(vb, text);
+    run->probe.got[0] = vb->type != VARBIND_NULL;
     run->reindex.equal = indextext_equal(r->assert_value, vb);
 }
 
@@ -391,6 +393,33 @@ static void take_no_rows(struct devrun *run, const struct snmp_reply *reply)
                  reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NO_SUCH_NAME);
 }
 
+/* Rows behind the end of the table: the answer is in no order at all. */
+static bool has_rows(struct devrun *run, const struct varbind *varbinds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct varbind *vb = &varbinds[i];
+        if (!varbind_is_exception(vb) && vb->type != VARBIND_NULL &&
+            oid_within(this_row(run)->oid, vb->name)) {
+            note_stray(run, vb->name);
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum walked walk_answer(struct devrun *run, const struct snmp_reply *reply)
+{
+    size_t asked = walks_by_bulk(run) ? WALK_ROWS : 1; /* what some agents add is no row */
+    size_t count = reply->count < asked ? reply->count : asked;
+    enum walked found = WALKED_ROW;
+    size_t i = 0;
+    while (found == WALKED_ROW && i < count)
+        found = walk_on(run, &reply->varbinds[i++]);
+    if (found == WALKED_END && has_rows(run, reply->varbinds + i, count - i))
+        found = WALKED_NOWHERE;
+    return found;
+}
+
 /* The end of a v1 view is an error status; any other one leaves the count unknown.  An agent that cannot answer for many
  * rows at once is asked for one at a time, from where it got to; one whose rows contradict each other, from the start,
  * before anything is concluded. */
@@ -403,9 +432,7 @@ static void take_walk(struct devrun *run, const struct snmp_reply *reply)
         take_no_rows(run, reply);
         return;
     }
-    enum walked found = WALKED_ROW;
-    for (size_t i = 0; found == WALKED_ROW && i < reply->count; i++)
-        found = walk_on(run, &reply->varbinds[i]);
+    enum walked found = walk_answer(run, reply);
     if (found == WALKED_NOWHERE && walks_by_bulk(run)) {
         x->one_by_one = true;
         begin_walk(run);

@@ -4,6 +4,7 @@
 
 #include "model/value.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -174,7 +175,7 @@ static void drop_nuls(struct buf *text)
     buf_truncate(text, kept);
 }
 
-static bool same_text(const char *stored, struct bytes now, change_fn *change)
+static bool same_text(const char *stored, bool full, struct bytes now, change_fn *change)
 {
     struct buf raw = BUF_INIT, want = BUF_INIT, have = BUF_INIT;
     bool found = false;
@@ -185,7 +186,7 @@ static bool same_text(const char *stored, struct bytes now, change_fn *change)
         put_way(now, way, &raw);
         drop_nuls(&raw);
         change(buf_str(&raw), &have);
-        found = same(&want, is_full(stored), &have);
+        found = same(&want, full, &have);
     }
     buf_done(&raw);
     buf_done(&want);
@@ -210,28 +211,28 @@ static const char *after_hex_label(const char *s)
     return s;
 }
 
-/* Pairs of hex digits, all with the same separator between them.  Without any, digits are hex only if the octets
- * are no text: the text "5" and the stored number 35 are two values. */
-static bool same_hex(const char *stored, struct bytes now)
+/* Pairs of hex digits with one kind of separator between them, which may be missing where lines of the tools' output
+ * were joined.  Without any, digits are hex only if the octets are no text: the text "5" and the stored number 35 are
+ * two values. */
+static bool same_hex(const char *stored, bool full, struct bytes now)
 {
     const char *s = after_hex_label(stored);
     char separator = '\0';
     size_t i = 0;
     for (; i < now.len && *s != '\0'; i++) {
-        int high = hex_value(s[0]), low = high < 0 ? -1 : hex_value(s[1]);
-        if (high != now.p[i] >> 4 || (low != (now.p[i] & 15) && s[1] != '\0'))
+        if (hex_value(s[0]) != now.p[i] >> 4)
             return false;
         if (s[1] == '\0')
-            return is_full(stored) && separator != '\0';
+            return full && separator != '\0';
+        if (hex_value(s[1]) != (now.p[i] & 15))
+            return false;
         s += 2;
         if (i == 0 && *s != '\0' && strchr(" :-.", *s) != NULL)
             separator = *s;
         if (separator != '\0' && *s == separator && i + 1 < now.len)
             s++;
-        else if (separator != '\0' && *s != '\0')
-            return false;
     }
-    bool over = *s == '\0' && (i == now.len || is_full(stored));
+    bool over = *s == '\0' && (i == now.len || full);
     return over && i > 0 && (separator != '\0' || !is_text(now));
 }
 
@@ -268,24 +269,44 @@ static bool is_banned(struct bytes now)
     return found;
 }
 
-static bool same_octets(const char *stored, struct bytes now)
+static bool same_octets(const char *stored, bool full, struct bytes now)
 {
-    return same_text(stored, now, put_formatted) ||
-           same_text(stored, without_padding(now), put_formatted) || same_hex(stored, now) ||
-           same_address(stored, now) || (*stored == '\0' && is_banned(now));
+    return same_text(stored, full, now, put_formatted) ||
+           same_text(stored, full, without_padding(now), put_formatted) ||
+           same_hex(stored, full, now) || same_address(stored, now) ||
+           (*stored == '\0' && is_banned(now));
 }
 
-static bool same_oid(const char *stored, struct oid now)
+static bool same_shown(const char *stored, bool full, const struct buf *shown)
+{
+    return same_text(stored, full, bytes_of(buf_str(shown)), put_trimmed);
+}
+
+/* snmpbulkwalk's form: days:hours:minutes:seconds. */
+static bool same_ticks(const char *stored, uint64_t ticks)
+{
+    struct buf text = BUF_INIT;
+    uint64_t seconds = ticks / 100;
+    buf_printf(&text, "%" PRIu64 ":%u:%02u:%02u.%02u", seconds / 86400,
+               (unsigned)(seconds / 3600 % 24), (unsigned)(seconds / 60 % 60),
+               (unsigned)(seconds % 60), (unsigned)(ticks % 100));
+    bool found = strcmp(stored, buf_str(&text)) == 0;
+    buf_done(&text);
+    return found;
+}
+
+static bool same_oid(const char *stored, bool full, struct oid now)
 {
     uint32_t sub[OID_MAX_LEN];
+    if (strncmp(stored, "OID: ", 5) == 0) /* snmpget's label, which Cacti leaves */
+        stored += 5;
     size_t len = oid_parse(stored, sub);
     if (len > 0 && oid_equal(now, (struct oid){sub, len}))
         return true;
     struct buf numbers = BUF_INIT, named = BUF_INIT;
     oid_print(now, &numbers);
     oid_print_iso(now, &named);
-    bool found = same_text(stored, bytes_of(buf_str(&numbers)), put_trimmed) ||
-                 same_text(stored, bytes_of(buf_str(&named)), put_trimmed);
+    bool found = same_shown(stored, full, &numbers) || same_shown(stored, full, &named);
     buf_done(&numbers);
     buf_done(&named);
     return found;
@@ -293,13 +314,16 @@ static bool same_oid(const char *stored, struct oid now)
 
 bool indextext_equal(const char *stored, const struct varbind *vb)
 {
+    bool full = is_full(stored);
     if (vb->type == VARBIND_OCTETS || vb->type == VARBIND_OPAQUE)
-        return same_octets(stored, (struct bytes){vb->octets.data, vb->octets.len});
+        return same_octets(stored, full, (struct bytes){vb->octets.data, vb->octets.len});
     if (vb->type == VARBIND_OBJECT_ID)
-        return same_oid(stored, vb->oid);
+        return same_oid(stored, full, vb->oid);
+    if (vb->type == VARBIND_TIMETICKS && same_ticks(stored, vb->number))
+        return true;
     struct buf text = BUF_INIT;
     varbind_text(vb, &text);
-    bool found = same_text(stored, bytes_of(buf_str(&text)), put_trimmed);
+    bool found = same_shown(stored, full, &text);
     buf_done(&text);
     return found;
 }
@@ -307,7 +331,9 @@ bool indextext_equal(const char *stored, const struct varbind *vb)
 bool indextext_equal_output(const char *stored, const char *output, size_t len)
 {
     struct bytes now = {(const uint8_t *)output, len};
-    return same_text(stored, now, put_trimmed) || (!is_text(now) && same_hex(stored, now));
+    bool full = is_full(stored);
+    return same_text(stored, full, now, put_trimmed) ||
+           (!is_text(now) && same_hex(stored, full, now));
 }
 
 /* ---- showing ---- */

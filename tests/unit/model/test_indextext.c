@@ -66,6 +66,9 @@ static void odd_but_legal_texts_are_what_cacti_has_stored(void **state UNUSED)
         PAIR("eth0", "eth0\0\0\0\0"),
         PAIR("eth0", "eth0\xff\xff"),
         PAIR("65 74 68 30 00", "eth0\0"),
+        /* 16 bytes a line in the output of net-snmp's tools, lines joined */
+        PAIR("00 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F10 11",
+             "\x00\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11"),
         /* lines */
         PAIR("line 1line 2", "line 1\nline 2"),
         PAIR("line 1 line 2", "line 1\nline 2"),
@@ -186,6 +189,7 @@ static void an_object_identifier_is_the_same_however_it_is_written(void **state 
     assert_true(indextext_equal(".1.3.6.1.4.1.8072.3.2.10", &vb));
     assert_true(indextext_equal("1.3.6.1.4.1.8072.3.2.10", &vb));
     assert_true(indextext_equal("iso.3.6.1.4.1.8072.3.2.10", &vb));
+    assert_true(indextext_equal("OID: .1.3.6.1.4.1.8072.3.2.10", &vb)); /* by snmpget */
     assert_false(indextext_equal(".1.3.6.1.4.1.8072.3.2.1", &vb));
     assert_false(indextext_equal(".1.3.6.1.4.1.8072.3.2.101", &vb));
     assert_false(indextext_equal("", &vb));
@@ -205,6 +209,10 @@ static void a_long_object_identifier_is_compared_up_to_the_width_of_the_column(v
     indextext_put(&vb, &text);
     buf_truncate(&text, INDEXTEXT_COLUMN_CHARS);
     assert_true(indextext_equal(buf_str(&text), &vb));
+    struct buf labelled = BUF_INIT;
+    buf_printf(&labelled, "OID: %.95s", buf_str(&text));
+    assert_true(indextext_equal(buf_str(&labelled), &vb));
+    buf_done(&labelled);
     sub[5]++;
     assert_false(indextext_equal(buf_str(&text), &vb));
     buf_done(&text);
@@ -216,6 +224,10 @@ static void numbers_and_addresses_are_compared_as_they_are_shown(void **state UN
     const struct varbind big = {.type = VARBIND_COUNTER64, .number = UINT64_MAX};
     const struct varbind ip = {.type = VARBIND_IPADDRESS,
                                .octets = {(const uint8_t *)"\x0a\x00\x00\x01", 4}};
+    const struct varbind hour = {.type = VARBIND_TIMETICKS, .number = 360001};
+    assert_true(indextext_equal("360001", &hour));
+    assert_true(indextext_equal("0:1:00:00.01", &hour)); /* by snmpbulkwalk */
+    assert_false(indextext_equal("0:1:00:00.00", &hour));
     assert_true(indextext_equal("5", &five));
     assert_true(indextext_equal(" 5", &five));
     assert_false(indextext_equal("55", &five));

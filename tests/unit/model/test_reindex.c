@@ -232,6 +232,8 @@ static void a_table_that_GETBULK_gets_wrong_is_counted_by_GETNEXT(void **state U
         {1, 2, 3, 4, 5, 4, 5, 6, END},
         {1, 2, START_OF_MIB},
         {ZERO},
+        {END, 5, 4},
+        {1, 2, 3, 4, 5, END, 6},
     };
     for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
         set_bulk(broken[i]);
