@@ -5,7 +5,7 @@
 
 /* ---- the uptime ---- */
 
-static const uint32_t engine_name[] = {1, 3, 6, 1, 6, 3, 10, 2, 1, 3, 0};
+enum { ENGINE_ARCS = 11 }; /* of the engine time; sysUpTime has 9 */
 
 static struct {
     struct snmp_reply error; /* about the engine time, unless ANSWERED without error */
@@ -16,7 +16,7 @@ static struct {
 static struct snmp_reply answer_clocks(const struct snmp_request *r)
 {
     for (size_t i = 0; i < r->count; i++) {
-        bool is_engine = r->names[i].len == ARRAY_LEN(engine_name);
+        bool is_engine = r->names[i].len == ENGINE_ARCS;
         struct snmp_reply error = clocks.error;
         if (is_engine && (error.outcome != SNMP_ANSWERED || error.error_status != 0)) {
             error.error_index = error.error_index == 0 ? 0 : (long)i + 1;
