@@ -55,8 +55,8 @@ struct moment {
 
 /* A run that takes more steps (about one per ask) than a base, so many per item, a base more per
  * re-index check and this per index count is stopped: its items are U, the cycle goes on.  An item
- * is asked for again at most once per halving of its request and per error inside replies; a count
- * of that many requests is half a million rows. */
+ * is asked for again at most once per halving of its request and per error inside replies.  A count
+ * of that many requests (half a million rows, 20,000 by GETNEXT) ends by itself, as not known. */
 enum { DEVRUN_STEPS = 1000, DEVRUN_STEPS_ITEM = 32, DEVRUN_STEPS_COUNT = 20000 };
 
 /* Why an item is U; UNKNOWN_NOT means it has a value. */

@@ -108,7 +108,8 @@ static size_t step_limit(const struct device *d)
 {
     size_t limit = DEVRUN_STEPS + d->item_count * DEVRUN_STEPS_ITEM;
     for (size_t i = 0; i < d->reindex_count; i++)
-        limit += d->reindex[i].action == REINDEX_SNMP_COUNT ? DEVRUN_STEPS_COUNT : DEVRUN_STEPS;
+        limit +=
+            DEVRUN_STEPS + (d->reindex[i].action == REINDEX_SNMP_COUNT ? DEVRUN_STEPS_COUNT : 0);
     return limit;
 }
 

@@ -67,12 +67,22 @@ struct reindex {
     bool skip_query; /* an assertion of this query has failed: its other rows are not probed */
     uint32_t failed_query;
     bool has_uptime;
-    struct buf uptime;          /* in 1/100 s, remembered for all rows of the uptime family */
-    uint32_t last[OID_MAX_LEN]; /* of the walk */
+    struct buf uptime; /* in 1/100 s, remembered for all rows of the uptime family */
+    bool equal;        /* the value of this row is the one that Cacti has stored */
+    bool looked_below; /* the agent has no such object: whether it is a column has been asked */
+    bool is_column;
+    /* of the walk */
+    uint32_t last[OID_MAX_LEN];
     size_t last_len;
     struct oid last_name;
     uint64_t walked;
-    bool one_by_one; /* the agent has trouble with GETBULK */
+    size_t walk_asks;  /* of this row */
+    int64_t walked_us; /* of all rows */
+    bool one_by_one;   /* the agent has trouble with GETBULK */
+    bool has_stray;    /* GETBULK has named a row out of order; without it no count is complete */
+    bool stray_counted;
+    uint32_t stray[OID_MAX_LEN];
+    size_t stray_len;
 };
 
 struct devrun {
@@ -165,6 +175,10 @@ bool devrun_probe_ask(struct devrun *run); /* false: nothing is pending any more
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply);
 bool devrun_probe_missing(const struct devrun *run, size_t slot);
 const char *devrun_probe_text(const struct devrun *run, size_t slot); /* NULL: no result */
+/* How long the agent has been up, in 1/100 s; false: not known.  The engine time wins, because
+ * sysUpTime wraps; what is no positive number (a text, NULL, an error, 0 for ever) is no clock. */
+bool devrun_probe_uptime(const struct devrun *run, size_t uptime, size_t engine,
+                         int64_t *ret_ticks);
 void devrun_probe_done(struct devrun *run);
 /* Cacti's text of a system or re-index value: quotes and backslashes inside escaped, trimmed
  * (contract 7, 8.3). */

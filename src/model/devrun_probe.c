@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "devrun_private.h"
 
 #include <inttypes.h>
@@ -106,15 +107,16 @@ void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
         run->max_oids = p->asked_count / 2;
         return;
     }
-    if (names_one) {
-        size_t slot = p->asked[reply->error_index - 1];
+    /* Some agents count from 0: an error about a single object needs no index. */
+    bool about_one = reply->outcome == SNMP_ANSWERED && (names_one || p->asked_count == 1);
+    if (about_one) {
+        size_t slot = p->asked[names_one ? reply->error_index - 1 : 0];
         p->pending[slot] = false;
         p->missing[slot] = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
         return;
     }
     for (size_t i = 0; i < p->count; i++)
-        if (reply->outcome != SNMP_ANSWERED || i == p->asked[0])
-            p->pending[i] = false;
+        p->pending[i] = false;
     if (reply->outcome == SNMP_TIMED_OUT) {
         run->snmp_silent = true;
         devrun_say(run, LOG_ALWAYS,
@@ -126,12 +128,26 @@ void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
 
 bool devrun_probe_missing(const struct devrun *run, size_t slot)
 {
-    return run->probe.missing[slot];
+    return slot < run->probe.count && run->probe.missing[slot];
 }
 
 const char *devrun_probe_text(const struct devrun *run, size_t slot)
 {
-    return run->probe.got[slot] ? buf_str(&run->probe.text[slot]) : NULL;
+    const struct probe *p = &run->probe;
+    return slot < p->count && p->got[slot] ? buf_str(&p->text[slot]) : NULL;
+}
+
+bool devrun_probe_uptime(const struct devrun *run, size_t uptime, size_t engine, int64_t *ret_ticks)
+{
+    int64_t n = 0;
+    const char *ticks = devrun_probe_text(run, uptime);
+    const char *seconds = devrun_probe_text(run, engine);
+    if (seconds != NULL && num_parse(seconds, 1, INT32_MAX, &n))
+        n *= 100;
+    else if (ticks == NULL || !num_parse(ticks, 0, INT64_MAX, &n))
+        return false;
+    *ret_ticks = n;
+    return true;
 }
 
 static bool in_trim_set(char c)

@@ -2,6 +2,7 @@
 
 #include "base/num.h"
 #include "devrun_private.h"
+#include "model/indextext.h"
 #include "model/value.h"
 
 #include <inttypes.h>
@@ -13,6 +14,10 @@
 
 /* How many rows a GETBULK of the index count asks for. */
 enum { WALK_ROWS = 25 };
+
+/* How long the agent may take for all index counts of a device.  The values are polled afterwards, and a longer
+ * count would leave no time for them in a short interval. */
+enum { WALK_SECONDS = 30 };
 
 static const uint32_t sys_uptime[] = {1, 3, 6, 1, 2, 1, 1, 3, 0};
 static const uint32_t engine_time[] = {1, 3, 6, 1, 6, 3, 10, 2, 1, 3, 0};
@@ -46,12 +51,12 @@ void devrun_reindex_begin(struct devrun *run)
 /* ---- judging (contract 8.4) ---- */
 
 /* Rules 2 to 4; rule 4 exempts an assert value of 0, which Cacti stores for "not yet known". */
-static bool has_failed(const struct reindex_row *r, const char *result)
+static bool has_failed(const struct reindex_row *r, const char *result, bool equal)
 {
     int64_t wanted = num_leading(r->assert_value);
     int64_t seen = num_leading(result);
     switch (r->op) {
-    case '=': return strcmp(r->assert_value, result) != 0;
+    case '=': return !equal;
     case '>': return wanted < seen;
     case '<': return strcmp(r->assert_value, "0") != 0 && wanted > seen;
     default: return false;
@@ -77,12 +82,13 @@ static void fail_row(struct devrun *run, const char *result)
     }
 }
 
-/* result NULL: none was obtained; nothing is concluded and the assert value stays (Q4, Q6). */
-static void judge(struct devrun *run, const char *result)
+/* result NULL: none was obtained; nothing is concluded and the assert value stays (Q4, Q6).  equal: it is the assert
+ * value, perhaps written in another way. */
+static void judge_as(struct devrun *run, const char *result, bool equal)
 {
     const struct reindex_row *r = this_row(run);
     if (result != NULL && strcmp(result, "U") != 0 && strcasecmp(result, "No Such Instance") != 0) {
-        bool failed = has_failed(r, result);
+        bool failed = has_failed(r, result, equal);
         if (failed)
             fail_row(run, result);
         if ((failed || r->op == '>' || r->op == '<') && strcmp(result, r->assert_value) != 0)
@@ -95,6 +101,11 @@ static void judge(struct devrun *run, const char *result)
     }
     run->reindex.probing = false;
     run->reindex.row++;
+}
+
+static void judge(struct devrun *run, const char *result)
+{
+    judge_as(run, result, result != NULL && strcmp(this_row(run)->assert_value, result) == 0);
 }
 
 static void say_probe(struct devrun *run, const char *what, const char *result)
@@ -119,61 +130,138 @@ static void begin_get(struct devrun *run)
 {
     const struct reindex_row *r = this_row(run);
     devrun_probe_begin(run);
-    if (strstr(r->arg1, SYS_UPTIME) != NULL)
+    run->reindex.equal = false;
+    run->reindex.looked_below = false;
+    run->reindex.is_column = false;
+    if (is_uptime(r)) {
         devrun_probe_add(run, (struct oid){sys_uptime, ARRAY_LEN(sys_uptime)});
-    if (is_uptime(r))
         devrun_probe_add_optional(run, (struct oid){engine_time, ARRAY_LEN(engine_time)});
-    else if (r->oid.len > 0)
+    } else if (r->oid.len > 0) {
         devrun_probe_add(run, r->oid);
+    }
 }
 
-/* One unit for the whole uptime family: 1/100 s; engine time wins, because sysUpTime wraps
- * (contract 8.3, Q4, Q5). */
+static void say_clock(struct devrun *run, const char *name, size_t slot, int64_t min, int64_t max)
+{
+    int64_t n;
+    const char *text = devrun_probe_text(run, slot);
+    devrun_say(run, LOG_MEDIUM,
+               "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32 "] %s Uptime Result: %s, Is Numeric: %d",
+               run->device->id, this_row(run)->data_query_id, name, text == NULL ? "U" : text,
+               text != NULL && num_parse(text, min, max, &n));
+}
+
+/* One unit for the whole uptime family: 1/100 s (contract 8.3, Q4, Q5). */
 static const char *take_uptime(struct devrun *run)
 {
-    const struct reindex_row *r = this_row(run);
-    bool both = run->probe.count == 2;
-    const char *ticks = both ? devrun_probe_text(run, SLOT_UPTIME) : NULL;
-    const char *seconds = devrun_probe_text(run, both ? SLOT_ENGINE : 0);
-    int64_t t = 0, s = 0;
-    bool has_ticks = ticks != NULL && num_parse(ticks, 0, INT64_MAX, &t);
-    bool has_seconds = seconds != NULL && num_parse(seconds, 0, INT32_MAX, &s);
-    if (both)
-        devrun_say(run, LOG_MEDIUM,
-                   "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32
-                   "] Legacy Uptime Result: %s, Is Numeric: %d",
-                   run->device->id, r->data_query_id, ticks == NULL ? "U" : ticks, has_ticks);
-    devrun_say(run, LOG_MEDIUM,
-               "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32
-               "] Extended Uptime Result: %s, Is Numeric: %d",
-               run->device->id, r->data_query_id, seconds == NULL ? "U" : seconds, has_seconds);
-    /* An engine time that should be there and was not obtained is no reason to compare another clock with it. */
-    bool unsure = both && !has_seconds && !devrun_probe_missing(run, SLOT_ENGINE);
-    if ((!has_ticks && !has_seconds) || unsure)
+    int64_t ticks;
+    say_clock(run, "Legacy", SLOT_UPTIME, 0, INT64_MAX);
+    say_clock(run, "Extended", SLOT_ENGINE, 0, INT32_MAX);
+    if (!devrun_probe_uptime(run, SLOT_UPTIME, SLOT_ENGINE, &ticks))
         return NULL;
     run->reindex.has_uptime = true;
     buf_clear(&run->reindex.uptime);
-    buf_printf(&run->reindex.uptime, "%" PRId64, has_seconds ? s * 100 : t);
+    buf_printf(&run->reindex.uptime, "%" PRId64, ticks);
     return buf_str(&run->reindex.uptime);
+}
+
+static bool is_of_this_query(const struct devrun *run, size_t row)
+{
+    return row < run->device->reindex_count &&
+           run->device->reindex[row].data_query_id == this_row(run)->data_query_id;
+}
+
+/* The number of indexes as an object of its own (Cacti's oid_num_indexes): the only row of its data query, a number,
+ * a scalar.  Cacti counts the indexes by itself, so an agent without the object would be re-indexed for ever. */
+static bool is_index_count(const struct devrun *run)
+{
+    const struct reindex_row *r = this_row(run);
+    int64_t n;
+    size_t row = run->reindex.row;
+    bool alone = !is_of_this_query(run, row + 1) && (row == 0 || !is_of_this_query(run, row - 1));
+    return alone && r->oid.sub[r->oid.len - 1] == 0 && num_parse(r->assert_value, 0, INT64_MAX, &n);
+}
+
+/* The agent says that a row to be verified is not there. */
+static bool is_gone(const struct devrun *run)
+{
+    return this_row(run)->op == '=' && devrun_probe_missing(run, 0) && !is_index_count(run);
+}
+
+/* For a field whose source is the index Cacti writes the column's name, which no agent has a value for: then nothing is
+ * gone.  The object that follows tells which it is. */
+static void look_below(struct devrun *run)
+{
+    run->reindex.looked_below = true;
+    devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
+        .op = SNMP_OP_GETNEXT,
+        .target = &run->device->snmp,
+        .names = &this_row(run)->oid,
+        .count = 1,
+    };
+}
+
+/* Whatever else is said or not: the agent has answered for the row itself. */
+static void take_below(struct devrun *run, const struct snmp_reply *reply)
+{
+    struct oid row = this_row(run)->oid;
+    run->reindex.is_column =
+        reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE &&
+        reply->count > 0 && !varbind_is_exception(&reply->varbinds[0]) &&
+        oid_within(row, reply->varbinds[0].name) && !oid_equal(row, reply->varbinds[0].name);
+}
+
+/* Cacti's own text of a value, where it has to be compared with what Cacti has stored.  NULL is no value, and no word
+ * about the object either. */
+static void take_value(struct devrun *run, const struct snmp_reply *reply)
+{
+    const struct reindex_row *r = this_row(run);
+    devrun_probe_take(run, reply);
+    if (is_uptime(r) || devrun_probe_text(run, 0) == NULL)
+        return;
+    const struct varbind *vb = reply->varbinds;
+    while (!oid_equal(vb->name, r->oid) || varbind_is_exception(vb))
+        vb++;
+    struct buf *text = &run->probe.text[0];
+    buf_clear(text);
+    indextext_put(vb, text);
+    run->probe.got[0] = vb->type != VARBIND_NULL;
+    run->reindex.equal = indextext_equal(r->assert_value, vb);
+}
+
+static void end_get(struct devrun *run, const char *result)
+{
+    say_probe(run, "OID", result == NULL ? "U" : result);
+    if (is_uptime(this_row(run)))
+        judge(run, result);
+    else
+        judge_as(run, result,
+                 run->reindex.equal ||
+                     (result != NULL && *result == '\0' && *this_row(run)->assert_value == '\0'));
 }
 
 static void step_get(struct devrun *run)
 {
     const struct reindex_row *r = this_row(run);
-    if (!run->reindex.probing) {
-        if (is_uptime(r) && run->reindex.has_uptime) {
-            say_probe(run, "OID", buf_str(&run->reindex.uptime));
-            judge(run, buf_str(&run->reindex.uptime));
+    struct reindex *x = &run->reindex;
+    if (!x->probing) {
+        if (is_uptime(r) && x->has_uptime) {
+            end_get(run, buf_str(&x->uptime));
             return;
         }
-        run->reindex.probing = true;
+        x->probing = true;
         begin_get(run);
     }
-    if (!run->snmp_silent && devrun_probe_ask(run))
+    if (!x->looked_below && !run->snmp_silent && devrun_probe_ask(run))
         return;
-    const char *result = is_uptime(r) ? take_uptime(run) : devrun_probe_text(run, 0);
-    say_probe(run, "OID", result == NULL ? "U" : result);
-    judge(run, result);
+    if (is_uptime(r))
+        end_get(run, take_uptime(run));
+    else if (!is_gone(run))
+        end_get(run, devrun_probe_text(run, 0));
+    else if (!x->looked_below)
+        look_below(run);
+    else
+        end_get(run, x->is_column ? NULL : "");
 }
 
 /* ---- index counts (contract 8.5, Q7) ---- */
@@ -187,24 +275,47 @@ static void end_walk(struct devrun *run, bool counted)
     buf_done(&text);
 }
 
+/* Nothing is concluded, in this cycle and probably in the next: whoever waits for a re-index is told why. */
+static void give_up_walk(struct devrun *run, const char *reason)
+{
+    devrun_say(run, LOG_ALWAYS,
+               "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32
+               "] %s; the number of indexes below %s is not known",
+               run->device->id, this_row(run)->data_query_id, reason, this_row(run)->arg1);
+    end_walk(run, false);
+}
+
 static bool walks_by_bulk(const struct devrun *run)
 {
     return run->device->snmp.version != 1 && !run->reindex.one_by_one;
 }
 
-static void step_walk(struct devrun *run)
+static void begin_walk(struct devrun *run)
 {
     const struct reindex_row *r = this_row(run);
     struct reindex *x = &run->reindex;
-    if (run->snmp_silent || r->oid.len == 0) {
+    x->walked = 0;
+    x->last_len = r->oid.len;
+    memcpy(x->last, r->oid.sub, r->oid.len * sizeof(x->last[0]));
+}
+
+static void step_walk(struct devrun *run)
+{
+    struct reindex *x = &run->reindex;
+    if (run->snmp_silent || this_row(run)->oid.len == 0) {
         end_walk(run, false);
         return;
     }
     if (!x->probing) {
         x->probing = true;
-        x->walked = 0;
-        x->last_len = r->oid.len;
-        memcpy(x->last, r->oid.sub, r->oid.len * sizeof(x->last[0]));
+        x->walk_asks = 0;
+        x->has_stray = false;
+        x->stray_counted = false;
+        begin_walk(run);
+    }
+    if (x->walk_asks++ == DEVRUN_STEPS_COUNT || x->walked_us > WALK_SECONDS * INT64_C(1000000)) {
+        give_up_walk(run, "WARNING: Too many rows to be counted in a cycle");
+        return;
     }
     x->last_name = (struct oid){x->last, x->last_len};
     devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
@@ -216,23 +327,44 @@ static void step_walk(struct devrun *run)
     };
 }
 
-/* true: the walk goes on. */
-static bool count_row(struct devrun *run, const struct varbind *vb)
+enum walked { WALKED_ROW, WALKED_END, WALKED_NOWHERE };
+
+/* Behind the table.  Agents that begin again at the start of their MIB behind its end, or say NULL there, are believed
+ * if they came here row by row: then the whole table has been seen. */
+static enum walked judge_outside(const struct devrun *run, const struct varbind *vb, int order)
+{
+    bool proper = order > 0 && vb->type != VARBIND_NULL;
+    bool at_its_end = run->reindex.walked > 0 && !walks_by_bulk(run);
+    return proper || at_its_end ? WALKED_END : WALKED_NOWHERE;
+}
+
+static void note_stray(struct devrun *run, struct oid name)
 {
     struct reindex *x = &run->reindex;
-    struct oid last = {x->last, x->last_len};
-    if (varbind_is_exception(vb) || !oid_within(this_row(run)->oid, vb->name))
-        return false;
-    if (oid_compare(vb->name, last) <= 0) {
-        devrun_say(run, LOG_ALWAYS,
-                   "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32 "] ERROR: OID not increasing",
-                   run->device->id, this_row(run)->data_query_id);
-        return false;
+    x->has_stray = true;
+    x->stray_len = name.len;
+    memcpy(x->stray, name.sub, name.len * sizeof(x->stray[0]));
+}
+
+static enum walked walk_on(struct devrun *run, const struct varbind *vb)
+{
+    struct reindex *x = &run->reindex;
+    int order = oid_compare(vb->name, (struct oid){x->last, x->last_len});
+    if (varbind_is_exception(vb))
+        return WALKED_END;
+    if (!oid_within(this_row(run)->oid, vb->name))
+        return judge_outside(run, vb, order);
+    if (order <= 0 || vb->type == VARBIND_NULL) {
+        if (order < 0 && vb->type != VARBIND_NULL && walks_by_bulk(run))
+            note_stray(run, vb->name);
+        return WALKED_NOWHERE;
     }
     x->walked++;
     x->last_len = vb->name.len;
     memcpy(x->last, vb->name.sub, vb->name.len * sizeof(x->last[0]));
-    return true;
+    if (x->has_stray && oid_equal(vb->name, (struct oid){x->stray, x->stray_len}))
+        x->stray_counted = true;
+    return WALKED_ROW;
 }
 
 static void say_walk_timeout(struct devrun *run)
@@ -243,12 +375,10 @@ static void say_walk_timeout(struct devrun *run)
                run->device->id, this_row(run)->data_query_id);
 }
 
-/* The end of a v1 view is an error status; any other one leaves the count unknown.  An agent that cannot answer for many
- * rows at once is asked for one at a time, from where it got to, before anything is concluded. */
-static void take_walk(struct devrun *run, const struct snmp_reply *reply)
+/* No rows of an answer could be taken: the end of a v1 view, or an error. */
+static void take_no_rows(struct devrun *run, const struct snmp_reply *reply)
 {
-    bool answered = reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE;
-    if (!answered && walks_by_bulk(run)) {
+    if (walks_by_bulk(run)) {
         run->reindex.one_by_one = true;
         return;
     }
@@ -256,16 +386,63 @@ static void take_walk(struct devrun *run, const struct snmp_reply *reply)
         say_walk_timeout(run);
         run->snmp_silent = true;
     }
-    if (!answered) {
+    if (reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE)
+        give_up_walk(run, "WARNING: The agent answers without objects");
+    else
         end_walk(run,
                  reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NO_SUCH_NAME);
+}
+
+/* Rows behind the end of the table: the answer is in no order at all. */
+static bool has_rows(struct devrun *run, const struct varbind *varbinds, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct varbind *vb = &varbinds[i];
+        if (!varbind_is_exception(vb) && vb->type != VARBIND_NULL &&
+            oid_within(this_row(run)->oid, vb->name)) {
+            note_stray(run, vb->name);
+            return true;
+        }
+    }
+    return false;
+}
+
+static enum walked walk_answer(struct devrun *run, const struct snmp_reply *reply)
+{
+    size_t asked = walks_by_bulk(run) ? WALK_ROWS : 1; /* what some agents add is no row */
+    size_t count = reply->count < asked ? reply->count : asked;
+    enum walked found = WALKED_ROW;
+    size_t i = 0;
+    while (found == WALKED_ROW && i < count)
+        found = walk_on(run, &reply->varbinds[i++]);
+    if (found == WALKED_END && has_rows(run, reply->varbinds + i, count - i))
+        found = WALKED_NOWHERE;
+    return found;
+}
+
+/* The end of a v1 view is an error status; any other one leaves the count unknown.  An agent that cannot answer for many
+ * rows at once is asked for one at a time, from where it got to; one whose rows contradict each other, from the start,
+ * before anything is concluded. */
+static void take_walk(struct devrun *run, const struct snmp_reply *reply)
+{
+    struct reindex *x = &run->reindex;
+    x->walked_us += reply->elapsed_us;
+    if (reply->outcome != SNMP_ANSWERED || reply->error_status != SNMP_ERROR_NONE ||
+        reply->count == 0) {
+        take_no_rows(run, reply);
         return;
     }
-    bool more = reply->count > 0;
-    for (size_t i = 0; more && i < reply->count; i++)
-        more = count_row(run, &reply->varbinds[i]);
-    if (!more)
+    enum walked found = walk_answer(run, reply);
+    if (found == WALKED_NOWHERE && walks_by_bulk(run)) {
+        x->one_by_one = true;
+        begin_walk(run);
+    } else if (found == WALKED_NOWHERE) {
+        give_up_walk(run, "ERROR: OID not increasing");
+    } else if (found == WALKED_END && x->has_stray && !x->stray_counted) {
+        give_up_walk(run, "WARNING: The agent leaves rows out");
+    } else if (found == WALKED_END) {
         end_walk(run, true);
+    }
 }
 
 /* ---- scripts (contract 8.3) ---- */
@@ -303,7 +480,11 @@ void devrun_reindex_script(struct devrun *run, enum ask_kind kind, const struct 
         say_probe(run, count ? "CMD COUNT" : "CMD", buf_str(&text));
     else
         say_probe(run, count ? "SERVER COUNT" : "SERVER", buf_str(&text));
-    judge(run, buf_str(&text));
+    if (!count && reply->outcome == SCRIPT_OUTPUT)
+        judge_as(run, buf_str(&text),
+                 indextext_equal_output(r->assert_value, reply->output, reply->len));
+    else
+        judge(run, buf_str(&text));
     buf_done(&text);
 }
 
@@ -362,6 +543,8 @@ void devrun_reindex_snmp(struct devrun *run, const struct snmp_reply *reply)
 {
     if (this_row(run)->action == REINDEX_SNMP_COUNT)
         take_walk(run, reply);
+    else if (run->reindex.looked_below)
+        take_below(run, reply);
     else
-        devrun_probe_take(run, reply);
+        take_value(run, reply);
 }

@@ -1,6 +1,5 @@
 #include "config.h"
 
-#include "base/num.h"
 #include "devrun_private.h"
 
 enum slot { DESCR, OBJECT_ID, UPTIME, ENGINE_TIME, CONTACT, NAME, LOCATION };
@@ -44,12 +43,8 @@ static const char *keep(struct devrun *run, enum slot slot)
 
 static void collect(struct devrun *run)
 {
-    int64_t ticks = 0, seconds = 0;
-    const char *uptime = devrun_probe_text(run, UPTIME);
-    const char *engine = devrun_probe_text(run, ENGINE_TIME);
-    bool has_ticks = uptime != NULL && num_parse(uptime, 0, INT64_MAX, &ticks);
-    if (has_ticks && engine != NULL && num_parse(engine, 0, INT32_MAX, &seconds))
-        ticks = seconds * 100;
+    int64_t ticks = 0;
+    bool has_ticks = devrun_probe_uptime(run, UPTIME, ENGINE_TIME, &ticks);
     run->system = (struct system_info){
         .descr = keep(run, DESCR),
         .object_id = keep(run, OBJECT_ID),

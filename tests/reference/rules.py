@@ -410,6 +410,35 @@ def all_listed_protocols_of_v3_work(c):
     return down_for_them_only(c)
 
 
+@rule("S29")
+def a_row_that_is_gone_is_noticed(c):
+    """With v2c as with v1; the assertion is empty afterwards."""
+    if c.d.table == "poller_reindex":
+        return c.d.column == "assert_value" and c.d.ours == "" and c.before.reindex[c.d.key]["op"] == "="
+    if c.d.table == "poller_command":
+        return c.d.theirs is None
+    return is_line(c, "RECACHE ASSERT FAILED") and c.d.theirs is None and c.d.key[0].endswith("='")
+
+
+@rule("S30")
+def what_is_no_positive_number_is_no_clock(c):
+    """The agents of these tests have been up for 500000 hundredths of a second."""
+    if c.d.table == "poller_reindex":
+        return c.d.column == "assert_value" and c.d.ours == "500000"
+    if c.d.table == "host":
+        return c.d.column == "snmp_sysUpTimeInstance" and str(c.d.ours) == "500000"
+    if is_output(c):
+        return [right(c)] in (c.d.theirs, c.d.ours) and ["U"] in (c.d.theirs, c.d.ours)
+    return c.d.table == "poller_command" or is_line(c, "RECACHE ASSERT FAILED")
+
+
+@rule("S31")
+def texts_are_compared_as_cacti_has_stored_them(c):
+    if c.d.table == "poller_reindex":
+        return c.d.column == "assert_value" and c.d.ours == c.before.reindex[c.d.key]["assert_value"]
+    return (c.d.table == "poller_command" or is_line(c, "RECACHE ASSERT FAILED")) and c.d.ours is None
+
+
 @rule("S28")
 def texts_of_full_width(c):
     if is_output(c) and c.d.theirs == ["U"] and c.d.ours == [right(c)]:

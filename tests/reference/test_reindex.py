@@ -87,7 +87,38 @@ def test_a_failed_assertion_spares_the_rest_of_its_query(compare):
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_probe_without_result_concludes_nothing(compare, version):
-    run(compare, *((op, "9", f"{TABLE}.9.9") for op in "=<>"), snmp_version=version, expect=("S19",))
+    run(compare, *((op, "9", f"{TABLE}.9.9") for op in "<>"), snmp_version=version, expect=("S19",))
+
+
+def test_a_row_that_is_gone_with_v1(compare):
+    found = run(compare, ("=", "9", f"{TABLE}.9.9"), ("=", "", f"{TABLE}.9.9"), snmp_version=1)
+    for dumps in found.values():
+        assert [r["command"] for r in dumps[0].commands] == ["1:1"]
+
+
+def test_a_row_that_is_gone_with_v2c(compare):
+    """Spine notices nothing and silences the device."""
+    found = run(compare, ("=", "9", f"{TABLE}.9.9"), ("=", "eth0", f"{TABLE}.1.9"), snmp_version=2, expect=("S19", "S29"),
+                cycles=[Cycle(), Cycle()])
+    for name in ("legacy", "event"):
+        assert [r["command"] for r in found[name][0].commands] == ["1:1", "2:1"]
+        assert not [r for r in found[name][1].commands if r["time"] == "now"]
+
+
+@pytest.mark.parametrize("text, stored", [
+    ('string "to \\"core\\" 2"', "to core 2"), ('string "D:\\\\ data"', "D: data"), ('string "eth0\\x00"', "eth0"),
+    ('string "Z\\xc3\\xbcrich"', "Z\u00fcrich"), ("hex 00 1b 21 3c 4d 5e", "00:1B:21:3C:4D:5E"),
+    ("hex 61 fc 62", "61fc62"), ("oid .1.3.6.1.4.1.8072", ".1.3.6.1.4.1.8072"), ("fill 101", "x" * 100)])
+def test_a_text_as_cacti_has_stored_it(compare, text, stored):
+    run(compare, ("=", stored, f"{OBJECT}.61"), objects=f"object {OBJECT}.61 {text}\n", expect=("S31",))
+
+
+@pytest.mark.parametrize("engine", ["int 0", "int -5", 'string "1 day"', "null"])
+def test_an_engine_time_that_is_no_clock(compare, engine):
+    found = run(compare, ("<", "600000", UPTIME), ("<", "400000", UPTIME), objects=f"object {ENGINE_TIME} {engine}\n",
+                expect=("S30?",))
+    for name in ("legacy", "event"):
+        assert [r["command"] for r in found[name][0].commands] == ["1:1"]
 
 
 @pytest.mark.parametrize("version", [1, 2])

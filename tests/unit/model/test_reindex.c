@@ -1,17 +1,7 @@
-/* Index counts: what a walk concludes, and above all when it concludes nothing (contract 8.5, Q6, Q7); and the engine
- * time, about which some agents are silent (contract 5.2, 8.3). */
+/* Index counts: what a walk concludes, and above all when it concludes nothing. */
 #include "config.h"
 
-#include "base/mem.h"
-#include "model/devrun.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "reindex_bench.h"
 
 enum trouble { NO_TROUBLE, BULK_IS_SILENT, BULK_IS_TOO_BIG, ALL_IS_SILENT, NEXT_FAILS };
 
@@ -23,11 +13,7 @@ static struct {
     int bulks, nexts;
 } agent;
 
-static const uint32_t subtree[] = {1, 3, 6, 1, 9, 1};
-enum { DEPTH = 6, ANSWER_MAX = 25 };
-
 static uint32_t names[ANSWER_MAX][DEPTH + 1];
-static struct varbind varbinds[ANSWER_MAX];
 
 static struct snmp_reply rows_after(struct oid name, int count)
 {
@@ -63,48 +49,17 @@ static struct snmp_reply answer(const struct snmp_request *r)
     return rows_after(r->names[0], bulk ? r->bulk_rows : 1);
 }
 
-/* Polls a device with one counted data query; true if it is to be re-indexed. */
+/* The device has one counted data query; true if it is to be re-indexed. */
 static bool is_reindexed(const char *assert_value)
 {
-    static const struct moment now = {1000000, 1000000};
     struct reindex_row row = {.data_query_id = 3,
                               .action = REINDEX_SNMP_COUNT,
                               .op = '=',
                               .assert_value = assert_value,
                               .arg1 = ".1.3.6.1.9.1",
                               .oid = {subtree, DEPTH}};
-    struct device d = {.id = 7,
-                       .max_oids = 10,
-                       .reindex = &row,
-                       .reindex_count = 1,
-                       .status = {.status = HOST_UP, .last_error = ""}};
-    d.snmp = (struct target){.hostname = "h",
-                             .port = 161,
-                             .version = (uint8_t)agent.version,
-                             .community = "public",
-                             .timeout_ms = 500};
-    struct devrun_options options = {
-        .log_level = LOG_ALWAYS, .failure_count = 2, .recovery_count = 3};
-    struct devrun *run = devrun_new(&d, &options);
-    bool reindexed = false, finished = false;
-    devrun_start(run, &now);
-    while (!finished) {
-        const struct action *a;
-        struct ask ask = {0};
-        while ((a = devrun_next_action(run)) != NULL) {
-            reindexed |= a->kind == ACTION_RECACHE;
-            finished |= a->kind == ACTION_FINISHED;
-            if (a->kind == ACTION_ASK)
-                ask = a->ask;
-        }
-        if (finished)
-            break;
-        assert_in_range(agent.bulks + agent.nexts, 0, 1000);
-        struct snmp_reply reply = answer(&ask.snmp);
-        devrun_answer_snmp(run, ask.id, &reply, &now);
-    }
-    devrun_free(run);
-    return reindexed;
+    poll_device(&row, 1, agent.version, 10, answer);
+    return outcome.reindexed > 0;
 }
 
 static int fresh(void **state)
@@ -157,148 +112,250 @@ static void a_count_that_was_cut_short_concludes_nothing(void **state)
     }
 }
 
-/* ---- the engine time ---- */
+/* ---- broken tables ---- */
 
-enum engine { ENGINE_SILENT, ENGINE_ERROR, ENGINE_MISSING };
+enum {
+    TABLE_MAX = 40,
+    ECHO = 100,   /* the request's own name, and NULL */
+    NOTHING,      /* no varbinds */
+    NULL_ROW,     /* the next row, with NULL */
+    START_OF_MIB, /* .1.3.6.1.2.1.1.1.0, by an agent that begins again behind its end */
+    ZERO,         /* .0.0 and NULL, behind the end */
+    END,
+};
 
-/* sysUpTime is 5000; the engine time fails in one of three ways. */
-static struct snmp_reply answer_uptime(const struct snmp_request *r, enum engine engine)
+/* What follows each row, by GETNEXT (0: the table's own name) and as a whole, by GETBULK. */
+static struct {
+    int next[TABLE_MAX];
+    int bulk[TABLE_MAX + 2];
+} table;
+
+static struct varbind row_of(int n, struct oid asked, uint32_t *storage)
 {
-    for (size_t i = 0; i < r->count; i++) {
-        bool is_engine = r->names[i].len == 11;
-        if (is_engine && engine == ENGINE_SILENT)
-            return (struct snmp_reply){.outcome = SNMP_TIMED_OUT};
-        if (is_engine && engine == ENGINE_ERROR)
-            return (struct snmp_reply){
-                .outcome = SNMP_ANSWERED, .error_status = 5, .error_index = (long)i + 1};
-        varbinds[i] = (struct varbind){.name = r->names[i], .type = VARBIND_TIMETICKS};
-        varbinds[i].number = 5000;
-        if (is_engine)
-            varbinds[i].type = VARBIND_NO_SUCH_OBJECT;
-    }
-    return (struct snmp_reply){.outcome = SNMP_ANSWERED, .varbinds = varbinds, .count = r->count};
+    static const uint32_t sys_descr[] = {1, 3, 6, 1, 2, 1, 1, 1, 0}, zero[] = {0, 0};
+    if (n == ECHO)
+        return (struct varbind){.name = asked, .type = VARBIND_NULL};
+    if (n == START_OF_MIB)
+        return (struct varbind){.name = {sys_descr, 9}, .type = VARBIND_INTEGER};
+    if (n == ZERO)
+        return (struct varbind){.name = {zero, 2}, .type = VARBIND_NULL};
+    memcpy(storage, subtree, sizeof(subtree));
+    storage[DEPTH - 1] += n == END;
+    storage[DEPTH] = n == NULL_ROW ? 39 : (uint32_t)n;
+    struct varbind vb = {.name = {storage, DEPTH + 1}, .type = VARBIND_INTEGER};
+    vb.type = n == NULL_ROW ? VARBIND_NULL : VARBIND_INTEGER;
+    return vb;
 }
 
-/* Polls a device with an uptime assertion and one item; what became of both. */
-static void poll_uptime(enum engine engine, int max_oids, bool *ret_reindexed, bool *ret_asked_item)
+static struct snmp_reply answer_table(const struct snmp_request *r)
 {
-    static const struct moment now = {1000000, 1000000};
-    static const uint32_t item_name[] = {1, 3, 6, 1, 9};
+    struct oid asked = r->names[0];
+    size_t at = asked.len > DEPTH ? asked.sub[DEPTH] : 0;
+    size_t n = 0;
+    if (r->op == SNMP_OP_GETNEXT) {
+        if (table.next[at] == NOTHING)
+            return (struct snmp_reply){.outcome = SNMP_ANSWERED};
+        varbinds[n] = row_of(table.next[at], asked, names[n]);
+        return value_reply(varbinds, 1);
+    }
+    size_t from = 0;
+    for (size_t i = 0; at > 0 && table.bulk[i] != 0 && from == 0; i++)
+        from = (size_t)table.bulk[i] == at ? i + 1 : 0;
+    for (; n < 5 && table.bulk[from] != 0 && table.bulk[from] != NOTHING; n++, from++)
+        varbinds[n] = row_of(table.bulk[from], asked, names[n]);
+    return n == 0 ? (struct snmp_reply){.outcome = SNMP_ANSWERED} : value_reply(varbinds, n);
+}
+
+static int fresh_table(void **state UNUSED)
+{
+    memset(&table, 0, sizeof(table));
+    for (int i = 0; i < 6; i++)
+        table.next[i] = i + 1;
+    table.next[6] = END;
+    return 0;
+}
+
+static void set_bulk(const int *rows)
+{
+    memset(table.bulk, 0, sizeof(table.bulk));
+    for (size_t i = 0; rows[i] != 0; i++)
+        table.bulk[i] = rows[i];
+}
+
+static void poll_table(const char *stored, int version)
+{
     struct reindex_row row = {.data_query_id = 3,
-                              .action = REINDEX_SNMP,
-                              .op = '<',
-                              .assert_value = "6000",
-                              .arg1 = ".1.3.6.1.2.1.1.3.0"};
-    struct device d = {.id = 7,
-                       .max_oids = max_oids,
-                       .reindex = &row,
-                       .reindex_count = 1,
-                       .status = {.status = HOST_UP, .last_error = ""}};
-    d.snmp = (struct target){
-        .hostname = "h", .port = 161, .version = 2, .community = "public", .timeout_ms = 500};
-    struct item item = {.local_data_id = 1,
-                        .rrd_name = "",
-                        .arg1 = ".1.3.6.1.9",
-                        .target = &d.snmp,
-                        .oid = {item_name, 5}};
-    d.items = &item;
-    d.item_count = 1;
-    struct devrun_options options = {
-        .log_level = LOG_ALWAYS, .failure_count = 2, .recovery_count = 3};
-    struct devrun *run = devrun_new(&d, &options);
-    bool finished = false;
-    *ret_reindexed = *ret_asked_item = false;
-    devrun_start(run, &now);
-    while (!finished) {
-        const struct action *a;
-        struct ask ask = {0};
-        while ((a = devrun_next_action(run)) != NULL) {
-            *ret_reindexed |= a->kind == ACTION_RECACHE;
-            finished |= a->kind == ACTION_FINISHED;
-            if (a->kind == ACTION_ASK)
-                ask = a->ask;
+                              .action = REINDEX_SNMP_COUNT,
+                              .op = '=',
+                              .assert_value = stored,
+                              .arg1 = ".1.3.6.1.9.1",
+                              .oid = {subtree, DEPTH}};
+    poll_device(&row, 1, version, 10, answer_table);
+    assert_true(outcome.asked_item);
+    assert_false(outcome.runaway);
+}
+
+/* Six rows, whatever GETBULK makes of them. */
+static void expect_six(void)
+{
+    poll_table("6", 2);
+    assert_int_equal(outcome.reindexed, 0);
+    assert_false(is_logged("is not known"));
+    poll_table("5", 2);
+    assert_int_equal(outcome.reindexed, 1);
+    assert_string_equal(outcome.assertion, "6");
+}
+
+static void expect_unknown(int version)
+{
+    static const char *const counts[] = {"0", "2", "3", "5", "6", "25", "30"};
+    for (size_t i = 0; i < ARRAY_LEN(counts); i++) {
+        poll_table(counts[i], version);
+        assert_int_equal(outcome.reindexed, 0);
+        assert_true(is_logged("the number of indexes below .1.3.6.1.9.1 is not known"));
+    }
+}
+
+static void a_table_that_GETBULK_gets_wrong_is_counted_by_GETNEXT(void **state UNUSED)
+{
+    static const int broken[][12] = {
+        {NOTHING},
+        {1, 2, 3, 4, 5, NOTHING},
+        {ECHO},
+        {1, 2, ECHO, ECHO},
+        {1, 2, NULL_ROW, END},
+        {6, 5, 4, 3, 2, 1, END},
+        {1, 3, 2, 4, 5, 6, END},
+        {2, 1, 3, 4, 5, 6, END},
+        {1, 2, 3, 1, 2, 3, 1, 2, 3},
+        {1, 2, 3, 3, 4, 5, 6, END},
+        {1, 2, 3, 4, 5, 4, 5, 6, END},
+        {1, 2, START_OF_MIB},
+        {ZERO},
+        {END, 5, 4},
+        {1, 2, 3, 4, 5, END, 6},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+        set_bulk(broken[i]);
+        expect_six();
+    }
+}
+
+static void set_next(const int *rows)
+{
+    memset(table.next, 0, sizeof(table.next));
+    int at = 0;
+    for (size_t i = 0; rows[i] != 0; i++) {
+        table.next[at] = rows[i];
+        at = rows[i] < TABLE_MAX ? rows[i] : 0;
+    }
+}
+
+static void a_table_that_cannot_be_walked_has_no_count(void **state UNUSED)
+{
+    static const int broken[][12] = {
+        {NOTHING},       {1, 2, 3, NOTHING}, {ECHO},
+        {1, 2, 3, ECHO}, {1, 2, NULL_ROW},   {1, 3, 2, 4, 5, 6, END},
+        {1, 2, 3, 1},    {1, 2, 2},          {START_OF_MIB},
+        {ZERO},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+        set_next(broken[i]);
+        set_bulk(broken[i]);
+        expect_unknown(1);
+        expect_unknown(2);
+    }
+}
+
+/* Rows 2 and 3 in the wrong order in a file: whoever looks for the first row behind 1 finds 3, behind 3 finds 4. */
+static void rows_that_an_agent_leaves_out_are_missed(void **state UNUSED)
+{
+    static const int left_out[] = {1, 3, 4, 5, 6, END, 0};
+    static const int whole[] = {1, 3, 2, 4, 5, 6, END, 0};
+    set_next(left_out);
+    set_bulk(whole);
+    expect_unknown(2);
+}
+
+static void an_agent_that_begins_again_behind_its_last_row_is_counted(void **state UNUSED)
+{
+    static const int ends[][8] = {{1, 2, 3, 4, 5, 6, START_OF_MIB}, {1, 2, 3, 4, 5, 6, ZERO}};
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        set_next(ends[i]);
+        set_bulk(ends[i]);
+        expect_six();
+    }
+}
+
+/* ---- long tables ---- */
+
+static struct snmp_reply answer_long(const struct snmp_request *r)
+{
+    struct snmp_reply reply = answer(r);
+    reply.elapsed_us = agent.trouble == BULK_IS_SILENT ? 100000 : 0;
+    return reply;
+}
+
+/* An index that never ends, or is too long for GETNEXT, takes nothing from the values. */
+static void an_index_too_long_to_be_counted_costs_the_device_nothing(void **state UNUSED)
+{
+    struct reindex_row rows[2] = {{.data_query_id = 3,
+                                   .action = REINDEX_SNMP_COUNT,
+                                   .op = '=',
+                                   .assert_value = "1",
+                                   .arg1 = ".1.3.6.1.9.1",
+                                   .oid = {subtree, DEPTH}}};
+    const struct {
+        uint32_t rows;
+        int version;
+    } cases[] = {{UINT32_MAX, 2}, {UINT32_MAX, 1}, {21500, 1}, {600000, 2}};
+    rows[1] = rows[0];
+    for (size_t count = 1; count <= 2; count++) {
+        for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+            agent.rows = cases[i].rows;
+            agent.version = cases[i].version;
+            poll_device(rows, count, cases[i].version, 10, answer_long);
+            assert_int_equal(outcome.reindexed, 0);
+            assert_true(outcome.asked_item);
+            assert_false(outcome.runaway);
+            assert_true(is_logged("WARNING: Too many rows to be counted in a cycle; the number of "
+                                  "indexes below .1.3.6.1.9.1 is not known"));
         }
-        if (finished)
-            break;
-        *ret_asked_item |= ask.snmp.names[0].len == 5;
-        struct snmp_reply reply = answer_uptime(&ask.snmp, engine);
-        devrun_answer_snmp(run, ask.id, &reply, &now);
-    }
-    devrun_free(run);
-}
-
-static void silence_about_the_engine_time_is_not_the_device_s(void **state)
-{
-    (void)state;
-    for (int max_oids = 1; max_oids <= 10; max_oids += 9) {
-        bool reindexed, asked;
-        poll_uptime(ENGINE_SILENT, max_oids, &reindexed, &asked);
-        assert_true(asked);
-        assert_true(reindexed); /* 5000 < 6000 by sysUpTime */
-        poll_uptime(ENGINE_MISSING, max_oids, &reindexed, &asked);
-        assert_true(asked && reindexed);
     }
 }
 
-static void an_engine_time_that_fails_once_concludes_nothing(void **state)
+/* 0.1 s for each row: the walk ends while there is time for the values. */
+static void an_index_that_takes_too_long_is_not_counted_to_its_end(void **state UNUSED)
 {
-    (void)state;
-    bool reindexed, asked;
-    poll_uptime(ENGINE_ERROR, 10, &reindexed, &asked);
-    assert_true(asked);
-    assert_false(reindexed);
-}
-
-/* An index that never ends would keep the device for the whole cycle, and the next one again. */
-static void an_endless_index_costs_the_device_its_values_and_nothing_else(void **state UNUSED)
-{
-    static const struct moment now = {1000000, 1000000};
-    struct target target = {
-        .hostname = "h", .port = 161, .version = 2, .community = "public", .timeout_ms = 500};
-    struct item items[2] = {{.local_data_id = 1, .rrd_name = "a", .arg1 = ".1", .target = &target},
-                            {.local_data_id = 2, .rrd_name = "b", .arg1 = ".1", .target = &target}};
     struct reindex_row row = {.data_query_id = 3,
                               .action = REINDEX_SNMP_COUNT,
                               .op = '=',
                               .assert_value = "1",
                               .arg1 = ".1.3.6.1.9.1",
                               .oid = {subtree, DEPTH}};
-    struct device d = {.id = 7, .max_oids = 10, .snmp = target, .items = items, .item_count = 2};
-    struct devrun_options options = {.log_level = LOG_ALWAYS};
-    d.status = (struct device_status){.status = HOST_UP, .last_error = ""};
-    d.reindex = &row;
-    d.reindex_count = 1;
-    struct devrun *run = devrun_new(&d, &options);
-    struct devrun_result result = {0};
-    bool finished = false;
-    size_t asks = 0, rows = 0, errors = 0;
-    agent.rows = UINT32_MAX;
-    devrun_start(run, &now);
-    while (!finished) {
-        const struct action *a;
-        struct ask ask = {0};
-        while ((a = devrun_next_action(run)) != NULL) {
-            assert_int_not_equal(a->kind, ACTION_RECACHE);
-            rows += a->kind == ACTION_ROW && a->row.output[0] == 'U';
-            errors += a->kind == ACTION_LOG && strstr(a->log.text, "ERROR: Device[7] ") != NULL;
-            if (a->kind == ACTION_ASK)
-                ask = a->ask;
-            finished = a->kind == ACTION_FINISHED;
-            if (finished)
-                result = a->finished;
-        }
-        assert_in_range(++asks, 1, DEVRUN_STEPS_COUNT + 2 * DEVRUN_STEPS);
-        if (finished)
-            break;
-        struct snmp_reply reply = answer(&ask.snmp);
-        devrun_answer_snmp(run, ask.id, &reply, &now);
-    }
-    devrun_free(run);
-    assert_int_equal(rows, 2);
-    assert_int_equal(errors, 1);
-    assert_true(result.complete);
-    assert_int_equal(result.unknown[UNKNOWN_RUNAWAY], 2);
-    assert_in_range(asks, DEVRUN_STEPS_COUNT, DEVRUN_STEPS_COUNT + 2 * DEVRUN_STEPS);
+    agent.trouble = BULK_IS_SILENT;
+    agent.rows = 1000;
+    poll_device(&row, 1, 2, 10, answer_long);
+    assert_int_equal(outcome.reindexed, 0);
+    assert_true(outcome.asked_item);
+    assert_in_range(outcome.asks, 300, 310);
+}
+
+static void the_longest_index_that_can_be_counted_is(void **state UNUSED)
+{
+    struct reindex_row row = {.data_query_id = 3,
+                              .action = REINDEX_SNMP_COUNT,
+                              .op = '=',
+                              .assert_value = "19999",
+                              .arg1 = ".1.3.6.1.9.1",
+                              .oid = {subtree, DEPTH}};
+    agent.rows = 19999;
+    agent.version = 1;
+    poll_device(&row, 1, 1, 10, answer_long);
+    assert_false(is_logged("is not known"));
+    row.assert_value = "1";
+    poll_device(&row, 1, 1, 10, answer_long);
+    assert_int_equal(outcome.reindexed, 1);
 }
 
 int main(void)
@@ -308,10 +365,14 @@ int main(void)
         cmocka_unit_test_setup(a_v1_view_ends_with_an_error, fresh),
         cmocka_unit_test_setup(an_agent_that_cannot_answer_for_many_rows_is_asked_for_one, fresh),
         cmocka_unit_test_setup(a_count_that_was_cut_short_concludes_nothing, fresh),
-        cmocka_unit_test(silence_about_the_engine_time_is_not_the_device_s),
-        cmocka_unit_test(an_engine_time_that_fails_once_concludes_nothing),
-        cmocka_unit_test_setup(an_endless_index_costs_the_device_its_values_and_nothing_else,
-                               fresh),
+        cmocka_unit_test_setup(a_table_that_GETBULK_gets_wrong_is_counted_by_GETNEXT, fresh_table),
+        cmocka_unit_test_setup(a_table_that_cannot_be_walked_has_no_count, fresh_table),
+        cmocka_unit_test_setup(rows_that_an_agent_leaves_out_are_missed, fresh_table),
+        cmocka_unit_test_setup(an_agent_that_begins_again_behind_its_last_row_is_counted,
+                               fresh_table),
+        cmocka_unit_test_setup(an_index_too_long_to_be_counted_costs_the_device_nothing, fresh),
+        cmocka_unit_test_setup(an_index_that_takes_too_long_is_not_counted_to_its_end, fresh),
+        cmocka_unit_test_setup(the_longest_index_that_can_be_counted_is, fresh),
     };
-    return cmocka_run_group_tests_name("re-index checks", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("index counts", tests, NULL, end_bench);
 }
