@@ -25,7 +25,7 @@ AC_DEFUN([SPINE_WARNINGS], [
     WARN_CFLAGS=
     m4_foreach_w([flag], [-Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes
             -Wold-style-definition -Wpointer-arith -Wcast-qual -Wwrite-strings -Wundef -Wvla
-            -Wimplicit-fallthrough -Wswitch -Wduplicated-cond -Wlogical-op -Wdouble-promotion
+            -Wimplicit-fallthrough -Wswitch -Wduplicated-cond -Wlogical-op -Wdouble-promotion -Wthread-safety
             -Werror=format-security -Werror=implicit-function-declaration -Werror=return-type],
         [SPINE_TRY_CFLAG([WARN_CFLAGS], flag)])
     AS_IF([test "x$enable_werror" != xno], [WARN_CFLAGS="$WARN_CFLAGS -Werror"])

@@ -22,8 +22,8 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/thr.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/queue.h>
@@ -37,7 +37,7 @@ struct give_up_watch {
 struct give_up {
     atomic_bool set;
     int fds[2]; /* a pipe that holds a byte while set */
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     LIST_HEAD(, give_up_watch) watches; /* lock */
 };
 

@@ -14,13 +14,36 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-void thr_mutex_init(pthread_mutex_t *m);
+struct CAPABILITY("mutex") thr_mutex {
+    pthread_mutex_t mutex;
+};
+
+#define THR_MUTEX_INITIALIZER                                                                      \
+    {                                                                                              \
+        PTHREAD_MUTEX_INITIALIZER                                                                  \
+    }
+
+void thr_mutex_init(struct thr_mutex *m);
+void thr_mutex_done(struct thr_mutex *m);
+void thr_lock(struct thr_mutex *m) ACQUIRE(*m);
+bool thr_trylock(struct thr_mutex *m) TRY_ACQUIRE(true, *m);
+void thr_unlock(struct thr_mutex *m) RELEASE(*m);
+
 void thr_cond_init(pthread_cond_t *c); /* CLOCK_MONOTONIC */
-void thr_lock(pthread_mutex_t *m);
-void thr_unlock(pthread_mutex_t *m);
-void thr_wait(pthread_cond_t *c, pthread_mutex_t *m);
+void thr_wait(pthread_cond_t *c, struct thr_mutex *m) REQUIRES(*m);
 /* false: the monotonic deadline has passed. */
-bool thr_wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t mono_ms);
+bool thr_wait_until(pthread_cond_t *c, struct thr_mutex *m, int64_t mono_ms) REQUIRES(*m);
+
+/* What only one thread does at a time, such as using a database connection.  A role is nobody's until a
+ * thread adopts it, which another thread may do when the first one is through. */
+struct CAPABILITY("role") thr_role {
+    pthread_t thread;
+    bool adopted;
+};
+
+void thr_role_adopt(struct thr_role *r) ASSERTS(*r);
+/* Aborts unless the calling thread has adopted it. */
+void thr_role_assert(const struct thr_role *r) ASSERTS(*r);
 
 /* Start a thread named `name` (15 characters show) with all signals blocked but the fatal ones.
  * Fails with ERR_OS. */

@@ -53,6 +53,8 @@ struct cycle {
         servers_at_once; /* as the site: that many script servers may be asked at the same time */
     bool no_scripts;     /* driver, before the first run: no script can be started */
 
+    struct thr_role
+        writer;    /* adopted by cycle_begin(), asserted by cycle_write() and cycle_end() */
     bool loaded;   /* writer: the site is complete */
     bool opened;   /* writer: the poller_time row exists */
     bool restored; /* writer: the spool file has been looked at */

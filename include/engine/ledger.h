@@ -14,9 +14,9 @@
 #define SPINE_ENGINE_LEDGER_H
 
 #include "base/err.h"
+#include "base/thr.h"
 #include "model/devrun.h"
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,8 +39,8 @@ struct ledger_figures {
 };
 
 struct ledger {
-    pthread_mutex_t lock;
-    struct ledger_figures figures; /* under lock */
+    struct thr_mutex lock;
+    struct ledger_figures figures GUARDED; /* under lock */
 };
 
 void ledger_init(struct ledger *l);

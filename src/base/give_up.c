@@ -25,7 +25,7 @@ void give_up_done(struct give_up *g)
     CHECK(LIST_EMPTY(&g->watches));
     close(g->fds[0]);
     close(g->fds[1]);
-    pthread_mutex_destroy(&g->lock);
+    thr_mutex_done(&g->lock);
 }
 
 void give_up_set(struct give_up *g)

@@ -63,7 +63,7 @@ static struct {
            .fd = -1,
            .stamp_second = -1};
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
 static atomic_int threshold = LOG_ALWAYS; /* options.level, read without the lock */
 
 /* ---- text ---- */

@@ -23,20 +23,23 @@ struct stream_reader {
     bool closed;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
 
 /* All under the lock, except what says so. */
 static struct {
     TAILQ_HEAD(, stream_reader) readers;
     struct stream_figures figures;
     struct stream_reader *detailed; /* the one that takes details; a detail has one owner */
-} state = {.readers = TAILQ_HEAD_INITIALIZER(state.readers)};
+} state GUARDED_BY(lock) = {.readers = TAILQ_HEAD_INITIALIZER(state.readers)};
 
 static atomic_bool wants_details;
 
 /* ---- emitting ---- */
 
 /* true: queued; the detail is the queue's. */
+static bool offer(struct stream_reader *r, const struct happening *e, char *detail,
+                  size_t detail_len) REQUIRES(lock);
+
 static bool offer(struct stream_reader *r, const struct happening *e, char *detail,
                   size_t detail_len)
 {
@@ -133,6 +136,9 @@ struct stream_reader *stream_subscribe(const struct stream_queue *queue)
     thr_unlock(&lock);
     return r;
 }
+
+static bool wait_for_some(struct stream_reader *r, int64_t until_mono_ms) REQUIRES(lock);
+static void wait_for_company(struct stream_reader *r) REQUIRES(lock);
 
 static bool wait_for_some(struct stream_reader *r, int64_t until_mono_ms)
 {

@@ -17,9 +17,29 @@
 
 #define PTOK(call)  CHECK((call) == 0)
 
-void thr_mutex_init(pthread_mutex_t *m)
+void thr_mutex_init(struct thr_mutex *m)
 {
-    PTOK(pthread_mutex_init(m, NULL));
+    PTOK(pthread_mutex_init(&m->mutex, NULL));
+}
+
+void thr_mutex_done(struct thr_mutex *m)
+{
+    PTOK(pthread_mutex_destroy(&m->mutex));
+}
+
+UNCHECKED_LOCKS void thr_lock(struct thr_mutex *m)
+{
+    PTOK(pthread_mutex_lock(&m->mutex));
+}
+
+UNCHECKED_LOCKS bool thr_trylock(struct thr_mutex *m)
+{
+    return pthread_mutex_trylock(&m->mutex) == 0;
+}
+
+UNCHECKED_LOCKS void thr_unlock(struct thr_mutex *m)
+{
+    PTOK(pthread_mutex_unlock(&m->mutex));
 }
 
 void thr_cond_init(pthread_cond_t *c)
@@ -31,27 +51,28 @@ void thr_cond_init(pthread_cond_t *c)
     PTOK(pthread_condattr_destroy(&attr));
 }
 
-void thr_lock(pthread_mutex_t *m)
+void thr_wait(pthread_cond_t *c, struct thr_mutex *m)
 {
-    PTOK(pthread_mutex_lock(m));
+    PTOK(pthread_cond_wait(c, &m->mutex));
 }
 
-void thr_unlock(pthread_mutex_t *m)
-{
-    PTOK(pthread_mutex_unlock(m));
-}
-
-void thr_wait(pthread_cond_t *c, pthread_mutex_t *m)
-{
-    PTOK(pthread_cond_wait(c, m));
-}
-
-bool thr_wait_until(pthread_cond_t *c, pthread_mutex_t *m, int64_t mono_ms)
+bool thr_wait_until(pthread_cond_t *c, struct thr_mutex *m, int64_t mono_ms)
 {
     struct timespec ts = clock_timespec_ms(mono_ms);
-    int rc = pthread_cond_timedwait(c, m, &ts);
+    int rc = pthread_cond_timedwait(c, &m->mutex, &ts);
     CHECK(rc == 0 || rc == ETIMEDOUT);
     return rc == 0;
+}
+
+void thr_role_adopt(struct thr_role *r)
+{
+    r->thread = pthread_self();
+    r->adopted = true;
+}
+
+void thr_role_assert(const struct thr_role *r)
+{
+    CHECK(r->adopted && pthread_equal(r->thread, pthread_self()));
 }
 
 struct begin {

@@ -12,13 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
 
 static struct {
     struct happening *ring;
     size_t size;
     uint64_t added; /* the next one goes to added % size */
-} state;
+} state GUARDED_BY(lock);
 
 void trace_start(size_t events)
 {
@@ -115,13 +115,14 @@ static void add_event(struct piece *p, const struct happening *e)
             p->text[from] = ' ';
 }
 
-void trace_say(void)
+/* The lock is not waited for. */
+UNCHECKED_LOCKS void trace_say(void)
 {
     int64_t now = clock_mono_us();
     uint64_t added = state.added;
     size_t n = added < state.size ? (size_t)added : state.size;
     for (size_t i = 0; i < n && state.ring != NULL; i++) {
-        bool locked = pthread_mutex_trylock(&lock) == 0;
+        bool locked = thr_trylock(&lock);
         struct happening e = state.ring[(added - n + i) % state.size];
         if (locked)
             thr_unlock(&lock);

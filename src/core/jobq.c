@@ -8,14 +8,14 @@
 #include <stdlib.h>
 
 struct jobq {
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     pthread_cond_t not_empty;
-    void **ring; /* cap is a power of two */
-    size_t cap, head, count;
-    bool closed;
+    void **ring GUARDED; /* cap is a power of two */
+    size_t cap GUARDED, head GUARDED, count GUARDED;
+    bool closed GUARDED;
 };
 
-struct jobq *jobq_new(void)
+UNCHECKED_LOCKS struct jobq *jobq_new(void)
 {
     struct jobq *q = mem_zalloc(1, sizeof(*q));
     thr_mutex_init(&q->lock);
@@ -25,16 +25,19 @@ struct jobq *jobq_new(void)
     return q;
 }
 
-void jobq_free(struct jobq *q)
+UNCHECKED_LOCKS void jobq_free(struct jobq *q)
 {
     if (q == NULL)
         return;
     CHECK(q->count == 0);
     pthread_cond_destroy(&q->not_empty);
-    pthread_mutex_destroy(&q->lock);
+    thr_mutex_done(&q->lock);
     free(q->ring);
     free(q);
 }
+
+static void grow_locked(struct jobq *q) REQUIRES(q->lock);
+static void *take_locked(struct jobq *q) REQUIRES(q->lock);
 
 static void grow_locked(struct jobq *q)
 {

@@ -16,11 +16,11 @@ struct lease {
     lease_fn *fn;
     void *arg;
     lease_late_fn *late;
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     pthread_cond_t ended;
-    enum lease_state state; /* under lock */
-    int64_t entered_ms;     /* under lock */
-    int references;         /* under lock: the owner and the thread */
+    enum lease_state state GUARDED; /* under lock, like the rest */
+    int64_t entered_ms GUARDED;
+    int references GUARDED; /* the owner and the thread */
 };
 
 static void lease_drop(struct lease *l)
@@ -31,7 +31,7 @@ static void lease_drop(struct lease *l)
     if (!last)
         return;
     pthread_cond_destroy(&l->ended);
-    pthread_mutex_destroy(&l->lock);
+    thr_mutex_done(&l->lock);
     free(l);
 }
 
@@ -51,8 +51,8 @@ static void *lease_main(void *arg)
     return NULL;
 }
 
-struct lease *lease_start(const char *name, lease_fn *fn, void *arg, lease_late_fn *late,
-                          struct err *err)
+UNCHECKED_LOCKS struct lease *lease_start(const char *name, lease_fn *fn, void *arg,
+                                          lease_late_fn *late, struct err *err)
 {
     struct lease *l = mem_zalloc(1, sizeof(*l));
     *l = (struct lease){.fn = fn, .arg = arg, .late = late, .references = 2};

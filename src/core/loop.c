@@ -67,7 +67,7 @@ void loop_free(struct loop *loop)
     CHECK(TAILQ_EMPTY(&loop->taken) && TAILQ_EMPTY(&loop->posted));
     close(loop->bell[0]);
     close(loop->bell[1]);
-    pthread_mutex_destroy(&loop->lock);
+    thr_mutex_done(&loop->lock);
     loop->backend->close(loop);
 }
 

@@ -4,7 +4,7 @@
 
 #include "core/loop.h"
 
-#include <pthread.h>
+#include "base/thr.h"
 
 TAILQ_HEAD(loop_letter_list, loop_letter);
 
@@ -40,10 +40,10 @@ struct loop {
     struct loop_watch bell_watch;
     struct loop_letter_list taken; /* off the queue, not yet delivered */
 
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     struct loop_letter_list posted; /* under lock, like the rest */
-    uint64_t round;                 /* how often the queue was taken */
-    bool closed;
+    uint64_t round GUARDED;         /* how often the queue was taken */
+    bool closed GUARDED;
 };
 
 /* ---- loop_timer.c ---- */

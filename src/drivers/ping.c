@@ -18,7 +18,7 @@ struct pinger {
     bool icmp_usable;    /* for one family at least; const */
     struct give_up stop; /* of the receiver, at the end of the pinger */
 
-    pthread_mutex_t lock; /* guards what follows; taken alone */
+    struct thr_mutex lock; /* guards what follows; taken alone */
     pthread_t receiver;
     bool receiving;
 };
@@ -46,7 +46,7 @@ void pinger_free(struct pinger *p)
         thr_join(p->receiver);
     ping_icmp_free(p->icmp);
     give_up_done(&p->stop);
-    pthread_mutex_destroy(&p->lock);
+    thr_mutex_done(&p->lock);
     free(p);
 }
 

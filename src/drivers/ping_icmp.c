@@ -192,7 +192,7 @@ struct ping_icmp {
     struct ping_sockets sockets; /* const, as wire and id */
     const struct wire *wire;
     uint16_t id;
-    pthread_mutex_t
+    struct thr_mutex
         lock; /* guards all that follows, and the echoes; taken alone, but while giving up */
     uint16_t next_seq;
     struct slot *slots; /* by sequence number */
@@ -220,7 +220,7 @@ void ping_icmp_free(struct ping_icmp *icmp)
         icmp->wire->close(icmp->wire->arg, icmp->sockets.fd4);
     if (icmp->sockets.fd6 >= 0)
         icmp->wire->close(icmp->wire->arg, icmp->sockets.fd6);
-    pthread_mutex_destroy(&icmp->lock);
+    thr_mutex_done(&icmp->lock);
     free(icmp->slots);
     free(icmp);
 }

@@ -42,18 +42,18 @@ struct lookup {
 };
 
 struct resolver {
-    pthread_mutex_t lock; /* guards all that follows, and the lookups but for name and family */
-    pthread_cond_t work;  /* for helpers */
-    pthread_cond_t done;  /* for callers: some look-up has ended, or some caller is to give up */
-    unsigned refs;        /* the owner and each helper thread */
-    bool closing;
-    void *lookups; /* tsearch(3) */
+    struct thr_mutex lock; /* guards all that follows, and the lookups but for name and family */
+    pthread_cond_t work;   /* for helpers */
+    pthread_cond_t done;   /* for callers: some look-up has ended, or some caller is to give up */
+    unsigned refs GUARDED; /* the owner and each helper thread */
+    bool closing GUARDED;
+    void *lookups GUARDED; /* tsearch(3) */
     STAILQ_HEAD(, lookup) queue;
-    unsigned queued, helpers, idle;
-    unsigned silent; /* look-ups without a real answer since the last one with */
+    unsigned queued GUARDED, helpers GUARDED, idle GUARDED;
+    unsigned silent GUARDED; /* look-ups without a real answer since the last one with */
 };
 
-struct resolver *resolver_new(void)
+UNCHECKED_LOCKS struct resolver *resolver_new(void)
 {
     struct resolver *r = mem_zalloc(1, sizeof(*r));
     thr_mutex_init(&r->lock);
@@ -72,17 +72,23 @@ static void resolver_free_lookup(void *node)
 }
 
 /* Takes the locked resolver. */
+static void resolver_unref_and_unlock(struct resolver *r) RELEASE(r->lock);
+
+UNCHECKED_LOCKS static void resolver_destroy(struct resolver *r)
+{
+    tdestroy(r->lookups, resolver_free_lookup);
+    pthread_cond_destroy(&r->work);
+    pthread_cond_destroy(&r->done);
+    thr_mutex_done(&r->lock);
+    free(r);
+}
+
 static void resolver_unref_and_unlock(struct resolver *r)
 {
     bool last = --r->refs == 0;
     thr_unlock(&r->lock);
-    if (!last)
-        return;
-    tdestroy(r->lookups, resolver_free_lookup);
-    pthread_cond_destroy(&r->work);
-    pthread_cond_destroy(&r->done);
-    pthread_mutex_destroy(&r->lock);
-    free(r);
+    if (last)
+        resolver_destroy(r);
 }
 
 void resolver_free(struct resolver *r)
@@ -172,6 +178,10 @@ static struct answer resolver_ask_by_name(const char *name, enum resolve_family 
 }
 
 /* ---- helper threads ---- */
+
+static void resolver_settle(struct resolver *r, struct lookup *l, const struct answer *answer)
+    REQUIRES(r->lock);
+static bool resolver_provide_helper(struct resolver *r, struct err *err) REQUIRES(r->lock);
 
 static void resolver_settle(struct resolver *r, struct lookup *l, const struct answer *answer)
 {
@@ -269,6 +279,9 @@ static bool resolver_deliver(const char *name, const struct answer *answer, stru
     return resolver_fail(err, resolver_is_definite(answer->code) ? ERR_CONFIG : ERR_TEMPORARY,
                          answer->number, name, reason);
 }
+
+static bool resolver_wait(struct resolver *r, struct lookup *l, int64_t deadline_mono_ms,
+                          const struct give_up *give_up, struct err *err) REQUIRES(r->lock);
 
 static bool resolver_wait(struct resolver *r, struct lookup *l, int64_t deadline_mono_ms,
                           const struct give_up *give_up, struct err *err)

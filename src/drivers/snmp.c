@@ -13,7 +13,7 @@
 
 #include "snmp_private.h"
 
-pthread_mutex_t snmp_library_lock = PTHREAD_MUTEX_INITIALIZER;
+struct thr_mutex snmp_library_lock = THR_MUTEX_INITIALIZER;
 
 /* ---- library ---- */
 

@@ -467,13 +467,13 @@ static int snmpx_on_event(int op, netsnmp_session *session UNUSED, int reqid UNU
 /* ---- one request ---- */
 
 /* Whoever uses the library for a v3 session, which lives on global tables, is alone in it. */
-static void snmpx_enter_library(struct snmp_exchange *s)
+UNCHECKED_LOCKS static void snmpx_enter_library(struct snmp_exchange *s)
 {
     if (s->v3 != NULL)
         snmp_v3_enter(s->v3);
 }
 
-static void snmpx_leave_library(struct snmp_exchange *s)
+UNCHECKED_LOCKS static void snmpx_leave_library(struct snmp_exchange *s)
 {
     if (s->v3 != NULL)
         snmp_v3_leave(s->v3, snmp_sess_session(s->session));

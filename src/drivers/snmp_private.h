@@ -12,15 +12,14 @@
 #include "drivers/snmp_exchange.h"
 
 #include "base/buf.h"
-
-#include <pthread.h>
+#include "base/thr.h"
 
 /* net-snmp as distributions build it has no working internal locks (docs/adr/0004).  This one guards
  * the library's global state: the session bookkeeping of opening and closing, and for v3 the user
  * list, the engine clocks and the salts, which every send, read and timer of a v3 session uses.  v1
  * and v2c messages touch none of it and are sent and read without the lock.  It is taken alone, and
  * never while waiting or hashing. */
-extern pthread_mutex_t snmp_library_lock;
+extern struct thr_mutex snmp_library_lock;
 
 /* ---- snmp_decode.c ---- */
 
@@ -89,8 +88,8 @@ void snmp_v3_describe(struct snmp_v3 *v, netsnmp_session *wanted);
 
 /* Every use of the library for the session happens between these two, which hold its lock: they
  * make the user and engine time of this session, and no others, known to it. */
-void snmp_v3_enter(struct snmp_v3 *v);
-void snmp_v3_leave(struct snmp_v3 *v, const netsnmp_session *session);
+void snmp_v3_enter(struct snmp_v3 *v) ACQUIRE(snmp_library_lock);
+void snmp_v3_leave(struct snmp_v3 *v, const netsnmp_session *session) RELEASE(snmp_library_lock);
 
 bool snmp_v3_ready(const struct snmp_v3 *v); /* the engine is known */
 netsnmp_pdu *snmp_v3_discovery(void);        /* asks for the engine; NULL: no memory */

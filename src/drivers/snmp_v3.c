@@ -60,7 +60,7 @@ struct cached_key {
     struct key key;
 };
 
-static pthread_mutex_t keys_lock = PTHREAD_MUTEX_INITIALIZER; /* guards the keys; taken alone */
+static struct thr_mutex keys_lock = THR_MUTEX_INITIALIZER; /* guards the keys; taken alone */
 static pthread_cond_t keys_done = PTHREAD_COND_INITIALIZER;
 static void *keys; /* tsearch(3) of struct cached_key; a key stays until snmp_v3_stop() */
 

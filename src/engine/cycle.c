@@ -156,6 +156,7 @@ static bool cycle_open(struct cycle *c, struct err *err)
 
 bool cycle_begin(struct cycle *c, struct err *err)
 {
+    thr_role_adopt(&c->writer);
     guard_doing(c->guard, GUARD_STORE, "opening the row and loading the site");
     bool ok = cycle_open(c, err);
     guard_doing(c->guard, GUARD_STORE, NULL);
@@ -241,6 +242,7 @@ static void cycle_keep_left(struct cycle *c)
 
 void cycle_write(struct cycle *c, struct batch *batch)
 {
+    thr_role_assert(&c->writer);
     if (cycle_is_stale(c)) {
         cycle_lose_stale(c, batch);
         return;
@@ -324,6 +326,7 @@ static void cycle_finish(struct cycle *c)
 
 void cycle_end(struct cycle *c)
 {
+    thr_role_assert(&c->writer);
     if (c->opened)
         cycle_finish(c);
     store_set_listener(c->store, NULL, NULL);

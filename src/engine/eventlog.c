@@ -30,13 +30,14 @@ struct eventlog {
     struct stream_reader *reader;
     pthread_t thread;
 
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     pthread_cond_t changed;
-    int64_t give_up_mono_ms; /* lock: INT64_MAX until stop */
-    bool ended, left_behind; /* lock: whoever is the later one of writer and stop, releases */
-    uint64_t written;        /* lock: events in the file */
-    int error;               /* lock: errno of the last trouble, 0 = none */
-    bool capped;             /* lock: the size was the trouble */
+    int64_t give_up_mono_ms GUARDED; /* lock: INT64_MAX until stop */
+    bool ended GUARDED,
+        left_behind GUARDED;  /* lock: whoever is the later one of writer and stop, releases */
+    uint64_t written GUARDED; /* lock: events in the file */
+    int error GUARDED;        /* lock: errno of the last trouble, 0 = none */
+    bool capped GUARDED;      /* lock: the size was the trouble */
 
     /* the writer's */
     int fd;
@@ -231,7 +232,7 @@ static void release(struct eventlog *e)
     free(e->items.items);
     buf_done(&e->out);
     pthread_cond_destroy(&e->changed);
-    pthread_mutex_destroy(&e->lock);
+    thr_mutex_done(&e->lock);
     free(e->path);
     free(e);
 }
@@ -257,7 +258,8 @@ static void *write_events(void *arg)
     return NULL;
 }
 
-struct eventlog *eventlog_start(const struct eventlog_options *options, struct err *err)
+UNCHECKED_LOCKS struct eventlog *eventlog_start(const struct eventlog_options *options,
+                                                struct err *err)
 {
     struct eventlog *e = mem_zalloc(1, sizeof(*e));
     struct stream_queue queue = {.events = options->queue_events,
@@ -284,6 +286,8 @@ struct outcome {
     uint64_t lost;
     char why[128];
 };
+
+static const char *reason(const struct eventlog *e) REQUIRES(e->lock);
 
 static const char *reason(const struct eventlog *e)
 {

@@ -23,7 +23,7 @@ void ledger_init(struct ledger *l)
 
 void ledger_done(struct ledger *l)
 {
-    pthread_mutex_destroy(&l->lock);
+    thr_mutex_done(&l->lock);
 }
 
 struct ledger_figures ledger_get(struct ledger *l)

@@ -21,21 +21,21 @@ struct legacy {
     struct cycle *c;
     struct services *services;
     struct writer *writer;
-    struct scripts *scripts; /* NULL: none are needed, or no supervisor can be had */
+    struct scripts *scripts; /* main thread's, written under lock; NULL: none */
     struct stopsig_listener listener;
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     pthread_cond_t changed;
-    bool stopping; /* deadline or signal: no new device, runs in progress are stopped */
-    int64_t stopped_mono_ms;
-    bool begun;
-    bool stuck;              /* the main thread's: threads hang outside a call of ours */
-    struct poller **pollers; /* the main thread's; NULL: left behind */
-    struct lease **leases;   /* the main thread's */
-    int poller_count;        /* the main thread's, constant while polling */
-    struct visit *taken;     /* from a thread that hangs */
-    struct asker_wait taken_wait;
-    int active; /* pollers that still take devices */
-    size_t next_device;
+    bool stopping GUARDED; /* deadline or signal: no new device, runs in progress are stopped */
+    int64_t stopped_mono_ms GUARDED;
+    bool begun GUARDED;
+    bool stuck;                  /* the main thread's: threads hang outside a call of ours */
+    struct poller **pollers;     /* the main thread's; NULL: left behind */
+    struct lease **leases;       /* the main thread's */
+    int poller_count;            /* the main thread's, constant while polling */
+    struct visit *taken GUARDED; /* from a thread that hangs */
+    struct asker_wait taken_wait GUARDED;
+    int active GUARDED; /* pollers that still take devices */
+    size_t next_device GUARDED;
     int64_t last_dump_mono_ms;
 };
 
@@ -260,8 +260,12 @@ static void legacy_leave_hanging(struct legacy *l)
         l->leases[i] = NULL;
         l->pollers[i] = NULL; /* the thread's own, with all that it may still use */
         l->c->left_behind++;
-        asker_say_left_behind(&l->taken_wait);
-        visit_stop(l->taken);
+        thr_lock(&l->lock);
+        struct visit *taken = l->taken;
+        struct asker_wait wait = l->taken_wait;
+        thr_unlock(&l->lock);
+        asker_say_left_behind(&wait);
+        visit_stop(taken);
     }
 }
 
@@ -276,6 +280,8 @@ static void legacy_on_signal(void *arg, int signo)
     pthread_cond_broadcast(&l->changed); /* the end is nearer than it was */
     thr_unlock(&l->lock);
 }
+
+static const char *legacy_doing(const struct legacy *l) REQUIRES(l->lock);
 
 static const char *legacy_doing(const struct legacy *l)
 {
@@ -447,6 +453,8 @@ static void legacy_poll_alone(struct legacy *l)
 }
 
 /* When something is to be done about threads that still poll. */
+static int64_t legacy_patience(const struct legacy *l) REQUIRES(l->lock);
+
 static int64_t legacy_patience(const struct legacy *l)
 {
     if (!l->stopping)
@@ -496,9 +504,12 @@ static void legacy_poll(struct legacy *l)
     if (!legacy_start_pollers(l))
         legacy_poll_alone(l);
     l->stuck = !legacy_wait_polled(l);
-    for (; l->next_device < l->c->site.device_count; l->next_device++)
-        if (!l->c->site.devices[l->next_device].deleted)
-            cycle_drop(l->c, &l->c->site.devices[l->next_device], false);
+    thr_lock(&l->lock);
+    size_t next = l->next_device;
+    thr_unlock(&l->lock);
+    for (; next < l->c->site.device_count; next++)
+        if (!l->c->site.devices[next].deleted)
+            cycle_drop(l->c, &l->c->site.devices[next], false);
 }
 
 /* ---- main thread: the end ---- */
@@ -536,7 +547,7 @@ static void legacy_free(struct legacy *l)
         return; /* a thread that is nobody's may still use it */
     scripts_free(l->scripts);
     pthread_cond_destroy(&l->changed);
-    pthread_mutex_destroy(&l->lock);
+    thr_mutex_done(&l->lock);
     free(l->pollers);
     free(l->leases);
     free(l);

@@ -22,9 +22,9 @@ static const int stopsig_list[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, 0};
 struct stopsig {
     struct loop *loop; /* NULL: a thread of its own */
     pthread_t thread;
-    pthread_mutex_t lock;
-    bool ending;                              /* under lock */
-    int signo;                                /* under lock: the first stop signal, 0 = none */
+    struct thr_mutex lock;
+    bool ending GUARDED;                      /* under lock */
+    int signo GUARDED;                        /* under lock: the first stop signal, 0 = none */
     TAILQ_HEAD(, stopsig_listener) listeners; /* under lock */
 };
 
@@ -137,8 +137,6 @@ void stopsig_forget(struct stopsig *s, struct stopsig_listener *l)
 static void on_loop_stop(void *arg, int signo)
 {
     struct stopsig *s = arg;
-    if (s->signo != 0)
-        return; /* came together with the first one */
     for (int i = 0; stopsig_list[i] != 0; i++)
         sigaction(stopsig_list[i], &stopsig_default,
                   NULL); /* a second one ends the process, loop stuck or not */
@@ -220,7 +218,7 @@ struct stopsig *stopsig_start(struct loop *loop, struct err *err)
     if (loop != NULL)
         start_on_loop(s);
     else if (!start_thread(s, err)) {
-        pthread_mutex_destroy(&s->lock);
+        thr_mutex_done(&s->lock);
         free(s);
         return NULL;
     }
@@ -246,6 +244,6 @@ void stopsig_stop(struct stopsig *s)
         stop_thread(s);
     else
         stop_on_loop();
-    pthread_mutex_destroy(&s->lock);
+    thr_mutex_done(&s->lock);
     free(s);
 }

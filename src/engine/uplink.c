@@ -23,15 +23,15 @@ struct uplink {
     int64_t started_mono_ms;
     int64_t patience_ms;
 
-    pthread_mutex_t lock; /* the next block */
+    struct thr_mutex lock; /* the next block */
     pthread_cond_t changed;
-    bool answered; /* the main server, or the attempt has failed */
-    int threads;
-    bool begun, ending, ended, quit;
-    struct batcher waiting;
-    struct batch *left;  /* NULL = none */
-    struct store *local; /* lent by uplink_end() */
-    bool push;
+    bool answered GUARDED; /* the main server, or the attempt has failed */
+    int threads GUARDED;
+    bool begun GUARDED, ending GUARDED, ended GUARDED, quit GUARDED;
+    struct batcher waiting GUARDED;
+    struct batch *left GUARDED; /* NULL = none */
+    struct store *local;        /* lent by uplink_end() */
+    bool push GUARDED;
 
     const struct config *config; /* const from uplink_begin() on, like the next one */
     _Atomic int64_t until;
@@ -218,7 +218,7 @@ static void fail_end(struct uplink *u, const char *what, const struct err *err)
     log_line(LOG_ALWAYS, "ERROR: %s: %s", what, err->text);
 }
 
-static bool uplink_push(struct uplink *u, struct err *err)
+static bool uplink_push_state(struct uplink *u, struct err *err)
 {
     const struct config *cf = u->config;
     const uint32_t *ids = cf->has_host_list ? cf->host_list.ids : NULL;
@@ -252,6 +252,14 @@ static void close_row(struct uplink *u)
         fail_end(u, "the poller_time row could not be closed", &err);
 }
 
+static bool uplink_shall_push(struct uplink *u)
+{
+    thr_lock(&u->lock);
+    bool push = u->push;
+    thr_unlock(&u->lock);
+    return push;
+}
+
 static void uplink_finish(struct uplink *u)
 {
     static const char unaware[] = "the main server does not know the status of the devices";
@@ -265,7 +273,7 @@ static void uplink_finish(struct uplink *u)
     } else {
         allow_main(u, u->until - clock_mono_ms());
         spooling_restore(u->config, u->main); /* of an earlier run that found neither database */
-        if (u->push && !uplink_push(u, &err))
+        if (uplink_shall_push(u) && !uplink_push_state(u, &err))
             fail_end(u, unaware, &err);
     }
     if (!u->config->ping_only)
@@ -274,7 +282,8 @@ static void uplink_finish(struct uplink *u)
 
 /* ---- the thread ---- */
 
-static void ask_threads(struct uplink *u)
+/* true: the cycle begins; false: it will not. */
+static bool ask_threads(struct uplink *u)
 {
     int threads = 0;
     store_set_deadline(u->main, u->started_mono_ms + UPLINK_FIRST_MS);
@@ -285,7 +294,9 @@ static void ask_threads(struct uplink *u)
     pthread_cond_broadcast(&u->changed);
     while (!u->begun && !u->quit)
         thr_wait(&u->changed, &u->lock);
+    bool begun = u->begun;
     thr_unlock(&u->lock);
+    return begun;
 }
 
 /* NULL with `ending`: the last one was taken; NULL without: time to ask whether the server is back. */
@@ -323,8 +334,7 @@ static void *keep_main(void *arg)
 {
     struct uplink *u = arg;
     db_thread_start();
-    ask_threads(u);
-    if (u->begun)
+    if (ask_threads(u))
         uplink_work(u);
     db_thread_stop();
     thr_lock(&u->lock);
@@ -360,7 +370,7 @@ static bool find_main(void *arg, int64_t deadline_mono_ms, struct err *err)
                          why.text);
 }
 
-struct uplink *uplink_start(const struct config *config, struct err *err)
+UNCHECKED_LOCKS struct uplink *uplink_start(const struct config *config, struct err *err)
 {
     struct db_params params = config->rdb;
     struct uplink *u = mem_zalloc(1, sizeof(*u));
@@ -385,7 +395,7 @@ struct uplink *uplink_start(const struct config *config, struct err *err)
     return NULL;
 }
 
-void uplink_free(struct uplink *u)
+UNCHECKED_LOCKS void uplink_free(struct uplink *u)
 {
     if (u == NULL)
         return;
@@ -405,7 +415,7 @@ void uplink_free(struct uplink *u)
     store_close(u->shelter);
     free(u->host);
     pthread_cond_destroy(&u->changed);
-    pthread_mutex_destroy(&u->lock);
+    thr_mutex_done(&u->lock);
     free(u);
 }
 

@@ -35,8 +35,8 @@ struct guard {
 
 struct watchdog {
     pthread_t thread;
-    int64_t started;      /* const */
-    pthread_mutex_t lock; /* held for a few instructions only */
+    int64_t started;       /* const */
+    struct thr_mutex lock; /* held for a few instructions only */
     pthread_cond_t changed;
     bool stopping;              /* under lock */
     TAILQ_HEAD(, guard) guards; /* under lock */
@@ -48,7 +48,7 @@ struct watchdog {
 /* ---- saying, which may hang like everything else: the log may be on a dead file system ---- */
 
 struct speech {
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     pthread_cond_t changed;
     bool said; /* under lock */
     char *line;
@@ -98,7 +98,7 @@ static void say(const char *line, void (*then)(void))
     if (started)
         thr_join(thread);
     pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->lock);
+    thr_mutex_done(&s->lock);
     free(s->line);
     free(s);
 }
@@ -124,6 +124,8 @@ static void bite(const struct guard *g)
 }
 
 /* Under the lock, except while it is said. */
+static void look_at_loop(struct watchdog *w, int64_t now) REQUIRES(w->lock);
+
 static void look_at_loop(struct watchdog *w, int64_t now)
 {
     int64_t beat = w->beat;
@@ -188,8 +190,10 @@ static void *watch(void *arg)
         if (w->stopping)
             break;
         wake = next_look(w);
-        if (thr_wait_until(&w->changed, &w->lock, wake))
-            wake = clock_mono_ms(); /* rung */
+        (void)thr_wait_until(&w->changed, &w->lock, wake);
+        now = clock_mono_ms();
+        if (now < wake) /* rung before its time */
+            wake = now;
     }
     thr_unlock(&w->lock);
     return NULL;
@@ -205,7 +209,7 @@ struct watchdog *watchdog_start(struct err *err)
     if (thr_start(&w->thread, "watchdog", watch, w, err))
         return w;
     pthread_cond_destroy(&w->changed);
-    pthread_mutex_destroy(&w->lock);
+    thr_mutex_done(&w->lock);
     free(w);
     return NULL;
 }
@@ -221,7 +225,7 @@ void watchdog_stop(struct watchdog *w)
     thr_unlock(&w->lock);
     thr_join(w->thread);
     pthread_cond_destroy(&w->changed);
-    pthread_mutex_destroy(&w->lock);
+    thr_mutex_done(&w->lock);
     free(w);
 }
 

@@ -20,23 +20,23 @@ struct writer {
     void *arg;
     struct lease *lease;
 
-    pthread_mutex_t lock; /* all that follows */
+    struct thr_mutex lock; /* all that follows */
     pthread_cond_t changed;
-    struct batcher rows;
-    bool told_to_begin, never; /* never: it is freed before it was told */
-    bool begun, begin_ok;
-    struct err begin_err;
-    bool relaxed; /* nobody is held back any more */
-    bool ending;
-    bool ended;
-    struct batch **salvaged; /* where what waits goes if the thread is left behind */
+    struct batcher rows GUARDED;
+    bool told_to_begin GUARDED, never GUARDED; /* never: it is freed before it was told */
+    bool begun GUARDED, begin_ok GUARDED;
+    struct err begin_err GUARDED;
+    bool relaxed GUARDED; /* nobody is held back any more */
+    bool ending GUARDED;
+    bool ended GUARDED;
+    struct batch **salvaged GUARDED; /* where what waits goes if the thread is left behind */
 };
 
-static void writer_release(struct writer *w)
+UNCHECKED_LOCKS static void writer_release(struct writer *w)
 {
     batch_free(batcher_take(&w->rows));
     pthread_cond_destroy(&w->changed);
-    pthread_mutex_destroy(&w->lock);
+    thr_mutex_done(&w->lock);
     cycle_unref(w->c);
     free(w);
 }
@@ -158,6 +158,9 @@ void writer_begin(struct writer *w)
     pthread_cond_broadcast(&w->changed);
     thr_unlock(&w->lock);
 }
+
+static bool writer_has_room(const struct writer *w) REQUIRES(w->lock);
+static bool writer_is_locked(const struct writer *w, enum writer_step step) REQUIRES(w->lock);
 
 static bool writer_has_room(const struct writer *w)
 {

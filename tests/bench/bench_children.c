@@ -27,7 +27,7 @@ struct bench {
     struct script_runner *runner;
     int wanted, done, bad;
     struct script_request request;
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     pthread_cond_t all_done;
     struct loop *loop;
     struct loop_timer tick;
@@ -151,7 +151,7 @@ static void on_thread(int scripts, int slots)
     script_runner_free(b.runner);
     children_free(b.children);
     pthread_cond_destroy(&b.all_done);
-    pthread_mutex_destroy(&b.lock);
+    thr_mutex_done(&b.lock);
 }
 
 int main(int argc, char **argv)

@@ -23,7 +23,7 @@ static struct {
 } hosts[HOSTS_MAX];
 static int host_count;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
 static pthread_cond_t changed; /* CLOCK_MONOTONIC */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int in_progress;
@@ -41,6 +41,17 @@ static void init(void)
 {
     thr_cond_init(&changed);
 }
+
+static void enter(void) ACQUIRE(lock);
+static void leave(void) RELEASE(lock);
+static size_t backlog_locked(void) REQUIRES(lock);
+static void ring_locked(bool again) REQUIRES(lock);
+static void wait_given_up_locked(const struct give_up *give_up) REQUIRES(lock);
+static void answer_locked(struct snmp_agent *a, const struct snmp_request *rq,
+                          struct snmp_reply *ret) REQUIRES(lock);
+static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
+                         int64_t deadline_mono_ms, struct snmp_reply *ret) REQUIRES(lock);
+static void measure_stack_locked(void) REQUIRES(lock);
 
 static void enter(void)
 {

@@ -29,8 +29,8 @@ struct store {
     int writes;
 };
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of what is kept below */
-static _Thread_local bool announced;                     /* db_thread_start() */
+static struct thr_mutex lock = THR_MUTEX_INITIALIZER; /* of what is kept below */
+static _Thread_local bool announced;                  /* db_thread_start() */
 
 /* ---- the calls ---- */
 

@@ -43,7 +43,7 @@ struct face {
     int descriptors_before;
     bool stopped, clean;
 
-    pthread_mutex_t lock; /* the thread's side wakes the test's */
+    struct thr_mutex lock; /* the thread's side wakes the test's */
     pthread_cond_t changed;
     int arrived;
 };
@@ -152,7 +152,7 @@ static inline void face_free(struct face *f)
     assert_int_equal(leftovers_processes(), 0);
     assert_int_equal(leftovers_descriptors(), f->descriptors_before);
     pthread_cond_destroy(&f->changed);
-    pthread_mutex_destroy(&f->lock);
+    thr_mutex_done(&f->lock);
     free(f);
 }
 

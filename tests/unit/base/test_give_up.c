@@ -94,7 +94,7 @@ static void a_watch_is_told_once_and_at_once_if_it_comes_late(void **state UNUSE
 
 struct waiter {
     struct give_up *g;
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     pthread_cond_t wake;
     pthread_t thread;
     bool ended;
@@ -141,7 +141,7 @@ static void no_waiter_on_a_condition_misses_it(void **state UNUSED)
             thr_join(waiters[i].thread);
             assert_true(waiters[i].ended);
             pthread_cond_destroy(&waiters[i].wake);
-            pthread_mutex_destroy(&waiters[i].lock);
+            thr_mutex_done(&waiters[i].lock);
         }
         give_up_reset(&g);
     }

@@ -475,7 +475,7 @@ static void children_of_others_are_never_touched(void **state)
     loop_free(f->loop);
     assert_int_equal(leftovers_processes(), 0);
     pthread_cond_destroy(&f->changed);
-    pthread_mutex_destroy(&f->lock);
+    thr_mutex_done(&f->lock);
     free(f);
 }
 

@@ -137,7 +137,7 @@ static void an_item_wakes_one_who_waits(void **state)
 
 struct mill {
     struct jobq *q;
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     bool taken[PRODUCERS * EACH];
     bool out_of_order;
     int refused;
@@ -201,7 +201,7 @@ static void many_threads_lose_nothing(void **state)
     for (int i = 0; i < PRODUCERS * EACH; i++)
         assert_true(m->taken[i]);
     jobq_free(m->q);
-    pthread_mutex_destroy(&m->lock);
+    thr_mutex_done(&m->lock);
     free(m);
 }
 
@@ -227,7 +227,7 @@ static void close_on_producers(void)
     assert_int_equal(m->refused, PRODUCERS * EACH - 200 - left);
     assert_true(jobq_is_over(m->q));
     jobq_free(m->q);
-    pthread_mutex_destroy(&m->lock);
+    thr_mutex_done(&m->lock);
     free(m);
 }
 

@@ -17,7 +17,7 @@
 
 /* A call that returns when the test lets it. */
 struct scene {
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     pthread_cond_t changed;
     bool in_call, let_go, kept, after, salvaged, late;
 };
@@ -75,7 +75,7 @@ static int tear_down(void **state)
 {
     struct scene *s = *state;
     pthread_cond_destroy(&s->changed);
-    pthread_mutex_destroy(&s->lock);
+    thr_mutex_done(&s->lock);
     free(s);
     return 0;
 }

@@ -154,7 +154,7 @@ struct crowd {
     struct numbered letters[POSTERS][POSTS];
     int delivered;
     bool one_by_one;
-    pthread_mutex_t lock; /* for one_by_one: how many each poster has had delivered */
+    struct thr_mutex lock; /* for one_by_one: how many each poster has had delivered */
     pthread_cond_t changed;
     int seen[POSTERS];
 };
@@ -222,7 +222,7 @@ static void run_crowd(void **state, bool one_by_one)
     }
     end(&c->story);
     pthread_cond_destroy(&c->changed);
-    pthread_mutex_destroy(&c->lock);
+    thr_mutex_done(&c->lock);
     free(c);
 }
 

@@ -27,7 +27,7 @@ struct bench {
     struct work *work;
     size_t count;
 
-    pthread_mutex_t lock; /* a gate that run() waits at */
+    struct thr_mutex lock; /* a gate that run() waits at */
     pthread_cond_t changed;
     bool open;
     int waiting, late;
@@ -65,7 +65,7 @@ static void end(struct bench *b)
     loop_timer_cancel(&b->stopper);
     loop_free(b->loop);
     pthread_cond_destroy(&b->changed);
-    pthread_mutex_destroy(&b->lock);
+    thr_mutex_done(&b->lock);
     free(b->work);
     free(b);
 }

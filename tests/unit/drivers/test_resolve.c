@@ -23,14 +23,14 @@
 /* ---- the system's resolver, as the tests want it: names that end in .test are ours ---- */
 
 static struct {
-    pthread_mutex_t lock;
+    struct thr_mutex lock;
     pthread_cond_t changed;
-    unsigned calls;        /* for names of ours */
-    unsigned inside, most; /* at the same time */
-    bool gate_open;        /* "gate...": waits for it */
-    unsigned callers;      /* threads that are about to ask */
-    int64_t later_ms;      /* what the clock is ahead */
-} net = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    unsigned calls;           /* for names of ours */
+    unsigned inside, most;    /* at the same time */
+    bool gate_open;           /* "gate...": waits for it */
+    unsigned callers;         /* threads that are about to ask */
+    _Atomic int64_t later_ms; /* what the clock is ahead */
+} net = {.lock = THR_MUTEX_INITIALIZER};
 
 static char own_mark[] = "own";
 

@@ -31,7 +31,7 @@ static struct eventlog_options options;
 
 /* ---- a file system that does not answer ---- */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static bool stuck, sleeping;
 
@@ -41,23 +41,23 @@ ssize_t write(int fd, const void *bytes, size_t len)
     char name[16] = "";
     pthread_getname_np(pthread_self(), name, sizeof(name));
     if (strcmp(name, "eventlog") == 0) {
-        pthread_mutex_lock(&lock);
+        thr_lock(&lock);
         sleeping = stuck;
         pthread_cond_broadcast(&changed);
         while (stuck)
-            pthread_cond_wait(&changed, &lock);
+            thr_wait(&changed, &lock);
         sleeping = false;
-        pthread_mutex_unlock(&lock);
+        thr_unlock(&lock);
     }
     return syscall(SYS_write, fd, bytes, len);
 }
 
 static void set_stuck(bool yes)
 {
-    pthread_mutex_lock(&lock);
+    thr_lock(&lock);
     stuck = yes;
     pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
+    thr_unlock(&lock);
 }
 
 /* ---- helpers ---- */
@@ -304,10 +304,10 @@ static void a_file_system_that_does_not_answer_holds_nobody_up(void **state UNUS
     set_stuck(true);
     struct eventlog *e = start();
     emit(1);
-    pthread_mutex_lock(&lock);
+    thr_lock(&lock);
     while (!sleeping)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
+        thr_wait(&changed, &lock);
+    thr_unlock(&lock);
     emit(1000); /* none of them waits */
     assert_int_equal(eventlog_stop(e), 1001);
     assert_true(log_says("1001 events are missing: the file system does not answer"));
