@@ -25,11 +25,11 @@
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    unsigned calls;        /* for names of ours */
-    unsigned inside, most; /* at the same time */
-    bool gate_open;        /* "gate...": waits for it */
-    unsigned callers;      /* threads that are about to ask */
-    int64_t later_ms;      /* what the clock is ahead */
+    unsigned calls;           /* for names of ours */
+    unsigned inside, most;    /* at the same time */
+    bool gate_open;           /* "gate...": waits for it */
+    unsigned callers;         /* threads that are about to ask */
+    _Atomic int64_t later_ms; /* what the clock is ahead; without the lock */
 } net = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static char own_mark[] = "own";
