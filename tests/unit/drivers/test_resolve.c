@@ -29,7 +29,7 @@ static struct {
     unsigned inside, most;    /* at the same time */
     bool gate_open;           /* "gate...": waits for it */
     unsigned callers;         /* threads that are about to ask */
-    _Atomic int64_t later_ms; /* what the clock is ahead */
+    _Atomic int64_t later_ms; /* what the clock is ahead; without the lock */
 } net = {.lock = THR_MUTEX_INITIALIZER};
 
 static char own_mark[] = "own";
