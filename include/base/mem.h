@@ -3,7 +3,8 @@
  * Why:     there is no sensible way to go on with a half-allocated cycle; one policy, no dead
  *          branches.
  * Threads: any.
- * Promise: returns memory or ends the process with one line on standard error and SIGABRT.
+ * Promise: returns memory or ends the process by SIGABRT; one line says why, on standard error and as the
+ *          last word of the log (base/lastword.h).
  */
 #ifndef SPINE_BASE_MEM_H
 #define SPINE_BASE_MEM_H

@@ -2,17 +2,30 @@
 
 #include "base/mem.h"
 
+#include "base/lastword.h"
+
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+/* One line for the log, with the words that Cacti's users know and the reason; then the signal ends the
+ * process without another line. */
+NORETURN static void mem_die(const char *why)
+{
+    struct sigaction dfl = {.sa_handler = SIG_DFL};
+    char line[300];
+    snprintf(line, sizeof(line), "FATAL: Spine Interrupted by Abort Signal: %s", why);
+    lastword_say(line);
+    sigaction(SIGABRT, &dfl, NULL);
+    abort();
+}
+
 static void *checked(void *p)
 {
-    if (p == NULL) {
-        fputs("FATAL: out of memory\n", stderr);
-        abort();
-    }
+    if (p == NULL)
+        mem_die("out of memory");
     return p;
 }
 
@@ -47,6 +60,7 @@ char *mem_strndup(const char *s, size_t len)
 
 void mem_check_failed(const char *what, const char *file, int line)
 {
-    fprintf(stderr, "FATAL: internal check failed: %s (%s:%d)\n", what, file, line);
-    abort();
+    char why[200];
+    snprintf(why, sizeof(why), "internal check failed: %s (%s:%d)", what, file, line);
+    mem_die(why);
 }

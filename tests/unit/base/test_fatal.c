@@ -5,6 +5,7 @@
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/mem.h"
 #include "base/thr.h"
 
 #include <setjmp.h>
@@ -173,6 +174,44 @@ static void a_handler_that_was_there_before_stays(void **state UNUSED)
     assert_string_equal(said, "");
 }
 
+static void fail_a_check(void)
+{
+    int two = 2;
+    CHECK(two + two == 5);
+}
+
+static void use_up_memory(void)
+{
+    struct rlimit little = {(rlim_t)1 << 20, (rlim_t)1 << 20};
+    if (setrlimit(RLIMIT_DATA, &little) != 0 || setrlimit(RLIMIT_AS, &little) != 0)
+        _exit(97);
+    for (;;)
+        if (mem_alloc((size_t)1 << 30) == NULL)
+            _exit(98);
+}
+
+/* Nothing comes after the reason. */
+static void a_failed_check_says_which_one(void **state UNUSED)
+{
+    assert_died(die(fail_a_check), SIGABRT,
+                "FATAL: Spine Interrupted by Abort Signal: internal check failed: two + two == 5 (");
+}
+
+static void lack_of_memory_is_named(void **state UNUSED)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(HAVE_THREAD_SANITIZER)
+    print_message("SKIPPED: a sanitizer's allocator needs the memory\n");
+    skip();
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+    print_message("SKIPPED: a sanitizer's allocator needs the memory\n");
+    skip();
+#endif
+#endif
+    assert_died(die(use_up_memory), SIGABRT,
+                "FATAL: Spine Interrupted by Abort Signal: out of memory\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -181,6 +220,8 @@ int main(void)
         cmocka_unit_test(a_fault_in_any_thread_is_told),
         cmocka_unit_test(a_stack_overflow_in_any_thread_is_told),
         cmocka_unit_test(a_handler_that_was_there_before_stays),
+        cmocka_unit_test(a_failed_check_says_which_one),
+        cmocka_unit_test(lack_of_memory_is_named),
     };
     return cmocka_run_group_tests_name("fatal", tests, NULL, NULL);
 }
