@@ -227,6 +227,17 @@ static void close_file(void)
     state.torn = false;
 }
 
+/* Once, for whoever started the program by hand. */
+static void give_notice(const char *what, int number)
+{
+    if (state.notice_given)
+        return;
+    state.notice_given = true;
+    fprintf(stderr, "ERROR: Spine Log File %s: %s: %s; errors and warnings go to the system log\n",
+            what, state.options.path, strerror(number));
+    fflush(stderr);
+}
+
 /* Non-blocking, because the path may name a FIFO that nobody reads. */
 static bool open_file(void)
 {
@@ -244,21 +255,16 @@ static bool open_file(void)
         aim_lastword(state.fd);
         return true;
     }
-    int number = errno;
+    give_notice("Could Not Be Opened/Created", errno);
     close_file();
-    if (!state.notice_given) {
-        printf("ERROR: Spine Log File Could Not Be Opened/Created: %s: %s\n", state.options.path,
-               strerror(number));
-        fflush(stdout);
-        state.notice_given = true;
-    }
     return false;
 }
 
-static void to_file(const struct buf *rendered)
+/* false: the line is not in the file. */
+static bool to_file(const struct buf *rendered)
 {
     if (!open_file())
-        return;
+        return false;
     struct buf whole = BUF_INIT;
     if (state.torn)
         buf_putc(&whole, '\n');
@@ -267,9 +273,12 @@ static void to_file(const struct buf *rendered)
     do {
         n = write(state.fd, whole.data, whole.len);
     } while (n < 0 && errno == EINTR);
-    if (n > 0)
+    if (n < 0)
+        give_notice("Could Not Be Written", errno);
+    else
         state.torn = (size_t)n < whole.len;
     buf_done(&whole);
+    return n > 0;
 }
 
 static void send_syslog(int priority, const struct buf *rendered)
@@ -291,15 +300,33 @@ static void to_syslog(const struct buf *rendered, const char *text, const struct
         send_syslog(LOG_NOTICE, rendered);
 }
 
-static bool passes(enum log_level level)
-{
-    return level <= LOG_ALWAYS || (int)level <= (int)state.options.level;
-}
-
 static bool wants_file(void)
 {
     enum log_destination d = state.options.destination;
     return (d == LOG_TO_FILE || d == LOG_TO_BOTH) && state.options.level != LOG_NONE;
+}
+
+/* Under Cacti nobody reads standard error: what went wrong must not vanish with the file. */
+static void to_syslog_instead(const struct buf *rendered, const char *text)
+{
+    static const struct log_options all = {.syslog_errors = true, .syslog_warnings = true};
+    to_syslog(rendered, text, &all);
+}
+
+/* To the file and the system log, as far as they are wanted. */
+static void to_destinations(const struct buf *rendered, const char *text)
+{
+    const struct log_options *o = &state.options;
+    bool lost = wants_file() && !to_file(rendered);
+    if (lost)
+        to_syslog_instead(rendered, text);
+    else if (o->destination == LOG_TO_BOTH || o->destination == LOG_TO_SYSLOG)
+        to_syslog(rendered, text, o);
+}
+
+static bool passes(enum log_level level)
+{
+    return level <= LOG_ALWAYS || (int)level <= (int)state.options.level;
 }
 
 /* ---- lines kept until the destination is known ---- */
@@ -336,10 +363,7 @@ static void release_line(const struct line *line)
     }
     struct buf b = BUF_INIT;
     render(&b, line);
-    if (wants_file())
-        to_file(&b);
-    if (state.options.destination == LOG_TO_BOTH || state.options.destination == LOG_TO_SYSLOG)
-        to_syslog(&b, line->text, &state.options);
+    to_destinations(&b, line->text);
     buf_done(&b);
 }
 
@@ -360,18 +384,16 @@ static void release_kept(void)
     forget_kept();
 }
 
-/* Nobody reads the console of a program started by Cacti: what went wrong before the log file was
- * known must not vanish. */
+/* What went wrong before the log file was known. */
 static void rescue_kept(void)
 {
-    static const struct log_options all = {.syslog_errors = true, .syslog_warnings = true};
     for (size_t i = 0; i < state.kept.count; i++) {
         const struct line *line = &state.kept.lines[i];
         if (line->shown)
             continue;
         struct buf b = BUF_INIT;
         render(&b, line);
-        to_syslog(&b, line->text, &all);
+        to_syslog_instead(&b, line->text);
         buf_done(&b);
     }
     forget_kept();
@@ -386,14 +408,10 @@ static void deliver(struct line *line)
     struct buf b = BUF_INIT;
     render(&b, line);
     line->shown = to_console(&b, line->text);
-    if (wants_file()) {
-        if (state.options.path == NULL)
-            keep(line);
-        else
-            to_file(&b);
-    }
-    if (state.options.destination == LOG_TO_BOTH || state.options.destination == LOG_TO_SYSLOG)
-        to_syslog(&b, line->text, &state.options);
+    if (wants_file() && state.options.path == NULL)
+        keep(line);
+    else
+        to_destinations(&b, line->text);
     buf_done(&b);
 }
 

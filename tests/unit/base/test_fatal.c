@@ -193,8 +193,9 @@ static void use_up_memory(void)
 /* Nothing comes after the reason. */
 static void a_failed_check_says_which_one(void **state UNUSED)
 {
-    assert_died(die(fail_a_check), SIGABRT,
-                "FATAL: Spine Interrupted by Abort Signal: internal check failed: two + two == 5 (");
+    assert_died(
+        die(fail_a_check), SIGABRT,
+        "FATAL: Spine Interrupted by Abort Signal: internal check failed: two + two == 5 (");
 }
 
 static void lack_of_memory_is_named(void **state UNUSED)

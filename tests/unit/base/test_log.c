@@ -357,22 +357,52 @@ static void another_path_takes_effect_at_once(void **state UNUSED)
     assert_matches(other, PREFIX "two\n");
 }
 
-static void a_file_that_cannot_be_opened_costs_one_notice(void **state UNUSED)
+/* One notice for whoever looks; what went wrong goes to the system log, the rest nowhere. */
+static void expect_notice(const char *path, const char *what)
+{
+    struct log_options o = to_file();
+    o.path = path;
+    log_start();
+    buf_clear(&sent);
+    assert_int_equal(ftruncate(STDERR_FILENO, 0), 0);
+    log_configure(&o);
+    log_line(LOG_ALWAYS, "ERROR: one");
+    log_line(LOG_ALWAYS, "WARNING: two");
+    log_line(LOG_ALWAYS, "three");
+    assert_matches(err_file, what);
+    assert_non_null(strstr(buf_str(&sent), "ERROR: one"));
+    assert_non_null(strstr(buf_str(&sent), "WARNING: two"));
+    assert_null(strstr(buf_str(&sent), "three"));
+}
+
+#define NOTICE_END ": [^\n]+: [^\n]+; errors and warnings go to the system log\n"
+
+static void a_file_that_cannot_be_opened_costs_one_notice_and_no_error(void **state UNUSED)
 {
     assert_int_equal(mkfifo(other, 0600), 0);
     const char *const paths[] = {"/nonexistent/cacti.log", dir, other};
-    for (size_t i = 0; i < ARRAY_LEN(paths); i++) {
-        struct log_options o = to_file();
-        o.path = paths[i];
-        log_start();
-        assert_int_equal(ftruncate(STDOUT_FILENO, 0), 0);
-        log_configure(&o);
-        log_line(LOG_ALWAYS, "ERROR: one");
-        log_line(LOG_ALWAYS, "two");
-        assert_matches(out_file,
-                       "ERROR: Spine Log File Could Not Be Opened/Created: [^\n]+: [^\n]+\n");
-    }
-    assert_file(err_file, "");
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        expect_notice(paths[i], "ERROR: Spine Log File Could Not Be Opened/Created" NOTICE_END);
+    assert_file(out_file, "");
+}
+
+static void a_full_disk_costs_one_notice_and_no_error(void **state UNUSED)
+{
+    expect_notice("/dev/full", "ERROR: Spine Log File Could Not Be Written" NOTICE_END);
+}
+
+/* A line that the system log gets anyway is not sent twice. */
+static void both_destinations_share_what_the_file_does_not_take(void **state UNUSED)
+{
+    struct log_options o = to_file();
+    o.path = "/dev/full";
+    o.destination = LOG_TO_BOTH;
+    o.syslog_errors = true;
+    log_configure(&o);
+    log_line(LOG_ALWAYS, "ERROR: once");
+    const char *first = strstr(buf_str(&sent), "ERROR: once");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "ERROR: once"));
 }
 
 static void writers_do_not_mix_their_lines(void **state UNUSED)
@@ -627,7 +657,9 @@ int main(void)
         TEST(the_file_is_appended_to_and_not_for_everybody),
         TEST(a_renamed_removed_or_replaced_file_is_opened_anew),
         TEST(another_path_takes_effect_at_once),
-        TEST(a_file_that_cannot_be_opened_costs_one_notice),
+        TEST(a_file_that_cannot_be_opened_costs_one_notice_and_no_error),
+        TEST(a_full_disk_costs_one_notice_and_no_error),
+        TEST(both_destinations_share_what_the_file_does_not_take),
         TEST(writers_do_not_mix_their_lines),
         TEST(threads_do_not_mix_their_lines),
         TEST(standard_output_gets_seconds_and_text_at_once),
