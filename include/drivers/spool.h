@@ -9,7 +9,7 @@
  * Threads: any; blocking.  An advisory lock on the file keeps threads and processes apart; nobody
  *          waits for it longer than a second.
  * Promise: mode 0600, never through a symbolic link, never larger than its cap.  A file that is not
- *          a spool of this database and poller is refused and left as it is.  A torn or damaged end
+ *          a spool of this database and poller is refused and left as it is, its mode too.  A torn or damaged end
  *          costs the records in it, never those before, and the next append cuts it off.  Taken rows
  *          stay in the file until spool_finish() is told that they are stored.
  * Errors:  ERR_OS.
@@ -43,6 +43,9 @@ struct spool;
 /* Append rows; *ret_kept: the first so many are in the file.  false if not all of them are. */
 NODISCARD bool spool_append(const struct spool_options *o, const struct output_row *rows,
                             size_t count, size_t *ret_kept, struct err *err);
+
+/* Can rows be kept there when they must be?  Changes nothing. */
+NODISCARD bool spool_check(const struct spool_options *o, struct err *err);
 
 /* NULL: there is nothing to store, or somebody else is at it (no error), or the file is refused
  * (*err). */

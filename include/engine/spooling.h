@@ -15,6 +15,9 @@
 
 #include <stddef.h>
 
+/* One WARNING at the start of a cycle if the spool file could not be used when it is needed. */
+void spooling_check(const struct config *config);
+
 /* How many of the last `left` rows of the batch are in the spool file now. */
 NODISCARD size_t spooling_keep(const struct config *config, const struct batch *batch, size_t left);
 

@@ -60,18 +60,21 @@ static int open_file(const struct spool_options *o, int flags, struct err *err)
         fail(err, o->path, "cannot be opened");
         return -1;
     }
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        err_set(err, ERR_OS, "spool file %s: not a regular file", o->path);
-        goto refuse;
-    }
-    if ((st.st_mode & 077) != 0 && fchmod(fd, 0600) != 0) {
-        fail(err, o->path, "others may read it, and its mode cannot be changed");
-        goto refuse;
-    }
-    return fd;
-refuse:
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+        return fd;
+    err_set(err, ERR_OS, "spool file %s: not a regular file", o->path);
     close(fd);
     return -1;
+}
+
+/* Only what is known to be a spool is changed, its mode included: the path may name somebody's file. */
+static bool keep_private(int fd, const struct spool_options *o, struct err *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0 && (st.st_mode & 077) == 0)
+        return true;
+    return fchmod(fd, 0600) == 0 ||
+           fail(err, o->path, "others may read it, and its mode cannot be changed");
 }
 
 static int64_t file_size(int fd)
@@ -222,7 +225,7 @@ bool spool_append(const struct spool_options *o, const struct output_row *rows, 
         err_set(err, ERR_OS, "spool file %s: another process uses it", o->path);
         goto out;
     }
-    if (!find_end(fd, o, &end, err))
+    if (!find_end(fd, o, &end, err) || !keep_private(fd, o, err))
         goto out;
     size_t kept = encode(o, end, rows, count, &data);
     if (kept == 0 && count > 0) {
@@ -244,6 +247,26 @@ out:
     return ok;
 }
 
+bool spool_check(const struct spool_options *o, struct err *err)
+{
+    if (access(o->path, F_OK) == 0) {
+        int64_t end;
+        int fd = open_file(o, 0, err);
+        bool ok = fd >= 0 && find_end(fd, o, &end, err);
+        if (fd >= 0)
+            close(fd);
+        return ok;
+    }
+    char *folder = mem_strdup(o->path);
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL)
+        slash[slash == folder ? 1 : 0] = '\0'; /* "/name" lies in "/" */
+    bool ok = access(slash == NULL ? "." : folder, W_OK | X_OK) == 0 ||
+              fail(err, o->path, "cannot be created");
+    free(folder);
+    return ok;
+}
+
 /* ---- giving back ---- */
 
 struct spool *spool_take(const struct spool_options *o, int64_t now_unix_s, struct err *err)
@@ -258,7 +281,7 @@ struct spool *spool_take(const struct spool_options *o, int64_t now_unix_s, stru
     int64_t interval_s = 0;
     s->scan.fd = fd;
     if (file_size(fd) == 0 || !lock_within(fd, 0) ||
-        !scan_header(&s->scan, o, &empty, &interval_s, err) || empty) {
+        !scan_header(&s->scan, o, &empty, &interval_s, err) || empty || !keep_private(fd, o, err)) {
         spool_finish(s, false, NULL);
         return NULL;
     }

@@ -143,6 +143,7 @@ static bool cycle_open(struct cycle *c, struct err *err)
 {
     const struct config *cf = c->config;
     cycle_warn_of_waste(cf);
+    spooling_check(cf);
     if (c->uplink != NULL) {
         uplink_begin(c->uplink, cf, c->budget.store_until);
         c->opened = true;

@@ -20,6 +20,19 @@ static struct spool_options options_of(const struct config *config)
                                   .interval_s = config->poller_interval_s};
 }
 
+void spooling_check(const struct config *config)
+{
+    struct err err = ERR_INIT;
+    if (!has_spool(config))
+        return;
+    struct spool_options o = options_of(config);
+    if (!spool_check(&o, &err))
+        log_line(LOG_ALWAYS,
+                 "WARNING: %s; rows that the database does not take would be lost. Set Spool_File "
+                 "to a file that this user may write, or leave it out",
+                 err.text);
+}
+
 size_t spooling_keep(const struct config *config, const struct batch *batch, size_t left)
 {
     size_t kept = 0;
@@ -60,11 +73,8 @@ void spooling_restore(const struct config *config, struct store *store)
         return;
     struct spool_options o = options_of(config);
     struct spool *spool = spool_take(&o, clock_wall_us() / 1000000, &err);
-    if (spool == NULL) {
-        if (err.kind != ERR_NONE)
-            log_line(LOG_ALWAYS, "WARNING: %s", err.text);
-        return;
-    }
+    if (spool == NULL)
+        return; /* nothing is there, or spooling_check() has said why it is of no use */
     struct spool_report r;
     struct batch *b;
     size_t refused = 0;

@@ -249,3 +249,24 @@ def test_a_read_only_run_leaves_the_spool_as_it_is(site, snmpd, poller, spool):
     run = poll(poller, "--readonly")
     assert run.status == 0, run
     assert spool.read_bytes() == content and not site.outputs()
+
+
+@pytest.mark.parametrize("what", ["/nonexistent/spool", "/dev/null", "a folder", "somebody's file"])
+def test_a_spool_that_could_not_be_used_is_said_at_the_start_of_each_cycle(site, snmpd, poller, work, what):
+    """All rows are stored here: the warning comes before it is too late."""
+    target = work / "target"
+    if what == "a folder":
+        target.mkdir()
+    elif what == "somebody's file":
+        target.write_text("not a spool\n")
+        target.chmod(0o644)
+    path = target if " " in what else what
+    poller.write_conf(poller.conf_text(Spool_File=path))
+    device = site.add_device(1, port=snmpd.port)
+    site.add_snmp_item(device, ".1.3.6.1.2.1.1.7.0", rrd_name="services")
+    run = poller.run(first=0, last=1)
+    assert run.status == 0, run
+    lines = run.log_lines(f"WARNING: spool file {path}: ")
+    assert len(lines) == 1 and "Set Spool_File to" in lines[0], run
+    if what == "somebody's file":
+        assert target.read_text() == "not a spool\n" and target.stat().st_mode & 0o777 == 0o644

@@ -305,6 +305,78 @@ static void threads_that_append_at_once_lose_nothing(void **state UNUSED)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
+/* ---- a path that names something else ---- */
+
+static void write_stranger(const char *text, mode_t mode)
+{
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+    assert_int_equal(chmod(path, mode), 0);
+}
+
+static void assert_untouched(const char *text, mode_t mode)
+{
+    struct stat st;
+    char back[64] = "";
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    back[fread(back, 1, sizeof(back) - 1, f)] = '\0';
+    fclose(f);
+    assert_string_equal(back, text);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, mode);
+}
+
+static void a_file_that_is_no_spool_keeps_its_mode_and_content(void **state UNUSED)
+{
+    static const char *const texts[] = {"DB_Host localhost\n", "#!/bin/sh\nexit 0\n", "x"};
+    static const mode_t modes[] = {0644, 0755, 0666, 0640};
+    for (size_t i = 0; i < ARRAY_LEN(texts) * ARRAY_LEN(modes); i++) {
+        const char *text = texts[i % ARRAY_LEN(texts)];
+        mode_t mode = modes[i / ARRAY_LEN(texts)];
+        struct err err = ERR_INIT;
+        size_t kept;
+        write_stranger(text, mode);
+        assert_false(append(1, 3, NOW, &kept, &err));
+        assert_int_equal(kept, 0);
+        assert_null(spool_take(&options, NOW, &err));
+        assert_false(spool_check(&options, &err));
+        assert_untouched(text, mode);
+    }
+}
+
+static void a_spool_that_others_may_read_is_made_private(void **state UNUSED)
+{
+    struct err err = ERR_INIT;
+    struct stat st;
+    size_t kept;
+    assert_true(append(1, 3, NOW, &kept, &err));
+    assert_int_equal(chmod(path, 0644), 0);
+    assert_true(spool_check(&options, &err));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0644); /* a check changes nothing */
+    assert_true(append(4, 3, NOW, &kept, &err));
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void whether_rows_could_be_kept_is_known_before_they_must_be(void **state UNUSED)
+{
+    struct err err = ERR_INIT;
+    struct stat st;
+    assert_true(spool_check(&options, &err));
+    assert_int_equal(stat(path, &st), -1); /* nothing was made */
+    options.path = "/nonexistent/spool";
+    assert_false(spool_check(&options, &err));
+    assert_non_null(strstr(err.text, "/nonexistent/spool"));
+    options.path = directory;
+    assert_false(spool_check(&options, &err));
+    options.path = "/dev/null";
+    assert_false(spool_check(&options, &err));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -319,6 +391,9 @@ int main(void)
         TEST(no_link_and_no_device_is_written_to),
         TEST(a_locked_file_is_left_to_the_other_process),
         TEST(threads_that_append_at_once_lose_nothing),
+        TEST(a_file_that_is_no_spool_keeps_its_mode_and_content),
+        TEST(a_spool_that_others_may_read_is_made_private),
+        TEST(whether_rows_could_be_kept_is_known_before_they_must_be),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
