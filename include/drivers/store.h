@@ -108,6 +108,20 @@ NODISCARD bool store_load_threads(struct store *s, int poller_id, int *ret, stru
 NODISCARD bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,
                                struct err *err);
 
+/* Why devices that were asked for by id are not in the site. */
+enum store_absence {
+    STORE_ABSENT_UNKNOWN, /* no such id */
+    STORE_ABSENT_DISABLED,
+    STORE_ABSENT_DELETED,
+    STORE_ABSENT_ELSEWHERE, /* another poller's */
+    STORE_ABSENT_SITE,      /* its site is disabled */
+};
+/* poller_id: whose it is. */
+typedef void store_absent_fn(void *arg, uint32_t id, enum store_absence why, int poller_id);
+/* Each of the first 1,000 ids is explained once. */
+NODISCARD bool store_explain_absent(struct store *s, int poller_id, const uint32_t *ids,
+                                    size_t count, store_absent_fn *fn, void *arg, struct err *err);
+
 /* poller_time (contract 16.1): open before polling, close last.  A row that a crashed server has
  * forgotten is written anew when closing. */
 NODISCARD bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err);

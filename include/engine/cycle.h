@@ -51,6 +51,7 @@ struct cycle {
     size_t script_asks; /* as the site: scripts and script server asks that may come */
     size_t
         servers_at_once; /* as the site: that many script servers may be asked at the same time */
+    bool none_found;     /* as the site: none of the devices asked for by id can be polled */
     bool no_scripts;     /* driver, before the first run: no script can be started */
 
     struct thr_role

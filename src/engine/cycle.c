@@ -13,6 +13,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 static void cycle_on_store_event(void *arg, const struct store_event *event)
@@ -105,6 +106,61 @@ static void cycle_count_children(struct cycle *c)
     }
 }
 
+static void cycle_say_absent(void *arg UNUSED, uint32_t id, enum store_absence why, int poller_id)
+{
+    static const char *const reasons[] = {
+        [STORE_ABSENT_UNKNOWN] = "there is no such device",
+        [STORE_ABSENT_DISABLED] = "it is disabled; enable it in Cacti",
+        [STORE_ABSENT_DELETED] = "it is deleted",
+        [STORE_ABSENT_SITE] = "its site is disabled; enable that in Cacti",
+    };
+    if (why == STORE_ABSENT_ELSEWHERE)
+        log_line(LOG_ALWAYS,
+                 "WARNING: Device[%" PRIu32 "] is not polled: it belongs to poller %d; use "
+                 "--poller=%d",
+                 id, poller_id, poller_id);
+    else
+        log_line(LOG_ALWAYS, "WARNING: Device[%" PRIu32 "] is not polled: %s", id, reasons[why]);
+}
+
+static bool cycle_has_device(const struct cycle *c, uint32_t id)
+{
+    for (size_t i = 0; i < c->site.device_count; i++)
+        if (c->site.devices[i].id == id && !c->site.devices[i].deleted)
+            return true;
+    return false;
+}
+
+/* Whoever asks for devices by id is told about those that are not polled. */
+static void cycle_explain_absent(struct cycle *c, const uint32_t *ids, size_t id_count)
+{
+    struct err err = ERR_INIT;
+    uint32_t *absent = mem_zalloc(id_count, sizeof(absent[0]));
+    size_t count = 0;
+    for (size_t i = 0; i < id_count; i++)
+        if (!cycle_has_device(c, ids[i]))
+            absent[count++] = ids[i];
+    c->none_found = count == id_count;
+    if (!store_explain_absent(c->store, c->config->poller_id, absent, count, cycle_say_absent, NULL,
+                              &err))
+        log_line(LOG_ALWAYS, "WARNING: %zu devices are not polled: %s", count, err.text);
+    free(absent);
+}
+
+/* Device 0 stands for items without a device; a range of one id is how support asks for a device. */
+static void cycle_explain_selection(struct cycle *c)
+{
+    const struct config *cf = c->config;
+    if (cf->has_host_list)
+        cycle_explain_absent(c, cf->host_list.ids, cf->host_list.count);
+    else if (cf->has_range && cf->first == cf->last && cf->first != 0)
+        cycle_explain_absent(c, &cf->first, 1);
+    else if (cf->has_range && c->site.device_count == 0)
+        log_line(LOG_MEDIUM,
+                 "NOTE: poller %d has no enabled device with an id from %" PRIu32 " to %" PRIu32,
+                 cf->poller_id, cf->first, cf->last);
+}
+
 static bool cycle_load_site(struct cycle *c, struct err *err)
 {
     const struct config *cf = c->config;
@@ -123,6 +179,7 @@ static bool cycle_load_site(struct cycle *c, struct err *err)
     c->advance = mem_zalloc(c->site.device_count, sizeof(c->advance[0]));
     c->loaded = true;
     cycle_count_children(c);
+    cycle_explain_selection(c);
     stream_emit(&(struct happening){
         .type = EVENT_CYCLE_LOADED,
         .figures = {(int64_t)c->site.device_count, (int64_t)c->site.item_count,
@@ -404,7 +461,8 @@ int cycle_report(struct cycle *c)
         .read_only = c->config->read_only,
         .out_of_time = c->out_of_time,
     };
-    return ledger_report(&c->ledger, &closing);
+    int status = ledger_report(&c->ledger, &closing);
+    return status == EX_OK && c->none_found ? EX_NOINPUT : status;
 }
 
 /* ---- any thread ---- */

@@ -84,7 +84,7 @@ def test_a_device_without_items_is_still_checked(site, snmpd, poller):
 
 @pytest.mark.parametrize("launches", [
     [["--first=0", "--last=4"], ["--first=5", "--last=9"]],
-    [["--hostlist=0,1"], ["--hostlist=2,3"]],
+    [["--hostlist=0,1"], ["--hostlist=2,7"]],
     [[]],
 ], ids=("two-ranges", "two-lists", "everything"))
 def test_items_without_a_device_are_polled_by_one_process_only(site, add, snmpd, poller, launches):
@@ -195,3 +195,37 @@ def test_a_new_result_of_the_same_second_replaces_the_old_one(site, add, poller)
     assert {key: value for key, (_, value) in newest.items()} == expected
     if {time for time, _ in newest.values()} == times:
         assert all(len(rows) == 1 for rows in stored.values())
+
+
+#: What is asked for, and what the log says about each device that is not polled.
+ABSENT = [
+    (["-H", "99"], {99: "there is no such device"}, 66),
+    (["-f", "99", "-l", "99"], {99: "there is no such device"}, 66),
+    (["-H", "2"], {2: "it is disabled; enable it in Cacti"}, 66),
+    (["-f", "2", "-l", "2"], {2: "it is disabled; enable it in Cacti"}, 66),
+    (["-H", "3"], {3: "it belongs to poller 2; use --poller=2"}, 66),
+    (["-H", "4"], {4: "it is deleted"}, 66),
+    (["-H", "1,2,3,4,99"], {2: "it is disabled; enable it in Cacti", 3: "it belongs to poller 2; use --poller=2",
+                            4: "it is deleted", 99: "there is no such device"}, 0),
+    (["-H", "1"], {}, 0),
+    (["-f", "1", "-l", "99"], {}, 0),
+]
+
+
+@pytest.mark.parametrize("arguments, reasons, status", ABSENT, ids=[" ".join(a) for a, _, _ in ABSENT])
+def test_a_device_that_was_asked_for_and_is_not_polled_is_named_with_the_reason(
+        site, add, poller, arguments, reasons, status):
+    expected = {1: add(1), 2: add(2, disabled="on"), 3: add(3, poller_id=2), 4: add(4, deleted="on")}
+    run = poller.run(*arguments)
+    assert run.status == status, run
+    assert [line.split("SPINE: ")[1].split("WARNING: ")[1] for line in run.log_lines("is not polled")] == \
+        [f"Device[{id}] is not polled: {why}" for id, why in reasons.items()], run
+    polled = status == 0
+    assert_stored(site, expected[1] if polled else {})
+
+
+def test_a_range_without_devices_is_said_to_whoever_looks(site, add, poller):
+    add(50)
+    site.settings(log_verbosity=3)
+    run = poller.run(first=6, last=9)
+    assert run.status == 0 and len(run.log_lines("NOTE: poller 1 has no enabled device with an id from 6 to 9")) == 1, run
