@@ -142,6 +142,8 @@ void devrun_check_ping(struct devrun *run, const struct ping_reply *reply);
 void devrun_system_begin(struct devrun *run);
 void devrun_system_step(struct devrun *run);
 void devrun_system_snmp(struct devrun *run, const struct snmp_reply *reply);
+/* The text of a system value: as it is if it is text in ASCII, UTF-8 or ISO 8859-1, else hex pairs. */
+void devrun_system_text(const struct varbind *vb, struct buf *out);
 
 void devrun_reindex_begin(struct devrun *run);
 void devrun_reindex_step(struct devrun *run);
