@@ -14,14 +14,14 @@ NUMBER = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?"
 STORABLE = re.compile(rf"U|{NUMBER}|[\w.-]+[:!](U|{NUMBER})( [\w.-]+[:!](U|{NUMBER}))*", re.ASCII)
 
 
-def poll_objects(site, agents, poller, types, *options, **settings):
-    """One agent with an object of each type; returns the run and the items' keys."""
+def poll_objects(site, agents, poller, types, columns=None, **settings):
+    """One agent with an object of each type, on a device with these columns; returns the run and the items' keys."""
     spec = SYSTEM_GROUP + "".join(f"object {OBJECT}.{n} {text}\n" for n, text in enumerate(types, 1))
     farm = agents(spec + "agent 127.4.0.1\n")
     site.settings(**settings)
-    device = site.add_device(1, hostname="127.4.0.1", port=farm.port, snmp_timeout=500, max_oids=20)
+    device = site.add_device(1, hostname="127.4.0.1", port=farm.port, snmp_timeout=500, max_oids=20, **(columns or {}))
     keys = [site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name=f"v{n}") for n in range(1, len(types) + 1)]
-    return poller.run(*options), keys
+    return poller.run(), keys
 
 
 def poll_scripts(site, work, poller, outputs, **settings):
@@ -58,6 +58,12 @@ def test_text_is_never_read_as_a_binary_number(site, agents, poller):
     assert_stored(site, dict(zip(keys, texts.values())))
 
 
+def test_empty_texts_in_an_answer_cost_nobody_else_anything(site, agents, poller):
+    run, keys = poll_objects(site, agents, poller, ['string ""', "int 5", 'string ""', "hex 00", 'string ""', "ipaddress 192.0.2.1"])
+    assert run.status == 0, run
+    assert_stored(site, dict(zip(keys, ["U", "5", "U", "0", "U", "U"])))
+
+
 def test_a_long_integer_is_not_cut_to_32_bits(site, agents, poller):
     values = {"00ee6b2800": "4000000000", "0080000000": "2147483648", "00ffffffff": "4294967295",
               "00000000ee6b2800": "4000000000", "7fffffff": "2147483647", "80000000": "-2147483648", "ffffffffff": "-1"}
@@ -67,8 +73,8 @@ def test_a_long_integer_is_not_cut_to_32_bits(site, agents, poller):
 
 
 def test_an_empty_text_alone_in_an_answer_is_unknown(site, agents, poller):
-    """With sanitizers: no arithmetic on null pointers."""
-    run, keys = poll_objects(site, agents, poller, ['string ""'])
+    """And the only answer of the session. With sanitizers: no arithmetic on null pointers."""
+    run, keys = poll_objects(site, agents, poller, ['string ""'], columns={"availability_method": 0})
     assert run.status == 0, run
     assert_stored(site, {keys[0]: "U"})
 
