@@ -49,6 +49,8 @@ struct site {
     struct device *devices;
     size_t device_count; /* deleted ones included: they are counted but not polled */
     size_t item_count;
+    size_t output_chars,
+        boost_chars; /* widths of the columns that take values; 0 = as Cacti's schema */
 };
 
 void site_done(struct site *site);

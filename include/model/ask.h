@@ -117,6 +117,7 @@ struct script_reply {
     size_t len;
     uint64_t lines;     /* line feeds in the whole output, beyond the cap too */
     int server;         /* which script server, from 0 */
+    bool cut;           /* more was printed than output holds, and it is not the lines that count */
     bool limit_hit;     /* detail tells which of our limits, and how the script ended */
     const char *detail; /* or NULL */
     int64_t elapsed_us;

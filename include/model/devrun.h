@@ -46,6 +46,9 @@ struct devrun_options {
     bool system_info; /* collect it (--mibs) */
     bool ping_only;   /* the availability check and nothing else */
     bool no_scripts;  /* none can be run: script items are U */
+    /* Widths of the columns that take values, poller_output's and poller_output_boost's; 0: the first
+     * as in Cacti's schema, the second not written. */
+    size_t output_chars, boost_chars;
 };
 
 struct moment {

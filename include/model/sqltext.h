@@ -35,6 +35,11 @@ typedef void sqltext_escape_fn(void *arg, const char *text, size_t len, struct b
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
                        size_t count, const struct sqltext_limits *limits, sqltext_escape_fn *escape,
                        void *arg);
+/* The same for a column of so many characters: wider values lose whole fields, never half a number;
+ * one of which nothing fits is U. */
+size_t sqltext_outputs_fit(struct buf *out, const char *table, const struct output_row *rows,
+                           size_t count, size_t chars, const struct sqltext_limits *limits,
+                           sqltext_escape_fn *escape, void *arg);
 
 /* UPDATE of many host rows joined with a derived table, so that a device deleted meanwhile is never
  * created again. One call makes one statement of the leading run of rows with equal has_status and

@@ -329,6 +329,8 @@ static struct devrun_options get_options(struct reader *r, json_t *o)
         .system_info = get_bool(r, o, "system_info"),
         .ping_only = get_bool(r, o, "ping_only"),
         .no_scripts = get_bool(r, o, "no_scripts"),
+        .output_chars = (size_t)get_unsigned(r, o, "output_chars"),
+        .boost_chars = (size_t)get_unsigned(r, o, "boost_chars"),
     };
 }
 
@@ -387,6 +389,7 @@ static const struct script_reply *get_script_reply(struct reader *r, json_t *o)
     reply->output = get_bytes(r, o, "output", &reply->len);
     reply->lines = get_unsigned(r, o, "lines");
     reply->server = get_small(r, o, "server");
+    reply->cut = get_bool(r, o, "cut");
     reply->limit_hit = get_bool(r, o, "limit_hit");
     reply->detail = get_optional_text(r, o, "detail");
     reply->elapsed_us = get_big(r, o, "elapsed_us");

@@ -116,10 +116,25 @@ static size_t whole_lines(const char *output, size_t len)
     return lf == NULL ? 0 : (size_t)(lf - output) + 1;
 }
 
+/* How much of the output is used: up to the cap, and the white space behind it, which shows that the last
+ * word is whole. */
+static size_t used(const struct job *job, const struct child_report *r)
+{
+    size_t cap = job->runner->options.output_cap;
+    if (r->len <= cap)
+        return r->len;
+    return strchr(" \t\r\n", r->output[cap]) != NULL && r->output[cap] != '\0' ? cap + 1 : cap;
+}
+
+static bool is_cut(const struct job *job, const struct child_report *r)
+{
+    return r->bytes > used(job, r) && !job->count_lines;
+}
+
 /* What an end like this is worth; *len is what of the output may be used. */
 static enum script_outcome judge(const struct job *job, const struct child_report *r, size_t *len)
 {
-    *len = r->len;
+    *len = used(job, r);
     switch (r->end) {
     case CHILD_FLOODED: return SCRIPT_FLOODED;
     case CHILD_STOPPED: return SCRIPT_CANCELLED;
@@ -127,7 +142,7 @@ static enum script_outcome judge(const struct job *job, const struct child_repor
         if (job->cycle_bound)
             return SCRIPT_CANCELLED;
         if (!r->output_ended)
-            *len = whole_lines(r->output, r->len); /* a number cut short is a wrong number */
+            *len = whole_lines(r->output, *len); /* a number cut short is a wrong number */
         if (*len == 0 || (job->count_lines && !r->output_ended))
             return SCRIPT_TIMED_OUT;
         return SCRIPT_OUTPUT;
@@ -188,9 +203,9 @@ static void say_end(struct buf *out, const struct script_runner *s, const struct
             say_status(out, r);
         break;
     }
-    if (r->bytes > r->len && r->end != CHILD_FLOODED && !job->count_lines)
+    if (is_cut(job, r) && r->end != CHILD_FLOODED)
         buf_printf(out, "%slimit: output cut to %zu of %" PRIu64 " bytes", out->len > 0 ? "; " : "",
-                   r->len, r->bytes);
+                   s->options.output_cap, r->bytes);
     say_force(out, r->force);
 }
 
@@ -203,7 +218,8 @@ static void on_settled(void *arg)
     reply.outcome = judge(job, &r, &reply.len);
     say_end(&detail, job->runner, job, &r);
     reply.detail = detail.len == 0 ? NULL : detail.data;
-    reply.limit_hit = r.end != CHILD_BY_ITSELF || (r.bytes > r.len && !job->count_lines);
+    reply.cut = is_cut(job, &r);
+    reply.limit_hit = r.end != CHILD_BY_ITSELF || reply.cut;
     job->told_force = r.force;
     answer(job, &reply);
     buf_done(&detail);
@@ -280,7 +296,7 @@ static enum spawn_result start_child(struct job *job, struct err *err)
                                 .argv = argv,
                                 .time_ms = job->cycle_bound ? left_ms : o->timeout_ms,
                                 .grace_ms = o->grace_ms,
-                                .keep_bytes = o->output_cap,
+                                .keep_bytes = o->output_cap + 1,
                                 .flood_bytes = job->count_lines ? 0 : o->flood_bytes,
                                 .limits = o->limits,
                                 .calls = &calls,

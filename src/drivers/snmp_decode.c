@@ -94,7 +94,8 @@ static void decode_value(struct varbind *vb, const netsnmp_variable_list *v, uin
                          uint8_t **octets)
 {
     switch (vb->type) {
-    case VARBIND_INTEGER: vb->integer = (int32_t)*v->val.integer; break;
+    /* Some agents send more than the 32 bits of the standard; what they mean is all of it. */
+    case VARBIND_INTEGER: vb->integer = *v->val.integer; break;
     case VARBIND_COUNTER32:
     case VARBIND_GAUGE32:
     case VARBIND_TIMETICKS: vb->number = (uint32_t)*v->val.integer; break;
@@ -122,8 +123,11 @@ static void decode_value(struct varbind *vb, const netsnmp_variable_list *v, uin
     }
 }
 
+/* Never NULL, so that views of no length may point into it. */
 static void *at_least(void *memory, size_t *cap, size_t count, size_t size)
 {
+    if (count == 0)
+        count = 1;
     if (count <= *cap)
         return memory;
     *cap = count;

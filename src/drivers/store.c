@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "drivers/dberror.h"
 #include "model/sqltext.h"
+#include "model/value.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ struct store *store_new(const struct db_params *params)
     struct store *s = mem_zalloc(1, sizeof(*s));
     copy_params(s, params);
     s->sites_can_be_disabled = -1;
+    s->output_chars = s->boost_chars = VALUE_COLUMN_CHARS;
     s->poller_id = 1;
     s->deadline = INT64_MAX;
     return s;
@@ -296,7 +298,8 @@ static size_t build_outputs(struct store *s, const struct job *job, size_t at,
                             const struct sqltext_limits *limits, struct buf *sql)
 {
     const struct output_row *rows = job->rows;
-    return sqltext_outputs(sql, job->table, rows + at, job->count - at, limits, db_escape, s->db);
+    return sqltext_outputs_fit(sql, job->table, rows + at, job->count - at, job->output_chars,
+                               limits, db_escape, s->db);
 }
 
 static size_t build_hosts(struct store *s, const struct job *job, size_t at,
@@ -549,16 +552,20 @@ static bool write_batch(struct store *s, const struct batch *b, bool output, boo
     if (s->read_only)
         return true;
     size_t retries_before = s->retries;
+    struct err why = ERR_INIT; /* of the devices: a lost value is the worse news */
+    if (b->row_count > 0)
+        (void)!store_know_schema(s, NULL); /* else the widths of Cacti's schema do */
     bool *refused = mem_zalloc(b->row_count, sizeof(*refused));
     struct job outputs = {.table = "poller_output",
                           .build = build_outputs,
                           .rows = b->rows,
                           .count = output ? b->row_count : 0,
+                          .output_chars = s->output_chars,
                           .refused = refused};
     struct job copies = outputs;
     copies.table = "poller_output_boost";
+    copies.output_chars = s->boost_chars;
     copies.count = boost ? b->row_count : 0;
-    struct err why = ERR_INIT; /* of the devices: a lost value is the worse news */
     store_write_job(s, &outputs);
     store_write_job(s, &copies);
     bool ok = write_devices(s, b, &why);

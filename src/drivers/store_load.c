@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/num.h"
+#include "model/value.h"
 
 #include <limits.h>
 #include <math.h>
@@ -16,7 +17,9 @@
 #define TARGET_BUCKETS    16384
 #define LOST_AT_MOST      5
 #define CONFLICTS_AT_MOST 30
-#define SITES_SETTING     "\tsites" /* a row of the settings query that is ours */
+#define SITES_SETTING     "\tsites" /* rows of the settings query that are ours */
+#define OUTPUT_SETTING    "\toutput"
+#define BOOST_SETTING     "\tboost"
 
 /* ---- one query, as often as it makes sense ---- */
 
@@ -47,6 +50,16 @@ bool store_query(struct store *s, const char *what, const struct buf *sql, db_ro
     "SELECT '" SITES_SETTING "',CONVERT(COUNT(*) USING utf8mb4) FROM information_schema.columns"   \
     " WHERE table_schema=DATABASE() AND table_name='sites' AND column_name='disabled'"
 
+/* How many characters a column takes, whatever a site has made of it; no row: there is no such table. */
+#define WIDTH_SQL(setting, table)                                                                  \
+    "SELECT '" setting "',CONVERT(character_maximum_length USING utf8mb4) FROM "                   \
+    "information_schema.columns WHERE table_schema=DATABASE() AND table_name='" table              \
+    "' AND column_name='output'"
+#define SCHEMA_SQL                                                                                 \
+    SITES_DISABLED_SQL                                                                             \
+    " UNION ALL " WIDTH_SQL(OUTPUT_SETTING, "poller_output") " UNION ALL " WIDTH_SQL(              \
+        BOOST_SETTING, "poller_output_boost")
+
 /* CONVERT gives all parts one character set and collation; tables of an upgraded Cacti differ, and
  * a union of different ones is an error. */
 static const char settings_sql[] =
@@ -63,13 +76,20 @@ static const char settings_sql[] =
     " UNION ALL SELECT 'threads',CONVERT(threads USING utf8mb4) FROM poller WHERE id=";
 static const char settings_rest_sql[] =
     " UNION ALL (SELECT 'cacti_version',CONVERT(cacti USING utf8mb4) FROM version LIMIT 1)"
-    " UNION ALL " SITES_DISABLED_SQL;
+    " UNION ALL " SCHEMA_SQL;
 
 struct settings {
     struct store *store;
     store_setting_fn *on_setting;
     void *arg;
 };
+
+/* A column without a width (a number, say) is taken for what Cacti's schema has. */
+static size_t width(const char *text)
+{
+    int64_t chars = num_leading(text);
+    return chars > 0 ? (size_t)chars : VALUE_COLUMN_CHARS;
+}
 
 static bool settings_row(void *arg, const char *const *fields, const size_t *lengths UNUSED)
 {
@@ -78,6 +98,10 @@ static bool settings_row(void *arg, const char *const *fields, const size_t *len
     const char *value = fields[1] == NULL ? "" : fields[1];
     if (strcmp(name, SITES_SETTING) == 0)
         to->store->sites_can_be_disabled = num_leading(value) > 0;
+    else if (strcmp(name, OUTPUT_SETTING) == 0)
+        to->store->output_chars = width(value);
+    else if (strcmp(name, BOOST_SETTING) == 0)
+        to->store->boost_chars = width(value);
     else if (to->on_setting != NULL)
         to->on_setting(to->arg, name, value);
     return true;
@@ -94,14 +118,13 @@ bool store_load_settings(struct store *s, int poller_id, store_setting_fn *on_se
     return ok;
 }
 
-/* Without the settings having been read on this connection. */
-static bool ask_about_sites(struct store *s, struct err *err)
+bool store_know_schema(struct store *s, struct err *err)
 {
     if (s->sites_can_be_disabled >= 0)
         return true;
     struct settings to = {.store = s};
     struct buf sql = BUF_INIT;
-    buf_puts(&sql, SITES_DISABLED_SQL);
+    buf_puts(&sql, SCHEMA_SQL);
     bool ok = store_query(s, "cannot read the schema", &sql, settings_row, NULL, &to, err);
     buf_done(&sql);
     return ok;
@@ -635,7 +658,7 @@ bool store_load_site(struct store *s, const struct selection *sel, struct site *
 {
     struct load l;
     load_init(&l, sel);
-    bool ok = ask_about_sites(s, err) && load_devices(s, &l, err);
+    bool ok = store_know_schema(s, err) && load_devices(s, &l, err);
     if (ok) {
         index_devices(&l);
         ok = load_items(s, &l, err) && look_for_zero(s, &l, err) && load_reindex(s, &l, err);
@@ -644,6 +667,8 @@ bool store_load_site(struct store *s, const struct selection *sel, struct site *
         deal_items(&l);
         deal_reindex(&l);
         hand_over(&l, ret);
+        ret->output_chars = s->output_chars;
+        ret->boost_chars = s->boost_chars;
     }
     load_done(&l);
     return ok;

@@ -13,6 +13,8 @@ struct store {
     bool read_only;
     int poller_id;             /* whose commands are written */
     int sites_can_be_disabled; /* sites.disabled exists: 1 yes, 0 no, -1 not asked yet */
+    size_t output_chars;       /* width of poller_output.output */
+    size_t boost_chars;        /* and of poller_output_boost.output */
     bool row_asked;            /* poller_time may have the row of this process */
     size_t retries;
     int64_t lost_mono_ms; /* when the connection was lost */
@@ -41,6 +43,9 @@ struct store_attempt {
 /* Have a connection.  Fails when the deadline has passed or the server refuses. */
 NODISCARD bool store_connect(struct store *s, struct err *err);
 
+/* Ask what differs from one Cacti's schema to another's, unless it is known (the settings bring it). */
+NODISCARD bool store_know_schema(struct store *s, struct err *err);
+
 /* A statement failed: shall it be sent again?  Waits and drops the connection as
  * needed. */
 NODISCARD enum store_result store_again(struct store *s, struct store_attempt *a,
@@ -56,7 +61,8 @@ struct job {
     size_t rows_at_most; /* of one statement; 0 = the usual */
     int poller_id;       /* recaches and steps */
     int64_t interval_s;
-    bool *refused; /* marks rows that the server refused; NULL = only counted */
+    size_t output_chars; /* width of the column that outputs go to */
+    bool *refused;       /* marks rows that the server refused; NULL = only counted */
     size_t refused_count;
     size_t left;    /* the last so many are not stored for another reason */
     struct err why; /* of the first loss */

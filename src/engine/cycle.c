@@ -493,6 +493,8 @@ struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
         .system_info = cf->mibs,
         .ping_only = cf->ping_only,
         .no_scripts = c->no_scripts,
+        .output_chars = c->site.output_chars,
+        .boost_chars = cf->boost ? c->site.boost_chars : 0,
     };
     struct devrun *run = devrun_new(device, &o);
     devrun_watch(run, &witness);

@@ -65,6 +65,38 @@ void devrun_kill_spike(struct devrun *run, size_t i)
         devrun_settle_unknown(run, i, UNKNOWN_SPIKE);
 }
 
+bool devrun_value_too_wide(const struct devrun *run, size_t i, struct buf *out)
+{
+    const struct outcome *o = &run->outcomes[i];
+    const struct devrun_options *options = &run->options;
+    size_t chars = options->output_chars == 0 ? VALUE_COLUMN_CHARS : options->output_chars;
+    bool boost = options->boost_chars > 0 && options->boost_chars < chars;
+    size_t left_out = 0;
+    if (boost)
+        chars = options->boost_chars;
+    if (o->reason != UNKNOWN_NOT || o->text_len <= chars)
+        return false;
+    const char *value = run->text.data + o->text_at;
+    (void)value_fit(value, o->text_len, chars, &left_out);
+    buf_printf(out,
+               "the value has %zu characters and the column output of %s takes %zu, so that %zu of "
+               "%zu fields are left out",
+               o->text_len, boost ? "poller_output_boost" : "poller_output", chars, left_out,
+               value_fields(value, o->text_len));
+    return true;
+}
+
+void devrun_say_width(struct devrun *run, size_t i)
+{
+    const struct device *d = run->device;
+    struct buf words = BUF_INIT;
+    if (devrun_value_too_wide(run, i, &words))
+        devrun_say(run, LOG_ALWAYS,
+                   "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32 "] WARNING: Not all is stored: %s",
+                   d->id, devrun_items_slice(run, i), d->items[i].local_data_id, buf_str(&words));
+    buf_done(&words);
+}
+
 static void say_snmp_value(struct devrun *run, size_t i, int64_t now_us)
 {
     const struct device *d = run->device;
@@ -84,6 +116,7 @@ static void settled(struct devrun *run, size_t i, const struct moment *now)
 {
     say_snmp_value(run, i, now->mono_us);
     devrun_kill_spike(run, i);
+    devrun_say_width(run, i);
 }
 
 /* ---- answers ---- */

@@ -142,6 +142,8 @@ void devrun_check_ping(struct devrun *run, const struct ping_reply *reply);
 void devrun_system_begin(struct devrun *run);
 void devrun_system_step(struct devrun *run);
 void devrun_system_snmp(struct devrun *run, const struct snmp_reply *reply);
+/* The text of a system value: as it is if it is text in ASCII, UTF-8 or ISO 8859-1, else hex pairs. */
+void devrun_system_text(const struct varbind *vb, struct buf *out);
 
 void devrun_reindex_begin(struct devrun *run);
 void devrun_reindex_step(struct devrun *run);
@@ -155,6 +157,9 @@ void devrun_items_step(struct devrun *run, const struct moment *now);
 void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply,
                        const struct moment *now);
 void devrun_settle_unknown(struct devrun *run, size_t item, enum unknown_reason reason);
+/* How much of the value the column does not take, in words at the end of out; false: it takes all. */
+bool devrun_value_too_wide(const struct devrun *run, size_t item, struct buf *out);
+void devrun_say_width(struct devrun *run, size_t item);
 /* After logging and before storing (contract 13.5). */
 void devrun_kill_spike(struct devrun *run, size_t item);
 

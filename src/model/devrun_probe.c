@@ -59,7 +59,7 @@ bool devrun_probe_ask(struct devrun *run)
     return true;
 }
 
-static void take_values(struct probe *p, const struct snmp_reply *reply)
+static void take_values(struct probe *p, const struct snmp_reply *reply, bool system)
 {
     for (size_t k = 0; k < p->asked_count; k++) {
         size_t slot = p->asked[k];
@@ -72,7 +72,10 @@ static void take_values(struct probe *p, const struct snmp_reply *reply)
                 p->missing[slot] = true;
                 continue;
             }
-            devrun_probe_value(vb, &p->text[slot]);
+            if (system)
+                devrun_system_text(vb, &p->text[slot]);
+            else
+                devrun_probe_value(vb, &p->text[slot]);
             p->got[slot] = true;
         }
     }
@@ -97,7 +100,7 @@ void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
     if (reply->outcome == SNMP_TIMED_OUT && blame_optional(p))
         return;
     if (reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE) {
-        take_values(p, reply);
+        take_values(p, reply, run->phase == PHASE_SYSTEM);
         return;
     }
     bool names_one = reply->outcome == SNMP_ANSWERED && reply->error_index >= 1 &&

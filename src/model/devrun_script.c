@@ -84,8 +84,10 @@ static enum log_level level_of_detail(enum ask_kind kind, const struct script_re
     return known ? LOG_MEDIUM : LOG_ALWAYS;
 }
 
-void devrun_say_script(struct devrun *run, enum ask_kind kind, const char *source,
-                       uint32_t source_id, const char *command, const struct script_reply *reply)
+/* The remark is put behind the reply's own detail. */
+static void say_reply(struct devrun *run, enum ask_kind kind, const char *source,
+                      uint32_t source_id, const char *command, const struct script_reply *reply,
+                      const char *remark)
 {
     if (kind == ASK_SCRIPT)
         say_script_trouble(run, source, source_id, command, reply);
@@ -93,10 +95,16 @@ void devrun_say_script(struct devrun *run, enum ask_kind kind, const char *sourc
         say_server_trouble(run, command, reply);
     if (reply->detail != NULL)
         devrun_say(run, level_of_detail(kind, reply),
-                   "Device[%" PRIu32 "] %s[%" PRIu32 "] %s: %s %s: %s; Command[%s]",
+                   "Device[%" PRIu32 "] %s[%" PRIu32 "] %s: %s %s: %s%s; Command[%s]",
                    run->device->id, source, source_id, is_remark(kind, reply) ? "NOTE" : "WARNING",
                    kind == ASK_SCRIPT ? "Script" : "PHP Script Server",
-                   outcome_text(reply->outcome), reply->detail, command);
+                   outcome_text(reply->outcome), reply->detail, remark, command);
+}
+
+void devrun_say_script(struct devrun *run, enum ask_kind kind, const char *source,
+                       uint32_t source_id, const char *command, const struct script_reply *reply)
+{
+    say_reply(run, kind, source, source_id, command, reply, "");
 }
 
 /* ---- items ---- */
@@ -132,13 +140,26 @@ static void settle_output(struct devrun *run, size_t i, const struct script_repl
 {
     struct outcome *o = &run->outcomes[i];
     o->text_at = run->text.len;
-    o->reason =
-        value_normalise(reply->output, reply->len, &run->text) ? UNKNOWN_NOT : UNKNOWN_INVALID;
+    bool known = reply->cut ? value_normalise_cut(reply->output, reply->len, &run->text)
+                            : value_normalise(reply->output, reply->len, &run->text);
+    o->reason = known ? UNKNOWN_NOT : UNKNOWN_INVALID;
     o->text_len = run->text.len - o->text_at;
     buf_putc(&run->text, '\0');
     o->done = true;
-    if (run->options.invalid_log == 2 && o->reason == UNKNOWN_INVALID)
-        say_invalid(run, i, reply);
+}
+
+/* One line says all that is left out of what a script has printed. */
+static void put_remark(const struct devrun *run, size_t i, struct buf *out)
+{
+    const struct outcome *o = &run->outcomes[i];
+    if (o->reason != UNKNOWN_NOT)
+        return;
+    buf_printf(out, "; %zu whole fields were read",
+               value_fields(run->text.data + o->text_at, o->text_len));
+    size_t before = out->len;
+    buf_puts(out, "; ");
+    if (!devrun_value_too_wide(run, i, out))
+        buf_truncate(out, before);
 }
 
 static void say_value(struct devrun *run, size_t i, const struct script_reply *reply)
@@ -164,11 +185,19 @@ void devrun_items_script(struct devrun *run, const struct open_ask *ask,
                          const struct script_reply *reply)
 {
     const struct item *it = &run->device->items[ask->item];
-    devrun_say_script(run, ask->kind, "DS", it->local_data_id, it->arg1, reply);
+    struct buf remark = BUF_INIT;
     if (reply->outcome == SCRIPT_OUTPUT)
         settle_output(run, ask->item, reply);
     else
         devrun_settle_unknown(run, ask->item, reason_of(reply->outcome));
+    if (reply->cut && reply->detail != NULL)
+        put_remark(run, ask->item, &remark);
+    say_reply(run, ask->kind, "DS", it->local_data_id, it->arg1, reply, buf_str(&remark));
+    if (run->outcomes[ask->item].reason == UNKNOWN_INVALID && run->options.invalid_log == 2)
+        say_invalid(run, ask->item, reply);
     say_value(run, ask->item, reply);
     devrun_kill_spike(run, ask->item);
+    if (remark.len == 0)
+        devrun_say_width(run, ask->item);
+    buf_done(&remark);
 }

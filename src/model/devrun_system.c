@@ -1,6 +1,8 @@
 #include "config.h"
 
 #include "devrun_private.h"
+#include "model/octets.h"
+#include "model/value.h"
 
 enum slot { DESCR, OBJECT_ID, UPTIME, ENGINE_TIME, CONTACT, NAME, LOCATION };
 
@@ -33,6 +35,21 @@ void devrun_system_begin(struct devrun *run)
         else
             devrun_probe_add(run, (struct oid){names[i], 9});
     }
+}
+
+void devrun_system_text(const struct varbind *vb, struct buf *out)
+{
+    struct buf text = BUF_INIT;
+    enum octets_kind kind = OCTETS_BINARY;
+    size_t len = 0;
+    if (vb->type == VARBIND_OCTETS)
+        kind = octets_kind(vb->octets.data, vb->octets.len, &len);
+    if (kind == OCTETS_BINARY)
+        varbind_text(vb, &text);
+    else
+        octets_put_text(vb->octets.data, len, kind, &text);
+    value_trim(buf_str(&text), text.len, out);
+    buf_done(&text);
 }
 
 static const char *keep(struct devrun *run, enum slot slot)

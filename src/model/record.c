@@ -269,6 +269,8 @@ static void put_options(struct buf *out, const struct devrun_options *o)
     jsonout_bool(out, "system_info", o->system_info);
     jsonout_bool(out, "ping_only", o->ping_only);
     jsonout_bool(out, "no_scripts", o->no_scripts);
+    jsonout_unsigned(out, "output_chars", o->output_chars);
+    jsonout_unsigned(out, "boost_chars", o->boost_chars);
     jsonout_close(out, '}');
 }
 
@@ -321,6 +323,7 @@ static void put_script_reply(struct buf *out, const struct script_reply *r)
         jsonout_bytes(out, "output", r->output, r->len);
     jsonout_unsigned(out, "lines", r->lines);
     jsonout_int(out, "server", r->server);
+    jsonout_bool(out, "cut", r->cut);
     jsonout_bool(out, "limit_hit", r->limit_hit);
     jsonout_text(out, "detail", r->detail);
     jsonout_int(out, "elapsed_us", r->elapsed_us);

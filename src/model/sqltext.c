@@ -2,6 +2,8 @@
 
 #include "model/sqltext.h"
 
+#include "model/value.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
@@ -29,9 +31,27 @@ static size_t rows_wanted(size_t count, const struct sqltext_limits *limits)
     return limits->rows < count ? limits->rows : count;
 }
 
+static void put_output(struct buf *out, const struct output_row *r, size_t chars,
+                       sqltext_escape_fn *escape, void *arg)
+{
+    size_t left_out;
+    size_t len = value_fit(r->output, r->output_len, chars, &left_out);
+    if (len == 0 && r->output_len > 0)
+        escape(arg, "U", 1, out);
+    else
+        escape(arg, r->output, len, out);
+}
+
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
                        size_t count, const struct sqltext_limits *limits, sqltext_escape_fn *escape,
                        void *arg)
+{
+    return sqltext_outputs_fit(out, table, rows, count, SIZE_MAX, limits, escape, arg);
+}
+
+size_t sqltext_outputs_fit(struct buf *out, const char *table, const struct output_row *rows,
+                           size_t count, size_t chars, const struct sqltext_limits *limits,
+                           sqltext_escape_fn *escape, void *arg)
 {
     static const char tail[] = " ON DUPLICATE KEY UPDATE output=VALUES(output)";
     if (count == 0)
@@ -46,7 +66,7 @@ size_t sqltext_outputs(struct buf *out, const char *table, const struct output_r
         buf_printf(out, "%s(%" PRIu32 ",'", n == 0 ? "" : ",", r->local_data_id);
         escape(arg, r->rrd_name, strlen(r->rrd_name), out);
         buf_printf(out, "',FROM_UNIXTIME(%" PRId64 "),'", r->time < 0 ? 0 : r->time);
-        escape(arg, r->output, r->output_len, out);
+        put_output(out, r, chars, escape, arg);
         buf_puts(out, "')");
         if (!row_fits(out, start, before, sizeof(tail) - 1, n, limits))
             break;

@@ -2,13 +2,15 @@
 
 #include "model/value.h"
 
+#include "model/octets.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
 
-/* Width of poller_output.output.  A longer number would be cut to another number. */
-#define COLUMN_CHARS 512
+/* A longer number is none: the column that Cacti's schema has would cut it to another one. */
+#define NUMBER_CHARS VALUE_COLUMN_CHARS
 
 /* Bytes of a 64-bit number. */
 #define HEX_BYTES 8
@@ -50,6 +52,17 @@ static bool is_trimmed(char c)
 static bool is_separator(char c)
 {
     return c == ':' || c == '!';
+}
+
+static bool is_letter(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+/* Of a field of pairs. */
+static bool is_name(char c)
+{
+    return is_letter(c) || is_digit(c) || c == '_' || c == '-' || c == '.';
 }
 
 /* --- text --- */
@@ -153,7 +166,7 @@ static bool scan_exponent(struct text t, int *ret)
     for (size_t i = digits; i < t.len; i++) {
         if (!is_digit(t.p[i]))
             return false;
-        if (n < 100 * COLUMN_CHARS)
+        if (n < 100 * NUMBER_CHARS)
             n = n * 10 + (t.p[i] - '0');
     }
     if (t.len == digits)
@@ -178,7 +191,7 @@ static bool in_range(struct magnitude m)
 
 static bool is_number(struct text t)
 {
-    if (t.len > COLUMN_CHARS)
+    if (t.len > NUMBER_CHARS)
         return false;
     size_t sign = scan_sign(t);
     t = (struct text){t.p + sign, t.len - sign};
@@ -198,7 +211,7 @@ static bool is_hex_notation(struct text t)
     return t.len >= sign + 2 && t.p[sign] == '0' && (t.p[sign + 1] | 0x20) == 'x';
 }
 
-/* --- hex: Cacti's own definition (contract 13.3, last paragraphs) --- */
+/* --- hex: Cacti's own definition, but for ':', which times of day and MAC addresses have --- */
 
 /* Two or more groups of exactly two hex digits. */
 static bool is_hex(struct text t)
@@ -238,7 +251,7 @@ static bool put_hex(struct text t, struct buf *out)
     return true;
 }
 
-/* --- pairs --- */
+/* --- pairs: what programs behind us get to read, and are not careful with --- */
 
 /* One word, or as many separators as words. */
 static bool has_pairs_shape(struct text t)
@@ -251,45 +264,61 @@ static bool has_pairs_shape(struct text t)
     return separators > 0 && (words == 1 || separators == words);
 }
 
-static bool is_not_empty(struct text value)
+/* A name, a separator, and a number or U; a numeric name has no letter and no '_'. */
+static bool is_field(struct text word, bool *ret_numeric_name)
 {
-    return value.len > 0;
-}
-
-static bool is_number_or_unknown(struct text value)
-{
+    size_t name = 0;
+    *ret_numeric_name = true;
+    while (name < word.len && is_name(word.p[name])) {
+        *ret_numeric_name = *ret_numeric_name && !is_letter(word.p[name]) && word.p[name] != '_';
+        name++;
+    }
+    if (name == 0 || name == word.len || !is_separator(word.p[name]))
+        return false;
+    struct text value = {word.p + name + 1, word.len - name - 1};
     return is_number(value) || (value.len == 1 && value.p[0] == 'U');
 }
 
-/* Some word is a name that is not empty, a separator and a value that is `good`. */
-static bool has_field(struct text t, bool (*good)(struct text value))
+/* The words of a text that has separators. */
+struct words {
+    size_t fields; /* are name, separator and a number or U */
+    size_t other;  /* are no fields */
+    size_t bare;   /* of these: have no separator */
+};
+
+static struct words count_words(struct text t)
 {
+    struct words n = {0};
     struct text word;
+    bool numeric;
     while (next_word(&t, &word)) {
-        size_t name = 0;
-        while (name < word.len && !is_separator(word.p[name]))
-            name++;
-        if (name == 0 || name == word.len)
-            continue;
-        if (good((struct text){word.p + name + 1, word.len - name - 1}))
-            return true;
+        bool field = is_field(trim(word), &numeric);
+        n.fields += field;
+        n.other += !field;
+        n.bare += count(word, is_separator) == 0;
     }
-    return false;
+    return n;
 }
 
-/* Cacti splits pairs at white space of any kind and length; we store single blanks. */
-static bool put_pairs(struct text t, struct buf *out)
+/* Every usable field, with single blanks between them; the rest is dropped.  Prose has times of day
+ * in it ("1 day, 2:03"): beside words that are no pairs a field needs a letter in its name. */
+static bool put_fields(struct text t, struct words n, struct buf *out)
 {
     struct text word;
-    for (bool first = true; next_word(&t, &word); first = false) {
-        if (!first)
+    bool numeric;
+    size_t before = out->len;
+    while (next_word(&t, &word)) {
+        struct text field = trim(word);
+        if (!is_field(field, &numeric) || (numeric && n.bare > 0))
+            continue;
+        if (out->len > before)
             buf_putc(out, ' ');
-        buf_append(out, word.p, word.len);
+        buf_append(out, field.p, field.len);
     }
-    return true;
+    return out->len > before || put_unknown(out);
 }
 
-/* --- strip: units and remarks after a value --- */
+/* --- strip: the unit behind a number --- */
 
 static struct text strip_unit(struct text t)
 {
@@ -298,44 +327,84 @@ static struct text strip_unit(struct text t)
     return t;
 }
 
-/* Whole words only: a cut within a pair could make another value of it ("b:0xFF" -> "b:0"). */
-static struct text strip_remark(struct text t)
+static bool is_number_with_unit(struct text t)
 {
-    for (;;) {
-        size_t keep = t.len;
-        while (keep > 0 && !is_blank(t.p[keep - 1]))
-            keep--;
-        struct text last = {t.p + keep, t.len - keep};
-        if (last.len == 0 || count(last, is_digit) > 0 || count(last, is_separator) > 0)
-            return t;
-        t = trim((struct text){t.p, keep});
-    }
+    return is_number(strip_unit(t)) && !is_hex_notation(t);
 }
 
-static bool put_stripped(struct text t, struct buf *out)
-{
-    struct text number = strip_unit(t);
-    if (is_number(number) && !is_hex_notation(t))
-        return put_text(number, out);
-    struct text pairs = strip_remark(t);
-    if (has_pairs_shape(pairs) && has_field(pairs, is_number_or_unknown))
-        return put_pairs(pairs, out);
-    return put_unknown(out);
-}
+/* --- public: texts --- */
 
-/* --- public --- */
+static bool put_trimmed(struct text t, struct buf *out)
+{
+    if (is_number(t))
+        return put_text(t, out);
+    struct words n = {0};
+    if (count(t, is_separator) > 0)
+        n = count_words(t);
+    if (n.fields > 0 && n.other == 0)
+        return put_fields(t, n, out);
+    if (is_hex(t))
+        return put_hex(t, out);
+    if (!has_pairs_shape(t) && is_number_with_unit(t))
+        return put_text(strip_unit(t), out);
+    return put_fields(t, n, out);
+}
 
 bool value_normalise(const char *raw, size_t len, struct buf *out)
 {
-    struct text t = trim(until_nul(raw, len));
-    if (is_number(t))
-        return put_text(t, out);
-    if (has_pairs_shape(t))
-        return has_field(t, is_not_empty) ? put_pairs(t, out) : put_unknown(out);
-    if (is_hex(t))
-        return put_hex(t, out);
-    return put_stripped(t, out);
+    return put_trimmed(trim(until_nul(raw, len)), out);
 }
+
+/* The rest of a number may stand behind the cut, but for a number that a unit follows. */
+static bool ends_in_unit(struct text t)
+{
+    for (size_t i = strip_unit(t).len; i < t.len; i++) {
+        if (memchr("+-.eE", t.p[i], 5) == NULL)
+            return true;
+    }
+    return false;
+}
+
+bool value_normalise_cut(const char *raw, size_t len, struct buf *out)
+{
+    struct text t = until_nul(raw, len);
+    size_t whole = t.len;
+    if (t.len < len)
+        return put_trimmed(trim(t), out); /* it ended before the cut */
+    while (whole > 0 && !is_blank(t.p[whole - 1]))
+        whole--;
+    struct text words = trim((struct text){t.p, whole}), all = trim(t);
+    if (words.len == 0 && count(all, is_separator) == 0 && ends_in_unit(all))
+        return put_trimmed(all, out);
+    return put_trimmed(words, out);
+}
+
+size_t value_fit(const char *text, size_t len, size_t chars, size_t *ret_left_out)
+{
+    struct text t = {text, len}, word;
+    *ret_left_out = 0;
+    if (len <= chars || (count(t, is_separator) == 0 && !is_number(t)))
+        return len;
+    size_t fit = 0;
+    while (next_word(&t, &word)) {
+        if ((size_t)(word.p - text) + word.len <= chars)
+            fit = (size_t)(word.p - text) + word.len;
+        else
+            ++*ret_left_out;
+    }
+    return fit;
+}
+
+size_t value_fields(const char *text, size_t len)
+{
+    struct text t = {text, len}, word;
+    size_t n = 0;
+    while (next_word(&t, &word))
+        n++;
+    return n;
+}
+
+/* --- public: SNMP values --- */
 
 static bool put_octets_as_number(const struct varbind *vb, struct buf *out)
 {
@@ -348,16 +417,38 @@ static bool put_octets_as_number(const struct varbind *vb, struct buf *out)
     return true;
 }
 
-/* varbind_text() gives printable octets as they are and others as hex, which always differs in
- * length. */
+static bool begins_as_number(struct text t)
+{
+    struct magnitude m;
+    size_t sign = scan_sign(t);
+    return scan_mantissa((struct text){t.p + sign, t.len - sign}, &m) > 0;
+}
+
+/* Octets beyond ASCII that give no value as text: are they text nevertheless?  Any octets may happen
+ * to be printable in ISO 8859-1, so that most of such a text has to be ASCII; few happen to be UTF-8. */
+static bool is_prose(const struct varbind *vb, size_t len, enum octets_kind kind)
+{
+    size_t ascii, beyond;
+    octets_count(vb->octets.data, len, &ascii, &beyond);
+    return kind == OCTETS_UTF8 ? ascii > 0 : ascii >= 3 * beyond;
+}
+
+/* Text is text, padded or not; only what cannot be text is a binary number.  An Opaque value is meant
+ * to be binary, so that only a number is taken for text there. */
 static bool put_octets(const struct varbind *vb, struct buf *out)
 {
-    struct buf text = BUF_INIT;
-    varbind_text(vb, &text);
-    bool known = text.len == vb->octets.len ? value_normalise(text.data, text.len, out)
-                                            : put_octets_as_number(vb, out);
-    buf_done(&text);
-    return known;
+    size_t len, before = out->len;
+    enum octets_kind kind = octets_kind(vb->octets.data, vb->octets.len, &len);
+    if (kind == OCTETS_BINARY)
+        return put_octets_as_number(vb, out);
+    struct text t = trim((struct text){(const char *)vb->octets.data, len});
+    if (vb->type == VARBIND_OPAQUE && !begins_as_number(t))
+        return put_octets_as_number(vb, out);
+    bool known = put_trimmed(t, out);
+    if (known || kind == OCTETS_ASCII || begins_as_number(t) || is_prose(vb, len, kind))
+        return known;
+    buf_truncate(out, before);
+    return put_octets_as_number(vb, out);
 }
 
 bool value_from_varbind(const struct varbind *vb, struct buf *out)
@@ -377,8 +468,8 @@ bool value_from_varbind(const struct varbind *vb, struct buf *out)
             return put_unknown(out);
         varbind_text(vb, out);
         return true;
-    case VARBIND_OCTETS: return put_octets(vb, out);
-    case VARBIND_OPAQUE: return put_octets_as_number(vb, out);
+    case VARBIND_OCTETS:
+    case VARBIND_OPAQUE: return put_octets(vb, out);
     case VARBIND_IPADDRESS:
     case VARBIND_OBJECT_ID:
     case VARBIND_NULL:

@@ -2,7 +2,7 @@
  * can read, by an acceptance test that shares nothing with model/value.c.
  *
  * Build:  clang -fsanitize=fuzzer,address,undefined ... fuzz_value.c
- * src/model/{value,varbind,oid}.c \ src/base/{buf,mem}.c -lm with -DREPLAY and without "fuzzer": a
+ * src/model/{value,varbind,octets,oid}.c \ src/base/{buf,mem}.c -lm with -DREPLAY and without "fuzzer": a
  * program that runs the files named by its arguments.
  */
 #include "config.h"
@@ -37,20 +37,22 @@ static bool is_decimal(const char *text)
     return end != text && *end == '\0' && isfinite(d);
 }
 
-/* As many separators as words, single blanks, and nothing at the ends that trimming would take. */
+/* Fields with single blanks between them: a name, ':' or '!', and a number or U. */
 static bool is_pairs(const char *text)
 {
-    static const char trimmed[] = " \"'\\\t\n\r";
-    size_t len = strlen(text), separators = 0, blanks = 0;
-    if (len < 3 || strchr(trimmed, text[0]) != NULL || strchr(trimmed, text[len - 1]) != NULL)
-        return false;
-    if (strpbrk(text, "\t\n\r") != NULL || strstr(text, "  ") != NULL)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        separators += text[i] == ':' || text[i] == '!';
-        blanks += text[i] == ' ';
+    static const char name[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    struct buf copy = BUF_INIT;
+    bool good = text[0] != '\0';
+    buf_puts(&copy, text);
+    char *rest = copy.data;
+    while (good && rest != NULL) {
+        char *word = strsep(&rest, " ");
+        size_t len = strspn(word, name);
+        good = len > 0 && (word[len] == ':' || word[len] == '!') &&
+               (strcmp(word + len + 1, "U") == 0 || is_decimal(word + len + 1));
     }
-    return separators > 0 && (blanks == 0 || separators == blanks + 1);
+    buf_done(&copy);
+    return good;
 }
 
 static void check_result(bool known, const struct buf *out)
@@ -79,6 +81,22 @@ static void check_plain_number_is_kept(const char *text, const struct buf *out)
         CHECK(strcmp(out->data, text) == 0);
 }
 
+/* Whatever is left out of a value, what stays is a value that begins it. */
+static void check_fits(bool known, const struct buf *out)
+{
+    struct buf part = BUF_INIT;
+    for (size_t chars = 0; known && chars <= out->len; chars = chars * 2 + 1) {
+        size_t left_out, len = value_fit(out->data, out->len, chars, &left_out);
+        CHECK(len <= chars);
+        buf_clear(&part);
+        buf_append(&part, out->data, len);
+        CHECK(len == 0 || is_decimal(part.data) || is_pairs(part.data));
+        CHECK((len == 0 ? 0 : value_fields(part.data, len)) + left_out ==
+              value_fields(out->data, out->len));
+    }
+    buf_done(&part);
+}
+
 /* Surroundings that mean nothing change nothing. */
 static void check_quoted_is_the_same(const char *text, const struct buf *out)
 {
@@ -90,12 +108,20 @@ static void check_quoted_is_the_same(const char *text, const struct buf *out)
     buf_done(&again);
 }
 
+static void fuzz_cut(const uint8_t *data, size_t size)
+{
+    struct buf out = BUF_INIT;
+    check_result(value_normalise_cut((const char *)data, size, &out), &out);
+    buf_done(&out);
+}
+
 static void fuzz_text(const uint8_t *data, size_t size)
 {
     struct buf out = BUF_INIT;
     bool known = value_normalise((const char *)data, size, &out);
     check_result(known, &out);
     check_idempotent(known, &out);
+    check_fits(known, &out);
     struct buf text = BUF_INIT;
     buf_append(&text, data, size);
     check_plain_number_is_kept(text.data, &out);
@@ -136,6 +162,7 @@ static void fuzz_oid(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     fuzz_text(data, size);
+    fuzz_cut(data, size);
     fuzz_varbind(data, size, VARBIND_OCTETS);
     fuzz_varbind(data, size, VARBIND_OPAQUE);
     fuzz_varbind(data, size, VARBIND_IPADDRESS);

@@ -486,7 +486,7 @@ def test_a_server_without_a_free_connection_is_tried_again(site, server, snmpd, 
     assert_all_stored(site, run, expected)
 
 
-LONG = "text:" + "1" * 400
+LONG = "text:" + "0" * 399 + "1"
 
 
 def test_a_server_that_takes_only_small_packets_gets_small_statements(site, server, agents, poller):

@@ -1,4 +1,4 @@
-"""Every row of the table of values through the real normaliser and store, and back out of MariaDB byte for byte."""
+"""Every text and OCTET STRING of docs/values.md through the real normaliser and store, and back out of MariaDB byte for byte."""
 
 import subprocess
 
@@ -9,13 +9,16 @@ from support.valuecases import cases
 
 COLUMN = 512  # characters of poller_output.output
 
-#: More than the table: what breaks statements. All are of pairs shape, so they are stored as they are.
+#: What breaks statements, straight to the store: no normaliser lets it through.
 HOSTILE = [b"x:it's", b'x:"quoted"y', b"x:back\\slash", b"x:\\'z", b"x:1'),(2,'a',now(),'b", b"x:%s%n", b"x:1;--",
-           b"x:" + b"y" * 3000, "x:gr\u00fc\u00dfe".encode(), "x:\U0001f600".encode(), b"x:\x1b[31m"]
+           "x:gr\u00fc\u00dfe".encode(), "x:\U0001f600".encode(), b"x:\x1b[31m"]
 
 
 def as_column(value):
-    """What the column holds: valid UTF-8, cut to its width; a byte that is no UTF-8 is taken as Latin-1."""
+    """What the column holds: valid UTF-8, cut to its width, pairs behind a whole field; a byte that is no UTF-8 is taken
+    as Latin-1."""
+    if b":" in value and len(value) > COLUMN:
+        value = value[:value[:COLUMN + 1].rindex(b" ")]
     text, at = "", 0
     while at < len(value):
         for width in (1, 2, 3, 4):
@@ -45,7 +48,7 @@ def store_and_read(build, site, server, wanted):
 def test_every_value_comes_back_byte_for_byte(build, site, server, mode):
     server.sql(f"SET GLOBAL sql_mode='{mode}'")
     wanted = [("t" if kind == "text" else "o", given, expected) for _, kind, given, expected in cases()]
-    wanted += [("t", value, value) for value in HOSTILE]
+    wanted += [("r", value, value) for value in HOSTILE]
     stored = store_and_read(build, site, server, [(kind, given) for kind, given, _ in wanted])
     wrong = [(given, stored.get(n), as_column(expected)) for n, (_, given, expected) in enumerate(wanted, 1)
              if stored.get(n) != as_column(expected)]

@@ -539,10 +539,39 @@ def pairs_without_the_quote_or_blank_before_them(c):
 
 
 @rule("V10")
-def numbers_from_octets(c):
+def text_beyond_ascii_is_text_and_other_octets_are_numbers(c):
     octets = c.raw.get(c.d.key) if is_output(c) else None
-    return isinstance(octets, bytes) and \
-        c.d.ours == [str(int.from_bytes(octets, "big")) if len(octets) <= 8 else "U"]
+    octets = octets.encode() if isinstance(octets, str) else octets
+    if octets is None or re.fullmatch(rb"[\t-\r -~]*", octets):
+        return False
+    text = octets.rstrip(b"\0\xff").decode("latin-1")
+    if re.search(r"[\0-\x08\x0e-\x1f\x7f-\x9f]", text) or not re.search("[ -~]", text):
+        return c.d.ours == [str(int.from_bytes(octets, "big")) if len(octets) <= 8 else "U"]
+    return c.d.ours == [leading_number(text.strip(TRIMMED)) or fields(text) or "U"]
+
+
+#: Of the column of a result, in Cacti's schema.
+COLUMN = 512
+
+
+@rule("V13")
+def never_half_a_number(c):
+    """A whole field ends where the reference's goes on, to its cut; what its buffer cuts, beyond 2,047 bytes, is U there."""
+    text = text_of(c)
+    if is_line(c, "WARNING: Not all is stored: ") or is_line(c, "limit: output cut to 2047 of "):
+        return c.d.theirs is None
+    return text is not None and len(text) > COLUMN and c.d.theirs in ([text[:COLUMN]], ["U"]) and \
+        (text[:len(c.d.ours[0]) + 1] == c.d.ours[0] + " " and len(text[:COLUMN + 1].rsplit(" ", 1)[0]) == len(c.d.ours[0]))
+
+
+@rule("V14")
+def system_texts_are_text(c):
+    if c.d.table != "host" or not c.d.column.startswith("snmp_sys"):
+        return False
+    if re.fullmatch(r"[0-9A-F]{2}( [0-9A-F]{2})*", c.d.theirs):
+        octets = bytes.fromhex(c.d.theirs)
+        return c.d.ours.encode() == octets or c.d.ours.encode("latin-1", "replace") == octets
+    return c.d.ours != c.d.theirs and c.d.ours == re.sub(r'\\(["\\])', r"\1", c.d.theirs)
 
 
 TRIMMED = " \"'\\\t\n\r"
@@ -552,7 +581,19 @@ HEX_CHARACTERS = re.compile(r'[0-9A-Fa-f" \t:-]+')
 def text_of(c):
     """What the agent sent for the item of a difference in a value, trimmed; None for other differences."""
     text = c.raw.get(c.d.key) if is_output(c) else None
+    if isinstance(text, bytes) and text.isascii():
+        text = text.decode()
     return text.strip(TRIMMED) if isinstance(text, str) and c.d.theirs and c.d.ours else None
+
+
+def fields(text):
+    """The fields of a text, with single blanks between them (docs/values.md); None for a text without."""
+    words = [word.strip(TRIMMED) for word in text.split()]
+    found = [word for word in words if re.fullmatch(r"[A-Za-z0-9_.-]+[:!](U|[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,2})?)", word)
+             and len(word) < 300]
+    if any(not re.search("[:!]", word) for word in words):
+        found = [word for word in found if re.match(r"[0-9.-]*[A-Za-z_]", word)]
+    return " ".join(found) or None
 
 
 def hexadecimal(text):
@@ -589,15 +630,13 @@ def any_white_space_between_pairs(c):
 @rule("V7")
 def pairs_without_a_usable_field_are_U(c):
     text = text_of(c) or ""
-    return c.d.theirs == [text] and c.d.ours == ["U"] and ":" in text and \
-        not any(re.fullmatch(r"[^:!]+[:!].+", field) for field in text.split())
+    return c.d.theirs == [text[:COLUMN]] and c.d.ours == ["U"] and ":" in text and fields(text) is None
 
 
 @rule("V9")
-def words_behind_pairs_are_dropped(c):
+def words_that_are_no_fields_are_dropped(c):
     text = text_of(c) or ""
-    return re.search(r":", text) is not None and text.startswith(c.d.ours[0] + " ") and \
-        not re.search(r"[\d:!]", text[len(c.d.ours[0]):]) and c.d.theirs == ["0"]
+    return c.d.ours == [fields(text)] and len(c.d.ours[0].split()) < len(text.split()) and c.d.theirs != c.d.ours
 
 
 @rule("V3")

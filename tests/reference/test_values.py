@@ -37,13 +37,13 @@ def test_texts(compare, max_oids, log_level):
 
     lines = "".join(f'object {OBJECT}.{n} string "{spec_text(text)}"\n' for n, text in enumerate(TEXTS, 1))
     compare(seed, lines + "agent 127.3.0.1\n", raw={(n, "x"): text for n, text in enumerate(TEXTS, 1)},
-            expect=("V2", "V3", "V6", "V7", "V9", "V11") + (("V4",) if max_oids == 1 else ()) +
+            expect=("V2", "V3", "V6", "V7", "V9", "V10", "V11") + (("V4",) if max_oids == 1 else ()) +
             (("V12",) if log_level == 2 else ()))
 
 
-#: Contract 22.11, as far as an SNMP string can hold it; how the reference fails with each, if it does.
-ODD = [(b"a:b\\c\\", None), (b"x:" + b"1" * 3000, None), (b"5\0006", None), ("x:gr\xfcn".encode(), "V10"),
-       ("x:gr\xfcn".encode("latin-1"), None), (b"x:1'2", "P12"), (b"x:','1'),(2,'y", "P12")]
+#: As far as an SNMP string can hold it; how the reference differs with each, if it does.
+ODD = [(b"a:b\\c\\", "V7"), (b"x:" + b"1" * 3000, "V7"), (b"5\0006", None), ("x:gr\xfcn".encode(), "V10"),
+       ("x:gr\xfcn".encode("latin-1"), "V10"), (b"x:1'2", "P12"), (b"x:','1'),(2,'y", "P12")]
 
 
 def test_odd_texts_cost_nobody_else_anything(compare):
@@ -55,8 +55,40 @@ def test_odd_texts_cost_nobody_else_anything(compare):
                 site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name="x")
 
     lines = "".join(f"object {OBJECT}.{n} hex {octets.hex()}\n" for n, (octets, _) in enumerate(ODD, 1))
-    compare(seed, f"object {OBJECT}.{{31-32}} counter32 @mix\n{lines}agent 127.3.0.1\n", expect=("P12", "V10"),
+    compare(seed, f"object {OBJECT}.{{31-32}} counter32 @mix\n{lines}agent 127.3.0.1\n", expect=("P12", "V7", "V10"),
             raw={(3 * n - 1, "x"): octets for n, (octets, _) in enumerate(ODD, 1)})
+
+
+#: Octets that are not ASCII alone: texts with padding, in UTF-8 and in ISO 8859-1, and binary ones.
+OCTETS = [b"1234\0", b"0\0", b"-34\0", "30°C".encode(), "30°C".encode("latin-1"), b"12.5\xff\xff", b"in:5 out:6\0",
+          "23.5 °C inside".encode(), b"n/a\0", b"\xde\xad\xbe\xef", b"\x80", b"\0\x1a\x2b", b"\x07\xe8\x0a\x1e\x0b\x0c\x0d\0",
+          b"\1\2\3\4\5\6\7\1\2", b"\0\x20\0\0\0\0\0\1"]
+
+
+def test_octets(compare):
+    def seed(site):
+        device = site.add_device(1, hostname="127.3.0.1", port=site.agents, **QUICK)
+        for n in range(1, len(OCTETS) + 1):
+            site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name="x")
+
+    lines = "".join(f"object {OBJECT}.{n} hex {octets.hex()}\n" for n, octets in enumerate(OCTETS, 1))
+    found = compare(seed, lines + "agent 127.3.0.1\n", raw={(n, "x"): octets for n, octets in enumerate(OCTETS, 1)},
+                    expect=("V10",))
+    for program in found.keys() - {"reference"}:
+        assert [found[program][0].outputs[n, "x"][0][1] for n in range(1, 10)] == \
+            ["1234", "0", "-34", "30", "30", "12.5", "in:5 out:6", "23.5", "U"]
+
+
+def test_pairs_wider_than_the_column(compare):
+    wide = [" ".join(f"p{n}:{n}" for n in range(100, 100 + count)) for count in (56, 57, 58, 100, 400)]
+
+    def seed(site):
+        device = site.add_device(1, hostname="127.3.0.1", port=site.agents, **QUICK)
+        for n in range(1, len(wide) + 1):
+            site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name="x")
+
+    lines = "".join(f'object {OBJECT}.{n} string "{text}"\n' for n, text in enumerate(wide, 1))
+    compare(seed, lines + "agent 127.3.0.1\n", raw={(n, "x"): text for n, text in enumerate(wide, 1)}, expect=("V13",))
 
 
 def test_a_quote_in_a_name_costs_nothing(compare):

@@ -1,9 +1,12 @@
-"""The table of contract 13.3 and more, from tests/unit/model/value_cases.txt (syntax at its head)."""
+"""The rows of the tables of docs/values.md, which describes their syntax."""
 
 import pathlib
 import re
 
-FILE = pathlib.Path(__file__).resolve().parents[1] / "unit" / "model" / "value_cases.txt"
+FILE = pathlib.Path(__file__).resolve().parents[2] / "docs" / "values.md"
+
+#: Output of a script or a script server, and an SNMP OCTET STRING; the tables have rows of other SNMP types, too.
+KINDS = ("text", "octets")
 
 _SIMPLE = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"0": b"\0", b"\\": b"\\", b"s": b" "}
 
@@ -22,7 +25,9 @@ def _unescape(text):
 
 def _field(text):
     out, at = b"", 0
-    text = text.strip(b" \t")
+    text = text.strip(b" ")
+    if len(text) >= 2 and text[:1] == text[-1:] == b"`":
+        text = text[1:-1]
     for repeat in re.finditer(rb"\{(.*?)\*(\d+)\}", text):
         out += _unescape(text[at:repeat.start()]) + _unescape(repeat[1]) * int(repeat[2])
         at = repeat.end()
@@ -30,11 +35,10 @@ def _field(text):
 
 
 def cases():
-    """(line number, kind, input bytes, expected bytes) of every case."""
+    """(line number, kind, input bytes, expected bytes) of every row of these kinds."""
     found = []
     for number, line in enumerate(FILE.read_bytes().splitlines(), 1):
-        if not line.strip() or line.startswith(b"#"):
-            continue
-        kind, given, expected = line.split(b"|")[:3]
-        found.append((number, kind.strip().decode(), _field(given), _field(expected)))
+        kind, given, expected = (line.split(b"|") + [b""] * 4)[1:4]
+        if kind.strip().decode() in KINDS:
+            found.append((number, kind.strip().decode(), _field(given), _field(expected)))
     return found

@@ -55,6 +55,27 @@ static void results_become_one_statement(void **state)
     buf_done(&sql);
 }
 
+static void a_column_gets_no_half_of_a_number(void **state)
+{
+    (void)state;
+    static const char pairs[] = "in:5 out:6 last:42";
+    const struct output_row rows[] = {{1, "", 1, pairs, sizeof(pairs) - 1},
+                                      {2, "", 1, "123456789012345678", 18},
+                                      {3, "", 1, "12345678901234567", 17},
+                                      {4, "", 1, "U", 1},
+                                      {5, "", 1, "", 0}};
+    struct buf sql = BUF_INIT;
+    assert_int_equal(
+        sqltext_outputs_fit(&sql, "poller_output", rows, 5, 17, &wide, fake_escape, NULL), 5);
+    assert_string_equal(
+        buf_str(&sql),
+        "INSERT INTO poller_output (local_data_id,rrd_name,time,output) VALUES "
+        "(1,'<>',FROM_UNIXTIME(1),'<in:5 out:6>'),(2,'<>',FROM_UNIXTIME(1),'<U>'),"
+        "(3,'<>',FROM_UNIXTIME(1),'<12345678901234567>'),"
+        "(4,'<>',FROM_UNIXTIME(1),'<U>'),(5,'<>',FROM_UNIXTIME(1),'<>')" ON_DUPLICATE);
+    buf_done(&sql);
+}
+
 static void a_nul_in_a_result_reaches_the_escaper(void **state)
 {
     (void)state;
@@ -457,6 +478,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(results_become_one_statement),
+        cmocka_unit_test(a_column_gets_no_half_of_a_number),
         cmocka_unit_test(a_nul_in_a_result_reaches_the_escaper),
         cmocka_unit_test(statements_respect_the_row_limit),
         cmocka_unit_test(statements_respect_the_byte_limit),

@@ -139,7 +139,7 @@ static void other_octets_are_hex_and_a_number(void **state)
         {{.type = VARBIND_OCTETS, .octets = OCTETS("\x1f")}, "1F", "31"},
         {{.type = VARBIND_OCTETS, .octets = OCTETS("\x7f")}, "7F", "127"},
         {{.type = VARBIND_OCTETS, .octets = OCTETS("\0")}, "00", "0"},
-        {{.type = VARBIND_OCTETS, .octets = OCTETS("5\0")}, "35 00", "13568"},
+        {{.type = VARBIND_OCTETS, .octets = OCTETS("5\1")}, "35 01", "13569"},
         {{.type = VARBIND_OCTETS, .octets = OCTETS("\1\2\3\4\5\6\7\x08\x0b")},
          "01 02 03 04 05 06 07 08 0B",
          "U"},
