@@ -2,8 +2,10 @@
 
     make bench                                      1,000 devices x 20 items, 30 threads, no delay, none dead
     make bench BENCH="--devices 1000 --delay 20 --dead 0.05 --threads 30 --rounds 5"
+    make bench BENCH="--before ../before/spine"     a build of an earlier commit, in the same run
 
-Prints medians and spread of each program and the ratio to the reference. Times are of the whole process.
+Prints medians and spread of each program, the ratio to the reference and the ratio to the build before. Times are of the
+whole process.
 """
 
 import argparse
@@ -33,6 +35,7 @@ def arguments():
     parser.add_argument("--dead", type=float, default=0.0, help="share of devices that never answer")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-reference", action="store_true")
+    parser.add_argument("--before", type=pathlib.Path, help="the program of an earlier build, to compare with")
     return parser.parse_args()
 
 
@@ -74,15 +77,21 @@ def one(server, site, poller, a):
             "rows": rows}
 
 
-def show(name, figures, base):
+def ratio(middle, key, figures, mark):
+    base = statistics.median([f[key] for f in figures])
+    return f" {mark}{middle / base:.2f}" if base else ""
+
+
+def show(name, figures, base, before):
     cells = []
     for key in figures[0]:
         values = [f[key] for f in figures]
         middle = statistics.median(values)
         text = f"{middle:.3f} ({min(values):.3f}-{max(values):.3f})" if key != "rows" else f"{middle:.0f}"
         if base is not None and key != "rows":
-            reference_middle = statistics.median([f[key] for f in base])
-            text += f" x{middle / reference_middle:.2f}" if reference_middle else ""
+            text += ratio(middle, key, base, "x")
+        if before is not None and key != "rows":
+            text += ratio(middle, key, before, "before x")
         cells.append(f"{key} {text}")
     print(f"{name:18} " + "; ".join(cells), flush=True)
 
@@ -91,6 +100,9 @@ def main():
     a = arguments()
     ours = Binary(find_program("SPINE", "spine"))
     programs = {"legacy loop": (ours, "off"), "event loop": (ours, "on")}
+    if a.before:
+        before = Binary(a.before.resolve())
+        programs |= {"legacy before": (before, "off"), "event before": (before, "on")}
     if not a.no_reference:
         programs = {"reference": (reference.binary(), None)} | programs
     print(f"{a.devices} devices x {a.items} items, {a.threads} threads, answers after {a.delay} ms, "
@@ -108,7 +120,8 @@ def main():
                     for n, poller in pollers.items():
                         found[n].append(one(server, site, poller, a))
     for n, figures in found.items():
-        show(n, figures, found.get("reference") if n != "reference" else None)
+        show(n, figures, found.get("reference") if n != "reference" else None, found.get(n.replace("loop", "before"))
+             if "loop" in n else None)
 
 
 if __name__ == "__main__":
