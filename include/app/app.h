@@ -18,8 +18,8 @@ struct app_end {
 
 struct app_end app_main(int argc, char **argv);
 
-/* The last word of a run that cannot go on: on standard error for whoever started it by hand, in the log
- * for everybody else.  Returns the exit status. */
+/* The last word of a run that cannot go on: on standard error for a person who started it by hand, in the
+ * log for Cacti.  Returns the exit status. */
 int app_fail(const struct err *err);
 
 #endif

@@ -1,13 +1,13 @@
 /* base/fatal.h - signals that mean that this process is broken: one line, then the default action.
  *
- * Why:     nobody reads the standard error of a program that Cacti starts; without a line in the log
+ * Why:     the standard error of a program that Cacti starts has no reader; without a line in the log
  *          a crash looks as if the poller had never run.
  * Use:     fatal_start();                                  first of all, on the main thread
  *          void *stack = fatal_thread_begin(); ... fatal_thread_end(stack);      base/thr does
  * Threads: start on the main thread; begin and end on the thread itself.
  * Promise: the handler uses nothing but system calls, runs on a stack of its own (the usual one may
  *          be what has overflowed), and never lets the program go on: the signal is raised again
- *          with its default action, so that whoever waits for us sees it.  A handler that is there
+ *          with its default action, so that the parent sees it.  A handler that is there
  *          already, a sanitizer's, is left in place.
  * Source:  contract operations 3.1 (texts), 3.2; Q69, Q71.
  */

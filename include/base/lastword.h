@@ -1,4 +1,4 @@
-/* base/lastword.h - one line for the log when the log itself cannot be used any more.
+/* base/lastword.h - one line for the log when the log itself can no longer be used.
  *
  * Why:     a process that dies by a fatal signal, or because a library call does not come back, must
  *          say so once, although memory may be damaged and another thread may hold the log's mutex.
@@ -7,7 +7,7 @@
  * Threads: any; lastword_say() is async-signal-safe and takes no lock.
  * Owns:    nothing: the descriptor stays the log's.
  * Promise: the line goes to standard error and to the descriptor, whole, in the log's format (the
- *          time zone's offset is that of the last aim); where nobody reads it is dropped, not waited
+ *          time zone's offset is that of the last aim); without a reader it is dropped, not waited
  *          for.  errno is kept.
  */
 #ifndef SPINE_BASE_LASTWORD_H

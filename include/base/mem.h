@@ -19,7 +19,7 @@ NODISCARD void *mem_realloc(void *p, size_t count, size_t size);
 NODISCARD char *mem_strdup(const char *s);
 NODISCARD char *mem_strndup(const char *s, size_t len);
 
-/* A failed check of our own promises: says where and aborts.  Always on. */
+/* A failed internal check: says where and aborts.  Always on. */
 NORETURN void mem_check_failed(const char *what, const char *file, int line);
 #define CHECK(x) ((x) ? (void)0 : mem_check_failed(#x, __FILE__, __LINE__))
 

@@ -1,4 +1,4 @@
-/* base/stream.h - the one stream of lifecycle events: emitted anywhere, read by whoever tells.
+/* base/stream.h - the one stream of lifecycle events: emitted anywhere, read by log, trace and figures.
  *
  * Why:     telling must never slow polling down (a full disk, a reader that has stopped), and all
  *          that tell must tell the same.
@@ -26,10 +26,10 @@
 struct stream_reader;
 
 struct stream_queue {
-    size_t events; /* at most so many wait */
-    size_t bytes;  /* of details, at most so many wait */
+    size_t events; /* the most that may wait */
+    size_t bytes;  /* of details, the most that may wait */
     bool details;  /* wants the types marked `detail`, and the texts that go with them */
-    int gather_ms; /* after the first event take waits so long for company, less if half full */
+    int gather_ms; /* after the first event take waits this long for more, less if half full */
 };
 
 struct stream_item {

@@ -100,13 +100,13 @@ struct child_report child_get_report(const struct child *child);
 void child_stop(struct child *child);
 /* The same, but it has this long to end by itself. */
 void child_stop_within(struct child *child, int64_t delay_ms);
-/* One that lives long says when it has nothing to do: what ran away from it before is nobody's then,
+/* A child that lives long is idle when it has nothing to do: what ran away from it before then belongs to no child,
  * and is ended.  Busy from its start. */
 void child_set_idle(struct child *child, bool idle);
-/* The owner has lost interest: nothing is called any more. */
+/* The owner has lost interest: no more calls. */
 void child_forget(struct child *child);
 
-/* Non-blocking; what does not fit goes on by itself.  false: nobody reads any more. */
+/* Non-blocking; what does not fit is written later.  false: the child has closed its input. */
 bool child_write(struct child *child, const void *bytes, size_t len);
 /* After what is still to be written. */
 void child_close_input(struct child *child);

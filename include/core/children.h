@@ -1,6 +1,6 @@
 /* core/children.h - the supervisor: every process that we start, and what those leave behind.
  *
- * Why:     one place reaps, one place kills, one place knows whether something of ours still runs.
+ * Why:     one place reaps, one place kills, one place knows whether a process of the program still runs.
  * Use:     struct children *c = children_new_on_loop(loop, &options, &err);      event path
  *          struct children *c = children_new_on_thread(&options, &err);          legacy loop
  *          child_start(c, &order, &err);                            see core/child.h
@@ -12,7 +12,7 @@
  * That thread lives as long as the supervisor, so children may be tied to it (PR_SET_PDEATHSIG).
  * Owns:    the environment for children; SIGCHLD, where the kernel has no pidfd.
  * Promise: only processes started here, and what came to us from them, are ever signalled or
- * reaped: a process of our own group or older than the supervisor is left alone.  Descendants that
+ * reaped: a process of the program's own group or older than the supervisor is left alone.  Descendants that
  * ran away (double fork, setsid) are ended once no child that could have started them lives, and at
  * the end all of them.  Makes us a child subreaper, SIGPIPE ignored and SIGCHLD not ignored.  All
  * threads must have SIGCHLD blocked (the house rule) where there is no pidfd.
@@ -58,10 +58,10 @@ typedef void children_fn(void *arg);
 NODISCARD bool children_call(struct children *c, children_fn *fn, void *arg);
 
 /* Have fn called once, on the supervising thread, when everything has stopped (before done()): for
- * drivers that still owe answers.  fn NULL: not any more. */
+ * drivers that still owe answers.  fn NULL: forget it. */
 void children_at_end(struct children *c, children_fn *fn, void *arg);
 
-/* No child is started any more; all are ended (TERM, KILL) by the deadline, orphans too.  done()
+/* No more children are started; all are ended (TERM, KILL) by the deadline, orphans too.  done()
  * comes once, not before this returns; clean: nothing is left. */
 typedef void children_stopped_fn(void *arg, bool clean);
 void children_stop(struct children *c, int64_t deadline_mono_ms, children_stopped_fn *done,

@@ -2,7 +2,7 @@
  *
  * Use:     jobq_push(q, p);        p = jobq_pop(q);   NULL: closed and empty
  * Threads: any.
- * Owns:    nothing: pointers travel through; whoever takes one owns it.
+ * Owns:    nothing: pointers travel through; the thread that takes one owns it.
  * Promise: what was accepted comes out exactly once, in order.  After jobq_close() nothing is
  * accepted; what is inside can still be taken.
  */

@@ -114,7 +114,7 @@ struct loop_watch {
  * stays the caller's; stop the watch before closing it.  The watch must not be started already. */
 void loop_watch_start(struct loop_watch *w, struct loop *loop, int fd,
                       enum loop_readiness readiness, loop_fn *fn, void *arg);
-/* Idempotent.  fn is not called any more, even if fd is ready in the current turn. */
+/* Idempotent.  fn is not called again, even if fd is ready in the current turn. */
 void loop_watch_stop(struct loop_watch *w);
 bool loop_watch_is_started(const struct loop_watch *w);
 

@@ -13,7 +13,7 @@
  * Owns:    the caller gets the descriptors and the duty to reap.
  * Promise: the process has its own process group; descriptors 0 (/dev/null or a pipe), 1 (a pipe),
  * 2 (ours, /dev/null if we have none) and no other; every signal at its default, none blocked; the
- * given limits, never above what we have ourselves.  Descriptors of ours are close-on-exec from
+ * given limits, never above what the program has.  Its descriptors are close-on-exec from
  * birth, never 0, 1 or 2; `from` and `to` are non-blocking.  Whether exec worked is known on
  * return.  Source:  contract operations 6.1; facts/limits 6; Q22, Q29, Q30, Q74.
  */

@@ -2,7 +2,7 @@
  *
  * Why:     PR_SET_PDEATHSIG reaches the processes that we have started, not what those have started:
  *          after SIGKILL, a crash or the watchdog the parts of a pipeline would live on.
- * Use:     struct warden *w = warden_start();             NULL: none to be had, go on without
+ * Use:     struct warden *w = warden_start();             NULL: it could not be started, go on without
  *          warden_add(w, group);  ...  warden_remove(w, group);      before the leader is reaped
  *          warden_stop(w);
  * Threads: one at a time.

@@ -1,12 +1,12 @@
 /* engine/asker.h - the one way to ask: SNMP, ping, script and script server alike.
  *
- * Why:     whoever runs a device does not care who answers an ask: a worker thread, the calling thread
+ * Why:     a driver does not care what answers an ask: a worker thread, the calling thread
  *          or a child process.  One place knows which ask goes where, how many devices may be asked at
  *          the same time, how all waits end, and what is left behind.
  * Use:     struct asker *a = asker_new(cycle, services, loop, workers, &err);
  *          if (asker_has_room(a)) s = asker_open(a, device, done, arg);      one session per device
  *          asker_begin(s, &ask);                   done(arg, &reply) comes once
- *          asker_close(s);                         no done() any more
+ *          asker_close(s);                         no more done()
  *          asker_end(a, until);  asker_free(a);
  *          With workers 0 the asks that block do so in asker_wait(a), on the calling thread.
  * Threads: the loop's thread; an asker belongs to one thread.  Its asks are given up by the cycle's
@@ -77,7 +77,7 @@ NODISCARD bool asker_wait_one(struct asker *a, struct lease *lease);
 void asker_on_wait(struct asker *a, void (*fn)(void *arg, const struct asker_wait *wait),
                    void *arg);
 
-/* One line about a wait that nobody can end. */
+/* One line about a wait that cannot be ended. */
 void asker_say_left_behind(const struct asker_wait *wait);
 
 /* Everything was given up: wait until a monotonic time for what has not come back; say what is left

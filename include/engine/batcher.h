@@ -6,7 +6,7 @@
  * Use:     batcher_put(&b, batch, now);
  *          if (batcher_is_due(&b, now)) store(batcher_take(&b));
  *          if (batcher_is_overfull(&b)) hold new devices back;
- * Threads: any, one at a time; whoever shares a batcher guards it.
+ * Threads: any, one at a time; its users guard a batcher that they share.
  * Owns:    what was put, until it is taken.
  * Promise: no clock, no lock, no wait: times come in as monotonic milliseconds.
  */

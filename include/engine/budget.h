@@ -19,7 +19,7 @@ struct budget {
     int64_t store_until; /* hard stop: everything is stored and the row closed; half a second or
                             more before poller.php gives up (from an interval of 10 s on) */
     int64_t end_by;      /* the watchdog ends what has not ended by itself */
-    int64_t stale_from;  /* the next cycle has begun: results of this one are not stored any more */
+    int64_t stale_from;  /* the next cycle has begun: results of this one are no longer stored */
 };
 
 /* After a stop signal the database has BUDGET_HURRY_MS to take what is complete, and closing the row

@@ -3,7 +3,7 @@
  * Why:     everybody below the command line sees plain values, whatever source they come from.
  * Use:     a const struct config is lent to a cycle and does not change while the cycle runs.
  * Threads: const, so any.
- * Owns:    nothing: whoever made it (app/configuration.h) owns the strings.
+ * Owns:    nothing: its maker (app/configuration.h) owns the strings.
  */
 #ifndef SPINE_ENGINE_CONFIG_H
 #define SPINE_ENGINE_CONFIG_H

@@ -4,7 +4,7 @@
  *          ... the run ...
  *          eventlog_stop(log);
  * Threads: start and stop on the main thread; one thread of its own formats and writes.
- * Promise: nobody but its own thread ever waits for the file: what a full, stuck or capped file
+ * Promise: only its own thread ever waits for the file: what a full, stuck or capped file
  *          does not take is dropped and counted, and stop says how much, and why, in one line of the
  *          log.  stop takes no longer than EVENTLOG_END_MS; a writer that hangs in the system is
  *          then left behind.  Lines are appended whole.  The file is created with mode 0640, is

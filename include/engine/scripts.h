@@ -2,7 +2,7 @@
  *
  * Why:     both paths ask the same drivers; only where the supervisor lives differs.
  * Use:     struct scripts *s = scripts_new(config, loop, &err);       loop NULL: a thread of its own
- *          scripts_warm(s, count);                     so many script servers will be asked at once
+ *          scripts_warm(s, count);                     that many script servers will be asked at once
  *          scripts_begin(s, &ask, deadline, done, arg);
  *          scripts_give_up(s);
  *          scripts_stop(s, deadline, on_stopped, arg);  on the loop; or scripts_end(s, deadline)
@@ -11,9 +11,9 @@
  *          comes there; without, from any thread, and done comes on the supervisor's.
  * Owns:    the child processes.  A reply's contents are valid during done().
  * Promise: each ask ends exactly once in done(), never from within scripts_begin() on the loop;
- *          after scripts_give_up() soon.  After scripts_end(), or on_stopped(), no process of ours
- *          is left that a signal can end.
- * Errors:  NULL: no supervisor to be had.  What a child does wrong is in its reply or in the log.
+ *          after scripts_give_up() soon.  After scripts_end(), or on_stopped(), no process of the
+ *          program is left that a signal can end.
+ * Errors:  NULL: no supervisor could be started.  What a child does wrong is in its reply or in the log.
  * Source:  contract operations 6, 7, 10.7.
  */
 #ifndef SPINE_ENGINE_SCRIPTS_H

@@ -5,7 +5,7 @@
  * Use:     struct services *s = services_new(&sockets, &err);
  *          struct asker *a = asker_new(cycle, s, ...);               engine/asker.h
  *          services_free(s);
- * Threads: new and free on the main thread while nobody asks; the rest is const.
+ * Threads: new and free on the main thread while no ask is in progress; the rest is const.
  * Owns:    the ping sockets, as soon as services_new() has succeeded.
  */
 #ifndef SPINE_ENGINE_SERVICES_H

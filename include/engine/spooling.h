@@ -4,7 +4,7 @@
  *          they are lost, and that is counted by the caller.
  * Use:     kept = spooling_keep(config, batch, left);
  *          spooling_restore(config, store);   once, when the database is known to work
- * Threads: spooling_keep: any.  spooling_restore: whoever owns the store.
+ * Threads: spooling_keep: any.  spooling_restore: the thread that owns the store.
  * Promise: both log what they have done, once per call.
  */
 #ifndef SPINE_ENGINE_SPOOLING_H

@@ -2,7 +2,7 @@
  *
  * Why:     an online collector (poller id > 1) leaves results, re-index commands and its poller_time
  *          row in the main server's database and everything else in its own. That server may be far
- *          away, slow or gone; polling shall not notice, and nothing collected is lost: what the
+ *          away, slow or gone; polling is not affected, and nothing collected is lost: what the
  *          main server does not take goes to the local poller_output_boost, where Cacti's own
  *          recovery looks for it.
  * Use:     u = uplink_start(config, &err);  threads = uplink_threads(u);

@@ -1,7 +1,7 @@
-/* engine/witness.h - tells the stream what device runs do; and records them, if somebody wants to
+/* engine/witness.h - tells the stream what device runs do; and records them, if a reader wants to
  * replay.
  *
- * Why:     a run has five doors for what goes in and one for what comes out; whoever stands there
+ * Why:     a run has five doors for what goes in and one for what comes out; a watcher there
  *          sees everything once, whichever driver carries it out.
  * Use:     devrun_watch(run, &witness);
  * Threads: any.

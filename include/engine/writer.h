@@ -34,7 +34,7 @@ NODISCARD struct writer *writer_new(struct cycle *c, writer_change_fn *on_change
                                     struct err *err);
 void writer_begin(struct writer *w);
 void writer_put(struct writer *w, struct batch *batch); /* takes the batch */
-/* Polling is over: nobody is held back any more. */
+/* Polling is over: no poller is held back. */
 void writer_relax(struct writer *w);
 void writer_end(struct writer *w);
 

@@ -29,7 +29,7 @@ static void app_raise_descriptor_limit(void)
     }
 }
 
-/* The last word of a run that cannot go on: on standard error for whoever started us by hand, in
+/* The last word of a run that cannot go on: on standard error for a person who started it by hand, in
  * the log for those who did not. */
 int app_fail(const struct err *err)
 {

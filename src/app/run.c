@@ -154,7 +154,7 @@ static void start_watchdog(struct run *r)
     guard_doing(r->guard, GUARD_MAIN, "connecting and reading settings");
 }
 
-/* The main server knows how many threads its collector shall have; the local copy may be old. */
+/* The main server knows how many threads its collector is to have; the local copy may be old. */
 static void adopt_threads(struct config *c, struct uplink *uplink)
 {
     char text[16];

@@ -28,8 +28,9 @@ static const struct happening_def table[EVENT_TYPES] = {
     [EVENT_DEVICE_FINISHED] =
         DEF("device.finished", "it ends; down: the availability check failed", .has_device = true,
             FIGURES("values", "unknown", "skipped", "unfinished", "down", "elapsed_us")),
-    [EVENT_DEVICE_UNKNOWN] = DEF("device.unknown", "so many of its items are U for this reason",
-                                 .has_device = true, .text = "reason", FIGURES("items")),
+    [EVENT_DEVICE_UNKNOWN] =
+        DEF("device.unknown", "the number of its items that are U for this reason",
+            .has_device = true, .text = "reason", FIGURES("items")),
     [EVENT_DEVICE_DOWN] = DEF("device.down", "its status has become down", .has_device = true,
                               .text = "error", FIGURES("failed_polls")),
     [EVENT_DEVICE_UP] = DEF("device.up", "its status has become up", .has_device = true),

@@ -86,7 +86,7 @@ static void send_line(int fd, const char *line, size_t len)
     if (fd < 0 || poll(&pfd, 1, 0) <= 0 || (pfd.revents & POLLOUT) == 0)
         return;
     if (write(fd, line, len) < 0)
-        return; /* there is nobody left to tell */
+        return; /* there is no one left to tell */
 }
 
 void lastword_say(const char *text)

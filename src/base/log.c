@@ -167,7 +167,7 @@ static bool is_warning(const char *text)
 
 enum { READER_WAIT_MS = 1000 };
 
-/* Somebody may have stopped reading (a pager, a stopped terminal): a line waits a second for room,
+/* The reader may have stopped (a pager, a stopped terminal): a line waits a second for room,
  * then it is dropped, and the next ones do not wait until there is room again.  Telling must never
  * hold up polling. */
 static void print(FILE *stream, const struct buf *b)
@@ -227,7 +227,7 @@ static void close_file(void)
     state.torn = false;
 }
 
-/* Once, for whoever started the program by hand. */
+/* Once, for a person who started the program by hand. */
 static void give_notice(const char *what, int number)
 {
     if (state.notice_given)
@@ -238,7 +238,7 @@ static void give_notice(const char *what, int number)
     fflush(stderr);
 }
 
-/* Non-blocking, because the path may name a FIFO that nobody reads. */
+/* Non-blocking, because the path may name a FIFO without a reader. */
 static bool open_file(void)
 {
     struct stat st;
@@ -306,7 +306,7 @@ static bool wants_file(void)
     return (d == LOG_TO_FILE || d == LOG_TO_BOTH) && state.options.level != LOG_NONE;
 }
 
-/* Under Cacti nobody reads standard error: what went wrong must not vanish with the file. */
+/* Under Cacti standard error has no reader: what went wrong must not vanish with the file. */
 static void to_syslog_instead(const struct buf *rendered, const char *text)
 {
     static const struct log_options all = {.syslog_errors = true, .syslog_warnings = true};

@@ -20,7 +20,7 @@
 enum {
     PATIENCE_MS = 500,    /* after SIGKILL, for the exit and for the end of output */
     KILL_AGAIN_MS = 1000, /* what SIGKILL did not end */
-    DRAIN_ROUNDS = 16     /* reads in one go; a pipe holds less, unless somebody keeps filling it */
+    DRAIN_ROUNDS = 16 /* reads in one go; a pipe holds less, unless a process keeps filling it */
 };
 
 /* state \ event   exited        output ended   time                     stop
@@ -174,7 +174,7 @@ static void go_quiet(struct child *c)
     set_timer(c, clock_mono_us() + CHILD_LINGER_MS * 1000);
 }
 
-/* From a fresh turn of the loop, so that nobody is called back from within a call of his. */
+/* From a later turn of the loop, so that no owner is called back from within its own call. */
 static void finish(struct child *c)
 {
     c->state = OVER;
@@ -299,7 +299,7 @@ static uint64_t count_lines(const char *bytes, size_t len)
 static void take(struct child *c, const char *bytes, size_t len)
 {
     if (c->settled || c->state >= TERMED)
-        return; /* read so that it can end; says nothing any more */
+        return; /* read so that it can end; the output is dropped */
     c->bytes += len;
     c->lines += count_lines(bytes, len);
     if (c->calls->data != NULL) {
@@ -372,7 +372,7 @@ void child_look_for_exit(struct child *c)
     } else {
         if (errno != ECHILD)
             return;
-        c->stolen = true; /* reaped by somebody else; the number may be a stranger's by now */
+        c->stolen = true; /* reaped by another part of the program; the pid may have been reused */
     }
     c->exited = true;
     close_exit(c);
@@ -390,7 +390,7 @@ static void on_exit_readable(void *arg)
 
 static void watch_input(struct child *c);
 
-/* false: nobody reads. */
+/* false: the child has closed its input. */
 static bool send_input(struct child *c)
 {
     while (c->to >= 0 && c->input.len > 0) {
@@ -544,7 +544,7 @@ enum spawn_result child_start(struct children *children, const struct child_orde
     struct spawned s;
     int64_t now_us = clock_mono_us(), now_ticks = orphan_now_ticks();
     if (children->stopping) {
-        err_set_number(err, ERR_TEMPORARY, ECANCELED, "no process is started any more");
+        err_set_number(err, ERR_TEMPORARY, ECANCELED, "no more processes are started");
         return SPAWN_REFUSED;
     }
     enum spawn_result result = spawn_start(&so, &s, err);

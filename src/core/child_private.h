@@ -27,7 +27,7 @@ struct orphan {
 struct orphans {
     struct orphan *list;
     size_t count, cap;
-    int64_t since_ticks;    /* older processes are none of ours, */
+    int64_t since_ticks;    /* older processes do not belong to the program, */
     struct orphan *foreign; /* nor are the children that we had then */
     size_t foreign_count;
     uint64_t ended;
@@ -44,7 +44,7 @@ struct orphan_view {
 
 void orphan_begin(struct orphans *o, bool no_children_file);
 int64_t orphan_now_ticks(void); /* since boot, as in /proc/PID/stat */
-/* One look.  all: whoever it belongs to.  Returns how many are there that we want to end. */
+/* One look.  all: processes of every child.  Returns how many are there that must end. */
 size_t orphan_sweep(struct orphans *o, const struct orphan_view *view, bool all);
 void orphan_done(struct orphans *o);
 
@@ -99,7 +99,7 @@ struct children {
     struct children_figures figures;
     char *scratch; /* CHILDREN_SCRATCH bytes to read into */
 
-    struct warden *warden; /* NULL: none to be had */
+    struct warden *warden; /* NULL: it could not be started */
     struct orphans orphans;
     struct loop_timer sweep;
 
@@ -108,7 +108,7 @@ struct children {
     int64_t stop_by_ms;
 
     struct children_end *at_end;    /* a list */
-    struct children_thread *thread; /* NULL: the loop is somebody else's */
+    struct children_thread *thread; /* NULL: the loop belongs to the caller */
 };
 
 enum { CHILDREN_SCRATCH = 65536 };

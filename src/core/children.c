@@ -21,7 +21,7 @@ enum {
     SWEEP_AGAIN_MS = 50,   /* while something is there to be ended */
     STOPPING_AGAIN_MS = 5, /* the same, when everybody waits for it */
     GRACE_MS = 500,        /* an orphan's, from SIGTERM to SIGKILL */
-    FORCE_MS = 1000,       /* children_free() of what nobody stopped */
+    FORCE_MS = 1000,       /* children_free() of children that were not stopped */
     FORCE_LOOK_MS = 20     /* if SIGCHLD should not come */
 };
 
@@ -255,7 +255,7 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
     loop_timer_set(&c->sweep, 0);
 }
 
-/* Nobody stopped them, or in vain: SIGKILL, and a bounded wait for each SIGCHLD. */
+/* They were not stopped, or did not end: SIGKILL, and a bounded wait for each SIGCHLD. */
 static void end_by_force(struct children *c)
 {
     int64_t until_ms = clock_mono_ms() + FORCE_MS;

@@ -228,8 +228,8 @@ static bool is_foreign(const struct orphans *o, pid_t pid, int64_t born_ticks)
     return born_ticks < o->since_ticks;
 }
 
-/* A child with our own group was started by somebody else in this program, one older than the
- * supervisor by whoever exec'ed us: not ours to end.  A child that lives may be waiting for what
+/* A child with our own group was started by another part of this program, one older than the
+ * supervisor by the process that exec'ed this one: not to be ended here.  A child that lives may be waiting for what
  * it started, so a descendant younger than any of them is left alone as well. */
 static bool may_end(const struct orphans *o, pid_t pid, const struct stat_line *line,
                     const struct orphan_view *view, bool all)

@@ -43,7 +43,7 @@ extern int __clone(int (*fn)(void *arg), void *stack, int flags, void *arg, ...)
 enum {
     STACK_BYTES = 16384,
     FIRST_FREE = 3,          /* the lowest descriptor a child may not keep */
-    CLOSE_ONE_BY_ONE = 65536 /* at most so many, where the kernel has no close_range() */
+    CLOSE_ONE_BY_ONE = 65536 /* the most, where the kernel has no close_range() */
 };
 
 /* ---- in the child, on the parent's memory: system calls, and nothing else ----
@@ -165,7 +165,7 @@ BARE static int be_born(void *arg)
 {
     struct birth *b = arg;
     const struct spawn_order *o = b->order;
-    default_signals(); /* before unblocking: no handler of ours may run here */
+    default_signals(); /* before unblocking: none of the program's handlers may run here */
     if (o->die_with_parent) {
         syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
         if (syscall(SYS_getppid) != b->parent) /* too late: it has gone already */

@@ -56,7 +56,7 @@ static void keep_only(int fd)
         close(i);
 }
 
-static void be_deaf(void)
+static void warden_ignore_signals(void)
 {
     struct sigaction ign = {.sa_handler = SIG_IGN};
     static const int signals[] = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP, SIGPIPE,
@@ -84,7 +84,7 @@ NORETURN static void guard(int fd)
 {
     word words[64];
     setsid();
-    be_deaf();
+    warden_ignore_signals();
     prctl(PR_SET_NAME, "spine-warden", 0, 0, 0);
     keep_only(fd);
     for (;;) {
@@ -107,7 +107,7 @@ struct warden *warden_start(void)
         return NULL;
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before); /* until it is deaf */
+    pthread_sigmask(SIG_SETMASK, &all, &before); /* until it ignores signals */
     pid_t pid = fork();
     if (pid == 0)
         guard(fds[0]);
@@ -135,7 +135,7 @@ void warden_stop(struct warden *w)
 static void tell(const struct warden *w, word what)
 {
     if (w != NULL && write(w->fd, &what, sizeof(what)) < 0)
-        return; /* it is not listening any more: we do without */
+        return; /* the warden has gone: go on without it */
 }
 
 void warden_add(struct warden *w, pid_t group)

@@ -144,7 +144,7 @@ void asker_close(struct asker_session *s)
     if (s == NULL)
         return;
     s->done = NULL;
-    if (s->a->blocking == s) { /* not begun: nobody carries it out any more */
+    if (s->a->blocking == s) { /* it has not begun and will not */
         s->a->blocking = NULL;
         s->asking = false;
     }
@@ -215,7 +215,7 @@ static void asker_leave_behind(struct job *job)
     TAILQ_REMOVE(&s->a->sessions, s, next);
 }
 
-/* On a worker that nobody waits for any more. */
+/* On a worker that has been left behind. */
 static void asker_come_late(struct job *job)
 {
     asker_free_session(asker_session_of(job));

@@ -131,7 +131,7 @@ static bool cycle_has_device(const struct cycle *c, uint32_t id)
     return false;
 }
 
-/* Whoever asks for devices by id is told about those that are not polled. */
+/* Devices that were asked for by id and are not polled are named. */
 static void cycle_explain_absent(struct cycle *c, const uint32_t *ids, size_t id_count)
 {
     struct err err = ERR_INIT;

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Lines are gathered for so long, or to so many bytes, before they are written. */
+/* Lines are gathered for this time, or up to this size, before they are written. */
 enum { GATHER_MS = 100, CHUNK = 64 * 1024 };
 
 struct eventlog {
@@ -32,12 +32,11 @@ struct eventlog {
 
     struct thr_mutex lock;
     pthread_cond_t changed;
-    int64_t give_up_mono_ms GUARDED; /* lock: INT64_MAX until stop */
-    bool ended GUARDED,
-        left_behind GUARDED;  /* lock: whoever is the later one of writer and stop, releases */
-    uint64_t written GUARDED; /* lock: events in the file */
-    int error GUARDED;        /* lock: errno of the last trouble, 0 = none */
-    bool capped GUARDED;      /* lock: the size was the trouble */
+    int64_t give_up_mono_ms GUARDED;         /* lock: INT64_MAX until stop */
+    bool ended GUARDED, left_behind GUARDED; /* lock: the later one of writer and stop releases */
+    uint64_t written GUARDED;                /* lock: events in the file */
+    int error GUARDED;                       /* lock: errno of the last trouble, 0 = none */
+    bool capped GUARDED;                     /* lock: the size was the trouble */
 
     /* the writer's */
     int fd;

@@ -349,7 +349,7 @@ bool eventpath_finish(struct eventpath *e, struct err *err)
     c->left_behind += asker_end(e->asker, e->stopped_mono_ms + cycle_patience_ms(c));
     if (!writer_free(e->writer, &waiting))
         cycle_end_without_writer(c, waiting);
-    if (loop_take_back(&e->news)) /* nobody posts it any more */
+    if (loop_take_back(&e->news)) /* the writer has ended, so it is not posted again */
         e->has_news = false;
     eventpath_free(e);
     return begun;

@@ -28,7 +28,7 @@ struct legacy {
     bool stopping GUARDED; /* deadline or signal: no new device, runs in progress are stopped */
     int64_t stopped_mono_ms GUARDED;
     bool begun GUARDED;
-    bool stuck;                  /* the main thread's: threads hang outside a call of ours */
+    bool stuck;                  /* the main thread's: threads hang outside a leased call */
     struct poller **pollers;     /* the main thread's; NULL: left behind */
     struct lease **leases;       /* the main thread's */
     int poller_count;            /* the main thread's, constant while polling */
@@ -87,7 +87,7 @@ static bool legacy_is_stopping(struct legacy *l)
     return stopping;
 }
 
-/* Whether polling is over at that moment; whoever sees the deadline first says so for all. */
+/* Whether polling is over at that moment; the first thread to see the deadline stops the cycle. */
 static bool legacy_stop_at(struct legacy *l, const struct moment *at)
 {
     if (cycle_out_of_time(l->c, at) && legacy_stop(l))
@@ -204,7 +204,7 @@ static void poller_main(struct lease *lease, void *arg)
     while ((d = legacy_take_device(p->l)) != NULL)
         if (!poller_visit(p, lease, d))
             return;
-    poller_retire(p); /* nobody need wait for the children of stopped runs to be ended */
+    poller_retire(p); /* the end of polling does not wait for children of stopped runs */
     poller_close(p);
 }
 
@@ -327,7 +327,7 @@ static void legacy_on_change(void *arg)
 /* A stop signal moves the time nearer while this waits. */
 static bool legacy_wait_writer(struct legacy *l, enum writer_step step)
 {
-    /* Whoever is late because the whole process was stopped has not waited yet. */
+    /* A thread that is late because the whole process was stopped has not waited yet. */
     int64_t now = clock_mono_ms(), least = now + BUDGET_RESCUE_MS / 3;
     thr_lock(&l->lock);
     bool there;
@@ -463,7 +463,7 @@ static int64_t legacy_patience(const struct legacy *l)
     return clock_mono_ms() < until ? until : cycle_writer_until(l->c);
 }
 
-/* false: threads that hang outside a call of ours; nothing can be taken from them. */
+/* false: threads hang outside a leased call; nothing can be taken from them. */
 static bool legacy_wait_polled(struct legacy *l)
 {
     bool in_vain = false;
@@ -544,7 +544,7 @@ static void legacy_end(struct legacy *l, struct stopsig *signals)
 static void legacy_free(struct legacy *l)
 {
     if (l->stuck)
-        return; /* a thread that is nobody's may still use it */
+        return; /* a thread that hangs may still use it */
     scripts_free(l->scripts);
     pthread_cond_destroy(&l->changed);
     thr_mutex_done(&l->lock);

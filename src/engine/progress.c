@@ -31,21 +31,23 @@ static int longest_first(const void *a, const void *b)
 static void progress_log_wait(const struct asker_wait *f, int64_t now_ms)
 {
     if (f->since_mono_ms == 0)
-        log_line(LOG_ALWAYS, "NOTE: State: Device[%" PRIu32 "] is in work", f->device_id);
+        log_line(LOG_ALWAYS, "NOTE: State: Device[%" PRIu32 "] is being processed", f->device_id);
     else
-        log_line(LOG_ALWAYS, "NOTE: State: Device[%" PRIu32 "] waits for %s since %" PRId64 " ms",
+        log_line(LOG_ALWAYS,
+                 "NOTE: State: Device[%" PRIu32 "] has waited for %s for %" PRId64 " ms",
                  f->device_id, asker_kind_text(f->kind), now_ms - f->since_mono_ms);
 }
 
 void progress_log(const struct cycle *c, struct progress *p)
 {
     int64_t now = clock_mono_ms();
-    log_line(LOG_ALWAYS,
-             "NOTE: State: %s, %s, %.3f s after the start; devices: %zu begun, %zu in work; rows "
-             "waiting: %zu; polling ends in %.3f s, storing in %.3f s",
-             p->driver, p->doing, (double)(now - c->started_mono_us / 1000) / 1000, p->begun,
-             p->wait_count, p->rows_waiting, (double)(c->budget.poll_until - now) / 1000,
-             (double)(c->budget.store_until - now) / 1000);
+    log_line(
+        LOG_ALWAYS,
+        "NOTE: State: %s, %s, %.3f s after the start; devices: %zu begun, %zu being polled; rows "
+        "waiting: %zu; polling ends in %.3f s, storing in %.3f s",
+        p->driver, p->doing, (double)(now - c->started_mono_us / 1000) / 1000, p->begun,
+        p->wait_count, p->rows_waiting, (double)(c->budget.poll_until - now) / 1000,
+        (double)(c->budget.store_until - now) / 1000);
     if (p->wait_count > 0)
         qsort(p->waits, p->wait_count, sizeof(p->waits[0]), longest_first);
     for (size_t i = 0; i < p->wait_count && i < PROGRESS_WAITS_SHOWN; i++)

@@ -48,13 +48,14 @@ struct uplink {
 
 /* ---- how long ---- */
 
-/* The main server gets so many milliseconds for what comes, and never the last ones. */
+/* The main server has this many milliseconds for the next statements, but never the last ones. */
 static void allow_main(struct uplink *u, int64_t ms)
 {
     int64_t end = clock_mono_ms() + ms;
     int64_t latest = u->until - UPLINK_RESERVE_MS;
     store_set_deadline(u->main, end < latest ? end : latest);
-    store_hurry(u->main, u->until - UPLINK_RESERVE_MS); /* somebody may just have hurried us */
+    store_hurry(u->main,
+                u->until - UPLINK_RESERVE_MS); /* uplink_hurry() may have been called meanwhile */
 }
 
 /* Nearer only: a stop signal may come at any time, even before the cycle says how long it has. */
@@ -95,7 +96,7 @@ static void came_back(struct uplink *u)
     u->away = false;
 }
 
-/* Within the time that was allowed.  The row comes first: who looks for it shall find it before the
+/* Within the time that was allowed.  The row comes first: poller.php finds it before the
  * results. */
 static bool reach_main(struct uplink *u)
 {
@@ -252,7 +253,7 @@ static void close_row(struct uplink *u)
         fail_end(u, "the poller_time row could not be closed", &err);
 }
 
-static bool uplink_shall_push(struct uplink *u)
+static bool uplink_must_push(struct uplink *u)
 {
     thr_lock(&u->lock);
     bool push = u->push;
@@ -273,7 +274,7 @@ static void uplink_finish(struct uplink *u)
     } else {
         allow_main(u, u->until - clock_mono_ms());
         spooling_restore(u->config, u->main); /* of an earlier run that found neither database */
-        if (uplink_shall_push(u) && !uplink_push_state(u, &err))
+        if (uplink_must_push(u) && !uplink_push_state(u, &err))
             fail_end(u, unaware, &err);
     }
     if (!u->config->ping_only)

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* Waking up so much later than asked for means that the whole process was stopped meanwhile. */
-enum { LOOK_MS = 1000, LATE_MS = 700, MERCIES_AT_MOST = 3 };
+enum { LOOK_MS = 1000, LATE_MS = 700, EXTENSIONS_AT_MOST = 3 };
 /* A line that cannot be got rid of in this time stays unsaid. */
 enum { SAY_MS = 1000 };
 
@@ -29,7 +29,7 @@ struct guard {
     struct watchdog *watchdog; /* const */
     int64_t end_by;
     int signo; /* 0 = none */
-    int mercies;
+    int extensions;
     _Atomic(const char *) doing[GUARD_PARTS]; /* any thread */
 };
 
@@ -105,7 +105,7 @@ static void say(const char *line, void (*then)(void))
 
 /* ---- looking ---- */
 
-static void bite(const struct guard *g)
+static void watchdog_end_process(const struct guard *g)
 {
     static const char *const who[GUARD_PARTS] = {"main thread", "database thread"};
     char line[400];
@@ -142,13 +142,13 @@ static void look_at_loop(struct watchdog *w, int64_t now)
 }
 
 /* The whole process was stopped: whatever was late because of that may end in order. */
-static void have_mercy(struct watchdog *w, int64_t now)
+static void watchdog_extend_ends(struct watchdog *w, int64_t now)
 {
     struct guard *g;
     int64_t beat = 0;
     TAILQ_FOREACH (g, &w->guards, next)
-        if (g->mercies++ < MERCIES_AT_MOST && g->end_by < now + WATCHDOG_MERCY_MS)
-            g->end_by = now + WATCHDOG_MERCY_MS;
+        if (g->extensions++ < EXTENSIONS_AT_MOST && g->end_by < now + WATCHDOG_EXTENSION_MS)
+            g->end_by = now + WATCHDOG_EXTENSION_MS;
     if ((beat = w->beat) != 0)
         atomic_compare_exchange_strong(&w->beat, &beat, now);
 }
@@ -182,10 +182,10 @@ static void *watch(void *arg)
     while (!w->stopping) {
         int64_t now = clock_mono_ms();
         if (now - wake > LATE_MS)
-            have_mercy(w, now);
+            watchdog_extend_ends(w, now);
         const struct guard *first = first_guard(w);
         if (first != NULL && now >= first->end_by)
-            bite(first);
+            watchdog_end_process(first);
         look_at_loop(w, now);
         if (w->stopping)
             break;

@@ -26,7 +26,7 @@ struct writer {
     bool told_to_begin GUARDED, never GUARDED; /* never: it is freed before it was told */
     bool begun GUARDED, begin_ok GUARDED;
     struct err begin_err GUARDED;
-    bool relaxed GUARDED; /* nobody is held back any more */
+    bool relaxed GUARDED; /* no poller is held back */
     bool ending GUARDED;
     bool ended GUARDED;
     struct batch **salvaged GUARDED; /* where what waits goes if the thread is left behind */
@@ -41,7 +41,7 @@ UNCHECKED_LOCKS static void writer_release(struct writer *w)
     free(w);
 }
 
-/* It comes back after all: the connection that nobody else uses any more goes with it. */
+/* The call has returned late: the connection has no other user and is closed. */
 static void writer_come_late(void *arg)
 {
     struct writer *w = arg;

@@ -212,9 +212,9 @@ def test_81_a_user_signal_tells_what_the_poller_waits_for(site, poller, traces):
         running.signal(signal.SIGUSR1)
         text = wait_until(lambda: "Device[98]" in site.log.read_text() and site.log.read_text(), "the dump")
         stop_in_order(site, running)
-    assert "polling, " in text and "devices: 2 begun, 2 in work" in text
-    assert "NOTE: State: Device[99] waits for SNMP since " in text
-    assert "NOTE: State: Device[98] waits for a script since " in text
+    assert "polling, " in text and "devices: 2 begun, 2 being polled" in text
+    assert "NOTE: State: Device[99] has waited for SNMP for " in text
+    assert "NOTE: State: Device[98] has waited for a script for " in text
 
 
 @pytest.mark.first_build
