@@ -9,7 +9,7 @@
  *          be what has overflowed), and never lets the program go on: the signal is raised again
  *          with its default action, so that the parent sees it.  A handler that is there
  *          already, a sanitizer's, is left in place.
- * Source:  contract operations 3.1 (texts), 3.2; Q69, Q71.
+ * Source:  docs/contract.md 21.3.
  */
 #ifndef SPINE_BASE_FATAL_H
 #define SPINE_BASE_FATAL_H

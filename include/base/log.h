@@ -1,7 +1,7 @@
 /* base/log.h - lines for Cacti's log, the system log, standard output and the console.
  *
  * Why:      operators and Cacti's log viewer parse these lines; format and destinations are Cacti's
- *           (contract "process and operations" section 2).
+ *           (docs/contract.md 3).
  * Use:      log_start();                      before anything can fail: lines go to the console and
  * are kept (up to a bound) until log_configure() names the file log_configure(&options); again
  * whenever better knowledge arrives log_line(LOG_MEDIUM, "Device[%u] ...", id); log_stop();

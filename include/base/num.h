@@ -13,10 +13,10 @@
 /* Whole text is a decimal integer within [min, max]; *ret only on success. */
 NODISCARD bool num_parse(const char *text, int64_t min, int64_t max, int64_t *ret);
 
-/* Leading integer part, else 0; saturates (contract 3.1: how settings rows are read). */
+/* Leading integer part, else 0; saturates (docs/contract.md 2.2: how settings rows are read). */
 int64_t num_leading(const char *text);
 
-/* on/yes/true/1 and off/no/false/0 in any case; anything else gives fallback (contract 3.1). */
+/* on/yes/true/1 and off/no/false/0 in any case; anything else gives fallback (docs/contract.md 2.2). */
 bool num_bool(const char *text, bool fallback);
 
 #endif

@@ -12,7 +12,7 @@
  *          nobody and allocates nothing but a detail's text. A reader's queue is bounded in
  *          events and in bytes; what finds it full is dropped for that reader, and counted. Each event that a reader's queue is offered gets the
  *          next number of that reader, so a gap shows what was dropped.
- * Source:  house rule "one stream of lifecycle events"; docs/events.md.
+ * Source:  docs/events.md.
  */
 #ifndef SPINE_BASE_STREAM_H
 #define SPINE_BASE_STREAM_H

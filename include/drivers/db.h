@@ -9,11 +9,11 @@
  * Threads: a connection belongs to one thread at a time; a thread that uses connections calls
  *          db_thread_start() first and db_thread_stop() last.
  * Promise: no automatic reconnect, no KILL; session state (sql_mode without strict and zero-date
- *          modes, contract 18.2) is set in one statement right after connecting; connect attempts
+ *          modes, docs/contract.md 22.2) is set in one statement right after connecting; connect attempts
  *          end by the deadline; every descriptor of the library is close-on-exec after db_open().
  * Errors:  err->number is the server's or client's number; dberror_class() says what to do. After
  *          DBERROR_LOST close the connection and open another one.
- * Source:  contract 18; classes: facts on error handling in docs/database.md.
+ * Source:  docs/contract.md 22; classes: docs/database.md.
  */
 #ifndef SPINE_DRIVERS_DB_H
 #define SPINE_DRIVERS_DB_H

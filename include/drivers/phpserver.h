@@ -23,7 +23,7 @@
  *   it ended, more than one line, a NUL byte                        -> SCRIPT_LOST
  *   all servers dead, or not a command for a script server          -> SCRIPT_NOT_STARTED
  *   deadline, phpserver_quit(), children_stop()                     -> SCRIPT_CANCELLED
- * Source:  contract operations 7, 10.5.
+ * Source:  docs/contract.md 15.
  */
 #ifndef SPINE_DRIVERS_PHPSERVER_H
 #define SPINE_DRIVERS_PHPSERVER_H

@@ -11,7 +11,7 @@
  *          process or read its memory. Works with and without libcap, by the system calls.
  *          PR_SET_NO_NEW_PRIVS is not set: scripts use sudo and ping.
  * Errors:  ERR_OS: do not go on.
- * Source:  contract operations 9.1.
+ * Source:  docs/contract.md 24.1.
  */
 #ifndef SPINE_DRIVERS_PRIVILEGE_H
 #define SPINE_DRIVERS_PRIVILEGE_H

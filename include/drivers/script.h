@@ -20,7 +20,7 @@
  *   more than output_cap: cut, detail says so; more than flood_bytes        -> SCRIPT_FLOODED
  *   nothing printed: detail has the exit status (127, 126 by name)          -> SCRIPT_EMPTY
  *   deadline, script_give_up(), children_stop()                             -> SCRIPT_CANCELLED
- * Source:  contract operations 6, 10.4; polling 12.1; Q25-Q31, Q34, Q74, Q76.
+ * Source:  docs/contract.md 14.
  */
 #ifndef SPINE_DRIVERS_SCRIPT_H
 #define SPINE_DRIVERS_SCRIPT_H
@@ -56,7 +56,7 @@ struct script_figures {
 };
 
 /* 20 slots, 25 s, 2047 bytes, 1 MiB; CPU time-out + 5 s, 1024 files, no core, preferred by the
- * OOM killer (facts/faults 4.4). */
+ * OOM killer (docs/children.md). */
 struct script_options script_default_options(void);
 
 NODISCARD struct script_runner *script_runner_new(struct children *children,

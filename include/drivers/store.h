@@ -14,7 +14,7 @@
  * Promise: a lost connection is opened again and the statement repeated until the deadline given
  *          by store_set_deadline(); all writes are idempotent. In read-only mode nothing is
  *          written at all.
- * Source:  contract 1-4, 9, 14-16, 18.
+ * Source:  docs/contract.md 2, 4, 5, 17 to 19, 22.
  */
 #ifndef SPINE_DRIVERS_STORE_H
 #define SPINE_DRIVERS_STORE_H
@@ -31,7 +31,7 @@
 
 struct store;
 
-/* Which devices (contract 4.1, operations 1.3). */
+/* Which devices (docs/contract.md 1.4, 5.1). */
 struct selection {
     int poller_id;
     bool has_range;
@@ -39,7 +39,7 @@ struct selection {
     const uint32_t *ids;  /* host list; wins over the range */
     size_t id_count;
     bool only_due;     /* active_profiles != 1: items with rrd_next_step <= 0 only */
-    bool with_reindex; /* also the assertions of poller_reindex (contract 8.1) */
+    bool with_reindex; /* also the assertions of poller_reindex (docs/contract.md 11.1) */
 };
 
 /* What a cycle works on.  devices[] is in polling order: slowest first; device 0, if it has items,
@@ -124,7 +124,7 @@ typedef void store_absent_fn(void *arg, uint32_t id, enum store_absence why, int
 NODISCARD bool store_explain_absent(struct store *s, int poller_id, const uint32_t *ids,
                                     size_t count, store_absent_fn *fn, void *arg, struct err *err);
 
-/* poller_time (contract 16.1): open before polling, close last.  A row that a crashed server has
+/* poller_time (docs/contract.md 19): open before polling, close last.  A row that a crashed server has
  * forgotten is written anew when closing. */
 NODISCARD bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err);
 NODISCARD bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err);
@@ -141,7 +141,7 @@ NODISCARD bool store_write_boost(struct store *s, const struct batch *b, struct 
 NODISCARD bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
                                    const uint32_t *device_ids, size_t count, struct err *err);
 
-/* A remote collector's push (contract 17.4): what the database `from` holds about this poller's
+/* A remote collector's push (docs/contract.md 23.3): what the database `from` holds about this poller's
  * devices (only those of the list, if ids is not NULL) and items is written over what `to` has. Rows
  * that `to` lacks are left out. */
 NODISCARD bool store_push_hosts(struct store *from, struct store *to, int poller_id,

@@ -68,7 +68,7 @@ enum ping_method {
     PING_METHOD_TCP_CLOSED = 5, /* newer Cacti's: refused counts as up, as 3 does here */
 };
 
-/* The method and its parameters come from the device row (contract 6.1); the driver resolves the
+/* The method and its parameters come from the device row (docs/contract.md 9); the driver resolves the
  * name. */
 struct ping_request {
     int method; /* enum ping_method; others are not pinged */
@@ -87,7 +87,7 @@ enum ping_outcome {
 struct ping_reply {
     enum ping_outcome outcome;
     double time_ms;     /* of the answer, when up */
-    const char *text;   /* contract operations 5.4; borrowed */
+    const char *text;   /* docs/contract.md 9.9; borrowed */
     bool fell_back;     /* ICMP was asked for, UDP was done */
     char bad_name[160]; /* why the name cannot be resolved; "" = it can */
 };

@@ -1,8 +1,7 @@
 /* model/avail.h - is the device up, and what that does to its row: truth table and arithmetic.
  *
  * Threads: any; pure.
- * Source:  contract 6.2-6.4 with Q1, Q17, Q18; operations 5.1, 5.6.  cmd.php differs and is not
- * followed.
+ * Source:  docs/contract.md 7 and 8.  cmd.php differs and is not followed.
  */
 #ifndef SPINE_MODEL_AVAIL_H
 #define SPINE_MODEL_AVAIL_H
@@ -21,7 +20,7 @@ struct avail_probe {
     bool up;
     bool impossible; /* our own trouble: the test says nothing about the device */
     double time_ms;
-    const char *text; /* contract operations 5.4 */
+    const char *text; /* docs/contract.md 9.9 */
 };
 
 struct avail_check {
@@ -37,7 +36,7 @@ enum avail_next {
     AVAIL_DECIDED_UNTESTED, /* no test was possible: treated as up, the status stays as it is */
 };
 
-/* An empty check: nothing tested yet, texts as contract 6.1. */
+/* An empty check: nothing tested yet, texts as docs/contract.md 7.5. */
 void avail_init(struct avail_check *check);
 
 /* Which test is needed next, given what is known, or the verdict. */
@@ -45,7 +44,7 @@ enum avail_next avail_next(const struct device *device, const struct avail_check
 
 enum avail_event { AVAIL_NO_EVENT, AVAIL_WENT_DOWN, AVAIL_CAME_BACK };
 
-/* The status arithmetic of one check, up or down (contract 6.3, 6.4).  last_error is copied into
+/* The status arithmetic of one check, up or down (docs/contract.md 8.1 to 8.5).  last_error is copied into
  * `memory`. */
 enum avail_event avail_settle(const struct device *device, const struct avail_check *check, bool up,
                               int failure_count, int recovery_count, int64_t now_s,

@@ -4,7 +4,7 @@
  *          stands a batch that owns its bytes and can be handed to another thread as a whole.
  * Threads: one at a time; ownership moves with the pointer.
  * Owns:    copies of everything added.
- * Source:  poller_output: contract 14; host: contract 6.6 and 5.1.
+ * Source:  poller_output: docs/contract.md 17; host: 8.6 and 6.8.
  */
 #ifndef SPINE_MODEL_BATCH_H
 #define SPINE_MODEL_BATCH_H
@@ -18,7 +18,7 @@
 struct output_row {
     uint32_t local_data_id;
     const char *rrd_name;
-    int64_t time; /* Unix seconds, one value for all rows of a device in a cycle (contract 4.6) */
+    int64_t time; /* Unix seconds, one value for all rows of a device (docs/contract.md 5.7) */
     const char *output;
     size_t output_len;
 };
@@ -32,7 +32,7 @@ struct host_row {
     double polling_time; /* seconds */
 };
 
-/* A data query to be re-indexed by Cacti: a row of poller_command (contract 8.4). */
+/* A data query to be re-indexed by Cacti: a row of poller_command (docs/contract.md 11.6). */
 struct recache_row {
     uint32_t device_id;
     uint32_t data_query_id;

@@ -3,7 +3,7 @@
  * Threads: built while loading by one thread, const afterwards; a run keeps its own copy of the
  *          status.
  * Owns:    nothing: every string and array lives in the arena of the load.
- * Source:  contract 0.3, 1.2, 1.3.
+ * Source:  docs/contract.md 4.
  */
 #ifndef SPINE_MODEL_DEVICE_H
 #define SPINE_MODEL_DEVICE_H
@@ -40,7 +40,7 @@ enum reindex_action {
     REINDEX_SERVER_COUNT = 12,
 };
 
-/* One row of poller_reindex: the assertion "result op assert_value" (contract 8). */
+/* One row of poller_reindex: the assertion "result op assert_value" (docs/contract.md 11). */
 struct reindex_row {
     uint32_t data_query_id;
     int action; /* enum reindex_action; others are unknown */
@@ -70,7 +70,7 @@ enum availability_method {
     AVAIL_SNMP_GETNEXT = 6,
 };
 
-/* The columns of `host` that a check changes (contract 6.6).  Times in milliseconds, dates in Unix
+/* The columns of `host` that a check changes (docs/contract.md 8.6).  Times in milliseconds, dates in Unix
  * seconds. */
 struct device_status {
     int status; /* enum host_status */
@@ -87,8 +87,8 @@ struct device_status {
     double availability;
 };
 
-/* System information of a device; NULL or absent = not obtained, the stored value stays (contract
- * 7, Q3). */
+/* System information of a device; NULL or absent = not obtained, the stored value stays
+ * (docs/contract.md 10.2). */
 struct system_info {
     const char *descr, *object_id, *contact, *name, *location;
     bool has_uptime;
@@ -96,7 +96,7 @@ struct system_info {
 };
 
 struct device {
-    uint32_t id; /* 0 = the items without a device (contract 4.2) */
+    uint32_t id; /* 0 = the items without a device (docs/contract.md 5.3) */
     bool deleted;
     int device_threads;
     int64_t max_oids; /* as stored; the run checks the range */
@@ -107,8 +107,7 @@ struct device {
     int ping_timeout_ms;
     int ping_retries;
     struct device_status status;
-    struct item
-        *items; /* due ones of this poller, in polling order (contract 9.1, right behaviour) */
+    struct item *items; /* due ones of this poller, in polling order (docs/contract.md 5.5) */
     size_t item_count;
     struct reindex_row *reindex; /* ordered by data query */
     size_t reindex_count;

@@ -16,11 +16,11 @@
  * Owns:    its results and the actions it hands out; those stay valid until the next event or
  *          devrun_free().
  * Promise: every due item ends in exactly one of value, U with a reason, or - only after
- *          devrun_stop() or a failed availability check - no row (contract 5.2). ACTION_FINISHED
+ *          devrun_stop() or a failed availability check - no row (docs/contract.md 6.3). ACTION_FINISHED
  *          comes exactly once and last; rows of one local_data_id come all or not at all. Polling
  *          items, up to `device_threads` asks are open, one of them SNMP at most; before that one.
  *          An answer to an ask that is not open is ignored.
- * Source:  contract 5, 6, 10, 13, 14.1 with the decisions in docs/differences.md.
+ * Source:  docs/contract.md 5 to 16, with the decisions in docs/differences.md.
  */
 #ifndef SPINE_MODEL_DEVRUN_H
 #define SPINE_MODEL_DEVRUN_H
@@ -37,11 +37,11 @@
 struct devrun;
 
 /* The same for all devices of a cycle, except log_level, which selective debugging raises
- * (operations 2.4). */
+ * (docs/contract.md 3.10). */
 struct devrun_options {
     enum log_level log_level; /* lines above it are not made at all */
     bool debug_device;        /* MEDIUM lines are unconditional for this device */
-    int invalid_log;          /* contract 13.6 */
+    int invalid_log;          /* docs/contract.md 3.12 */
     int failure_count, recovery_count;
     bool system_info; /* collect it (--mibs) */
     bool ping_only;   /* the availability check and nothing else */
@@ -74,7 +74,7 @@ enum unknown_reason {
     UNKNOWN_EMPTY,       /* the script printed nothing */
     UNKNOWN_FLOODED,     /* the script printed too much */
     UNKNOWN_UNSUPPORTED, /* action unknown */
-    UNKNOWN_SPIKE,       /* value dropped because the device restarted (contract 13.5) */
+    UNKNOWN_SPIKE,       /* value dropped because the device restarted (docs/contract.md 11.8) */
     UNKNOWN_RUNAWAY,     /* the run was stopped, see DEVRUN_STEPS */
     UNKNOWN_REASONS
 };

@@ -19,13 +19,13 @@ struct oid {
     size_t len; /* 0 = none */
 };
 
-/* Text to numbers: ".1.3.6", "1.3.6" or "iso.3.6" (contract 10.5), surrounding white space not
- * accepted.  At least two sub-identifiers, each at most 2^32-1, the first at most 2, the second at
+/* Text to numbers: ".1.3.6", "1.3.6" or "iso.3.6" (docs/contract.md 13.7), surrounding white space
+ * not accepted.  At least two sub-identifiers, each at most 2^32-1, the first at most 2, the second at
  * most 39 unless the first is 2 (X.690 8.19.4).  Returns the number of sub-identifiers written to
  * sub[OID_MAX_LEN], 0 if unparsable. */
 size_t oid_parse(const char *text, uint32_t sub[OID_MAX_LEN]);
 
-/* As Cacti shows them: "iso.3.6.1" (contract 10.7), or ".1.3.6.1". */
+/* As Cacti shows them: "iso.3.6.1" (docs/contract.md 13.9), or ".1.3.6.1". */
 void oid_print_iso(struct oid oid, struct buf *out);
 void oid_print(struct oid oid, struct buf *out);
 

@@ -15,7 +15,7 @@
  * Where the system cannot tell (options.no_fence) the line is taken as it is and stray bytes are
  * found before the next request.  After any doubt the process is replaced.  At most PHPPROTO_STARTS
  * consecutive failed starts, with growing pauses.
- * Source:  contract operations 7.2-7.6, Q32-Q34, Q39, Q40; polling 12.2; Cacti's script_server.php.
+ * Source:  docs/contract.md 15; Cacti's script_server.php.
  */
 #ifndef SPINE_MODEL_PHPPROTO_H
 #define SPINE_MODEL_PHPPROTO_H

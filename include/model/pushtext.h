@@ -2,13 +2,13 @@
  *
  * Why:     at the end of a cycle the main server gets the status of the collector's devices and the
  *          next steps of its items. Rows that the main server does not have stay unknown to it:
- *          an INSERT, as Spine uses, makes empty devices of them (contract Q29).
+ *          an INSERT, as Spine uses, makes empty devices of them (docs/differences.md R2).
  * Use:     pushtext_select_hosts(&sql, poller_id, after_id, 1000);   on the local database
  *          pushtext_hosts(&sql, rows, n, &limits, escape, main);     on the main one, in slices
  * Threads: any; pure.
  * Promise: every row is in exactly one statement, whatever the limits are; dates travel as Unix
  *          seconds, everything else as the local server wrote it.
- * Source:  contract 17.4.
+ * Source:  docs/contract.md 23.3.
  */
 #ifndef SPINE_MODEL_PUSHTEXT_H
 #define SPINE_MODEL_PUSHTEXT_H

@@ -9,7 +9,7 @@
  *          run(&sql);
  *          }
  * Threads: any; pure.
- * Source:  contract 6.6, 7, 8.4, 9.3, 14.1, 15.
+ * Source:  docs/contract.md 4, 8.6, 10, 11.6, 11.7, 17, 18.
  */
 #ifndef SPINE_MODEL_SQLTEXT_H
 #define SPINE_MODEL_SQLTEXT_H
@@ -48,16 +48,16 @@ size_t sqltext_outputs_fit(struct buf *out, const char *table, const struct outp
 size_t sqltext_hosts(struct buf *out, const struct host_row *rows, size_t count,
                      const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg);
 
-/* REPLACE INTO poller_command: these data queries must be re-indexed (contract 8.4). */
+/* REPLACE INTO poller_command: these data queries must be re-indexed (docs/contract.md 11.6). */
 size_t sqltext_recaches(struct buf *out, int poller_id, const struct recache_row *rows,
                         size_t count, const struct sqltext_limits *limits);
 
 /* UPDATE of many poller_reindex rows, never creating one; arg1 must be the same to the byte
- * (contract 8.4). */
+ * (docs/contract.md 11.7). */
 size_t sqltext_asserts(struct buf *out, const struct assert_row *rows, size_t count,
                        const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg);
 
-/* UPDATE poller_item: advance rrd_next_step of all items of these devices (contract 9.3), leaving
+/* UPDATE poller_item: advance rrd_next_step of all items of these devices (docs/contract.md 18.1), leaving
  * last_updated alone. */
 size_t sqltext_next_step(struct buf *out, int poller_id, int64_t interval_s,
                          const uint32_t *device_ids, size_t count,

@@ -1,8 +1,8 @@
 /* model/target.h - whom to ask by SNMP and how: everything that identifies a session.
  *
  * Threads: any; const after loading.
- * Source:  contract 10.3 and Q12 (hostname, port, version, credentials, context and time-out all
- * identify a session), 11.
+ * Source:  docs/contract.md 12 (hostname, port, version, credentials, context and time-out all
+ * identify a session).
  */
 #ifndef SPINE_MODEL_TARGET_H
 #define SPINE_MODEL_TARGET_H
@@ -25,7 +25,7 @@ struct target {
     const char *engine_id;
 };
 
-/* SNMP is configured: v1 or v2c with a community, or v3 (contract 5, step 4). */
+/* SNMP is configured: v1 or v2c with a community, or v3 (docs/contract.md 12.1). */
 bool target_usable(const struct target *t);
 
 /* A total order in which equal means "one session serves both"; only fields that matter for the

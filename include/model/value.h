@@ -1,7 +1,7 @@
 /* model/value.h - from raw output to the text that Cacti stores: one rule for all three item kinds.
  *
  * Threads: any; pure; independent of the locale.
- * Source:  contract 13.1-13.4, column "Target".
+ * Source:  docs/contract.md 16.
  */
 #ifndef SPINE_MODEL_VALUE_H
 #define SPINE_MODEL_VALUE_H
@@ -38,13 +38,13 @@ size_t value_fields(const char *text, size_t len);
  * big-endian number, more are unknown. */
 bool value_from_varbind(const struct varbind *vb, struct buf *out);
 
-/* Appends raw[0..len) up to a NUL, trimmed at both ends (contract 13.1). */
+/* Appends raw[0..len) up to a NUL, trimmed at both ends (docs/contract.md 16.1). */
 void value_trim(const char *raw, size_t len, struct buf *out);
 
 /* Exactly "U". */
 bool value_is_unknown(const char *text);
 
-/* Holds a ':' : exempt from the spike kill (contract 13.5). */
+/* Holds a ':' : exempt from the spike kill (docs/contract.md 11.8). */
 bool value_is_pairs(const char *text);
 
 #endif

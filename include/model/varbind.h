@@ -52,8 +52,8 @@ struct varbind {
 /* noSuchObject, noSuchInstance, endOfMibView: the agent has no value here. */
 bool varbind_is_exception(const struct varbind *vb);
 
-/* The value as text, appended to out, as Cacti expects it before normalising (contract 10.7, "Text"
- * column, Q32): numbers in decimal, Opaque reals with six decimals, printable octets (net-snmp's
+/* The value as text, appended to out, as Cacti expects it before normalising
+ * (docs/contract.md 13.9): numbers in decimal, Opaque reals with six decimals, printable octets (net-snmp's
  * test, C locale: every byte isprint or isspace) as they are, other octets as upper-case hex bytes
  * separated by blanks, object identifiers as "iso.3.6...", IpAddress dotted, NULL as "NULL",
  * exceptions as a sentence that can never be taken for a value. A NUL inside octets makes them "not

@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LINE_BYTES 65536 /* newline included, contract 2.3 */
+#define LINE_BYTES 65536 /* newline included, docs/contract.md 3.6 */
 #define KEPT_LINES 200
 
 struct line {
@@ -93,7 +93,7 @@ static bool utf8_complete(const unsigned char *p, int follow)
 
 /* C0, DEL and C1 controls (the latter as bytes of their own and in UTF-8) become blanks, so that
  * neither a line nor an escape sequence can be forged; "<?" gets a blank, because Cacti's log may
- * lie below a web root (facts/faults 4.2).  Line ends at the end of the text are dropped. */
+ * lie below a web root (docs/contract.md 3.6).  Line ends at the end of the text are dropped. */
 static void append_clean(struct buf *out, const char *text)
 {
     size_t len = strlen(text);
@@ -289,7 +289,7 @@ static void send_syslog(int priority, const struct buf *rendered)
     syslog(priority, "%.*s", (int)rendered->len - 1, rendered->data);
 }
 
-/* Each class is tested by itself, so a line can be sent twice (contract 2.1). */
+/* Each class is tested by itself, so a line can be sent twice (docs/contract.md 3.3). */
 static void to_syslog(const struct buf *rendered, const char *text, const struct log_options *o)
 {
     if (o->syslog_errors && is_error(text))

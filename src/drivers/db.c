@@ -136,7 +136,7 @@ static const char *or_null(const char *s)
     return is_set(s) ? s : NULL;
 }
 
-/* Contract 18.1 and operations 1.7.  A path is a socket even while it does not exist: the server
+/* docs/contract.md 22.1.  A path is a socket even while it does not exist: the server
  * may be restarting.  A colon only starts a socket when a path follows: IPv6 addresses have colons,
  * too. */
 static struct address parse_address(const char *host)
@@ -266,7 +266,7 @@ static int lock_wait_s(const struct db *db)
 }
 
 /* Everything of the session that we rely on, whatever the server's defaults and init_connect say
- * (contract 18.2): no strict mode, zero dates allowed, backslash escapes on, text in utf8mb4, every
+ * (docs/contract.md 22.2): no strict mode, zero dates allowed, backslash escapes on, text in utf8mb4, every
  * statement its own transaction. */
 static bool set_session(struct db *db, struct err *err)
 {

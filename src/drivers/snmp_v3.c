@@ -190,7 +190,7 @@ bool snmp_v3_check_keys(const struct snmp_v3 *v, struct buf *detail)
     return true;
 }
 
-/* ---- parameters (contract 11) ---- */
+/* ---- parameters (docs/contract.md 12.4 to 12.7) ---- */
 
 struct protocol_name {
     const char *cacti, *library;

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_AT_MOST 1000 /* more gain nothing (facts/limits.md, section 4) */
+#define ROWS_AT_MOST 1000 /* more gain nothing */
 #define DEVICES_AT_MOST                                                                            \
     5000 /* of a statement about steps: fewer statements read the table less often */
 #define BYTES_AT_MOST     ((size_t)1 << 20)
@@ -242,7 +242,7 @@ static bool exec_single(struct store *s, const char *what, const char *sql, cons
     return false;
 }
 
-/* ---- bookkeeping of the cycle (contract 16.1, 3.4) ---- */
+/* ---- bookkeeping of the cycle (docs/contract.md 19) ---- */
 
 bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err)
 {
@@ -276,7 +276,7 @@ bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err)
         return false;
     if (s->reconnects == 0)
         return true;
-    /* A server that crashed may have forgotten what it had acknowledged (contract 16.3: without
+    /* A server that crashed may have forgotten what it had acknowledged (docs/contract.md 19.2: without
      * this row poller.php waits for the whole interval). */
     snprintf(sql, sizeof(sql),
              "INSERT INTO poller_time (poller_id,pid,start_time,end_time) SELECT %d,%d,NOW(),NOW()"

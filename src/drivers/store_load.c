@@ -132,7 +132,7 @@ bool store_know_schema(struct store *s, struct err *err)
 
 /* ---- fields ---- */
 
-/* NULL gives the fallback of contract 1.2, nonsense the nearest bound. */
+/* NULL gives the fallback of docs/contract.md 4.3, nonsense the nearest bound. */
 static int64_t number(const char *text, int64_t fallback, int64_t min, int64_t max)
 {
     if (text == NULL)
@@ -243,7 +243,7 @@ struct load {
     const struct selection *sel;
     struct arena memory;
     uint32_t *ids; /* of the list, ascending */
-    bool zero;     /* device 0 belongs to the selection (contract 4.2, Q11) */
+    bool zero;     /* device 0 belongs to the selection (docs/contract.md 5.3) */
     bool zero_exists;
     struct device *devices; /* [0] is device 0, used or not */
     size_t device_count, device_cap;
@@ -384,7 +384,7 @@ static bool load_devices(struct store *s, struct load *l, struct err *err)
     buf_puts(&sql, "SELECT " DEVICE_COLUMNS "," TARGET_COLUMNS " FROM host WHERE disabled=''");
     buf_printf(&sql, " AND poller_id=%d", l->sel->poller_id);
     add_selection(l, "id", &sql);
-    if (s->sites_can_be_disabled > 0) /* contract 4.3 */
+    if (s->sites_can_be_disabled > 0) /* docs/contract.md 5.2 */
         buf_puts(&sql, " AND NOT EXISTS (SELECT 1 FROM sites AS s WHERE s.id=host.site_id AND "
                        "s.disabled='on')");
     buf_puts(&sql, " ORDER BY polling_time DESC,id");

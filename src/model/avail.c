@@ -14,7 +14,7 @@ void avail_init(struct avail_check *check)
     };
 }
 
-/* An empty community with v1/v2c waives the SNMP test (contract 6.2, operations 5.1). */
+/* An empty community with v1/v2c waives the SNMP test (docs/contract.md 7.3). */
 static bool snmp_waived(const struct device *d)
 {
     return d->snmp.version < 3 && d->snmp.community[0] == '\0';
@@ -35,7 +35,7 @@ static enum avail_next next_ping_and_snmp(const struct device *d, const struct a
     if (!c->ping.done)
         return AVAIL_ASK_PING;
     if (!c->ping.up && !c->ping.impossible)
-        return AVAIL_DECIDED_DOWN; /* the SNMP test could not change that (operations 5.1) */
+        return AVAIL_DECIDED_DOWN; /* the SNMP test could not change that */
     if (snmp_waived(d))
         return settle_one(&c->ping);
     if (!c->snmp.done)
@@ -88,7 +88,7 @@ static double sample_ms(const struct device *d, const struct avail_check *c)
     case AVAIL_SNMP_DESC:
     case AVAIL_SNMP_GETNEXT: return snmp;
     case AVAIL_PING: return ping;
-    case AVAIL_PING_OR_SNMP: return c->ping.up ? ping : snmp; /* of the test that succeeded (Q17) */
+    case AVAIL_PING_OR_SNMP: return c->ping.up ? ping : snmp; /* of the test that succeeded */
     default: return 0;
     }
 }
@@ -105,7 +105,7 @@ static void last_error(const struct device *d, const struct avail_check *c, stru
         break;
     case AVAIL_SNMP_UPTIME:
     case AVAIL_SNMP_DESC:
-    case AVAIL_SNMP_GETNEXT: buf_puts(out, c->snmp.text); break; /* Q17 */
+    case AVAIL_SNMP_GETNEXT: buf_puts(out, c->snmp.text); break;
     default: buf_puts(out, c->ping.text); break;
     }
 }

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#define MAX_OIDS_DEFAULT 5 /* contract 10.2 */
+#define MAX_OIDS_DEFAULT 5 /* docs/contract.md 13.1 */
 #define MAX_OIDS_LIMIT   100
 
 /* ---- actions ---- */
@@ -153,7 +153,7 @@ static int compare_ids(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Rows of one data source carry one time and come together (contract 14.3): after a stop a data
+/* Rows of one data source carry one time and come together (docs/contract.md 17.2): after a stop a data
  * source with an unfinished row gives none.  Its rows need not be neighbours.  The ids are to be
  * freed. */
 static uint32_t *unfinished_sources(const struct devrun *run, size_t *ret_count)
@@ -194,7 +194,7 @@ static void add_rows(struct devrun *run, struct devrun_result *result)
     free(partial);
 }
 
-/* One line per slice, and another whenever the list grows too long (contract 13.6). */
+/* One line per slice, and another whenever the list grows too long (docs/contract.md 3.12). */
 static void say_invalid_summary(struct devrun *run)
 {
     enum { LIST_MAX = 2047 };
@@ -284,7 +284,7 @@ static void begin(struct devrun *run, const struct moment *now)
                    d->id, d->max_oids);
         run->max_oids = MAX_OIDS_DEFAULT;
     }
-    /* the pseudo-device has no availability, no status, no data queries (contract 4.2) */
+    /* the pseudo-device has no availability, no status, no data queries (docs/contract.md 5.3) */
     if (d->id == 0 && run->options.ping_only)
         devrun_finish(run, true, now);
     else

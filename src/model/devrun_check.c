@@ -100,7 +100,7 @@ void devrun_check_step(struct devrun *run, const struct moment *now)
         run->phase = PHASE_SYSTEM;
 }
 
-/* A reply of any kind is a sign of life, an error status too (contract 6.1). */
+/* A reply of any kind is a sign of life, an error status too (docs/contract.md 7.2). */
 void devrun_check_snmp(struct devrun *run, const struct snmp_reply *reply)
 {
     struct avail_probe *p = &run->check.snmp;

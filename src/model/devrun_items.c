@@ -25,7 +25,7 @@ void devrun_settle_unknown(struct devrun *run, size_t i, enum unknown_reason rea
 }
 
 /* What the agent sent, not the U that it became: that is what the operator wants to see
- * (contract 13.6). */
+ * (docs/contract.md 3.12). */
 static void say_invalid(struct devrun *run, size_t i, const struct varbind *vb)
 {
     const struct device *d = run->device;
@@ -57,7 +57,7 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
 }
 
 /* After logging and before storing: a value without ':' is no use after the counters went back
- * (contract 13.5). */
+ * (docs/contract.md 11.8). */
 void devrun_kill_spike(struct devrun *run, size_t i)
 {
     const struct outcome *o = &run->outcomes[i];
@@ -121,7 +121,7 @@ static void settled(struct devrun *run, size_t i, const struct moment *now)
 
 /* ---- answers ---- */
 
-/* Answers are matched by object identifier, never by position alone (Q13). */
+/* Answers are matched by object identifier, never by position alone (docs/contract.md 13.4). */
 static const struct varbind *find_varbind(const struct snmp_reply *reply, struct oid name,
                                           size_t hint)
 {
@@ -155,9 +155,9 @@ static void take_failure(struct devrun *run, enum unknown_reason reason, const s
     }
 }
 
-/* An error status answers for one object, named by its index, which is left out of the next request
- * (contract 10.5); a request that is too big, or an error that names nobody, is asked again in
- * halves (Q14). */
+/* An error status answers for one object, named by its index, which is left out of the next request;
+ * a request that is too big, or an error that names nobody, is asked again in halves
+ * (docs/contract.md 13.5). */
 static void take_error(struct devrun *run, const struct snmp_reply *reply, const struct moment *now)
 {
     size_t n = run->span.count;
@@ -224,7 +224,7 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const
 
 /* ---- requests ---- */
 
-/* The next SNMP items in polling order that share a session, up to max_oids (contract 10.1). */
+/* The next SNMP items in polling order that share a session, up to max_oids (docs/contract.md 13.1). */
 static bool find_span(struct devrun *run)
 {
     const struct device *d = run->device;
@@ -293,7 +293,7 @@ static size_t next_script(struct devrun *run)
     return run->next_script;
 }
 
-/* In polling order as far as places for asks are free (contract 12.3). */
+/* In polling order as far as places for asks are free (docs/contract.md 5.6). */
 void devrun_items_step(struct devrun *run, const struct moment *now)
 {
     size_t end = run->device->item_count;

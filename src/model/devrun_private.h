@@ -45,7 +45,7 @@ struct span {
 };
 
 /* A few objects of the device's own session, fetched in as few GETs as the agent allows; each ends
- * with a text or without, and a failing one never takes another along (Q3). */
+ * with a text or without, and a failing one never takes another along (docs/contract.md 6.6). */
 enum { PROBE_MAX = 7 };
 
 struct probe {
@@ -112,9 +112,9 @@ struct devrun {
     struct reindex reindex;
     struct action *verdicts; /* of the re-index checks; only a complete run gives them out */
     size_t verdict_count, verdict_cap;
-    bool spike_kill; /* values without ':' become U (contract 13.5) */
+    bool spike_kill; /* values without ':' become U (docs/contract.md 11.8) */
 
-    size_t slice_items; /* items per device thread, for HT[n] in the log (contract 4.4) */
+    size_t slice_items; /* items per device thread, for HT[n] (docs/contract.md 5.6) */
     struct outcome *outcomes;
     struct buf text;
     struct span span;
@@ -160,21 +160,21 @@ void devrun_settle_unknown(struct devrun *run, size_t item, enum unknown_reason 
 /* How much of the value the column does not take, in words at the end of out; false: it takes all. */
 bool devrun_value_too_wide(const struct devrun *run, size_t item, struct buf *out);
 void devrun_say_width(struct devrun *run, size_t item);
-/* After logging and before storing (contract 13.5). */
+/* After logging and before storing (docs/contract.md 11.8). */
 void devrun_kill_spike(struct devrun *run, size_t item);
 
 /* devrun_script.c: the script items */
 void devrun_script_ask(struct devrun *run, size_t item);
 void devrun_items_script(struct devrun *run, const struct open_ask *ask,
                          const struct script_reply *reply);
-/* What is worth a line whatever the script was run for; source "DS" or "DQ" (operations 2.6). */
+/* What is worth a line whatever the script was run for; source "DS" or "DQ". */
 void devrun_say_script(struct devrun *run, enum ask_kind kind, const char *source,
                        uint32_t source_id, const char *command, const struct script_reply *reply);
 
 /* devrun_probe.c */
 void devrun_probe_begin(struct devrun *run);
 void devrun_probe_add(struct devrun *run, struct oid name);
-/* The same for the engine time: silence about it says nothing about the device (contract 5.2). */
+/* The same for the engine time: silence about it says nothing about the device. */
 void devrun_probe_add_optional(struct devrun *run, struct oid name);
 bool devrun_probe_ask(struct devrun *run); /* false: nothing is pending any more */
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply);
@@ -186,7 +186,7 @@ bool devrun_probe_uptime(const struct devrun *run, size_t uptime, size_t engine,
                          int64_t *ret_ticks);
 void devrun_probe_done(struct devrun *run);
 /* Cacti's text of a system or re-index value: quotes and backslashes inside escaped, trimmed
- * (contract 7, 8.3). */
+ * (docs/contract.md 10.3, 11.3). */
 void devrun_probe_value(const struct varbind *vb, struct buf *out);
 
 #endif

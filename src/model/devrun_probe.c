@@ -155,7 +155,7 @@ bool devrun_probe_uptime(const struct devrun *run, size_t uptime, size_t engine,
 
 static bool in_trim_set(char c)
 {
-    return c != '\0' && strchr(" \"'\\\t\n\r", c) != NULL; /* contract 13.1 */
+    return c != '\0' && strchr(" \"'\\\t\n\r", c) != NULL; /* docs/contract.md 16.1 */
 }
 
 void devrun_probe_value(const struct varbind *vb, struct buf *out)

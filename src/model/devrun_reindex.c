@@ -48,7 +48,7 @@ void devrun_reindex_begin(struct devrun *run)
                    d->id, d->reindex_count, d->snmp.hostname);
 }
 
-/* ---- judging (contract 8.4) ---- */
+/* ---- judging (docs/contract.md 11.4) ---- */
 
 /* Rules 2 to 4; rule 4 exempts an assert value of 0, which Cacti stores for "not yet known". */
 static bool has_failed(const struct reindex_row *r, const char *result, bool equal)
@@ -82,7 +82,7 @@ static void fail_row(struct devrun *run, const char *result)
     }
 }
 
-/* result NULL: none was obtained; nothing is concluded and the assert value stays (Q4, Q6).  equal: it is the assert
+/* result NULL: none was obtained; nothing is concluded and the assert value stays.  equal: it is the assert
  * value, perhaps written in another way. */
 static void judge_as(struct devrun *run, const char *result, bool equal)
 {
@@ -151,7 +151,7 @@ static void say_clock(struct devrun *run, const char *name, size_t slot, int64_t
                text != NULL && num_parse(text, min, max, &n));
 }
 
-/* One unit for the whole uptime family: 1/100 s (contract 8.3, Q4, Q5). */
+/* One unit for the whole uptime family: 1/100 s (docs/contract.md 11.3). */
 static const char *take_uptime(struct devrun *run)
 {
     int64_t ticks;
@@ -264,7 +264,7 @@ static void step_get(struct devrun *run)
         end_get(run, x->is_column ? NULL : "");
 }
 
-/* ---- index counts (contract 8.5, Q7) ---- */
+/* ---- index counts (docs/contract.md 11.11) ---- */
 
 static void end_walk(struct devrun *run, bool counted)
 {
@@ -445,7 +445,7 @@ static void take_walk(struct devrun *run, const struct snmp_reply *reply)
     }
 }
 
-/* ---- scripts (contract 8.3) ---- */
+/* ---- scripts (docs/contract.md 11.2) ---- */
 
 static bool counts_lines(const struct reindex_row *r)
 {

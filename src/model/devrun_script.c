@@ -19,7 +19,7 @@ void devrun_script_ask(struct devrun *run, size_t i)
     run->asks[run->ask_count - 1].item = i;
 }
 
-/* ---- what Cacti's log viewer and operators look for (contract operations 2.6) ---- */
+/* ---- what Cacti's log viewer and operators look for (docs/contract.md 3.11) ---- */
 
 static void say_script_trouble(struct devrun *run, const char *source, uint32_t source_id,
                                const char *command, const struct script_reply *reply)

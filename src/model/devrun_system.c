@@ -7,7 +7,7 @@
 enum slot { DESCR, OBJECT_ID, UPTIME, ENGINE_TIME, CONTACT, NAME, LOCATION };
 
 /* Collected on request (newer Spine's --mibs), for a device that was asked by SNMP or could be
- * (contract 7). */
+ * (docs/contract.md 10.1). */
 static bool is_due(const struct devrun *run)
 {
     const struct device *d = run->device;

@@ -14,7 +14,7 @@ enum {
     PAUSE_MS = 250, /* before the second start; doubles */
     PAUSE_MAX_MS = 2000,
     FRUITLESS_FREE = 3, /* so many that never answered are replaced without a pause */
-    TAIL_MS = 100,      /* without fences: for the U after a parse error (contract 7.4) */
+    TAIL_MS = 100,      /* without fences: for the U after a parse error (docs/contract.md 15.5) */
     HELD_MAX = 8192,    /* bytes after an answer's line: no more are looked at */
     SHOWN = 200         /* of foreign text in a note */
 };
@@ -367,7 +367,7 @@ void phpproto_ask(struct phpproto *p, int64_t now_ms, const char *command, struc
 
 /* ---- how it is started ---- */
 
-/* Newer than 1.2.22 (contract 7.2); what is not a version is old. */
+/* Newer than 1.2.22 (docs/contract.md 15.2); what is not a version is old. */
 static bool takes_options(const char *version)
 {
     int64_t number = 0, weight = 1000;

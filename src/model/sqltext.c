@@ -84,7 +84,7 @@ static double sane(double v)
     return fmax(-most, fmin(v, most));
 }
 
-/* A timestamp column knows nothing before 1970; 0 becomes the zero date (contract 1.4). */
+/* A timestamp column knows nothing before 1970; 0 becomes the zero date (docs/contract.md 4.5). */
 static int64_t date(int64_t unix_s)
 {
     return unix_s < 0 ? 0 : unix_s;

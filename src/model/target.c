@@ -36,7 +36,7 @@ int target_compare(const struct target *a, const struct target *b)
 {
     if (a == b)
         return 0;
-    int c = compare_numbers(a->port, b->port); /* Cacti's order: by port first (contract 9.1) */
+    int c = compare_numbers(a->port, b->port); /* Cacti's order: by port first */
     if (c == 0)
         c = strcmp(a->hostname, b->hostname);
     if (c == 0)

@@ -21,7 +21,7 @@ struct text {
     size_t len;
 };
 
-/* --- characters (contract 13.1) --- */
+/* --- characters (docs/contract.md 16.1) --- */
 
 static bool is_digit(char c)
 {

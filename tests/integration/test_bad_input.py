@@ -123,7 +123,7 @@ def test_a_directory_as_configuration_file_is_refused_at_once(site, refuse, work
 
 
 def test_no_configuration_file_at_all_is_said(site, plain_poller, work):
-    """The search of contract 1.5 finds nothing in an empty directory; only meaningful where no file is installed."""
+    """The search of docs/contract.md 1.6 finds nothing in an empty directory; only meaningful where no file is installed."""
     program = work / "bin" / "spine"
     program.parent.mkdir()
     program.symlink_to(plain_poller.binary.path)

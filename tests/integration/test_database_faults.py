@@ -107,7 +107,7 @@ def durable(site):
 
 
 def test_a_database_that_comes_up_after_the_poller_is_waited_for(site, server, snmpd, poller):
-    """Row 1: tried again for 5 s at the start."""
+    """Tried again for 5 s at the start."""
     expected = seed(site, snmpd)
     server.stop()
     with poller.start("-V", "3", first=0, last=99) as running:
@@ -117,7 +117,7 @@ def test_a_database_that_comes_up_after_the_poller_is_waited_for(site, server, s
 
 
 def test_a_killed_database_that_does_not_come_back_costs_what_is_counted(site, server, snmpd, poller):
-    """Row 3: the run ends in time, says what is lost and why, and ends with 75."""
+    """The run ends in time, says what is lost and why, and ends with 75."""
     durable(site)
     site.settings(poller_interval=10)
     expected = seed(site, snmpd)
@@ -149,7 +149,7 @@ def test_a_signal_ends_the_poller_while_it_waits_for_a_database_that_is_gone(sit
 
 
 def test_connections_that_the_server_closes_for_idleness_are_not_noticed(site, snmpd, poller):
-    """Row 4, wait_timeout of 1 s."""
+    """wait_timeout of 1 s."""
     site.sql("SET GLOBAL wait_timeout = 1")
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=1500):
@@ -160,7 +160,6 @@ def test_connections_that_the_server_closes_for_idleness_are_not_noticed(site, s
 
 
 def test_a_restart_of_the_database_in_mid_cycle_is_not_noticed(site, server, snmpd, poller):
-    """Row 4."""
     durable(site)
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=200) as silent:
@@ -200,7 +199,7 @@ def kill_at(server, running, offset):
 
 
 def test_a_database_killed_at_any_moment_and_back_after_3_s_costs_nothing(site, server, five_hundred, poller):
-    """Row 2. `make check-kill-db KILL_DB_COUNT=50` kills it at 50 moments on each path."""
+    """`make check-kill-db KILL_DB_COUNT=50` kills it at 50 moments on each path."""
     durable(site)
     seed = os.environ.get("KILL_DB_SEED") or str(random.SystemRandom().randrange(10**6))
     moments = random.Random(seed)
@@ -218,7 +217,7 @@ def test_a_database_killed_at_any_moment_and_back_after_3_s_costs_nothing(site, 
 
 
 def test_a_cycle_that_a_crashed_server_has_forgotten_is_closed_all_the_same(site, snmpd, poller):
-    """Row 2: without a closed row poller.php would wait for the whole interval."""
+    """Without a closed row poller.php would wait for the whole interval."""
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=200) as silent:
         site.threads(1)
@@ -238,7 +237,7 @@ def test_a_cycle_that_a_crashed_server_has_forgotten_is_closed_all_the_same(site
 @pytest.mark.parametrize("action", (SWALLOW, SWALLOW_ANSWER), ids=("statement", "answer"))
 def test_a_stalled_network_is_left_for_a_new_connection_and_the_rows_are_sent_once_more(
         site, snmpd, breaker, poller, action):
-    """Row 5. A statement has a tenth of the interval (at least 2 s) to be answered."""
+    """A statement has a tenth of the interval (at least 2 s) to be answered."""
     site.settings(poller_interval=20)
     expected = seed(site, snmpd)
     breaker.on(OUTPUTS, action)
@@ -251,7 +250,7 @@ def test_a_stalled_network_is_left_for_a_new_connection_and_the_rows_are_sent_on
 @pytest.mark.parametrize("action", (CUT_BEFORE, CUT_AFTER), ids=("before", "after"))
 def test_a_connection_cut_at_every_kind_of_statement_loses_nothing_and_stores_nothing_twice(
         site, snmpd, breaker, poller, action):
-    """Row 6: whether the server has carried out the statement is not known."""
+    """Whether the server has carried out the statement is not known."""
     site.settings(boost_redirect="on", boost_rrd_update_enable="on", active_profiles="2")
     expected = seed(site, snmpd)
     kinds = ["SELECT CONVERT.name", "INSERT INTO poller_time", "SELECT .* FROM host WHERE", "FROM poller_item",
@@ -269,7 +268,7 @@ def test_a_connection_cut_at_every_kind_of_statement_loses_nothing_and_stores_no
 
 
 def test_a_reset_connection_loses_nothing(site, server, snmpd, poller, work):
-    """Rows 5 and 6, over TCP."""
+    """Over TCP."""
     server.sql("GRANT ALL ON `cacti%`.* TO cactiuser@127.0.0.1 IDENTIFIED BY 'cactiuser'")
     expected = seed(site, snmpd)
     with Breaker(server, work / "breaker", tcp=True) as breaker:
@@ -282,7 +281,7 @@ def test_a_reset_connection_loses_nothing(site, server, snmpd, poller, work):
 
 
 def test_answers_that_come_in_drops_are_read(site, snmpd, breaker, poller):
-    """Row 16: what the server says about the devices and items arrives 100 bytes at a time."""
+    """What the server says about the devices and items arrives 100 bytes at a time."""
     expected = seed(site, snmpd)
     breaker.on("FROM host WHERE", Throttle(100, 0.002))
     breaker.on("FROM poller_item", Throttle(100, 0.002))
@@ -291,7 +290,6 @@ def test_answers_that_come_in_drops_are_read(site, snmpd, breaker, poller):
 
 
 def test_a_slow_query_is_waited_for(site, snmpd, breaker, poller):
-    """Row 16."""
     expected = seed(site, snmpd)
     breaker.on("SELECT CONVERT.name", Delay(0.5))
     breaker.on("FROM host WHERE", Delay(0.5))
@@ -301,7 +299,7 @@ def test_a_slow_query_is_waited_for(site, snmpd, breaker, poller):
 
 
 def test_a_query_that_is_never_answered_does_not_outlast_the_interval(site, snmpd, breaker, poller):
-    """Row 16: asked again on new connections until the time for it is over; the row is closed."""
+    """Asked again on new connections until the time for it is over; the row is closed."""
     site.settings(poller_interval=10)
     seed(site, snmpd)
     breaker.on("FROM host WHERE", then=SWALLOW)
@@ -313,7 +311,7 @@ def test_a_query_that_is_never_answered_does_not_outlast_the_interval(site, snmp
 
 
 def test_a_far_database_is_told_in_few_statements(site, snmpd, breaker, poller):
-    """Row 23: with 100 ms per round trip the number of batches, not of rows, sets the time."""
+    """With 100 ms per round trip the number of batches, not of rows, sets the time."""
     expected = seed(site, snmpd, devices=range(1, 51))
     breaker.latency = 0.1
     run = poll(poller)
@@ -325,7 +323,7 @@ def test_a_far_database_is_told_in_few_statements(site, snmpd, breaker, poller):
 
 @pytest.mark.parametrize("number", (1213, 1205, 1020, 1047, 1053, 1927, 1040, 1290))
 def test_a_statement_refused_for_the_moment_is_repeated(site, snmpd, breaker, poller, number):
-    """Rows 7, 8, 11, 13 and 21: deadlock, lock wait, record changed; a node without quorum, a server that shuts
+    """Deadlock, lock wait, record changed; a node without quorum, a server that shuts
     down, a killed connection; too many connections, read-only."""
     expected = seed(site, snmpd)
     breaker.on(OUTPUTS, Error(number), Error(number), Error(number))
@@ -338,7 +336,7 @@ def test_a_statement_refused_for_the_moment_is_repeated(site, snmpd, breaker, po
 
 
 def test_a_storm_of_conflicting_updates_loses_nothing(site, server, snmpd, poller):
-    """Row 7: another client updates the same devices in the other order, again and again."""
+    """Another client updates the same devices in the other order, again and again."""
     expected = seed(site, snmpd)
 
     def storm(ended):
@@ -361,7 +359,7 @@ def test_a_storm_of_conflicting_updates_loses_nothing(site, server, snmpd, polle
 
 
 def test_polling_goes_on_while_the_table_of_results_is_locked(site, server, snmpd, poller):
-    """Row 8: the last device is asked while no row can be stored, and then all of them are."""
+    """The last device is asked while no row can be stored, and then all of them are."""
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=100, last=True) as silent, \
             contextlib.closing(server.connect(database=cacti.DATABASE)) as other:
@@ -401,7 +399,7 @@ def test_steps_that_wait_for_a_lock_longer_than_for_an_answer_advance_once(site,
 
 
 def test_the_table_of_results_may_be_renamed_away_for_a_moment(site, snmpd, breaker, poller):
-    """Row 9: as Cacti does when it makes it anew; it is missing until the poller has missed it twice."""
+    """As Cacti does when it makes it anew; it is missing until the poller has missed it twice."""
     expected = seed(site, snmpd)
     site.sql("RENAME TABLE poller_output TO poller_output_away")
     with poller.start("-V", "3", first=0, last=99) as running:
@@ -419,7 +417,6 @@ def full_after(site, rows):
 
 
 def test_a_full_table_is_filled_as_cacti_empties_it(site, snmpd, poller):
-    """Row 10."""
     full_after(site, 10)
     expected = seed(site, snmpd, devices=range(1, 31))
     taken = {}
@@ -446,7 +443,7 @@ def test_a_full_table_is_filled_as_cacti_empties_it(site, snmpd, poller):
 
 
 def test_a_table_that_stays_full_costs_what_is_counted(site, snmpd, poller):
-    """Row 10. The first rows of a statement for which there is not enough room stay in a table in memory, but the
+    """The first rows of a statement for which there is not enough room stay in a table in memory, but the
     server has refused the statement: they count as lost."""
     full_after(site, 10)
     site.settings(poller_interval=10)
@@ -462,7 +459,7 @@ def test_a_table_that_stays_full_costs_what_is_counted(site, snmpd, poller):
 
 
 def test_one_connection_is_enough(site, server, snmpd, poller):
-    """Row 11, MAX_USER_CONNECTIONS 1."""
+    """MAX_USER_CONNECTIONS 1."""
     server.sql(f"GRANT USAGE ON *.* TO {cacti.USER}@localhost WITH MAX_USER_CONNECTIONS 1")
     expected = seed(site, snmpd)
     run = poll(poller)
@@ -470,7 +467,6 @@ def test_one_connection_is_enough(site, server, snmpd, poller):
 
 
 def test_a_server_without_a_free_connection_is_tried_again(site, server, snmpd, poller):
-    """Row 11."""
     server.sql(f"GRANT USAGE ON *.* TO {cacti.USER}@localhost WITH MAX_USER_CONNECTIONS 1")
     expected = seed(site, snmpd)
 
@@ -490,7 +486,7 @@ LONG = "text:" + "0" * 399 + "1"
 
 
 def test_a_server_that_takes_only_small_packets_gets_small_statements(site, server, agents, poller):
-    """Row 12, max_allowed_packet of 16 kB, and 40 kB of values."""
+    """max_allowed_packet of 16 kB, and 40 kB of values."""
     farm = agents(SYSTEM_GROUP + f'object .1.3.6.1.4.1.99999.{{1-100}} string "{LONG}"\nagent 127.2.0.1\n')
     device = site.add_device(1, hostname="127.2.0.1", port=farm.port)
     keys = site.add_items([{"device": device, "arg1": f".1.3.6.1.4.1.99999.{n}", "rrd_name": "x"}
@@ -502,7 +498,7 @@ def test_a_server_that_takes_only_small_packets_gets_small_statements(site, serv
 
 @pytest.mark.parametrize("number", (1153, 2020))
 def test_a_statement_that_is_too_large_for_something_in_between_is_split(site, snmpd, breaker, poller, number):
-    """Row 12: 30 rows are too many, and 15, but not 7."""
+    """30 rows are too many, and 15, but not 7."""
     expected = seed(site, snmpd)
     breaker.on(r"^INSERT INTO poller_output .*(\),\(.*){14}", then=Error(number))
     run = poll(poller)
@@ -510,7 +506,7 @@ def test_a_statement_that_is_too_large_for_something_in_between_is_split(site, s
 
 
 def test_a_server_that_is_read_only_for_a_moment_is_waited_for(site, server, snmpd, breaker, poller):
-    """Row 13, as during a fail-over."""
+    """As during a fail-over."""
     expected = seed(site, snmpd)
     site.sql("SET GLOBAL read_only = 1")
     site.sql("ALTER TABLE poller_output ENGINE=InnoDB")
@@ -522,7 +518,7 @@ def test_a_server_that_is_read_only_for_a_moment_is_waited_for(site, server, snm
 
 
 def test_a_server_that_becomes_and_stays_read_only_costs_what_is_counted(site, snmpd, poller):
-    """Row 13: tried until the time is over, then 75."""
+    """Tried until the time is over, then 75."""
     site.settings(poller_interval=10)
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=100) as silent:
@@ -539,7 +535,7 @@ def test_a_server_that_becomes_and_stays_read_only_costs_what_is_counted(site, s
 # ---- what is in the database ----
 
 def test_garbage_in_the_tables_costs_only_its_own_items(site, server, snmpd, poller):
-    """Row 17: no object, one of 70,000 characters, one that is no text, ports that do not exist, values below
+    """No object, one of 70,000 characters, one that is no text, ports that do not exist, values below
     zero where there cannot be any."""
     expected = seed(site, snmpd, devices=(1, 2))
     device = {"id": 2, "poller_id": 1, "hostname": "127.0.0.1", "snmp_port": snmpd.port, "snmp_community": "public",
@@ -558,7 +554,7 @@ def test_garbage_in_the_tables_costs_only_its_own_items(site, server, snmpd, pol
 
 
 def test_devices_that_change_and_vanish_while_they_are_polled_do_not_come_back(site, server, snmpd, poller):
-    """Row 18: deleted, disabled and given to another poller in mid-cycle, again and again."""
+    """Deleted, disabled and given to another poller in mid-cycle, again and again."""
     expected = seed(site, snmpd, devices=range(1, 21))
     rows = site.sql("SELECT * FROM host")
 
@@ -607,7 +603,7 @@ def test_a_row_that_the_database_refuses_goes_alone(site, snmpd, poller):
 @pytest.mark.parametrize("shift", ("SET timestamp = UNIX_TIMESTAMP() + 3600", "SET timestamp = UNIX_TIMESTAMP() - 3600",
                                    "SET time_zone = '+11:00'"), ids=("ahead", "behind", "elsewhere"))
 def test_results_carry_the_poller_s_time_whatever_the_database_s_clock_says(site, server, snmpd, poller, shift):
-    """Row 25: the time of a result is the moment of polling by the poller's clock; the row in poller_time is
+    """The time of a result is the moment of polling by the poller's clock; the row in poller_time is
     the database's own business, begin and end by the same clock."""
     expected = seed(site, snmpd)
     server.sql("SET GLOBAL init_connect = %s", shift)

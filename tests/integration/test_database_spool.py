@@ -74,7 +74,7 @@ def kept_rows(path):
 # ---- kept ----
 
 def test_what_a_killed_database_could_not_take_is_stored_by_the_next_run(site, server, snmpd, poller, spool):
-    """Row 3 of the fault table. The times are those of the first run."""
+    """The times are those of the first run."""
     server.make_durable()
     site.settings(poller_interval=10)
     expected = seed(site, snmpd)

@@ -1,5 +1,5 @@
 """TLS to the database: required means required, and every reason not to trust a server ends the connection and is
-said. Row 20 of the fault table. What the start does not depend on: one path is enough for all but the first test."""
+said. What the start does not depend on: one path is enough for all but the first test."""
 
 import subprocess
 

@@ -1,6 +1,6 @@
 """Signals, time and process life gone wrong: the cycle ends in order, is accounted for, and leaves nobody behind.
 
-The names begin with the row of the fault matrix that they are about. Every poller here starts its scripts as
+Every poller here starts its scripts as
 pipelines, whose parts no parent-death signal reaches.
 """
 
@@ -94,7 +94,7 @@ def locked(server, table, statement, released):
 
 
 @pytest.mark.first_build
-def test_79_a_signal_before_anything_is_open_ends_it_at_once(site, server, snmpd, poller, traces):
+def test_a_signal_before_anything_is_open_ends_it_at_once(site, server, snmpd, poller, traces):
     seed(site, snmpd)
     with locked(server, "settings", "settings", []) as wait, poller.start(first=0, last=9, env=traces.env) as running:
         wait()
@@ -104,7 +104,7 @@ def test_79_a_signal_before_anything_is_open_ends_it_at_once(site, server, snmpd
     assert not site.cycles()
 
 
-def test_79_a_signal_while_the_site_is_loaded_closes_the_row(site, server, snmpd, poller, traces):
+def test_a_signal_while_the_site_is_loaded_closes_the_row(site, server, snmpd, poller, traces):
     seed(site, snmpd)
     release = []
     with locked(server, "poller_item", "poller_item", release) as wait, \
@@ -118,7 +118,7 @@ def test_79_a_signal_while_the_site_is_loaded_closes_the_row(site, server, snmpd
 
 
 @pytest.mark.first_build
-def test_79_a_signal_during_a_ping(site, snmpd, poller, traces):
+def test_a_signal_during_a_ping(site, snmpd, poller, traces):
     expected = seed(site, snmpd)
     with SilentDevice() as device:
         site.add_device(99, availability_method=3, ping_method=2, ping_port=device.port, ping_timeout=20000)
@@ -129,7 +129,7 @@ def test_79_a_signal_during_a_ping(site, snmpd, poller, traces):
     assert_stored(site, expected)
 
 
-def test_79_a_signal_during_an_snmp_request_and_a_script(site, snmpd, poller, traces):
+def test_a_signal_during_an_snmp_request_and_a_script(site, snmpd, poller, traces):
     expected = seed(site, snmpd)
     add_sleeper(site)
     with silent(site) as device, poller.start(first=0, last=99, env=traces.env) as running:
@@ -141,7 +141,7 @@ def test_79_a_signal_during_an_snmp_request_and_a_script(site, snmpd, poller, tr
     assert_stored(site, expected)
 
 
-def test_79_a_signal_while_results_are_stored(site, server, snmpd, poller, traces):
+def test_a_signal_while_results_are_stored(site, server, snmpd, poller, traces):
     expected = seed(site, snmpd)
     release = []
     with locked(server, "poller_output", "poller_output", release) as wait, \
@@ -156,7 +156,7 @@ def test_79_a_signal_while_results_are_stored(site, server, snmpd, poller, trace
 
 
 @pytest.mark.first_build
-def test_79_a_signal_while_the_row_is_closed(site, server, snmpd, poller, traces):
+def test_a_signal_while_the_row_is_closed(site, server, snmpd, poller, traces):
     expected = seed(site, snmpd)
     release = []
     with silent(site, requests=2, timeout=300) as device, poller.start(first=0, last=99, env=traces.env) as running:
@@ -174,7 +174,7 @@ def test_79_a_signal_while_the_row_is_closed(site, server, snmpd, poller, traces
 
 # ---- 80, 81, 82: more signals, useless signals, signals that were switched off ----
 
-def test_80_more_signals_end_it_at_once_and_leave_nobody(site, poller, traces):
+def test_more_signals_end_it_at_once_and_leave_nobody(site, poller, traces):
     add_sleeper(site)
     with silent(site) as device, poller.start(first=0, last=99, env=traces.env) as running:
         device.wait_for_request()
@@ -186,7 +186,7 @@ def test_80_more_signals_end_it_at_once_and_leave_nobody(site, poller, traces):
 
 
 @pytest.mark.first_build
-def test_81_storms_of_signals_change_nothing(site, snmpd, poller, traces):
+def test_storms_of_signals_change_nothing(site, snmpd, poller, traces):
     expected = seed(site, snmpd)
     expected[add_sleeper(site, command="/bin/echo 42 | /bin/cat; exec 1>&-; /bin/sleep 0.3")] = "42"
     with silent(site, requests=2, timeout=1000) as device, \
@@ -204,7 +204,7 @@ def test_81_storms_of_signals_change_nothing(site, snmpd, poller, traces):
     assert 1 <= len(run.log_lines("NOTE: State: ")) <= 10 * (lasted + 3), run
 
 
-def test_81_a_user_signal_tells_what_the_poller_waits_for(site, poller, traces):
+def test_a_user_signal_tells_what_the_poller_waits_for(site, poller, traces):
     add_sleeper(site)
     with silent(site) as device, poller.start(first=0, last=99, env=traces.env) as running:
         device.wait_for_request()
@@ -218,7 +218,7 @@ def test_81_a_user_signal_tells_what_the_poller_waits_for(site, poller, traces):
 
 
 @pytest.mark.first_build
-def test_82_signals_that_were_ignored_or_blocked_at_the_start_work(site, snmpd, poller, traces):
+def test_signals_that_were_ignored_or_blocked_at_the_start_work(site, snmpd, poller, traces):
     """As cron, nohup or a careless parent leave them; scripts get all of them as they should be."""
     device = site.add_device(1, availability_method=0, snmp_version=0, polling_time=9)
     command = "/bin/sed -n 's/^Sig\\(Blk\\|Ign\\):\\t//p' /proc/self/status | /usr/bin/paste -sd:"
@@ -238,7 +238,7 @@ def test_82_signals_that_were_ignored_or_blocked_at_the_start_work(site, snmpd, 
 
 # ---- 83, 84, 89: killed, stopped, crashed ----
 
-def test_83_nothing_outlives_a_poller_that_was_killed_and_the_next_one_is_well(site, snmpd, poller, traces):
+def test_nothing_outlives_a_poller_that_was_killed_and_the_next_one_is_well(site, snmpd, poller, traces):
     expected = seed(site, snmpd)
     sleeper = add_sleeper(site)
     with silent(site) as device, poller.start(first=0, last=99, env=traces.env) as running:
@@ -258,7 +258,7 @@ def test_83_nothing_outlives_a_poller_that_was_killed_and_the_next_one_is_well(s
     assert [c["end_time"] is not None for c in site.cycles()] == [False, True], run
 
 
-def test_84_a_poller_that_was_stopped_for_two_intervals_stores_nothing_old(site, snmpd, poller, traces):
+def test_a_poller_that_was_stopped_for_two_intervals_stores_nothing_old(site, snmpd, poller, traces):
     site.settings(poller_interval=2)
     expected = seed(site, snmpd)
     site.threads(1)
@@ -276,7 +276,7 @@ def test_84_a_poller_that_was_stopped_for_two_intervals_stores_nothing_old(site,
 
 
 @pytest.mark.first_build
-def test_84_a_poller_that_was_stopped_does_not_take_its_own_absence_for_the_database_s(site, snmpd, poller, traces):
+def test_a_poller_that_was_stopped_does_not_take_its_own_absence_for_the_database_s(site, snmpd, poller, traces):
     """Nothing is left to be done but to close the row, and the time for that was over long ago."""
     site.settings(poller_interval=2)
     seed(site, snmpd)
@@ -297,7 +297,7 @@ CRASHES = [(signal.SIGSEGV, "Spine Encountered a Segmentation Fault"),
            (signal.SIGABRT, "Spine Interrupted by Abort Signal")]
 
 
-def test_89_a_crash_leaves_one_line_and_nobody(site, poller, traces):
+def test_a_crash_leaves_one_line_and_nobody(site, poller, traces):
     add_sleeper(site)
     for number, text in CRASHES:
         with silent(site) as device, poller.start(first=0, last=99, env=traces.env) as running:
@@ -320,7 +320,7 @@ def faults(build):
     return build.binary.path.parent / "tests/support/faults.so"
 
 
-def test_85_a_request_that_never_comes_back_costs_its_device_only(site, snmpd, poller, traces, faults):
+def test_a_request_that_never_comes_back_costs_its_device_only(site, snmpd, poller, traces, faults):
     site.settings(poller_interval=4)
     expected = seed(site, snmpd)
     with silent(site, items=4) as device:
@@ -335,7 +335,7 @@ def test_85_a_request_that_never_comes_back_costs_its_device_only(site, snmpd, p
     assert run.log.splitlines()[-1].endswith("Devices: 5"), run
 
 
-def test_85_a_statement_that_never_comes_back_does_not_keep_the_row_open(site, snmpd, poller, traces, faults):
+def test_a_statement_that_never_comes_back_does_not_keep_the_row_open(site, snmpd, poller, traces, faults):
     site.settings(poller_interval=4)
     seed(site, snmpd)
     env = traces.env_with(LD_PRELOAD=faults, FAULT_STATEMENT="INTO poller_output")
@@ -346,7 +346,7 @@ def test_85_a_statement_that_never_comes_back_does_not_keep_the_row_open(site, s
 
 
 @pytest.mark.first_build
-def test_85_a_log_that_never_comes_back_does_not_keep_the_process(site, snmpd, poller, traces, faults):
+def test_a_log_that_never_comes_back_does_not_keep_the_process(site, snmpd, poller, traces, faults):
     """Whoever logs holds the log's mutex: the watchdog must not need it."""
     site.settings(poller_interval=4)
     seed(site, snmpd)
@@ -358,7 +358,7 @@ def test_85_a_log_that_never_comes_back_does_not_keep_the_process(site, snmpd, p
 
 
 @pytest.mark.first_build
-def test_85_a_log_that_takes_no_line_does_not_keep_the_process_either(site, snmpd, poller, traces, faults):
+def test_a_log_that_takes_no_line_does_not_keep_the_process_either(site, snmpd, poller, traces, faults):
     """On a dead file system the watchdog's own line hangs, too."""
     site.settings(poller_interval=4)
     seed(site, snmpd)
@@ -370,7 +370,7 @@ def test_85_a_log_that_takes_no_line_does_not_keep_the_process_either(site, snmp
 # ---- 86, 87, 88: clocks and neighbours ----
 
 @pytest.mark.first_build
-def test_86_a_wall_clock_that_jumps_changes_no_duration(site, snmpd, poller, traces, faults):
+def test_a_wall_clock_that_jumps_changes_no_duration(site, snmpd, poller, traces, faults):
     """An hour on, an hour back, and beyond 2038."""
     expected = seed(site, snmpd)
     site.threads(1)
@@ -391,7 +391,7 @@ def assert_short(site, run):
 
 
 @pytest.mark.first_build
-def test_87_an_interval_longer_than_the_run_is_not_waited_for(site, snmpd, poller, traces):
+def test_an_interval_longer_than_the_run_is_not_waited_for(site, snmpd, poller, traces):
     site.settings(poller_interval=86400)
     expected = seed(site, snmpd)
     run = poller.run(first=0, last=9, env=traces.env, timeout=HANG_S)
@@ -400,7 +400,7 @@ def test_87_an_interval_longer_than_the_run_is_not_waited_for(site, snmpd, polle
 
 
 @pytest.mark.first_build
-def test_88_two_runs_over_the_same_devices_do_no_harm(site, snmpd, poller, traces):
+def test_two_runs_over_the_same_devices_do_no_harm(site, snmpd, poller, traces):
     expected = seed(site, snmpd)
     with silent(site, requests=2, timeout=500) as device:
         with poller.start(first=0, last=99, env=traces.env) as first:
@@ -417,7 +417,7 @@ def test_88_two_runs_over_the_same_devices_do_no_harm(site, snmpd, poller, trace
 # ---- 90: who polls what ----
 
 @pytest.mark.first_build
-def test_90_shards_with_gaps_poll_everything_once(site, snmpd, poller, traces):
+def test_shards_with_gaps_poll_everything_once(site, snmpd, poller, traces):
     expected = seed(site, snmpd, devices=(1, 2, 4, 7, 9))
     ours = site.add_items([{"arg1": "/bin/echo 7", "action": cacti.SCRIPT}])[0]
     with poller.start(first=0, last=3, env=traces.env) as first:
@@ -428,7 +428,7 @@ def test_90_shards_with_gaps_poll_everything_once(site, snmpd, poller, traces):
 
 
 @pytest.mark.first_build
-def test_90_a_host_list_of_16000_characters(site, snmpd, poller, traces):
+def test_a_host_list_of_16000_characters(site, snmpd, poller, traces):
     expected = seed(site, snmpd)
     ids = ",".join(["1", "2", "3", "4", *map(str, range(10000, 12660))])
     assert len(ids) > 15900
@@ -438,7 +438,7 @@ def test_90_a_host_list_of_16000_characters(site, snmpd, poller, traces):
 
 
 @pytest.mark.first_build
-def test_90_a_range_that_is_upside_down_polls_nothing(site, snmpd, poller, traces):
+def test_a_range_that_is_upside_down_polls_nothing(site, snmpd, poller, traces):
     seed(site, snmpd)
     run = poller.run(first=9, last=1, env=traces.env)
     assert run.status == 64, run

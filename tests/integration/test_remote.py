@@ -103,7 +103,7 @@ def assert_main_is_told(both):
 # ---- the three modes ----
 
 def test_online_all_is_where_cacti_looks_for_it(both, snmpd, poller):
-    """Contract 17.1, first line of each row; a data query that has to be re-indexed is among it."""
+    """docs/contract.md 23.1; a data query that has to be re-indexed is among it."""
     expected = seed(both, snmpd)
     both.settings(active_profiles=2)
     both.sql("UPDATE poller_item SET rrd_step = 60, rrd_next_step = 0 WHERE local_data_id = 2")
@@ -183,7 +183,7 @@ def grow(both, snmpd, count, keys):
 
 
 def test_every_row_arrives_at_any_number(both, snmpd, poller):
-    """Row 24: Spine lost every 501st device and every 10001st item of a push, and created empty devices (contract Q29)."""
+    """Spine lost every 501st device and every 10001st item of a push, and created empty devices."""
     both.settings(active_profiles=2)
     expected = {}
     for count in EDGES:
@@ -288,7 +288,7 @@ class Middle:
 
 
 def test_a_main_server_killed_in_mid_cycle_costs_nothing(both, snmpd, poller):
-    """Row 22: what it has is its own, the rest is kept here; then Cacti's own recovery takes the rest to it."""
+    """What it has is its own, the rest is kept here; then Cacti's own recovery takes the rest to it."""
     change_conf(both, poller, **BRIEF)
     early, late = seed(both, snmpd), seed(both, snmpd, range(31, 34), polling_time=1)
     with Middle(both, snmpd, poller) as cycle:

@@ -97,63 +97,63 @@ def test_nothing_that_a_server_said_is_stored_for_another_data_source(faults):
     assert not any(WRONG in value for value in faults.all_values())
 
 
-def test_70_a_warning_before_the_hello_is_logged_and_does_no_harm(faults):
+def test_a_warning_before_the_hello_is_logged_and_does_no_harm(faults):
     assert faults.run.log_lines("The PHP Script Server printed before it started: 'PHP Warning"), faults.run
 
 
-def test_72_a_server_that_ends_at_its_start_is_started_again(faults):
+def test_a_server_that_ends_at_its_start_is_started_again(faults):
     assert faults.run.log_lines("Script Server did not start properly return message was: 'U'"), faults.run
 
 
-def test_72_a_server_that_ends_instead_of_answering_is_replaced_and_asked_once_more(faults):
+def test_a_server_that_ends_instead_of_answering_is_replaced_and_asked_once_more(faults):
     assert_fault(faults, "ends once", "5", "communications lost", "Restarting PHP Script Server")
 
 
 @pytest.mark.parametrize("name", ("ends each time", "closes it"))
-def test_72_a_request_that_ends_every_server_is_unknown(faults, name):
+def test_a_request_that_ends_every_server_is_unknown(faults, name):
     assert_fault(faults, name, "U", "ended before it answered")
 
 
-def test_72_a_server_that_ends_after_its_answer_costs_nothing(faults):
+def test_a_server_that_ends_after_its_answer_costs_nothing(faults):
     assert_fault(faults, "ends after its answer", "7")
 
 
 @pytest.mark.parametrize("name", ("silent", "wedged"))
-def test_73_a_wedged_server_costs_its_item_the_time_out_and_is_ended(faults, name):
+def test_a_wedged_server_costs_its_item_the_time_out_and_is_ended(faults, name):
     assert_fault(faults, name, "U", "timed out", "limit: 5000 ms")
     assert_fault(faults, name, "U", "did not respond in time for Timeout[5.0", "will therefore be restarted")
 
 
 @pytest.mark.parametrize("name", ("extra line", "delayed line"))
-def test_74_more_than_one_line_is_unknown(faults, name):
+def test_more_than_one_line_is_unknown(faults, name):
     assert_fault(faults, name, "U", "more than one line was printed")
 
 
 @pytest.mark.parametrize("name", ("parse error", "backtick"))
-def test_74_the_two_lines_of_a_parse_error_belong_together(faults, name):
+def test_the_two_lines_of_a_parse_error_belong_together(faults, name):
     assert_fault(faults, name, "U", "could not parse the parameters")
 
 
-def test_74_an_empty_line_is_unknown(faults):
+def test_an_empty_line_is_unknown(faults):
     assert faults.fault("empty line").value == "U"
 
 
-def test_74_a_partial_line_is_unknown(faults):
+def test_a_partial_line_is_unknown(faults):
     assert_fault(faults, "partial line, then nothing", "U", "the line was not finished")
     assert_fault(faults, "partial line, then it ends", "U", "in the middle of its answer")
 
 
-def test_75_garbage_is_unknown(faults):
+def test_garbage_is_unknown(faults):
     assert_fault(faults, "10 MB", "U", "printed too much", "limit: 2047 bytes")
     assert_fault(faults, "NUL line", "U", "a NUL byte was printed")
     assert faults.fault("binary").value == "U"
 
 
-def test_76_a_server_that_does_not_read_any_more_does_not_hold_us_up(faults):
+def test_a_server_that_does_not_read_any_more_does_not_hold_us_up(faults):
     assert_fault(faults, "never reads again", "U", "the function did not end")
 
 
-def test_74_a_line_that_comes_when_nobody_asked_is_never_a_value(site, poller, work):
+def test_a_line_that_comes_when_nobody_asked_is_never_a_value(site, poller, work):
     """It may cost whoever asks at that moment a value."""
     phpsite.fake(site, work / "web")
     site.settings(php_servers=1)
@@ -190,7 +190,7 @@ def poll_with_agents(site, poller, agents, *, env=None, gate=None):
     return run, [stored[key] for key in servers]
 
 
-def test_70_without_php_only_its_items_are_unknown(site, poller, work, agents):
+def test_without_php_only_its_items_are_unknown(site, poller, work, agents):
     phpsite.fake(site, work / "web")
     site.settings(path_php_binary="/nowhere/php")
     run, values = poll_with_agents(site, poller, agents)
@@ -198,7 +198,7 @@ def test_70_without_php_only_its_items_are_unknown(site, poller, work, agents):
     assert run.log_lines("Script Server did not start properly"), run
 
 
-def test_72_servers_that_never_start_are_given_up_after_three_starts_each(site, poller, work, agents):
+def test_servers_that_never_start_are_given_up_after_three_starts_each(site, poller, work, agents):
     phpsite.fake(site, work / "web")
     site.settings(php_servers=2)
     run, values = poll_with_agents(site, poller, agents, env={"FAKESERVER_START": "die"})

@@ -46,43 +46,43 @@ def test_a_script_without_fault_has_its_value_and_no_line(faults):
 
 # ---- 54 to 57: it does not end ----
 
-def test_54_a_script_that_prints_and_stays_has_its_value_and_is_ended(faults):
+def test_a_script_that_prints_and_stays_has_its_value_and_is_ended(faults):
     assert_fault(faults, "prints, then stays", "7", "limit: 5000 ms", "ended by SIGTERM")
 
 
-def test_54_half_a_line_is_no_value(faults):
+def test_half_a_line_is_no_value(faults):
     assert_fault(faults, "prints half a line, then stays", "U", "limit: 5000 ms", "ended by SIGTERM")
 
 
-def test_55_a_script_that_closes_its_output_and_stays_has_its_value_and_is_ended(faults):
+def test_a_script_that_closes_its_output_and_stays_has_its_value_and_is_ended(faults):
     assert_fault(faults, "closes its output, stays", "7", "went on after its result", "ended by SIGTERM")
 
 
-def test_55_a_script_that_closes_its_output_without_a_word_is_unknown(faults):
+def test_a_script_that_closes_its_output_without_a_word_is_unknown(faults):
     assert_fault(faults, "closes its output without a word", "U", "closed its output without printing anything")
 
 
 @pytest.mark.parametrize("name", ("never prints", "never prints, nor its helper"))
-def test_56_a_script_that_never_prints_is_unknown_and_its_group_is_ended(faults, name):
+def test_a_script_that_never_prints_is_unknown_and_its_group_is_ended(faults, name):
     assert_fault(faults, name, "U", "timed out", "limit: 5000 ms", "ended by SIGTERM")
 
 
-def test_57_a_script_that_ignores_sigterm_is_killed(faults):
+def test_a_script_that_ignores_sigterm_is_killed(faults):
     assert_fault(faults, "ignores SIGTERM", "U", "limit: 5000 ms", "ignored SIGTERM, ended by SIGKILL")
 
 
 # ---- 58: it leaves others behind; that they are gone is checked after the cycle ----
 
 @pytest.mark.parametrize("name", ("double fork", "setsid", "setsid, ignores SIGTERM"))
-def test_58_a_daemon_is_gone_when_we_are_and_costs_nothing(faults, name):
+def test_a_daemon_is_gone_when_we_are_and_costs_nothing(faults, name):
     assert_fault(faults, name, "8")
 
 
-def test_58_a_daemon_that_holds_the_output_does_not_delay_the_value(faults):
+def test_a_daemon_that_holds_the_output_does_not_delay_the_value(faults):
     assert_fault(faults, "setsid, holds the output", "8", "kept its output open")
 
 
-def test_58_runaways_are_ended_when_the_cycle_is_interrupted(site, poller):
+def test_runaways_are_ended_when_the_cycle_is_interrupted(site, poller):
     site.threads(2)
     device = site.add_device(1, availability_method=0)
     command = "(setsid sleep 99 &); trap '' TERM; sleep 99; :"
@@ -98,25 +98,25 @@ def test_58_runaways_are_ended_when_the_cycle_is_interrupted(site, poller):
 # ---- 60, 62: what it prints ----
 
 @pytest.mark.parametrize("name", ("yes", "zeros"))
-def test_60_a_flood_is_unknown_and_ended_at_once(faults, name):
+def test_a_flood_is_unknown_and_ended_at_once(faults, name):
     assert_fault(faults, name, "U", "printed too much", "limit: 1048576 bytes")
 
 
 @pytest.mark.parametrize("name, value", [("two chunks", "a:1 b:2"), ("byte by byte", "123456"), ("no newline", "5"),
                                          ("CR LF", "5"), ("NUL", "12"), ("8 bit", "U")])
-def test_62_all_that_was_printed_is_the_value_however_it_was_written(faults, name, value):
+def test_all_that_was_printed_is_the_value_however_it_was_written(faults, name, value):
     assert_fault(faults, name, value)
 
 
 # ---- 63, 64: how it ends, or cannot even start ----
 
 @pytest.mark.parametrize("name, value", [("fails with output", "12"), ("core", "4")])
-def test_63_an_exit_status_does_not_spoil_a_value(faults, name, value):
+def test_an_exit_status_does_not_spoil_a_value(faults, name, value):
     assert_fault(faults, name, value)
 
 
 @pytest.mark.parametrize("name, reason", [("fails without output", "exit status 9"), ("killed", "ended by signal 9")])
-def test_63_a_script_that_ends_without_a_word_is_unknown_and_the_log_says_how_it_ended(faults, name, reason):
+def test_a_script_that_ends_without_a_word_is_unknown_and_the_log_says_how_it_ended(faults, name, reason):
     assert_fault(faults, name, "U", "printed nothing", reason)
     assert_fault(faults, name, "U", "ERROR: Empty result")
 
@@ -126,26 +126,26 @@ def test_63_a_script_that_ends_without_a_word_is_unknown_and_the_log_says_how_it
     ("bad interpreter", "could not execute"), ("no format", "could not execute"),
     ("no such command", "did not find"), ("directory", "could not execute"),
 ])
-def test_64_what_cannot_be_executed_is_unknown_and_the_log_says_why(faults, name, reason):
+def test_what_cannot_be_executed_is_unknown_and_the_log_says_why(faults, name, reason):
     assert_fault(faults, name, "U", "printed nothing", reason)
 
 
 # ---- 65, 68: what it is given ----
 
 @pytest.mark.parametrize("name, value", [("quotes", "42"), ("long", "5"), ("very long", "5")])
-def test_65_a_command_is_passed_exactly_as_stored(faults, name, value):
+def test_a_command_is_passed_exactly_as_stored(faults, name, value):
     assert_fault(faults, name, value)
 
 
 @pytest.mark.parametrize("name, value", [("descriptors", "1"), ("standard input", "1"), ("signals", "0"),
                                          ("capabilities", "0"), ("secrets", "0"), ("limits", "1")])
-def test_68_a_script_inherits_nothing_that_it_should_not(faults, name, value):
+def test_a_script_inherits_nothing_that_it_should_not(faults, name, value):
     assert_fault(faults, name, value)
 
 
 # ---- 66, 67: the system has nothing to give ----
 
-def test_66_without_processes_scripts_are_unknown_and_nothing_else_suffers(site, snmpd, poller, work):
+def test_without_processes_scripts_are_unknown_and_nothing_else_suffers(site, snmpd, poller, work):
     device = site.add_device(1, port=snmpd.port, device_threads=2)
     expected = {site.add_snmp_item(device, f"{PLAYPEN}.1.{n}", rrd_name="v"): str(real_value(1, n)) for n in (1, 2)}
     items = [{"device": device, "action": cacti.SCRIPT, "arg1": "echo 1", "rrd_name": "v"}]
@@ -162,7 +162,7 @@ def test_66_without_processes_scripts_are_unknown_and_nothing_else_suffers(site,
 
 
 @pytest.mark.libevent(True)
-def test_67_few_descriptors_delay_scripts_and_cost_no_value(site, plain_poller):
+def test_few_descriptors_delay_scripts_and_cost_no_value(site, plain_poller):
     """Room for a few scripts at a time, none for 20; and none is used up by the hundred before."""
     site.threads(2)
     device = site.add_device(1, availability_method=0, device_threads=20)

@@ -118,7 +118,7 @@ def test_launches_that_run_at_the_same_time_share_the_devices(site, add, poller,
 
 
 def test_an_item_of_five_steps_is_due_in_every_fifth_cycle(site, add, poller):
-    """Contract 9.3, for an interval of 60 s and steps of 60 and 300 s."""
+    """docs/contract.md 18.1, for an interval of 60 s and steps of 60 and 300 s."""
     site.settings(poller_interval=60, cron_interval=60, active_profiles=2)
     each = add(1, item_columns={"rrd_step": 60})
     fifth = add(2, item_columns={"rrd_step": 300})
@@ -183,7 +183,7 @@ def test_the_poller_id_of_the_command_line_beats_the_configuration_file(site, ad
 
 
 def test_a_new_result_of_the_same_second_replaces_the_old_one(site, add, poller):
-    """Two launches may meet in one second; Cacti must find one row of it (contract 14.1)."""
+    """Two launches may meet in one second; Cacti must find one row of it."""
     expected = add(1)
     run = poller.run(first=0, last=1)
     times = {rows[0][0] for rows in site.outputs().values()}

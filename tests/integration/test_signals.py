@@ -44,7 +44,7 @@ def test_a_signal_in_mid_cycle_closes_the_row_and_ends_the_poller(site, silent, 
 
 
 def test_results_complete_before_the_signal_are_stored(site, snmpd, silent, poller):
-    """The healthy device is the first in the queue: ordered by polling time, slowest first (contract 4.1)."""
+    """The healthy device is the first in the queue: ordered by polling time, slowest first."""
     site.threads(2)
     healthy = site.add_device(50, port=snmpd.port, polling_time=9)
     expected = {site.add_snmp_item(healthy, f"{PLAYPEN}.1.{n}", rrd_name=f"v{n}"): [str(real_value(1, n))]

@@ -1,4 +1,4 @@
-"""Agents that lie, stammer, mumble or keep silent: the right rows, and an end (contract 10, docs/snmp.md)."""
+"""Agents that lie, stammer, mumble or keep silent: the right rows, and an end (docs/contract.md 13, docs/snmp.md)."""
 
 import pytest
 
@@ -139,7 +139,7 @@ def test_a_request_of_100_very_long_oids_is_answered(site, agents, poller, max_o
 
 
 def test_a_v1_row_count_past_the_end_of_the_mib_ends(site, agents, poller):
-    """The walk of the re-index check meets noSuchName behind the last object (Q7)."""
+    """The walk of the re-index check meets noSuchName behind the last object."""
     farm = agents(SYSTEM_GROUP + "".join(f"object .1.3.6.1.9.1.{n} int {n}\n" for n in range(1, 6)) +
                   "agent 127.2.0.1\n")
     for id, (version, address) in enumerate(((1, "127.2.0.1"), (2, "127.2.0.1")), 1):

@@ -1,4 +1,4 @@
-"""SNMPv3 against real agents: every protocol, wrong credentials, engines that restart or share an id (contract 11)."""
+"""SNMPv3 against real agents: every protocol, wrong credentials, engines that restart or share an id (docs/contract.md 12)."""
 
 import contextlib
 import re

@@ -67,7 +67,7 @@ MODES = ["", "ANSI", "TRADITIONAL", "NO_BACKSLASH_ESCAPES", "STRICT_ALL_TABLES,N
 
 @pytest.mark.parametrize("charset", ("utf8mb4", "latin1"))
 def test_hostile_bytes_break_no_statement_in_any_sql_mode(build, site, server, charset):
-    """Row 19 of the fault table. A column in "latin1" (Windows-1252) gets a question mark for what it cannot hold."""
+    """A column in "latin1" (Windows-1252) gets a question mark for what it cannot hold."""
     site.sql(f"ALTER TABLE poller_output MODIFY output VARCHAR({COLUMN}) CHARACTER SET {charset} NOT NULL")
     for mode in MODES:
         server.sql("SET GLOBAL sql_mode = %s", mode)

@@ -11,7 +11,7 @@ import re
 RESPONSE_TIMES = ("min_time", "max_time", "cur_time", "avg_time")
 DATES = ("status_fail_date", "status_rec_date")
 
-#: Lines that Cacti or its operators look for, whatever the log level (contract 19).
+#: Lines that Cacti or its operators look for, whatever the log level (docs/contract.md 3.11).
 LINES = re.compile(r"HOST EVENT|ASSERT FAILED|Invalid Response|SNMP timeout detected|Empty result|SQL Failed"
                    r"|Spike Kill|WARNING|ERROR")
 PREFIX = re.compile(r"^.*?Poller\[\d+\] (?:PID\[\d+\] )?(?:PT\[\w+\] )?")

@@ -41,7 +41,7 @@ def run(compare, *checks, agents="agent 127.3.0.1\n", objects="", expect=(), cyc
 
 @pytest.mark.parametrize("version", [1, 2])
 def test_an_uptime_that_went_backwards(compare, version):
-    """Contract 22.7, and the cycle after it."""
+    """And the cycle after it."""
     found = run(compare, ("<", "600000", UPTIME), ("<", "400000", UPTIME), ("<", "500000", UPTIME),
                 ("<", "0", UPTIME), ("<", "", UPTIME), ("=", "600000", UPTIME), (">", "400000", UPTIME),
                 cycles=[Cycle(), Cycle()], snmp_version=version, max_oids=2)
@@ -70,7 +70,7 @@ def test_other_objects(compare):
 
 
 def test_a_failed_assertion_spares_the_rest_of_its_query(compare):
-    """Contract 22.8; the rows of other queries are still probed."""
+    """The rows of other queries are still probed."""
     def seed(site):
         device = device_with_items(site)
         check(site, device, 1, "=", "9", f"{TABLE}.1.1")

@@ -1,4 +1,4 @@
-"""What is stored for what a script prints (contract 13.3), and the checks of data queries by scripts (8.3)."""
+"""What is stored for what a script prints (docs/contract.md 16), and the checks of data queries by scripts (11.2)."""
 
 import pytest
 
@@ -66,7 +66,7 @@ def test_output_in_several_writes(compare):
 
 
 def test_a_script_that_does_not_end(compare):
-    """Contract 22.11: the reference waits for the one that has printed; both lose the one that has not."""
+    """The reference waits for the one that has printed; both lose the one that has not."""
     def seed(site):
         site.settings(script_timeout=5)
         device_with_scripts(site, 1, ["sleep 20"])

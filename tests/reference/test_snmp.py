@@ -39,7 +39,7 @@ def without(*numbers):
     return "".join(f"object {OBJECT}.{n} counter32 @mix\n" for n in range(1, 51) if n not in numbers)
 
 
-def test_35_objects_with_max_oids_10_are_four_requests(compare):
+def test_max_oids_10_makes_four_requests_of_35_objects(compare):
     found = compare(one_device(35), OBJECTS + "agent 127.3.0.1\n")
     for dumps in found.values():
         assert sizes(dumps[0]) == [10, 10, 10, 5]
@@ -105,7 +105,7 @@ def test_what_is_an_answer_all_the_same(compare):
 
 
 def test_a_device_that_falls_silent_within_its_items(compare):
-    """Third request of four (contract 10.6); the device without check asks nothing before."""
+    """Third request of four; the device without check asks nothing before."""
     compare(one_device(35, availability_method=0), OBJECTS + "agent 127.3.0.1 die-after=2\n", expect=("S3",))
 
 

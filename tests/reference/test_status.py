@@ -40,7 +40,7 @@ def closed_port(kind):
 
 
 def test_a_device_that_goes_down_and_comes_back_has_the_same_history(compare):
-    """Failure count 2, recovery count 3 (contract 22.1, 22.2): up, three failures, an interrupted recovery, a whole
+    """Failure count 2, recovery count 3: up, three failures, an interrupted recovery, a whole
     one, a single failure."""
     def seed(site):
         site.settings(ping_failure_count=2, ping_recovery_count=3)

@@ -1,4 +1,4 @@
-"""What is stored for a text that an agent sends (contract 13.3, 13.4), in batches that the reference strips and in
+"""What is stored for a text that an agent sends (docs/contract.md 16), in batches that the reference strips and in
 those that it does not. Which rule explains what is decided from the text alone."""
 
 import pytest

@@ -2,7 +2,7 @@
 
 import re
 
-#: Columns of a device that a poll may change when it has checked the device (contract 6.6, 5.1).
+#: Columns of a device that a poll may change when it has checked the device (docs/contract.md 8.6, 6.8).
 STATUS_COLUMNS = {"status", "status_event_count", "status_fail_date", "status_rec_date", "status_last_error",
                   "min_time", "max_time", "cur_time", "avg_time", "total_polls", "failed_polls", "availability",
                   "polling_time", "last_updated"}
@@ -10,7 +10,7 @@ STATUS_COLUMNS = {"status", "status_event_count", "status_fail_date", "status_re
 
 def assert_stored(site, expected):
     """Exactly the items of `expected` {(local_data_id, rrd_name): text} have one row each, with that text, and all
-    rows of a data source have one time (contract 14.3)."""
+    rows of a data source have one time (docs/contract.md 17.2)."""
     stored = site.outputs()
     missing = sorted(expected.keys() - stored.keys())
     assert not missing, f"{len(missing)} items without a row, first {missing[:5]}"

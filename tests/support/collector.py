@@ -28,7 +28,7 @@ POLLER_ID = 2
 #: What is said to be written is in the hands of the system: a killed server has it after its restart.
 DURABLE = ("--innodb-flush-log-at-trx-commit=2",)
 
-#: Columns of a device that the collector tells the main server (contract 17.4).
+#: Columns of a device that the collector tells the main server (docs/contract.md 23.3).
 PUSHED = ("snmp_sysDescr", "snmp_sysObjectID", "snmp_sysUpTimeInstance", "snmp_sysContact", "snmp_sysName",
           "snmp_sysLocation", "status", "status_event_count", "status_fail_date", "status_rec_date",
           "status_last_error", "min_time", "max_time", "cur_time", "avg_time", "polling_time", "total_polls",

@@ -54,7 +54,7 @@ class Server:
         say(f"{first}\n{second}\n".encode())
 
     def delayed(self, seconds, first, second):
-        """What Q32 is about: the second line comes when the client has long taken the first."""
+        """What must not become the next answer: the second line comes when the client has long taken the first."""
         say(first.encode() + b"\n")
         time.sleep(float(seconds))
         say(second.encode() + b"\n")

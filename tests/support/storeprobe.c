@@ -3,7 +3,7 @@
  *   storeprobe SOCKET DATABASE USER PASSWORD < lines
  *
  * A line is "t HEX" (output of a script), "o HEX" (an SNMP OCTET STRING) or "r HEX" (what goes to the
- * store as it is); line n becomes local_data_id n. The test reads poller_output back and compares bytes (contract 13.3).
+ * store as it is); line n becomes local_data_id n. The test reads poller_output back and compares bytes.
  */
 #include "config.h"
 

@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-static void the_numbers_of_the_fault_table_have_their_class(void **state UNUSED)
+static void each_error_number_has_its_class(void **state UNUSED)
 {
     static const struct {
         int number;
@@ -87,7 +87,7 @@ static void the_pause_doubles_up_to_two_seconds_and_is_jittered_by_half(void **s
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_numbers_of_the_fault_table_have_their_class),
+        cmocka_unit_test(each_error_number_has_its_class),
         cmocka_unit_test(an_unknown_number_is_looked_for_in_the_rows),
         cmocka_unit_test(a_server_that_is_away_or_full_is_tried_again_and_a_refusal_is_final),
         cmocka_unit_test(the_exit_status_tells_a_missing_server_from_a_wrong_configuration),

@@ -4,7 +4,7 @@
 
 #include "../../support/php_pool.h"
 
-/* ---- the fault matrix, section E: what one request does, and that the next one is not hurt ---- */
+/* ---- what one request does, and that the next one is not hurt ---- */
 
 struct row {
     const char *name, *command;
@@ -18,38 +18,37 @@ struct row {
 
 static const struct row rows[] = {
     /* Their servers start before the others. */
-    {"E74 partial line, then nothing", "f partial 12", 1, 0, SCRIPT_TIMED_OUT, "",
+    {"partial line, then nothing", "f partial 12", 1, 0, SCRIPT_TIMED_OUT, "",
      "limit: 3000 ms; the line was not finished", 2},
-    {"E73 never answers", "f silent", 1, 0, SCRIPT_TIMED_OUT, "", "nothing was printed", 2},
-    {"E73 wedged", "f wedge", 1, 0, SCRIPT_TIMED_OUT, "", "limit: 3000 ms", 2},
-    {"E73 answers, but does not come back", "f deaf 5", 1, 0, SCRIPT_TIMED_OUT, "",
+    {"never answers", "f silent", 1, 0, SCRIPT_TIMED_OUT, "", "nothing was printed", 2},
+    {"wedged", "f wedge", 1, 0, SCRIPT_TIMED_OUT, "", "limit: 3000 ms", 2},
+    {"answers, but does not come back", "f deaf 5", 1, 0, SCRIPT_TIMED_OUT, "",
      "the function did not end", 2},
     /* These have time. */
     {"a value", "f value 42", 0, 0, SCRIPT_OUTPUT, "42", "", 1},
     {"a value, no fences", "f value 42", 0, 1, SCRIPT_OUTPUT, "42", "", 1},
     {"in chunks", "f chunks a:1 b:2 c:3", 0, 0, SCRIPT_OUTPUT, "a:1b:2c:3", "", 1},
     {"CR LF", "f crlf 5", 0, 0, SCRIPT_OUTPUT, "5\r", "", 1},
-    {"E74 extra line", "f two 5 9992", 0, 0, SCRIPT_LOST, "", "more than one line", 2},
-    {"E74 extra line, no fences", "f two 5 9992", 0, 1, SCRIPT_LOST, "", "more than one line", 2},
-    {"E74 delayed line", "f delayed 0.1 5 9992", 0, 0, SCRIPT_LOST, "", "more than one line", 2},
-    {"E74 stray line when idle", "f stray 0.05 5 9992", 0, 0, SCRIPT_OUTPUT, "5", "", 0},
-    {"E74 two lines of a parse error", "f parse", 0, 0, SCRIPT_OUTPUT, "U", "could not parse", 1},
-    {"E74 two lines, the second late", "f backtick", 0, 0, SCRIPT_OUTPUT, "U", "could not parse",
-     1},
-    {"E74 the same, no fences", "f backtick", 0, 1, SCRIPT_OUTPUT, "U", "could not parse", 1},
+    {"extra line", "f two 5 9992", 0, 0, SCRIPT_LOST, "", "more than one line", 2},
+    {"extra line, no fences", "f two 5 9992", 0, 1, SCRIPT_LOST, "", "more than one line", 2},
+    {"delayed line", "f delayed 0.1 5 9992", 0, 0, SCRIPT_LOST, "", "more than one line", 2},
+    {"stray line when idle", "f stray 0.05 5 9992", 0, 0, SCRIPT_OUTPUT, "5", "", 0},
+    {"two lines of a parse error", "f parse", 0, 0, SCRIPT_OUTPUT, "U", "could not parse", 1},
+    {"two lines, the second late", "f backtick", 0, 0, SCRIPT_OUTPUT, "U", "could not parse", 1},
+    {"the same, no fences", "f backtick", 0, 1, SCRIPT_OUTPUT, "U", "could not parse", 1},
     {"a value that looks like an error", "f error", 0, 0, SCRIPT_OUTPUT,
      "ERROR: Parse error attempting to parse string of its own", "", 1},
     {"the same, no fences", "f error", 0, 1, SCRIPT_OUTPUT,
      "ERROR: Parse error attempting to parse string of its own", "", 1},
-    {"E74 empty line", "f empty", 0, 0, SCRIPT_OUTPUT, "", "", 1},
-    {"E74 partial line, then it ends", "f partdie 12", 0, 0, SCRIPT_LOST, "", "in the middle", 2},
-    {"E75 a line of 10 MB", "f big 10", 0, 0, SCRIPT_FLOODED, "", "limit: 2047 bytes in a line", 2},
-    {"E75 NUL", "f nul", 0, 0, SCRIPT_LOST, "", "NUL", 2},
-    {"E75 binary", "f binary", 0, 0, SCRIPT_OUTPUT, NULL, "", 1},
-    {"E72 ends instead of an answer, each time", "f die", 0, 0, SCRIPT_LOST, "",
+    {"empty line", "f empty", 0, 0, SCRIPT_OUTPUT, "", "", 1},
+    {"partial line, then it ends", "f partdie 12", 0, 0, SCRIPT_LOST, "", "in the middle", 2},
+    {"a line of 10 MB", "f big 10", 0, 0, SCRIPT_FLOODED, "", "limit: 2047 bytes in a line", 2},
+    {"NUL", "f nul", 0, 0, SCRIPT_LOST, "", "NUL", 2},
+    {"binary", "f binary", 0, 0, SCRIPT_OUTPUT, NULL, "", 1},
+    {"ends instead of an answer, each time", "f die", 0, 0, SCRIPT_LOST, "",
      "ended before it answered", 3},
-    {"E72 closes its output", "f close", 0, 0, SCRIPT_LOST, "", "ended before it answered", 3},
-    {"E72 ends after its answer", "f lastword 7", 0, 0, SCRIPT_OUTPUT, "7", "", 2},
+    {"closes its output", "f close", 0, 0, SCRIPT_LOST, "", "ended before it answered", 3},
+    {"ends after its answer", "f lastword 7", 0, 0, SCRIPT_OUTPUT, "7", "", 2},
     {"0, 1, 2 and what listdir opens", "f fds", 0, 0, SCRIPT_OUTPUT, "0 1 2 3", "", 1},
     {"how it was started", "f args", 0, 0, SCRIPT_OUTPUT, "--environ=spine --poller=1", "", 1},
 };
@@ -117,7 +116,7 @@ static void no_answer_is_ever_taken_for_another_request(void **state)
         forget(q[k], ARRAY_LEN(rows));
 }
 
-/* Q32, in bulk: what the server says about one request must not be told about another. */
+/* In bulk: what the server says about one request must not be told about another. */
 static void two_hundred_requests_get_their_own_answers(void **state)
 {
     enum { MANY = 200 };
@@ -170,16 +169,14 @@ struct start_row {
 static const struct start_row start_rows[] = {
     {"normally", "", 20000, true, 1, NULL},
     {"slowly", "slow", 20000, true, 1, NULL},
-    {"E70 prints a warning first", "warn", 20000, true, 1,
-     "printed before it started: 'PHP Warning"},
+    {"prints a warning first", "warn", 20000, true, 1, "printed before it started: 'PHP Warning"},
     {"prints more after it started", "more", 20000, true, 1, NULL},
-    {"E72 ends at once", "die", 20000, false, 3,
+    {"ends at once", "die", 20000, false, 3,
      "ERROR: SS[0] Script Server did not start properly return message was: 'U' (it ended"},
-    {"E72 ends after it started", "diehello", 20000, false, 3, "it ended while it started"},
+    {"ends after it started", "diehello", 20000, false, 3, "it ended while it started"},
     {"never says that it started", "silent", 500, false, 3, "it did not start in time"},
-    {"E73 the same, ignoring SIGTERM", "wedged", 500, false, 3, "it did not start in time"},
-    {"E76 says so, but does not read", "deaf", 500, false, 3,
-     "Script Server did not start properly"},
+    {"the same, ignoring SIGTERM", "wedged", 500, false, 3, "it did not start in time"},
+    {"says so, but does not read", "deaf", 500, false, 3, "Script Server did not start properly"},
     {"says much, but not that", "babble", 20000, false, 3, "no hello.no hello."},
 };
 
@@ -290,7 +287,7 @@ static void servers_that_end_after_every_request_are_replaced(void **state)
 
 /* ---- many servers, one queue ---- */
 
-/* Q36: one slow function delays nobody else. */
+/* One slow function delays nobody else. */
 static void a_wedged_server_does_not_hold_up_the_others(void **state)
 {
     struct php_pool w = php_pool_of(*state, "");

@@ -388,7 +388,7 @@ static void send_forgeries(int fd)
     }
 }
 
-/* Q43: "unreachable" and forgeries by the dozen while a check runs, and nothing is sent early. */
+/* "Unreachable" and forgeries by the dozen while a check runs, and nothing is sent early. */
 static void other_messages_never_make_it_send_again(void **state UNUSED)
 {
     struct world w = world_new();

@@ -53,7 +53,7 @@ static size_t end(struct world *w)
     return figures.most_running;
 }
 
-/* ---- the fault matrix, section D: one row, one promise ---- */
+/* ---- one fault, one promise ---- */
 
 struct row {
     const char *name, *command;
@@ -67,52 +67,48 @@ struct row {
 
 static const struct row rows[] = {
     {"prints a number", "echo 42", 0, 0, SCRIPT_OUTPUT, "42\n", "", NULL},
-    {"D58 leaves a daemon behind", "(setsid sleep 99 >/dev/null 2>&1 &); echo 8", 0, 0,
-     SCRIPT_OUTPUT, "8\n", "", NULL},
-    {"D58 the daemon holds its output", "(setsid sleep 99 &); echo 8", 0, 0, SCRIPT_OUTPUT, "8\n",
+    {"leaves a daemon behind", "(setsid sleep 99 >/dev/null 2>&1 &); echo 8", 0, 0, SCRIPT_OUTPUT,
+     "8\n", "", NULL},
+    {"the daemon holds its output", "(setsid sleep 99 &); echo 8", 0, 0, SCRIPT_OUTPUT, "8\n",
      "kept its output open", "left its group"},
-    {"D58 the daemon is stubborn",
+    {"the daemon is stubborn",
      "(setsid sh -c 'trap \"\" TERM; while :; do sleep 99; done' >/dev/null 2>&1 &); echo 8", 0, 0,
      SCRIPT_OUTPUT, "8\n", "", NULL},
-    {"D60 floods", "yes", 0, 0, SCRIPT_FLOODED, NULL, "limit: 1048576 bytes of output; ended",
-     NULL},
-    {"D60 floods without a line", "cat /dev/zero", 0, 0, SCRIPT_FLOODED, NULL, "limit: 1048576",
-     NULL},
-    {"D60 prints more than the cap", "printf '%05000d\\n' 1", 0, 0, SCRIPT_OUTPUT, NULL,
+    {"floods", "yes", 0, 0, SCRIPT_FLOODED, NULL, "limit: 1048576 bytes of output; ended", NULL},
+    {"floods without a line", "cat /dev/zero", 0, 0, SCRIPT_FLOODED, NULL, "limit: 1048576", NULL},
+    {"prints more than the cap", "printf '%05000d\\n' 1", 0, 0, SCRIPT_OUTPUT, NULL,
      "limit: output cut to 2047 of 5001 bytes", NULL},
-    {"D62 in two chunks", "printf 'a:1 '; sleep 0.2; echo b:2", 0, 0, SCRIPT_OUTPUT, "a:1 b:2\n",
-     "", NULL},
-    {"D62 byte by byte", "for i in 1 2 3 4 5 6; do printf $i; done", 0, 0, SCRIPT_OUTPUT, "123456",
-     "", NULL},
-    {"D62 no newline", "printf 5", 0, 0, SCRIPT_OUTPUT, "5", "", NULL},
-    {"D62 CR LF", "printf '5\\r\\n'", 0, 0, SCRIPT_OUTPUT, "5\r\n", "", NULL},
-    {"D62 8 bit", "printf '\\303\\244\\377\\n'", 0, 0, SCRIPT_OUTPUT, "\303\244\377\n", "", NULL},
-    {"D62 several lines", "printf 'a:1\\nb:2\\n'", 0, 0, SCRIPT_OUTPUT, "a:1\nb:2\n", "", NULL},
-    {"D63 fails with output", "echo 12; exit 9", 0, 0, SCRIPT_OUTPUT, "12\n", "exit status 9",
+    {"in two chunks", "printf 'a:1 '; sleep 0.2; echo b:2", 0, 0, SCRIPT_OUTPUT, "a:1 b:2\n", "",
      NULL},
-    {"D63 fails without output", "exit 9", 0, 0, SCRIPT_EMPTY, "", "exit status 9", NULL},
-    {"D63 killed by a signal", "kill -KILL $$", 0, 0, SCRIPT_EMPTY, "", "ended by signal 9", NULL},
-    {"D63 dumps core", "ulimit -c 0; echo 4; kill -SEGV $$", 0, 0, SCRIPT_OUTPUT, "4\n",
+    {"byte by byte", "for i in 1 2 3 4 5 6; do printf $i; done", 0, 0, SCRIPT_OUTPUT, "123456", "",
+     NULL},
+    {"no newline", "printf 5", 0, 0, SCRIPT_OUTPUT, "5", "", NULL},
+    {"CR LF", "printf '5\\r\\n'", 0, 0, SCRIPT_OUTPUT, "5\r\n", "", NULL},
+    {"8 bit", "printf '\\303\\244\\377\\n'", 0, 0, SCRIPT_OUTPUT, "\303\244\377\n", "", NULL},
+    {"several lines", "printf 'a:1\\nb:2\\n'", 0, 0, SCRIPT_OUTPUT, "a:1\nb:2\n", "", NULL},
+    {"fails with output", "echo 12; exit 9", 0, 0, SCRIPT_OUTPUT, "12\n", "exit status 9", NULL},
+    {"fails without output", "exit 9", 0, 0, SCRIPT_EMPTY, "", "exit status 9", NULL},
+    {"killed by a signal", "kill -KILL $$", 0, 0, SCRIPT_EMPTY, "", "ended by signal 9", NULL},
+    {"dumps core", "ulimit -c 0; echo 4; kill -SEGV $$", 0, 0, SCRIPT_OUTPUT, "4\n",
      "ended by signal 11", NULL},
-    {"D64 no such command", "exec 2>/dev/null; no-such-command-anywhere 1", 0, 0, SCRIPT_EMPTY, "",
+    {"no such command", "exec 2>/dev/null; no-such-command-anywhere 1", 0, 0, SCRIPT_EMPTY, "",
      "exit status 127: the shell did not find the command", NULL},
-    {"D64 no such file", "exec 2>/dev/null; /nowhere/script.pl 1", 0, 0, SCRIPT_EMPTY, "",
+    {"no such file", "exec 2>/dev/null; /nowhere/script.pl 1", 0, 0, SCRIPT_EMPTY, "",
      "exit status 127", NULL},
-    {"D64 a directory", "exec 2>/dev/null; /etc", 0, 0, SCRIPT_EMPTY, "",
+    {"a directory", "exec 2>/dev/null; /etc", 0, 0, SCRIPT_EMPTY, "",
      "exit status 126: the shell could not execute the command", NULL},
-    {"D65 quotes and more", "printf '%s|' \"a'b\" 'c\"d' \"$((1+2))\" `echo e` 'f\ng' '$h \\'", 0,
-     0, SCRIPT_OUTPUT, "a'b|c\"d|3|e|f\ng|$h \\|", "", NULL},
-    {"D68 descriptors", "ls /proc/self/fd | tr '\\n' ' '", 0, 0, SCRIPT_OUTPUT, "0 1 2 3 ", "",
+    {"quotes and more", "printf '%s|' \"a'b\" 'c\"d' \"$((1+2))\" `echo e` 'f\ng' '$h \\'", 0, 0,
+     SCRIPT_OUTPUT, "a'b|c\"d|3|e|f\ng|$h \\|", "", NULL},
+    {"descriptors", "ls /proc/self/fd | tr '\\n' ' '", 0, 0, SCRIPT_OUTPUT, "0 1 2 3 ", "", NULL},
+    {"standard input", "readlink /proc/self/fd/0; cat", 0, 0, SCRIPT_OUTPUT, "/dev/null\n", "",
      NULL},
-    {"D68 standard input", "readlink /proc/self/fd/0; cat", 0, 0, SCRIPT_OUTPUT, "/dev/null\n", "",
-     NULL},
-    {"D68 signals", "grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\\t\\n'", 0, 0,
-     SCRIPT_OUTPUT, "SigBlk:0000000000000000SigIgn:0000000000000000", "", NULL},
-    {"D68 capabilities", "grep -E '^Cap(Inh|Amb)' /proc/self/status | tr -d '\\t\\n'", 0, 0,
+    {"signals", "grep -E '^Sig(Blk|Ign)' /proc/self/status | tr -d '\\t\\n'", 0, 0, SCRIPT_OUTPUT,
+     "SigBlk:0000000000000000SigIgn:0000000000000000", "", NULL},
+    {"capabilities", "grep -E '^Cap(Inh|Amb)' /proc/self/status | tr -d '\\t\\n'", 0, 0,
      SCRIPT_OUTPUT, "CapInh:0000000000000000CapAmb:0000000000000000", "", NULL},
-    {"D68 environment", "echo \"${MIBS-unset}|$HOME\"", 0, 0, SCRIPT_OUTPUT, "|/spine-home\n", "",
+    {"environment", "echo \"${MIBS-unset}|$HOME\"", 0, 0, SCRIPT_OUTPUT, "|/spine-home\n", "",
      NULL},
-    {"Q22 a broken pipe ends a pipeline", "yes | head -1", 0, 0, SCRIPT_OUTPUT, "y\n", "", NULL},
+    {"a broken pipe ends a pipeline", "yes | head -1", 0, 0, SCRIPT_OUTPUT, "y\n", "", NULL},
     {"limits", "ulimit -n; ulimit -c", 0, 0, SCRIPT_OUTPUT, "1024\n0\n", "", NULL},
     {"lines are counted to the end", "seq 1 200000", 0, 1, SCRIPT_OUTPUT, NULL, "", NULL},
     {"lines: none", "true", 0, 1, SCRIPT_EMPTY, "", "exit status 0", NULL},
@@ -120,23 +116,23 @@ static const struct row rows[] = {
      "kept its output open", NULL},
     {"lines: more than a flood", "yes | head -c 4000000", 0, 1, SCRIPT_OUTPUT, NULL, "", NULL},
     /* Their time starts when the others have ended. */
-    {"D54 prints, then stays", "echo 7; sleep 99", 1000, 0, SCRIPT_OUTPUT, "7\n",
+    {"prints, then stays", "echo 7; sleep 99", 1000, 0, SCRIPT_OUTPUT, "7\n",
      "limit: 1000 ms; it had not ended and had printed 2 bytes; ended by SIGTERM", NULL},
-    {"D54 prints half a line, then stays", "printf 12; sleep 99", 1000, 0, SCRIPT_TIMED_OUT, NULL,
+    {"prints half a line, then stays", "printf 12; sleep 99", 1000, 0, SCRIPT_TIMED_OUT, NULL,
      "limit: 1000 ms", NULL},
-    {"D54 a line and a half", "printf 'a:1\\nb:'; sleep 99", 1000, 0, SCRIPT_OUTPUT, "a:1\n",
+    {"a line and a half", "printf 'a:1\\nb:'; sleep 99", 1000, 0, SCRIPT_OUTPUT, "a:1\n",
      "limit: 1000 ms", NULL},
-    {"D55 value, closes its output, stays", "echo 7; exec >&-; sleep 99", 2000, 0, SCRIPT_OUTPUT,
-     "7\n", "", "went on after its result"},
-    {"D55 closes its output without a word", "exec >&-; sleep 99", 2000, 0, SCRIPT_EMPTY, "",
+    {"value, closes its output, stays", "echo 7; exec >&-; sleep 99", 2000, 0, SCRIPT_OUTPUT, "7\n",
+     "", "went on after its result"},
+    {"closes its output without a word", "exec >&-; sleep 99", 2000, 0, SCRIPT_EMPTY, "",
      "closed its output without printing anything", "ended by SIGTERM"},
-    {"D56 never prints", "sleep 99; :", 1000, 0, SCRIPT_TIMED_OUT, "", "ended by SIGTERM", NULL},
-    {"D56 nor does its helper", "sh -c 'sleep 99; :' | cat", 1000, 0, SCRIPT_TIMED_OUT, "",
+    {"never prints", "sleep 99; :", 1000, 0, SCRIPT_TIMED_OUT, "", "ended by SIGTERM", NULL},
+    {"nor does its helper", "sh -c 'sleep 99; :' | cat", 1000, 0, SCRIPT_TIMED_OUT, "",
      "ended by SIGTERM", NULL},
-    {"D57 ignores SIGTERM", "trap '' TERM; while :; do sleep 99; done", 1000, 0, SCRIPT_TIMED_OUT,
-     "", "ignored SIGTERM, ended by SIGKILL", NULL},
-    {"D57 ignores SIGTERM, has a value", "trap '' TERM; echo 3; while :; do sleep 99; done", 1000,
-     0, SCRIPT_OUTPUT, "3\n", "ignored SIGTERM, ended by SIGKILL", NULL},
+    {"ignores SIGTERM", "trap '' TERM; while :; do sleep 99; done", 1000, 0, SCRIPT_TIMED_OUT, "",
+     "ignored SIGTERM, ended by SIGKILL", NULL},
+    {"ignores SIGTERM, has a value", "trap '' TERM; echo 3; while :; do sleep 99; done", 1000, 0,
+     SCRIPT_OUTPUT, "3\n", "ignored SIGTERM, ended by SIGKILL", NULL},
     {"lines: not known to be all", "seq 1 10; sleep 99", 1000, 1, SCRIPT_TIMED_OUT, NULL,
      "limit: 1000 ms", NULL},
 };
@@ -147,7 +143,7 @@ static const struct {
 } line_counts[] = {
     {"lines are counted to the end", 200000},
     {"lines: more than a flood", 2000000},
-    {"D62 several lines", 2},
+    {"several lines", 2},
 };
 
 static void assert_row(const struct row *row, const struct question *q)
@@ -265,7 +261,7 @@ static void a_command_is_passed_in_full_or_refused(void **state)
 
 /* ---- slots ---- */
 
-/* Q25: the time-out does not run while a script waits for its slot. */
+/* The time-out does not run while a script waits for its slot. */
 static void busy_slots_make_no_false_unknowns(void **state)
 {
     struct world w = world_of(*state);

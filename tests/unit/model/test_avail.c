@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* ---- which test, and the verdict (contract 6.2, operations 5.1) ---- */
+/* ---- which test, and the verdict (docs/contract.md 7) ---- */
 
 /* P ask the ping, S ask by SNMP, u up, d down, ? untested.  Four letters for an SNMP test not made,
  * up, down, impossible; one row for a ping not made, up, down, impossible. */
@@ -92,7 +92,7 @@ static void only_v1_and_v2c_without_community_need_no_snmp(void **state)
     }
 }
 
-/* ---- the state machine (contract 6.3, 6.4; operations 5.6) ---- */
+/* ---- the state machine (docs/contract.md 8.2, 8.3) ---- */
 
 /* Steps "o3/0": o up or x down, then status and event count afterwards; D or U if an event is told;
  * f or r if the fail or recovery date is set.  Starts from status/count. */
@@ -104,7 +104,7 @@ static const struct {
 } sequences[] = {
     {"observed with 2 and 3", 2, 3, HOST_UP, 0,
      "o3/0 x3/1f x1/2D x1/3 o2/1r x1/1 o2/1r o2/2 o3/0U o3/0 x3/1f o3/0"},
-    {"contract 6.4", 2, 3, HOST_UP, 0, "x3/1f x1/2D x1/3 o2/1r o2/2 o3/0U"},
+    {"down and back", 2, 3, HOST_UP, 0, "x3/1f x1/2D x1/3 o2/1r o2/2 o3/0U"},
     {"counts of 1", 1, 1, HOST_UP, 0, "x1/1Df x1/2 o3/0Ur o3/0 x1/1Df"},
     {"failure count 0 sets no date", 0, 1, HOST_UP, 0, "x1/1D"},
     {"failure count 4", 4, 2, HOST_UP, 0, "x3/1f x3/2 x3/3 x1/4D x1/5 o2/1r o3/0U"},
@@ -273,7 +273,7 @@ static void the_first_poll_starts_the_figures(void **state)
     arena_done(&memory);
 }
 
-/* ---- the text (contract 6.3, Q17) ---- */
+/* ---- the text (docs/contract.md 8.5) ---- */
 
 #define PING_TEXT  "ICMP: Ping timed out"
 #define SNMP_TEXT  "Device did not respond to SNMP"

@@ -11,7 +11,7 @@
 #define UPTIME ".1.3.6.1.2.1.1.3.0"
 #define DESCR  ".1.3.6.1.2.1.1.1.0"
 
-/* ---- agents (contract 10.5, Q13, Q14) ---- */
+/* ---- agents (docs/contract.md 13.4, 13.5) ---- */
 
 /* arg: 'r' reversed, 'l' the third is left out, 'e' a stranger first, 'd' each one twice, 'n'
  * nothing, 'i' text */
@@ -261,7 +261,7 @@ static void an_answer_before_the_start_is_ignored(void **state)
     devrun_free(run);
 }
 
-/* ---- availability (contract 6.1, 6.2; operations 5.1) ---- */
+/* ---- availability (docs/contract.md 7) ---- */
 
 /* Indexed by arg: answered, an error status, timed out, failed, impossible. */
 static void moody(const struct snmp_request *rq, struct answer *a)
@@ -375,7 +375,7 @@ static void the_check_asks_what_the_method_says(void **state)
     }
 }
 
-/* ---- the log (contract 6.7, 10.6, 10.8, 13.6; operations 2.4, 2.6) ---- */
+/* ---- the log (docs/contract.md 3.10 to 3.12) ---- */
 
 static const struct {
     int method;
@@ -473,7 +473,7 @@ static void invalid_values_are_told_as_configured(void **state)
     b.arg = 0;
     add_items(6);
     run_device();
-    assert_silent("Invalid Response"); /* not counted (contract 13.6) */
+    assert_silent("Invalid Response"); /* not counted (docs/contract.md 3.12) */
 }
 
 static void a_long_list_of_invalid_values_is_split(void **state)
@@ -501,7 +501,7 @@ static void a_long_list_of_invalid_values_is_split(void **state)
     assert_int_equal(lines, 3); /* 170 of 12 characters are 2038 */
 }
 
-/* ---- stopping (contract operations 4.2) ---- */
+/* ---- stopping (docs/contract.md 6.3, 20.2) ---- */
 
 static void stopped_anywhere_no_item_is_lost_or_torn(void **state)
 {

@@ -251,7 +251,7 @@ static void assert_argv(const char *version, int poller_id, const char *mode, co
     phpproto_free_argv(argv);
 }
 
-/* Contract 7.2 */
+/* docs/contract.md 15.2 */
 static void arguments_follow_version_and_poller(void **state)
 {
     (void)state;

@@ -100,7 +100,7 @@ static void what_is_no_number_is_not_sent_as_one(void **state)
     buf_done(&sql);
 }
 
-/* Every row in exactly one statement: the 501st as well (contract Q29). */
+/* Every row in exactly one statement: the 501st as well. */
 static void no_host_is_left_out_at_any_edge(void **state)
 {
     (void)state;
