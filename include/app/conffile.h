@@ -14,7 +14,7 @@
  *          double quote and a closing one ends it (followed by a blank or the end of the line),
  *          the text in between, where \" and \\ stand for " and \. What follows the value is
  *          ignored.
- * Source:  contract "process and operations" 1.5, 1.6, 10.1 (Q10-Q12); facts/faults 105, 106.
+ * Source:  docs/contract.md 1.6 to 1.8.
  */
 #ifndef SPINE_APP_CONFFILE_H
 #define SPINE_APP_CONFFILE_H
@@ -45,7 +45,7 @@ NODISCARD bool conffile_parse(char *text, size_t len, const char *path, conffile
 NODISCARD bool conffile_read(const char *path, conffile_entry_fn *on_entry, void *arg,
                              bool *world_readable, struct err *err);
 
-/* The places of contract 1.5 and SYSCONFDIR, in this order: the first regular file that can be
+/* The places of docs/contract.md 1.6, in this order: the first regular file that can be
  * opened; "spine.conf" of the working directory is left out when privileged.  free() the result.
  * NULL: none; `why` lists those that exist but cannot be used. */
 NODISCARD char *conffile_find(bool privileged, struct buf *why);

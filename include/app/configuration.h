@@ -28,7 +28,7 @@ void configuration_free(struct config *c);
 
 enum configuration_request configuration_parse_args(struct config *c, int argc, char *const *argv,
                                                     struct err *err);
-/* Finds (contract 1.5) or takes -C, reads and applies.  ERR_CONFIG with file:line. */
+/* Finds (docs/contract.md 1.6) or takes -C, reads and applies.  ERR_CONFIG with file:line. */
 NODISCARD bool configuration_read_file(struct config *c, struct err *err);
 const char *configuration_file_path(const struct config *c); /* NULL before a file was read */
 NODISCARD bool configuration_read_environment(struct config *c, struct err *err);

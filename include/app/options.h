@@ -11,7 +11,7 @@
  * Owns:    an option_value owns its memory; option_value_done() overwrites text before freeing it.
  * Promise: what is assigned lies within the option's bounds. Errors are one line that names the
  *          argument as typed and ends with what to do.
- * Source:  contract "process and operations" 1.2-1.9, 10.1; "database" 3.
+ * Source:  docs/contract.md 1, 2.
  */
 #ifndef SPINE_APP_OPTIONS_H
 #define SPINE_APP_OPTIONS_H
@@ -94,7 +94,7 @@ const char *option_nearest_key(const char *typed);
 /* Strict.  On failure `why` gets "must be ...", to be put after the option's name. */
 NODISCARD bool option_parse(const struct option_def *def, const char *text,
                             struct option_value *ret, struct buf *why);
-/* As Cacti reads rows (contract database 3.1).  false: the row counts as missing.  In both cases
+/* As Cacti reads rows (docs/contract.md 2.2).  false: the row counts as missing.  In both cases
  * `why` may get a remark such as "'200' is more than 100, 100 is used". */
 NODISCARD bool option_parse_row(const struct option_def *def, const char *text,
                                 struct option_value *ret, struct buf *why);
@@ -114,7 +114,7 @@ struct options_sink {
 enum configuration_request options_parse_args(int argc, char *const *argv,
                                               const struct options_sink *sink, struct err *err);
 
-/* The first line of --version; Cacti looks for its own version in it (contract 1.2). */
+/* The first line of --version; Cacti looks for its own version in it (docs/contract.md 1.3). */
 const char *options_version_line(void);
 
 #endif

@@ -15,8 +15,8 @@
  * reaped: a process of the program's own group or older than the supervisor is left alone.  Descendants that
  * ran away (double fork, setsid) are ended once no child that could have started them lives, and at
  * the end all of them.  Makes us a child subreaper, SIGPIPE ignored and SIGCHLD not ignored.  All
- * threads must have SIGCHLD blocked (the house rule) where there is no pidfd.
- * Source:  contract operations 3.2, 10.7; facts/faults 4.4; Q26, Q35.
+ * threads must have SIGCHLD blocked (docs/threads.md) where there is no pidfd.
+ * Source:  docs/contract.md 14, 21.5; docs/children.md.
  */
 #ifndef SPINE_CORE_CHILDREN_H
 #define SPINE_CORE_CHILDREN_H

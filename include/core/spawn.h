@@ -15,7 +15,7 @@
  * 2 (ours, /dev/null if we have none) and no other; every signal at its default, none blocked; the
  * given limits, never above what the program has.  Its descriptors are close-on-exec from
  * birth, never 0, 1 or 2; `from` and `to` are non-blocking.  Whether exec worked is known on
- * return.  Source:  contract operations 6.1; facts/limits 6; Q22, Q29, Q30, Q74.
+ * return.  Source:  docs/contract.md 14.2; docs/children.md.
  */
 #ifndef SPINE_CORE_SPAWN_H
 #define SPINE_CORE_SPAWN_H

@@ -11,7 +11,7 @@
  *          SIGKILL, and the warden exits.  It has no other descriptors, its own session, ignores stop
  *          signals, and uses nothing but system calls.  Where it has died or is not listening, nothing
  *          here fails or waits.
- * Source:  facts/faults section 2 (promise 6), row 83; contract operations 3.2.
+ * Source:  docs/contract.md 21.5.
  */
 #ifndef SPINE_CORE_WARDEN_H
 #define SPINE_CORE_WARDEN_H

@@ -6,7 +6,7 @@
  * Use:     struct budget b = budget_make(started_mono_ms, 300);
  * Threads: any; pure.
  * Promise: poll_until < store_until < end_by < stale_from, whatever the interval.
- * Source:  contract operations 1.1, 4.2; facts/faults section 2 (margin = max(2 s, 3 %)).
+ * Source:  docs/contract.md 20.1; docs/operations.md.
  */
 #ifndef SPINE_ENGINE_BUDGET_H
 #define SPINE_ENGINE_BUDGET_H

@@ -63,7 +63,7 @@ struct config {
     bool boost;      /* boost_redirect and boost_rrd_update_enable */
     int invalid_log; /* spine_log_level: 0, 1, 2 */
     const char *cacti_version_text;
-    int cacti_version;            /* a*1000 + b*100 + c; 0 = unknown (contract database 3.5) */
+    int cacti_version;            /* a*1000 + b*100 + c; 0 = unknown (docs/contract.md 2.5) */
     struct id_list debug_devices; /* selective_device_debug */
 
     /* who tells of it, beside the log */

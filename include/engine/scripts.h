@@ -14,7 +14,7 @@
  *          after scripts_give_up() soon.  After scripts_end(), or on_stopped(), no process of the
  *          program is left that a signal can end.
  * Errors:  NULL: no supervisor could be started.  What a child does wrong is in its reply or in the log.
- * Source:  contract operations 6, 7, 10.7.
+ * Source:  docs/contract.md 14, 15.
  */
 #ifndef SPINE_ENGINE_SCRIPTS_H
 #define SPINE_ENGINE_SCRIPTS_H

@@ -17,7 +17,7 @@
  *          back by uplink_take_left(), or counted as rejected. A row whose fate in the main database
  *          is unknown is kept as well: it has the same key there and is the same row.
  *          uplink_put() waits only while batcher_is_overfull() (engine/batcher.h).
- * Source:  contract "database" 17; facts ecosystem 9.2, faults A 22-24.
+ * Source:  docs/contract.md 23; docs/remote.md.
  */
 #ifndef SPINE_ENGINE_UPLINK_H
 #define SPINE_ENGINE_UPLINK_H
@@ -67,7 +67,7 @@ void uplink_put(struct uplink *u, struct batch *batch); /* takes the batch: outp
 /* Rows that neither server has taken so far; NULL = none. */
 NODISCARD struct batch *uplink_take_left(struct uplink *u);
 
-/* Store the rest, push (contract 17.4) what the local database holds, close the row. */
+/* Store the rest, push (docs/contract.md 23.3) what the local database holds, close the row. */
 void uplink_end(struct uplink *u, struct store *local, bool push);
 struct uplink_result uplink_get_result(const struct uplink *u); /* after uplink_end() */
 

@@ -113,7 +113,7 @@ static const char *text(const struct state *s, enum option_id id)
     return v->text == NULL ? "" : v->text;
 }
 
-/* "a.b.c" gives a*1000 + b*100 + c (contract database 3.5). */
+/* "a.b.c" gives a*1000 + b*100 + c (docs/contract.md 2.5). */
 static int cacti_version(const char *p)
 {
     static const int weights[] = {1000, 100, 1};
@@ -294,7 +294,7 @@ static void on_argument_warning(void *arg, const char *text_)
     add_warning(arg, mem_strdup(text_));
 }
 
-/* Contract 1.3: an absent last id counts as -1, also next to a host list. */
+/* docs/contract.md 1.4: an absent last id counts as -1, also next to a host list. */
 static bool check_range(const struct config *c, bool has_first, bool has_last, struct err *err)
 {
     if (has_first != has_last && !c->has_host_list)
@@ -389,7 +389,7 @@ static bool set_entry(struct state *s, const struct option_def *def, const struc
                 "ERROR: %.300s:%d: %s %s, not '%.200s'; correct or remove the line", s->path,
                 e->line, def->key, why.data, e->value);
     buf_done(&why);
-    if (ok && id == OPTION_PATH_CACTILOG) /* contract 1.7 */
+    if (ok && id == OPTION_PATH_CACTILOG) /* docs/contract.md 1.10 */
         set_from_file(s, OPTION_LOG_DESTINATION, "BOTH");
     return ok;
 }

@@ -318,7 +318,7 @@ struct reader {
 
 static enum configuration_request usage(const struct reader *r, const char *fmt, ...) PRINTF(2, 3);
 
-/* Texts of contract 1.4, plus what to do; one line whatever the arguments contain. */
+/* Spine's texts (docs/contract.md 1.5), plus what to do; one line whatever the arguments contain. */
 static enum configuration_request usage(const struct reader *r, const char *fmt, ...)
 {
     struct buf b = BUF_INIT;

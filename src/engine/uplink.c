@@ -245,7 +245,7 @@ static void say_kept(const struct uplink *u)
 static void close_row(struct uplink *u)
 {
     struct err err = ERR_INIT;
-    /* Whatever happened before, the row is worth one more connection (Q28). */
+    /* Whatever happened before, the row is worth one more connection (docs/contract.md 19.2). */
     store_grant(u->main, BUDGET_CLOSE_MS);
     if (!u->opened)
         fail_end(u, "the main server has no poller_time row of this process", &u->why);
