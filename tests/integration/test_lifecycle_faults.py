@@ -309,7 +309,7 @@ def test_a_crash_leaves_one_line_and_nobody(site, poller, traces):
         assert len(run.log_lines(f"FATAL: {text}")) == 1, run
         assert run.stderr.count(text) == 1, run
         traces.wait_gone(seconds=5)
-    run = poller.run(first=1, last=1, env=traces.env)
+    run = poller.run(first=1, last=2, env=traces.env)
     assert run.status == 0, run
 
 
