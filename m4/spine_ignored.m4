@@ -3,8 +3,11 @@ AC_DEFUN([SPINE_IGNORED], [
     SPINE_IGNORED_ENABLE([warnings])
     SPINE_IGNORED_ENABLE([popen])
     SPINE_IGNORED_ENABLE([solaris-priv])
+    SPINE_IGNORED_ENABLE([lcap])
+    SPINE_IGNORED_ENABLE([strict-snmp])
     SPINE_IGNORED_WITH([reentrant])
     SPINE_IGNORED_WITH([static])
+    SPINE_IGNORED_WITH([max-mysql-buffer])
 ])
 
 AC_DEFUN([SPINE_IGNORED_ENABLE], [

@@ -4,8 +4,6 @@ AC_DEFUN([SPINE_LIMITS], [
         [bytes kept of one result])
     SPINE_LIMIT([max-scripts], [SPINE_MAX_SCRIPTS], [20], [1], [1000],
         [scripts running at the same time])
-    SPINE_LIMIT([max-mysql-buffer], [SPINE_MAX_MYSQL_BUFFER], [131072], [16384], [8388608],
-        [bytes of one INSERT statement])
     SPINE_LIMITS_COMPAT
 ])
 

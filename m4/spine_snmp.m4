@@ -21,7 +21,6 @@ AC_DEFUN([SPINE_SNMP], [
 Install libsnmp-dev (Debian, Ubuntu) or net-snmp-devel (Fedora, RHEL, SUSE), or name its place with
 --with-snmp=DIR.])])
     spine_snmp="`AS_ECHO(["$SNMP_LIBS"]) | sed 's/^ *//'`${spine_snmp_version:+, $spine_snmp_version}"
-    SPINE_SNMP_STRICTNESS
     AC_SUBST([SNMP_CFLAGS])
     AC_SUBST([SNMP_LIBS])
 ])
@@ -68,13 +67,4 @@ AC_DEFUN([SPINE_SNMP_FOLDERS], [
         done
         SPINE_SNMP_TRY([$spine_prefix], [$spine_cflags], [$spine_libs])
     done
-])
-
-AC_DEFUN([SPINE_SNMP_STRICTNESS], [
-    AC_ARG_ENABLE([strict-snmp],
-        [AS_HELP_STRING([--enable-strict-snmp],
-            [refuse to run when the Net-SNMP library is not the version of the headers])],
-        [], [enable_strict_snmp=no])
-    AS_IF([test "x$enable_strict_snmp" != xno], [AC_DEFINE([SPINE_STRICT_SNMP], [1],
-        [Define to 1 to refuse a Net-SNMP library of another version than its headers.])])
 ])

@@ -8,10 +8,9 @@ $PACKAGE_NAME $PACKAGE_VERSION, for Cacti $with_compat_version
 
   event path        $spine_libevent
   database client   $spine_mysql
-  Net-SNMP          $spine_snmp (strict: $enable_strict_snmp)
-  capabilities      $enable_lcap
+  Net-SNMP          $spine_snmp
   replay            $spine_replay
-  limits            results $with_results_buffer, scripts $with_max_scripts, statement $with_max_mysql_buffer
+  limits            results $with_results_buffer, scripts $with_max_scripts
 
   compiler          $CC $CFLAGS
   warnings          as errors: $enable_werror

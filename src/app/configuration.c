@@ -575,6 +575,35 @@ static void print_entry(FILE *out, const struct option_def *def)
     buf_done(&b);
 }
 
+/* A key of spine.conf, or a variable of the environment, for what has another name above. */
+static void print_alias(FILE *out, const char *name, const struct option_def *def, char between)
+{
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "  %s", name);
+    if (def->placeholder != NULL)
+        buf_printf(&b, "%c%s", between, def->placeholder);
+    if (def->longs[0] != NULL)
+        fprintf(out, "%-34s as --%s\n", b.data, def->longs[0]);
+    else
+        fprintf(out, "%-34s as -O %s\n", b.data, def->name);
+    buf_done(&b);
+}
+
+static void print_aliases(FILE *out)
+{
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_def *def = option_get((enum option_id)i);
+        if (def->key != NULL && def->section != OPTION_FILE)
+            print_alias(out, def->key, def, ' ');
+    }
+    fputs("\nEnvironment:\n", out);
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_def *def = option_get((enum option_id)i);
+        if (def->variable != NULL)
+            print_alias(out, def->variable, def, '=');
+    }
+}
+
 static void print_help(FILE *out)
 {
     static const char *const titles[] = {
@@ -594,15 +623,15 @@ static void print_help(FILE *out)
                 print_entry(out, def);
         }
     }
+    print_aliases(out);
     fputs("\nWithout -C the first of these is read: ./spine.conf, /etc/spine.conf,\n"
           "/etc/cacti/spine.conf, ../etc/spine.conf, " SYSCONFDIR "/spine.conf.\n"
           "\nExamples:\n"
           "  spine -R -S -V MEDIUM -f 42 -l 42    show what device 42 answers, store nothing\n"
           "  spine --poller=1 --hostlist=3,5,8    poll three devices\n"
-          "\nExit status: 0 done, 64 usage, 65 replayed otherwise than recorded, 69 database "
-          "unreachable,\n"
-          "70 internal, 71 operating system, 75 deadline hit or results partly stored, 78 "
-          "spine.conf or schema.\n",
+          "\nExit status: 0 done, 64 usage, 65 replayed otherwise than recorded, 66 none of the "
+          "devices\nasked for can be polled, 69 database unreachable, 70 internal, 71 operating "
+          "system, 75 deadline\nhit or results partly stored, 78 spine.conf or schema.\n",
           out);
 }
 

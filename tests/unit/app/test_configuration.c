@@ -600,6 +600,10 @@ static void help_names_every_option(void **state UNUSED)
         const char *name = def->longs[0] != NULL ? def->longs[0] : def->name;
         if (strstr(text, name) == NULL && !def->row_only)
             fail_msg("--help does not mention %s", name);
+        if (def->key != NULL && strstr(text, def->key) == NULL)
+            fail_msg("--help does not mention the key %s", def->key);
+        if (def->variable != NULL && strstr(text, def->variable) == NULL)
+            fail_msg("--help does not mention the variable %s", def->variable);
     }
     assert_null(strstr(text, "(null)"));
 }
