@@ -1,0 +1,176 @@
+"""Changes each condition of src/model once and sees whether a module test notices.
+
+    make check-mutation                         everything; about half an hour on two cores
+    make check-mutation MUTATE="avail batch"    these modules only
+    make check-mutation MUTATE="--list value"   what would be changed, without running anything
+
+Works on a copy in a temporary directory: the model and base layers become one shared library, each module test is
+linked with it once, and a mutant costs one compilation and the tests. A mutant that no test notices is a survivor. Those
+in tests/mutate/survivors.txt are known, with the reason; any other survivor, and any line there that no longer
+survives or exists, makes this fail.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+KNOWN = TOP / "tests/mutate/survivors.txt"
+FLAGS = ["-std=gnu17", "-O0", "-w", "-fPIC", "-D_GNU_SOURCE", "-DHAVE_CONFIG_H"]
+TEST_SECONDS = 20  # a mutant that hangs is noticed
+
+#: What is looked for, and what takes its place.
+SWAPS = [(r" == ", " != "), (r" != ", " == "), (r" <= ", " < "), (r" >= ", " > "), (r" < ", " <= "), (r" > ", " >= "),
+         (r" && ", " || "), (r" \|\| ", " && "), (r"\bif \(!", "if ("), (r"return true;", "return false;"),
+         (r"return false;", "return true;"), (r"\+\+", "--")]
+SKIPPED = re.compile(r"^\s*(#|\*|/\*|//|for \(size_t \w+ = 0;)|CHECK\(|#include|_Static_assert")
+
+
+def mutants_of(path):
+    """Yields (line number, column, before, after) for one source file."""
+    comment = False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        code = re.sub(r'"(\\.|[^"\\])*"', lambda m: "\x00" * len(m[0]), line)
+        code = re.sub(r"'(\\.|[^'\\])+'", lambda m: "\x00" * len(m[0]), code)
+        if comment or SKIPPED.search(code):
+            comment = (comment or "/*" in code) and "*/" not in code
+            continue
+        code = re.sub(r"/\*.*?\*/", lambda m: "\x00" * len(m[0]), code)
+        if "/*" in code:
+            comment = True
+            code = code.split("/*")[0]
+        for pattern, after in SWAPS:
+            for found in re.finditer(pattern, code):
+                yield number, found.start(), found[0], after
+
+
+def run(command, **options):
+    return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+
+
+class Bench:
+    """A copy of the tree with a shared library and tests that are linked with it."""
+
+    def __init__(self, work, config, compiler):
+        self.work, self.compiler = work, compiler
+        for part in ("src/base", "src/model", "include", "tests/unit/model", "tests/support", "docs"):
+            shutil.copytree(TOP / part, work / part)
+        shutil.copy(config, work / "config.h")
+        self.flags = FLAGS + [f"-I{work}", f"-I{work / 'include'}"]
+        self.objects = {}
+        for source in sorted(work.glob("src/base/*.c")) + sorted(work.glob("src/model/*.c")):
+            self.objects[source] = source.with_suffix(".o")
+            self.compile(source, check=True)
+        self.link(check=True)
+        self.tests = []
+        for source in sorted(work.glob("tests/unit/model/test_*.c")):
+            program = source.with_suffix("")
+            subprocess.run([compiler, *self.flags, source, "-o", program, f"-L{work}", "-lmodel", "-lcmocka", "-lm",
+                            f"-Wl,-rpath,{work}"], check=True)
+            self.tests.append(program)
+
+    def compile(self, source, check=False):
+        return run([self.compiler, *self.flags, "-c", source, "-o", self.objects[source]], check=check).returncode == 0
+
+    def link(self, check=False):
+        return run([self.compiler, "-shared", "-o", self.work / "libmodel.so", *self.objects.values(), "-lm", "-lpthread"],
+                   check=check).returncode == 0
+
+    def notices(self):
+        """Whether a test fails; those that concern few things come first."""
+        environment = dict(os.environ, TEST_SRCDIR=str(self.work / "tests"))
+        for test in self.tests:
+            try:
+                if run([test], env=environment, timeout=TEST_SECONDS, cwd=self.work).returncode != 0:
+                    return True
+            except subprocess.TimeoutExpired:
+                return True
+        return False
+
+    def try_mutant(self, module, number, column, before, after):
+        """"killed", "survived" or "invalid" (it does not compile)."""
+        source = self.work / "src/model" / f"{module}.c"
+        original = source.read_text()
+        lines = original.splitlines(keepends=True)
+        line = lines[number - 1]
+        lines[number - 1] = line[:column] + after + line[column + len(before):]
+        source.write_text("".join(lines))
+        try:
+            if not self.compile(source) or not self.link():
+                return "invalid"
+            return "killed" if self.notices() else "survived"
+        finally:
+            source.write_text(original)
+            self.compile(source, check=True)
+
+    def own_tests_first(self, module):
+        stem = module.split("_")[0]
+        self.tests.sort(key=lambda t: (not t.name.startswith(f"test_{stem}"), t.name))
+
+
+def try_module(module, config, compiler):
+    found = []
+    with tempfile.TemporaryDirectory(prefix="spine-mutate.") as work:
+        bench = Bench(pathlib.Path(work) / "tree", config, compiler)
+        bench.own_tests_first(module)
+        if bench.notices():
+            sys.exit(f"mutate: a module test fails on the unchanged {module}")
+        source = TOP / "src/model" / f"{module}.c"
+        text = source.read_text().splitlines()
+        for number, column, before, after in mutants_of(source):
+            outcome = bench.try_mutant(module, number, column, before, after)
+            found.append((outcome, f"{module}.c: {text[number - 1].strip()} [{before.strip()} at {column} -> {after.strip()}]"))
+    return module, found
+
+
+def known_survivors():
+    """{line: reason}; a reason stands after " ## "."""
+    lines = KNOWN.read_text().splitlines() if KNOWN.exists() else []
+    return dict(line.split(" ## ", 1) for line in lines if line and not line.startswith("#"))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("modules", nargs="*", help="file stems of src/model; none: all")
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    parser.add_argument("--config", type=pathlib.Path, default=pathlib.Path("config.h"), help="config.h of a build")
+    a = parser.parse_args()
+    modules = a.modules or sorted(p.stem for p in (TOP / "src/model").glob("*.c"))
+    if a.list:
+        for module in modules:
+            for number, column, before, after in mutants_of(TOP / "src/model" / f"{module}.c"):
+                print(f"{module}.c:{number}:{column}:{before}->{after}")
+        return 0
+    known, seen, failed, total = known_survivors(), set(), 0, {"killed": 0, "survived": 0, "invalid": 0}
+    with concurrent.futures.ProcessPoolExecutor(a.jobs) as pool:
+        jobs = [pool.submit(try_module, m, a.config, os.environ.get("CC", "cc")) for m in modules]
+        for job in concurrent.futures.as_completed(jobs):
+            module, found = job.result()
+            count = {kind: sum(o == kind for o, _ in found) for kind in total}
+            print(f"{module:18} " + ", ".join(f"{n} {kind}" for kind, n in count.items()), flush=True)
+            for kind in total:
+                total[kind] += count[kind]
+            for outcome, text in found:
+                if outcome == "survived" and text not in known:
+                    failed += 1
+                    print(f"SURVIVED {text}", flush=True)
+                seen |= {text} if outcome == "survived" else set()
+    for text in known:
+        if text.split(".c:")[0] in modules and text not in seen:
+            failed += 1
+            print(f"NOT A SURVIVOR ANY LONGER {text}")
+    valid = total["killed"] + total["survived"]
+    print(f"{valid} mutants, {total['killed']} killed ({100 * total['killed'] / max(valid, 1):.1f} %), "
+          f"{total['survived']} survived, {failed} unexpected", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
