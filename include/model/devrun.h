@@ -46,6 +46,10 @@ struct devrun_options {
     bool system_info; /* collect it (--mibs) */
     bool ping_only;   /* the availability check and nothing else */
     bool no_scripts;  /* none can be run: script items are U */
+    /* What the requests to one agent may take of the cycle, those to all agents of a device twice
+     * that, and half of it before the first value is polled; 0 = no limit.  A device with a slow or
+     * endless agent holds a polling thread all that time. */
+    int64_t agent_ms;
 };
 
 struct moment {

@@ -329,6 +329,7 @@ static struct devrun_options get_options(struct reader *r, json_t *o)
         .system_info = get_bool(r, o, "system_info"),
         .ping_only = get_bool(r, o, "ping_only"),
         .no_scripts = get_bool(r, o, "no_scripts"),
+        .agent_ms = get_int(r, o, "agent_ms", 0, INT32_MAX),
     };
 }
 

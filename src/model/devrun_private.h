@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "devrun_agent.h"
 #include "model/avail.h"
 #include "model/devrun.h"
 
@@ -28,6 +29,7 @@ struct open_ask {
 /* What became of one item. */
 struct outcome {
     bool done;
+    bool left_out; /* of an answer; asked for again */
     enum unknown_reason reason;
     size_t text_at; /* in run->text */
     size_t text_len;
@@ -44,6 +46,11 @@ struct span {
     bool open;          /* a request of it is */
 };
 
+/* Items that were asked for together and in vain. */
+struct suspects {
+    size_t first, end;
+};
+
 /* A few objects of the device's own session, fetched in as few GETs as the agent allows; each ends
  * with a text or without, and a failing one never takes another along (Q3). */
 enum { PROBE_MAX = 7 };
@@ -52,12 +59,15 @@ struct probe {
     size_t count;
     struct oid wanted[PROBE_MAX];
     bool pending[PROBE_MAX];
+    bool left_out[PROBE_MAX]; /* of an answer; asked for again */
     bool got[PROBE_MAX];
     bool missing[PROBE_MAX]; /* the agent says that it has no such object */
     struct buf text[PROBE_MAX];
     struct oid names[PROBE_MAX]; /* of the open request */
     size_t asked[PROBE_MAX];     /* slot of each name */
     size_t asked_count;
+    size_t at_most;  /* in one request: more were asked for in vain */
+    bool guessed;    /* that the silence was about the optional one: it is left out */
     size_t optional; /* the slot that some agents and filters are silent about; PROBE_MAX = none */
 };
 
@@ -118,9 +128,12 @@ struct devrun {
     struct outcome *outcomes;
     struct buf text;
     struct span span;
+    size_t next_snmp;          /* item: all SNMP items before it have been asked */
+    struct suspects *suspects; /* are asked in smaller requests when all others have been asked */
+    size_t suspects_count, suspects_cap, suspects_next;
     size_t next_script; /* item: all scripts before it have been asked */
     size_t max_oids;
-    bool snmp_silent; /* a time-out: no further SNMP request to this device */
+    struct agents agents;
     struct arena memory;
 };
 
