@@ -434,6 +434,7 @@ struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
         .system_info = cf->mibs,
         .ping_only = cf->ping_only,
         .no_scripts = c->no_scripts,
+        .agent_ms = c->budget.agent_ms,
     };
     struct devrun *run = devrun_new(device, &o);
     devrun_watch(run, &witness);
