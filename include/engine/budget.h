@@ -20,6 +20,9 @@ struct budget {
                             more before poller.php gives up (from an interval of 10 s on) */
     int64_t end_by;      /* the watchdog ends what has not ended by itself */
     int64_t stale_from;  /* the next cycle has begun: results of this one are no longer stored */
+    int64_t agent_ms; /* no time but a length: what one SNMP agent may take of the polling.  With a
+                            third of it, as many endless agents as there are polling threads leave
+                            time for the others. */
 };
 
 /* After a stop signal the database has BUDGET_HURRY_MS to take what is complete, and closing the row

@@ -36,6 +36,7 @@ struct snmp_request {
     const struct target *target;
     const struct oid *names;
     size_t count;
+    int64_t limit_ms; /* it ends as timed out after this; 0 = when its attempts are used up */
 };
 
 enum snmp_outcome {

@@ -49,6 +49,10 @@ struct devrun_options {
     /* Widths of the columns that take values, poller_output's and poller_output_boost's; 0: the first
      * as in Cacti's schema, the second not written. */
     size_t output_chars, boost_chars;
+    /* What the requests to one agent may take of the cycle, those to all agents of a device twice
+     * that, and half of it before the first value is polled; 0 = no limit.  A device with a slow or
+     * endless agent holds a polling thread all that time. */
+    int64_t agent_ms;
 };
 
 struct moment {

@@ -32,4 +32,14 @@ bool target_usable(const struct target *t);
  * version count. */
 int target_compare(const struct target *a, const struct target *b);
 
+/* The same but for the time-out: what one of them hears, the other would hear. */
+bool target_same_agent(const struct target *a, const struct target *b);
+
+enum target_security { TARGET_NO_AUTH, TARGET_AUTH, TARGET_AUTH_PRIV };
+
+/* Of v3, as Cacti means it: a protocol that is "[None]" or empty, or has no pass phrase, is not
+ * used, whatever the other column has kept.  Privacy that is asked for needs authentication: it is
+ * never dropped because that is missing. */
+enum target_security target_security(const struct target *t);
+
 #endif

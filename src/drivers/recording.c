@@ -331,6 +331,7 @@ static struct devrun_options get_options(struct reader *r, json_t *o)
         .no_scripts = get_bool(r, o, "no_scripts"),
         .output_chars = (size_t)get_unsigned(r, o, "output_chars"),
         .boost_chars = (size_t)get_unsigned(r, o, "boost_chars"),
+        .agent_ms = get_int(r, o, "agent_ms", 0, INT32_MAX),
     };
 }
 

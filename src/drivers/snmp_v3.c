@@ -241,8 +241,9 @@ static struct protocol v3_find_priv(const char *name)
 static bool take_level(struct snmp_v3 *v, struct buf *detail)
 {
     const struct target *t = v->target;
-    bool private = t->priv_passphrase[0] != '\0' && strcmp(t->priv_protocol, "[None]") != 0;
-    if (!private && t->password[0] == '\0') {
+    enum target_security security = target_security(t);
+    bool private = security == TARGET_AUTH_PRIV;
+    if (security == TARGET_NO_AUTH) {
         v->level = SNMP_SEC_LEVEL_NOAUTH;
         return true;
     }

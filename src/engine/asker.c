@@ -158,6 +158,14 @@ struct asker_wait asker_get_wait(const struct asker_session *s)
 
 /* ---- asks that block ---- */
 
+/* The cycle's deadline, or the request's own limit. */
+static int64_t asker_snmp_deadline(const struct asker_session *s)
+{
+    int64_t deadline = s->c->budget.poll_until;
+    int64_t limit_ms = s->ask.snmp.limit_ms, limit = clock_mono_ms() + limit_ms;
+    return limit_ms > 0 && limit < deadline ? limit : deadline;
+}
+
 /* A worker's, or the calling thread's. */
 static void asker_carry_out(struct asker_session *s)
 {
@@ -166,7 +174,7 @@ static void asker_carry_out(struct asker_session *s)
     r->kind = s->ask.kind;
     r->ask_id = s->ask.id;
     if (s->ask.kind == ASK_SNMP)
-        snmp_agent_ask(s->agent, &s->ask.snmp, deadline, &r->snmp);
+        snmp_agent_ask(s->agent, &s->ask.snmp, asker_snmp_deadline(s), &r->snmp);
     else
         pinger_ask(s->services->pinger, &s->ask.ping, deadline, &s->c->give_up, &r->ping);
     r->at = asker_now();

@@ -22,6 +22,7 @@ struct budget budget_make(int64_t started_mono_ms, int interval_s)
     b.store_until = b.stale_from - share(interval_ms, RESERVE_MS);
     b.poll_until = b.store_until - share(interval_ms, STORING_MS);
     b.end_by = b.store_until + CLOSING_MS;
+    b.agent_ms = (b.poll_until - started_mono_ms) / 3;
     int64_t gap_ms = interval_ms < 40 * GAP_MS ? interval_ms / 40 : GAP_MS;
     if (b.end_by > b.stale_from - gap_ms)
         b.end_by = b.stale_from - gap_ms;

@@ -495,6 +495,7 @@ struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
         .no_scripts = c->no_scripts,
         .output_chars = c->site.output_chars,
         .boost_chars = cf->boost ? c->site.boost_chars : 0,
+        .agent_ms = c->budget.agent_ms,
     };
     struct devrun *run = devrun_new(device, &o);
     devrun_watch(run, &witness);

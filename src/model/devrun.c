@@ -140,6 +140,8 @@ void devrun_free(struct devrun *run)
     free(run->verdicts);
     free(run->span.names);
     free(run->span.asked);
+    free(run->suspects);
+    free(run->agents.list);
     buf_done(&run->text);
     arena_done(&run->memory);
     free(run);
@@ -380,6 +382,9 @@ void devrun_answer_snmp(struct devrun *run, uint32_t ask_id, const struct snmp_r
     tell(run,
          &(struct devrun_event){.kind = DEVRUN_SNMP, .ask_id = ask_id, .at = *now, .snmp = reply});
     if (!begin_event(run, ask_id, is_snmp, &ask))
+        return;
+    reply = devrun_agent_hear(run, reply);
+    if (reply == NULL)
         return;
     switch (run->phase) {
     case PHASE_CHECK: devrun_check_snmp(run, reply); break;

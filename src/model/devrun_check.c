@@ -34,8 +34,8 @@ static void ask_snmp(struct devrun *run)
         run->check_name = (struct oid){mgmt, ARRAY_LEN(mgmt)};
         op = SNMP_OP_GETNEXT;
     }
-    devrun_add_ask(run, ASK_SNMP)->snmp =
-        (struct snmp_request){.op = op, .target = &d->snmp, .names = &run->check_name, .count = 1};
+    devrun_ask_snmp(run, &(struct snmp_request){
+                             .op = op, .target = &d->snmp, .names = &run->check_name, .count = 1});
 }
 
 static void say_event(struct devrun *run, enum avail_event event)

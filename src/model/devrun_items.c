@@ -133,18 +133,33 @@ static const struct varbind *find_varbind(const struct snmp_reply *reply, struct
     return NULL;
 }
 
+/* An object that is left out of an answer is asked for again; alone and still left out it is
+ * missing. */
 static void take_values(struct devrun *run, const struct snmp_reply *reply,
                         const struct moment *now)
 {
-    for (size_t k = 0; k < run->span.count; k++) {
+    size_t n = run->span.count, found = 0, last = 0;
+    const struct target *t = run->agents.asked.target;
+    for (size_t k = 0; k < n; k++) {
         const struct varbind *vb = find_varbind(reply, run->span.names[k], k);
         size_t i = run->span.asked[k];
-        if (vb == NULL)
+        bool was_left_out = run->outcomes[i].left_out;
+        run->outcomes[i].left_out = vb == NULL;
+        if (vb == NULL && n > 1)
+            continue;
+        if (vb == NULL) {
             devrun_settle_unknown(run, i, UNKNOWN_MISSING);
-        else
+        } else {
+            found++;
+            last = k + 1;
+            if (was_left_out)
+                devrun_agent_made_good(run, t, n);
             settle_varbind(run, i, vb);
+        }
         settled(run, i, now);
     }
+    if (found < n && n > 1)
+        devrun_agent_omits(run, t, n, found, found == last);
 }
 
 static void take_failure(struct devrun *run, enum unknown_reason reason, const struct moment *now)
@@ -175,23 +190,57 @@ static void take_error(struct devrun *run, const struct snmp_reply *reply, const
         run->max_oids = n / 2;
         devrun_say(run, LOG_MEDIUM,
                    "Device[%" PRIu32 "] HT[1] NOTE: A request for %zu OIDs was refused (error "
-                   "status %ld), asking for %zu at a time",
+                   "status %ld), asking for %zu at a time.  Set the device's 'Maximum OIDs Per Get "
+                   "Request' to that",
                    run->device->id, n, reply->error_status, run->max_oids);
     }
+}
+
+static void add_suspects(struct devrun *run, size_t first, size_t end)
+{
+    if (run->suspects_count == run->suspects_cap) {
+        run->suspects_cap = run->suspects_cap == 0 ? 8 : run->suspects_cap * 2;
+        run->suspects = mem_realloc(run->suspects, run->suspects_cap, sizeof(run->suspects[0]));
+    }
+    run->suspects[run->suspects_count++] = (struct suspects){first, end};
+}
+
+/* The agent lives, so one of the objects is to blame: it is found by halves, after everything else
+ * has been asked for. */
+static void blame_objects(struct devrun *run, const struct moment *now)
+{
+    struct span *s = &run->span;
+    if (s->count > 1) {
+        size_t half = s->asked[s->count / 2], end = s->asked[s->count - 1] + 1;
+        add_suspects(run, s->asked[0], half);
+        add_suspects(run, half, end);
+        s->first = end;
+        return;
+    }
+    struct buf whose = BUF_INIT;
+    const struct item *it = &run->device->items[s->asked[0]];
+    buf_printf(&whose, "DS[%" PRIu32 "] ", it->local_data_id);
+    devrun_agent_blame(run, it->target, it->oid, buf_str(&whose));
+    buf_done(&whose);
+    take_failure(run, UNKNOWN_NO_ANSWER, now);
 }
 
 static void take_timeout(struct devrun *run, const struct moment *now)
 {
     const struct device *d = run->device;
+    const struct target *t = run->agents.asked.target;
+    if (run->agents.about_objects) {
+        blame_objects(run, now);
+        return;
+    }
     for (size_t k = 0; k < run->span.count; k++)
         devrun_say(run, LOG_ALWAYS,
                    "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
                    "] WARNING: SNMP timeout detected [%" PRIu32 " ms], ignoring host '%s'",
                    d->id, devrun_items_slice(run, run->span.asked[k]),
-                   d->items[run->span.asked[k]].local_data_id, d->snmp.timeout_ms,
-                   d->snmp.hostname);
+                   d->items[run->span.asked[k]].local_data_id, t->timeout_ms, t->hostname);
     take_failure(run, UNKNOWN_NO_ANSWER, now);
-    run->snmp_silent = true;
+    devrun_agent_silence(run, t);
 }
 
 void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const struct moment *now)
@@ -225,11 +274,11 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const
 /* ---- requests ---- */
 
 /* The next SNMP items in polling order that share a session, up to max_oids (docs/contract.md 13.1). */
-static bool find_span(struct devrun *run)
+static bool find_ahead(struct devrun *run)
 {
     const struct device *d = run->device;
     struct span *s = &run->span;
-    size_t i = s->end;
+    size_t i = run->next_snmp;
     while (i < d->item_count && (run->outcomes[i].done || d->items[i].action != ITEM_SNMP))
         i++;
     if (i == d->item_count)
@@ -243,9 +292,27 @@ static bool find_span(struct devrun *run)
             break;
         taken++;
     }
-    s->end = i;
+    s->end = run->next_snmp = i;
     s->started_us = 0;
     return true;
+}
+
+static bool find_suspects(struct devrun *run)
+{
+    if (run->suspects_next == run->suspects_count)
+        return false;
+    const struct suspects *found = &run->suspects[run->suspects_next++];
+    run->span.first = found->first;
+    run->span.end = found->end;
+    run->span.started_us = 0;
+    return true;
+}
+
+/* Asking would be in vain. */
+static bool is_hopeless(const struct devrun *run, size_t i)
+{
+    const struct item *it = &run->device->items[i];
+    return devrun_agent_gone(run, it->target) || devrun_agent_is_mute(run, it->target, it->oid);
 }
 
 /* Fill the request with what is still open in the span; false if nothing is. */
@@ -256,6 +323,10 @@ static bool fill_request(struct devrun *run)
     for (size_t i = s->first; i < s->end && s->count < run->max_oids; i++) {
         if (run->outcomes[i].done || run->device->items[i].action != ITEM_SNMP)
             continue;
+        if (is_hopeless(run, i)) {
+            devrun_settle_unknown(run, i, UNKNOWN_NO_ANSWER);
+            continue;
+        }
         s->names[s->count] = run->device->items[i].oid;
         s->asked[s->count++] = i;
     }
@@ -265,8 +336,9 @@ static bool fill_request(struct devrun *run)
 /* The first item of the next request, or the number of items: there is none to be had now. */
 static size_t next_snmp(struct devrun *run)
 {
-    bool found = !run->span.open && !run->snmp_silent &&
-                 (fill_request(run) || (find_span(run) && fill_request(run)));
+    bool found = !run->span.open && fill_request(run);
+    while (!run->span.open && !found && (find_ahead(run) || find_suspects(run)))
+        found = fill_request(run);
     return found ? run->span.asked[0] : run->device->item_count;
 }
 
@@ -276,12 +348,12 @@ static void ask_snmp(struct devrun *run, const struct moment *now)
     s->open = true;
     if (s->started_us == 0)
         s->started_us = now->mono_us;
-    devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
-        .op = SNMP_OP_GET,
-        .target = run->device->items[s->asked[0]].target,
-        .names = s->names,
-        .count = s->count,
-    };
+    devrun_ask_snmp(run, &(struct snmp_request){
+                             .op = SNMP_OP_GET,
+                             .target = run->device->items[s->asked[0]].target,
+                             .names = s->names,
+                             .count = s->count,
+                         });
 }
 
 static size_t next_script(struct devrun *run)

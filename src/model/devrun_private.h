@@ -6,6 +6,8 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "devrun_agent.h"
+#include "devrun_probe.h"
 #include "model/avail.h"
 #include "model/devrun.h"
 
@@ -28,6 +30,7 @@ struct open_ask {
 /* What became of one item. */
 struct outcome {
     bool done;
+    bool left_out; /* of an answer; asked for again */
     enum unknown_reason reason;
     size_t text_at; /* in run->text */
     size_t text_len;
@@ -44,6 +47,11 @@ struct span {
     bool open;          /* a request of it is */
 };
 
+/* Items that were asked for together and in vain. */
+struct suspects {
+    size_t first, end;
+};
+
 /* A few objects of the device's own session, fetched in as few GETs as the agent allows; each ends
  * with a text or without, and a failing one never takes another along (docs/contract.md 6.6). */
 enum { PROBE_MAX = 7 };
@@ -52,12 +60,15 @@ struct probe {
     size_t count;
     struct oid wanted[PROBE_MAX];
     bool pending[PROBE_MAX];
+    bool left_out[PROBE_MAX]; /* of an answer; asked for again */
     bool got[PROBE_MAX];
     bool missing[PROBE_MAX]; /* the agent says that it has no such object */
     struct buf text[PROBE_MAX];
     struct oid names[PROBE_MAX]; /* of the open request */
     size_t asked[PROBE_MAX];     /* slot of each name */
     size_t asked_count;
+    size_t at_most;  /* in one request: more were asked for in vain */
+    bool guessed;    /* that the silence was about the optional one: it is left out */
     size_t optional; /* the slot that some agents and filters are silent about; PROBE_MAX = none */
 };
 
@@ -118,9 +129,12 @@ struct devrun {
     struct outcome *outcomes;
     struct buf text;
     struct span span;
+    size_t next_snmp;          /* item: all SNMP items before it have been asked */
+    struct suspects *suspects; /* are asked in smaller requests when all others have been asked */
+    size_t suspects_count, suspects_cap, suspects_next;
     size_t next_script; /* item: all scripts before it have been asked */
     size_t max_oids;
-    bool snmp_silent; /* a time-out: no further SNMP request to this device */
+    struct agents agents;
     struct arena memory;
 };
 
@@ -170,23 +184,5 @@ void devrun_items_script(struct devrun *run, const struct open_ask *ask,
 /* What is worth a line whatever the script was run for; source "DS" or "DQ". */
 void devrun_say_script(struct devrun *run, enum ask_kind kind, const char *source,
                        uint32_t source_id, const char *command, const struct script_reply *reply);
-
-/* devrun_probe.c */
-void devrun_probe_begin(struct devrun *run);
-void devrun_probe_add(struct devrun *run, struct oid name);
-/* The same for the engine time: silence about it says nothing about the device. */
-void devrun_probe_add_optional(struct devrun *run, struct oid name);
-bool devrun_probe_ask(struct devrun *run); /* false: nothing is pending any more */
-void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply);
-bool devrun_probe_missing(const struct devrun *run, size_t slot);
-const char *devrun_probe_text(const struct devrun *run, size_t slot); /* NULL: no result */
-/* How long the agent has been up, in 1/100 s; false: not known.  The engine time wins, because
- * sysUpTime wraps; what is no positive number (a text, NULL, an error, 0 for ever) is no clock. */
-bool devrun_probe_uptime(const struct devrun *run, size_t uptime, size_t engine,
-                         int64_t *ret_ticks);
-void devrun_probe_done(struct devrun *run);
-/* Cacti's text of a system or re-index value: quotes and backslashes inside escaped, trimmed
- * (docs/contract.md 10.3, 11.3). */
-void devrun_probe_value(const struct varbind *vb, struct buf *out);
 
 #endif

@@ -11,6 +11,8 @@ void devrun_probe_begin(struct devrun *run)
 {
     run->probe.count = 0;
     run->probe.optional = PROBE_MAX;
+    run->probe.at_most = PROBE_MAX;
+    run->probe.guessed = false;
     for (size_t i = 0; i < PROBE_MAX; i++)
         buf_clear(&run->probe.text[i]);
 }
@@ -29,6 +31,7 @@ void devrun_probe_add(struct devrun *run, struct oid name)
     p->pending[p->count] = true;
     p->got[p->count] = false;
     p->missing[p->count] = false;
+    p->left_out[p->count] = false;
     p->count++;
 }
 
@@ -41,8 +44,11 @@ void devrun_probe_add_optional(struct devrun *run, struct oid name)
 bool devrun_probe_ask(struct devrun *run)
 {
     struct probe *p = &run->probe;
+    const struct target *t = &run->device->snmp;
+    size_t at_most = p->at_most < run->max_oids ? p->at_most : run->max_oids;
     p->asked_count = 0;
-    for (size_t i = 0; i < p->count && p->asked_count < run->max_oids; i++) {
+    for (size_t i = 0; i < p->count && p->asked_count < at_most; i++) {
+        p->pending[i] = p->pending[i] && !devrun_agent_is_mute(run, t, p->wanted[i]);
         if (!p->pending[i])
             continue;
         p->names[p->asked_count] = p->wanted[i];
@@ -50,35 +56,56 @@ bool devrun_probe_ask(struct devrun *run)
     }
     if (p->asked_count == 0)
         return false;
-    devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
-        .op = SNMP_OP_GET,
-        .target = &run->device->snmp,
-        .names = p->names,
-        .count = p->asked_count,
-    };
+    devrun_ask_snmp(
+        run, &(struct snmp_request){
+                 .op = SNMP_OP_GET, .target = t, .names = p->names, .count = p->asked_count});
     return true;
 }
 
-static void take_values(struct probe *p, const struct snmp_reply *reply, bool system)
+/* true: the object is in the answer. */
+static bool take_one(struct devrun *run, size_t k, const struct snmp_reply *reply)
 {
+    struct probe *p = &run->probe;
+    size_t slot = p->asked[k];
+    bool found = false;
+    for (size_t i = 0; i < reply->count && !p->got[slot]; i++) {
+        const struct varbind *vb = &reply->varbinds[i];
+        if (!oid_equal(vb->name, p->names[k]))
+            continue;
+        found = true;
+        if (varbind_is_exception(vb)) {
+            p->missing[slot] = true;
+            continue;
+        }
+        if (run->phase == PHASE_SYSTEM)
+            devrun_system_text(vb, &p->text[slot]);
+        else
+            devrun_probe_value(vb, &p->text[slot]);
+        p->got[slot] = true;
+    }
+    return found;
+}
+
+/* What is left out of an answer is asked for again, alone at last. */
+static void take_values(struct devrun *run, const struct snmp_reply *reply)
+{
+    struct probe *p = &run->probe;
+    size_t found = 0, last = 0;
     for (size_t k = 0; k < p->asked_count; k++) {
         size_t slot = p->asked[k];
-        p->pending[slot] = false;
-        for (size_t i = 0; i < reply->count && !p->got[slot]; i++) {
-            const struct varbind *vb = &reply->varbinds[i];
-            if (!oid_equal(vb->name, p->names[k]))
-                continue;
-            if (varbind_is_exception(vb)) {
-                p->missing[slot] = true;
-                continue;
-            }
-            if (system)
-                devrun_system_text(vb, &p->text[slot]);
-            else
-                devrun_probe_value(vb, &p->text[slot]);
-            p->got[slot] = true;
-        }
+        bool there = take_one(run, k, reply);
+        found += there;
+        last = there ? k + 1 : last;
+        if (there && p->left_out[slot])
+            devrun_agent_made_good(run, &run->device->snmp, p->asked_count);
+        p->left_out[slot] = !there;
+        p->pending[slot] = !there && p->asked_count > 1;
     }
+    if (p->guessed && found > 0)
+        devrun_agent_note_mute(run, &run->device->snmp, p->wanted[p->optional]);
+    p->guessed = false;
+    if (found < p->asked_count && p->asked_count > 1)
+        devrun_agent_omits(run, &run->device->snmp, p->asked_count, found, found == last);
 }
 
 /* The silence may be about the optional object alone: leave it out and ask for the others again. */
@@ -89,18 +116,58 @@ static bool blame_optional(struct probe *p)
             continue;
         p->pending[p->optional] = false;
         p->missing[p->optional] = true;
+        p->guessed = true;
         return true;
     }
     return false;
 }
 
+static void give_up(struct probe *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        p->pending[i] = false;
+}
+
+/* Of several objects, fewer are asked for at a time until the one is found. */
+static void blame_objects(struct devrun *run)
+{
+    struct probe *p = &run->probe;
+    const struct target *t = &run->device->snmp;
+    if (p->asked_count > 1) {
+        p->at_most = p->asked_count / 2;
+        return;
+    }
+    p->pending[p->asked[0]] = false;
+    devrun_agent_blame(run, t, p->names[0], "");
+}
+
+static void take_timeout(struct devrun *run)
+{
+    struct probe *p = &run->probe;
+    const struct target *t = &run->device->snmp;
+    if (!devrun_agent_gone(run, t) && blame_optional(p))
+        return;
+    if (run->agents.about_objects) {
+        blame_objects(run);
+        return;
+    }
+    give_up(p);
+    devrun_agent_silence(run, t);
+    devrun_say(run, LOG_ALWAYS,
+               "Device[%" PRIu32 "] HT[1] WARNING: SNMP timeout detected [%" PRIu32
+               " ms], ignoring host '%s'",
+               run->device->id, t->timeout_ms, t->hostname);
+}
+
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
 {
     struct probe *p = &run->probe;
-    if (reply->outcome == SNMP_TIMED_OUT && blame_optional(p))
+    if (reply->outcome == SNMP_TIMED_OUT) {
+        take_timeout(run);
         return;
+    }
     if (reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE) {
-        take_values(p, reply, run->phase == PHASE_SYSTEM);
+        take_values(run, reply);
         return;
     }
     bool names_one = reply->outcome == SNMP_ANSWERED && reply->error_index >= 1 &&
@@ -118,15 +185,7 @@ void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
         p->missing[slot] = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
         return;
     }
-    for (size_t i = 0; i < p->count; i++)
-        p->pending[i] = false;
-    if (reply->outcome == SNMP_TIMED_OUT) {
-        run->snmp_silent = true;
-        devrun_say(run, LOG_ALWAYS,
-                   "Device[%" PRIu32 "] HT[1] WARNING: SNMP timeout detected [%" PRIu32
-                   " ms], ignoring host '%s'",
-                   run->device->id, run->device->snmp.timeout_ms, run->device->snmp.hostname);
-    }
+    give_up(p);
 }
 
 bool devrun_probe_missing(const struct devrun *run, size_t slot)

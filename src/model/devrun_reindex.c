@@ -193,12 +193,12 @@ static bool is_gone(const struct devrun *run)
 static void look_below(struct devrun *run)
 {
     run->reindex.looked_below = true;
-    devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
-        .op = SNMP_OP_GETNEXT,
-        .target = &run->device->snmp,
-        .names = &this_row(run)->oid,
-        .count = 1,
-    };
+    devrun_ask_snmp(run, &(struct snmp_request){
+                             .op = SNMP_OP_GETNEXT,
+                             .target = &run->device->snmp,
+                             .names = &this_row(run)->oid,
+                             .count = 1,
+                         });
 }
 
 /* Whatever else is said or not: the agent has answered for the row itself. */
@@ -252,7 +252,7 @@ static void step_get(struct devrun *run)
         x->probing = true;
         begin_get(run);
     }
-    if (!x->looked_below && !run->snmp_silent && devrun_probe_ask(run))
+    if (!x->looked_below && !devrun_agent_gone(run, &run->device->snmp) && devrun_probe_ask(run))
         return;
     if (is_uptime(r))
         end_get(run, take_uptime(run));
@@ -302,7 +302,9 @@ static void begin_walk(struct devrun *run)
 static void step_walk(struct devrun *run)
 {
     struct reindex *x = &run->reindex;
-    if (run->snmp_silent || this_row(run)->oid.len == 0) {
+    const struct target *t = &run->device->snmp;
+    struct oid table = this_row(run)->oid;
+    if (table.len == 0 || devrun_agent_gone(run, t) || devrun_agent_is_mute(run, t, table)) {
         end_walk(run, false);
         return;
     }
@@ -318,13 +320,13 @@ static void step_walk(struct devrun *run)
         return;
     }
     x->last_name = (struct oid){x->last, x->last_len};
-    devrun_add_ask(run, ASK_SNMP)->snmp = (struct snmp_request){
-        .op = walks_by_bulk(run) ? SNMP_OP_GETBULK : SNMP_OP_GETNEXT,
-        .bulk_rows = WALK_ROWS,
-        .target = &run->device->snmp,
-        .names = &x->last_name,
-        .count = 1,
-    };
+    devrun_ask_snmp(run, &(struct snmp_request){
+                             .op = walks_by_bulk(run) ? SNMP_OP_GETBULK : SNMP_OP_GETNEXT,
+                             .bulk_rows = WALK_ROWS,
+                             .target = &run->device->snmp,
+                             .names = &x->last_name,
+                             .count = 1,
+                         });
 }
 
 enum walked { WALKED_ROW, WALKED_END, WALKED_NOWHERE };
@@ -367,25 +369,29 @@ static enum walked walk_on(struct devrun *run, const struct varbind *vb)
     return WALKED_ROW;
 }
 
-static void say_walk_timeout(struct devrun *run)
+/* Of an agent that lives, the table alone is given up. */
+static void take_walk_timeout(struct devrun *run)
 {
     devrun_say(run, LOG_ALWAYS,
                "Device[%" PRIu32 "] HT[1] DQ[%" PRIu32
                "] ERROR: Timeout detected in Cacti snmp_count",
                run->device->id, this_row(run)->data_query_id);
+    if (run->agents.about_objects)
+        devrun_agent_blame(run, &run->device->snmp, this_row(run)->oid, "");
+    else
+        devrun_agent_silence(run, &run->device->snmp);
 }
 
 /* No rows of an answer could be taken: the end of a v1 view, or an error. */
 static void take_no_rows(struct devrun *run, const struct snmp_reply *reply)
 {
-    if (walks_by_bulk(run)) {
+    const struct target *t = &run->device->snmp;
+    if (walks_by_bulk(run) && !devrun_agent_gone(run, t)) {
         run->reindex.one_by_one = true;
         return;
     }
-    if (reply->outcome == SNMP_TIMED_OUT) {
-        say_walk_timeout(run);
-        run->snmp_silent = true;
-    }
+    if (reply->outcome == SNMP_TIMED_OUT)
+        take_walk_timeout(run);
     if (reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE)
         give_up_walk(run, "WARNING: The agent answers without objects");
     else

@@ -77,7 +77,7 @@ static void collect(struct devrun *run)
 void devrun_system_step(struct devrun *run)
 {
     if (run->probe.count > 0) {
-        if (!run->snmp_silent && devrun_probe_ask(run))
+        if (!devrun_agent_gone(run, &run->device->snmp) && devrun_probe_ask(run))
             return;
         collect(run);
     }

@@ -271,6 +271,7 @@ static void put_options(struct buf *out, const struct devrun_options *o)
     jsonout_bool(out, "no_scripts", o->no_scripts);
     jsonout_unsigned(out, "output_chars", o->output_chars);
     jsonout_unsigned(out, "boost_chars", o->boost_chars);
+    jsonout_int(out, "agent_ms", o->agent_ms);
     jsonout_close(out, '}');
 }
 
@@ -374,6 +375,7 @@ static void put_ask(struct buf *out, const struct device *d, const struct ask *a
     case ASK_SNMP:
         jsonout_text(out, "op", operations[ask->snmp.op]);
         jsonout_int(out, "bulk_rows", ask->snmp.bulk_rows);
+        jsonout_int(out, "limit_ms", ask->snmp.limit_ms);
         put_session(out, d, ask->snmp.target);
         jsonout_open(out, "names", '[');
         for (size_t i = 0; i < ask->snmp.count; i++)

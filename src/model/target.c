@@ -32,18 +32,47 @@ static int compare_v3(const struct target *a, const struct target *b)
     return 0;
 }
 
-int target_compare(const struct target *a, const struct target *b)
+static int compare_place(const struct target *a, const struct target *b)
 {
-    if (a == b)
-        return 0;
     int c = compare_numbers(a->port, b->port); /* Cacti's order: by port first */
     if (c == 0)
         c = strcmp(a->hostname, b->hostname);
     if (c == 0)
         c = compare_numbers(a->version, b->version);
+    return c;
+}
+
+/* Of one version. */
+static int compare_credentials(const struct target *a, const struct target *b)
+{
+    return a->version < 3 ? strcmp(a->community, b->community) : compare_v3(a, b);
+}
+
+int target_compare(const struct target *a, const struct target *b)
+{
+    if (a == b)
+        return 0;
+    int c = compare_place(a, b);
     if (c == 0)
         c = compare_numbers(a->timeout_ms, b->timeout_ms);
     if (c == 0)
-        c = a->version < 3 ? strcmp(a->community, b->community) : compare_v3(a, b);
+        c = compare_credentials(a, b);
     return c;
+}
+
+bool target_same_agent(const struct target *a, const struct target *b)
+{
+    return a == b || (compare_place(a, b) == 0 && compare_credentials(a, b) == 0);
+}
+
+static bool is_used(const char *protocol, const char *passphrase)
+{
+    return passphrase[0] != '\0' && protocol[0] != '\0' && strcmp(protocol, "[None]") != 0;
+}
+
+enum target_security target_security(const struct target *t)
+{
+    if (is_used(t->priv_protocol, t->priv_passphrase))
+        return TARGET_AUTH_PRIV;
+    return is_used(t->auth_protocol, t->password) ? TARGET_AUTH : TARGET_NO_AUTH;
 }

@@ -221,7 +221,7 @@ MIXED = 200
 
 #: Options of simulated agents, dealt out in turn.
 KINDS = ("", "delay=1-40", "", "toobig-above=1", "reorder", "omit-last", "silent", "error=genErr:2", "",
-         "garbage during=1", "late=60", "other-oid=3", "")
+         "garbage during=1", "late=60", "other-oid=3", "", "set=mute", "omit-after=2")
 SCRIPTS = ("echo 5", "printf 'a:1 b:2'", "printf '\\377\\200\\0x'", "exit 3", "sleep 0.1; echo 6", "seq 1 9", "echo ''")
 REQUESTS = ("value 7", "nap 0.05 8", "empty", "value none of these")
 
@@ -232,6 +232,7 @@ def mixed(site, agents, work):
     scripts and script servers, and re-index checks by SNMP and by script; some names do not exist."""
     farm = agents(SYSTEM_GROUP + "".join(f"object {OBJECT}.{n} counter64 @mix\n" for n in range(1, ITEMS + 1)) +
                   f'object {OBJECT}.9 string "not a number"\n' +
+                  f"set mute\nuse default\nobject {OBJECT}.2 mute\nend\n" +
                   "".join(f"agent 127.3.0.{n} {KINDS[n % len(KINDS)]}\n" for n in range(1, MIXED + 1)))
     web = work / "web"
     web.mkdir()

@@ -91,7 +91,8 @@ WRONG = {
                                       "usmStatsUnsupportedSecLevels"),
     "a short authentication pass phrase": ({"snmp_password": "seven77"}, "authentication pass phrase: it is shorter"),
     "a short privacy pass phrase": ({"snmp_priv_passphrase": "seven77"}, "privacy pass phrase: it is shorter"),
-    "no authentication protocol": ({"snmp_auth_protocol": "[None]"}, "no known authentication protocol"),
+    "privacy without an authentication protocol": ({"snmp_auth_protocol": "[None]"}, "no known authentication protocol"),
+    "an unknown authentication protocol": ({"snmp_auth_protocol": "ROT13"}, "no known authentication protocol"),
     "privacy without authentication": ({"snmp_password": ""}, "authentication pass phrase: it is empty"),
     "an unknown privacy protocol": ({"snmp_priv_protocol": "ROT13"}, "unknown SNMPv3 privacy protocol 'ROT13'"),
     "no user": ({"snmp_username": ""}, ""),
@@ -114,6 +115,38 @@ def test_wrong_credentials_give_U_with_the_reason_and_disturb_nobody(site, work,
     assert_stored(site, expected)
     for id, reason in reasons.items():
         assert reason in "\n".join(run.log_lines(f"Device[{id}] ")), (id, reason, run)
+
+
+#: What Cacti's own command line and older versions leave in the columns, and how it is meant.
+LEFT_OVER = {
+    "a password without a protocol": (None, None, {"snmp_password": "left over from v2"}),
+    "a short password without a protocol": (None, None, {"snmp_password": "x"}),
+    "a password with an empty protocol": (None, None, {"snmp_auth_protocol": "", "snmp_password": "left over"}),
+    "both pass phrases without protocols": (None, None, {"snmp_password": "left over",
+                                                         "snmp_priv_passphrase": "left over"}),
+    "both pass phrases with empty protocols": (None, None, {"snmp_auth_protocol": "", "snmp_password": "left over",
+                                                            "snmp_priv_protocol": "",
+                                                            "snmp_priv_passphrase": "left over"}),
+    "a protocol without a password": (None, None, {"snmp_auth_protocol": "SHA"}),
+    "a privacy pass phrase without a protocol": ("SHA", None, {"snmp_priv_passphrase": "left over"}),
+    "a privacy pass phrase with an empty protocol": ("SHA", None, {"snmp_priv_protocol": "",
+                                                                   "snmp_priv_passphrase": "left over"}),
+    "an empty privacy protocol": ("SHA", None, {"snmp_priv_protocol": ""}),
+    "a privacy protocol without a pass phrase": ("SHA", None, {"snmp_priv_protocol": "AES"}),
+}
+
+
+@pytest.mark.quick
+def test_a_pass_phrase_left_over_beside_no_protocol_is_not_used(site, work, poller):
+    """cmd.php polls such rows without authentication, or without privacy."""
+    with v3_agent(work / "agent", [credentials(), credentials("SHA")]) as agent:
+        expected = {add_device(site, n, agent.port, credentials(auth, priv) | columns): "42"
+                    for n, (auth, priv, columns) in enumerate(LEFT_OVER.values(), 1)}
+        run = poller.run()
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    down = site.sql("SELECT id FROM host WHERE status <> 3")
+    assert not down, down
 
 
 def test_a_wrong_privacy_pass_phrase_gives_U_and_disturbs_nobody(site, work, poller):

@@ -157,6 +157,8 @@ def capabilities_are_not_written(c):
 
 @rule("S1")
 def values_by_object_not_by_place(c):
+    if is_line(c, "OIDs out of an answer and answers them when asked again"):
+        return c.d.theirs is None
     others = {str(mix32(i["hostname"], i["arg1"])) for i in c.ours[-1].items.values()}
     return is_output(c) and c.d.theirs != [right(c)] and c.d.theirs[0] in others | {"U"} \
         and c.d.ours in ([right(c)], ["U"])
@@ -170,6 +172,8 @@ def asked_again_in_halves(c):
 @rule("S3")
 def every_item_after_a_time_out_is_U(c):
     timed_out = any("SNMP timeout detected" in line for line in c.theirs[-1].lines)
+    if is_output(c) and c.d.theirs in (["U"], None) and c.d.ours == [right(c)]:
+        return timed_out
     if is_line(c, "SNMP timeout detected"):
         return timed_out
     return timed_out and is_row(c, False, True) and c.d.ours in (["U"], ["now"])
@@ -375,6 +379,8 @@ def every_thread_checks_by_itself(c):
 
 @rule("S25")
 def what_can_never_work_is_refused_at_once(c):
+    if c.device is not None and c.device["snmp_auth_protocol"] == "[None]" and c.device["snmp_password"]:
+        return down_for_them_only(c)
     return c.d.table == "host" and c.d.column == "status_last_error" and len(c.device["snmp_password"]) < 8 and \
         (c.d.theirs, c.d.ours) == ("Device did not respond to SNMP", "Invalid SNMP Session")
 

@@ -109,6 +109,31 @@ def test_a_device_that_falls_silent_within_its_items(compare):
     compare(one_device(35, availability_method=0), OBJECTS + "agent 127.3.0.1 die-after=2\n", expect=("S3",))
 
 
+def test_an_object_that_is_never_answered_costs_itself(compare):
+    found = compare(one_device(12, max_oids=12), without(5) + f"object {OBJECT}.5 mute\nagent 127.3.0.1\n",
+                    expect=("S3",))
+    for path in ("legacy", "event"):
+        outputs = found[path][0].outputs
+        assert [key for key, rows in outputs.items() if rows[0][1] == "U"] == [(5, "x")]
+
+
+def test_objects_left_out_of_an_answer_are_asked_for_again(compare):
+    found = compare(devices({}, {}, count=12), OBJECTS + agents("omit-after=1", "omit-after=4"), expect=("S1",))
+    for path in ("legacy", "event"):
+        assert all(rows[0][1] != "U" for rows in found[path][0].outputs.values())
+
+
+def test_a_silent_agent_of_some_items_does_not_silence_the_others(compare):
+    def seed(site):
+        device = site.add_device(1, hostname="127.3.0.1", port=site.agents, **QUICK)
+        for n in range(1, 13):
+            site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name="x", snmp_community="wrong" if n < 5 else "public")
+
+    found = compare(seed, OBJECTS + "agent 127.3.0.1\n", expect=("S3",))
+    for path in ("legacy", "event"):
+        assert [rows[0][1] == "U" for _, rows in sorted(found[path][0].outputs.items())] == [True] * 4 + [False] * 8
+
+
 def test_mixed_communities_ports_versions_and_hosts_reach_the_right_agent(compare):
     agents = OBJECTS + ("agent 127.3.0.1 community=*\nagent 127.3.0.2 community=one\nagent 127.3.0.3 version=1\n"
                         "agent 127.3.0.4\n")

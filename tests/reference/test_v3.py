@@ -71,6 +71,14 @@ def test_wrong_credentials(compare, agent):
     compare(seed_with(agent, rows + [columns("SHA", None)]), expect=("S25", "S26"))
 
 
+def test_a_password_left_over_beside_no_protocol(compare, agent):
+    left_over = columns(None, None) | {"snmp_password": "left over", "snmp_timeout": 200}
+    found = compare(seed_with(agent, [left_over, columns("SHA", None)]), expect=("S25",))
+    for path in ("legacy", "event"):
+        assert all(rows[0][1] != "U" for rows in found[path][0].outputs.values())
+        assert len(found[path][0].outputs) == 24
+
+
 def test_items_of_several_users_and_versions_on_one_device(compare, agent):
     def seed(site):
         device = site.add_device(1, port=agent.port, max_oids=4, snmp_timeout=500)

@@ -494,11 +494,12 @@ agent 127.2.0.4 extra
 agent 127.2.0.5 other-oid
 agent 127.2.0.6 other-oid=3
 agent 127.2.0.7 stuck
+agent 127.2.0.8 omit-after=2
 """)
     x, y, z = three = [f"{IF_INDEX}.{i}" for i in (1, 2, 3)]
     extra, other = ".1.3.6.1.4.1.32473.1", f"{IF_INDEX}.1000001"
     expected = [[z, y, x], [y, z], [x, y], [x, y, z, extra], [other, y, z]]
-    expected += [[x, y, f"{IF_INDEX}.1000003"], three]
+    expected += [[x, y, f"{IF_INDEX}.1000003"], three, [x, y]]
     for i, oids in enumerate(expected, 1):
         a = c.get(*three, addr=f"127.2.0.{i}")
         assert a.oids == oids and a.status == 0
@@ -507,6 +508,17 @@ agent 127.2.0.7 stuck
         assert a.oids == three + ([y, z] if pdu == GETBULK else [])
         assert a.rows[0][2] == b"\2"
     assert "OID not increasing" in ask("snmpwalk", c.farm, SYS, addr="127.2.0.7", status=1)
+
+
+def test_a_mute_object_is_never_answered_nor_what_is_asked_for_with_it(client):
+    c = client(f"{OBJECTS}\nobject {OWN}.1 int 7\nobject {OWN}.2 mute\nobject {OWN}.3 int 9\nagent {A}")
+    first, mute, last = (f"{OWN}.{i}" for i in (1, 2, 3))
+    for pdu, *oids in (GET, mute), (GET, first, mute, last), (GETNEXT, first), (GETBULK, first):
+        c.send(request(oids, pdu=pdu, a=0, b=2))
+        assert c.unanswered(), (pdu, oids)
+    assert c.get(first, last).oids == [first, last]
+    assert c.get(mute, pdu=GETNEXT).oids == [last]
+    assert c.farm.counters(A) == {"requests": 6, "answers": 2}
 
 
 def test_broken_datagrams(client):

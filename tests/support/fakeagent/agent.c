@@ -23,6 +23,7 @@ struct job {
     const struct snmp_request *req;
     int64_t now_ms;
     bool faulty;
+    bool mute; /* an object was asked for that is never answered */
     int32_t status;
     int32_t index;
     size_t n;
@@ -291,6 +292,7 @@ static bool get(struct job *j)
         if (o != NULL && j->req->version == SNMP_V1 &&
             (!visible(o, SNMP_V1) || o->value->type == T_ENDOFMIB))
             o = NULL;
+        j->mute |= o != NULL && o->value->type == T_MUTE;
         if (o != NULL)
             add_row(j, vb->name, vb->name_len, o, NULL, 0);
         else if (!miss(j, i, arcs, n))
@@ -307,6 +309,7 @@ static bool add_next(struct job *j, size_t at, const uint8_t *name, size_t name_
         add_row(j, name, name_len, NULL, tlv_endofmib, 2);
         return false;
     }
+    j->mute |= s->objects[at].value->type == T_MUTE;
     add_row(j, s->objects[at].name, s->objects[at].name_len, &s->objects[at], NULL, 0);
     return true;
 }
@@ -439,6 +442,8 @@ static void spoil_rows(struct job *j)
         memmove(j->rows, j->rows + 1, --j->n * sizeof *j->rows);
     if (b->omit_last && j->n > 0)
         j->n--;
+    if (b->omit_after > 0 && j->n > b->omit_after)
+        j->n = b->omit_after;
     if (b->extra)
         add_row(j, name_extra, sizeof name_extra, NULL, tlv_extra, sizeof tlv_extra);
 }
@@ -610,6 +615,8 @@ enum fate agent_handle(struct farm *f, struct agent *a, const uint8_t *data, siz
         return FATE_DROP;
     if (!build_rows(&j))
         return FATE_MALFORMED;
+    if (j.mute)
+        return FATE_DROP;
     *reply = (struct reply){.buf = reply->buf, .copies = 1, .delay_ms = delay};
     fill_reply(&j, reply);
     if (j.faulty) {

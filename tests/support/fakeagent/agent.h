@@ -73,6 +73,7 @@ struct behaviour {
     enum source source;
     int32_t error, error_index;   /* error -1: none */
     uint32_t other_oid;           /* number of the varbind, from 1 */
+    uint32_t omit_after;          /* varbinds; 0: none is left out */
     const struct behaviour *kept; /* the one before it in the farm */
     bool silent, wrong_id, wrong_version, wrong_community, wrong_pdu, reorder, omit_first,
         omit_last, extra, zero_length, oversized, stuck, long_lengths;

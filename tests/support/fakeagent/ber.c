@@ -247,6 +247,7 @@ const char *const value_type_names[T_COUNT] = {
     "string",       "hex",           "fill",         "ipaddress",      "oid",
     "null",         "raw",           "opaque-float", "opaque-double",  "opaque-counter64",
     "opaque-int64", "opaque-uint64", "nosuchobject", "nosuchinstance", "endofmib",
+    "mute",
 };
 
 void *must_realloc(void *p, size_t size)
@@ -449,6 +450,7 @@ void value_put(struct ber_out *out, const struct value *v, const struct value_ct
     case T_NOSUCHOBJECT: ber_put_raw(out, (uint8_t[]){SNMP_NOSUCHOBJECT, 0}, 2); break;
     case T_NOSUCHINSTANCE: ber_put_raw(out, (uint8_t[]){SNMP_NOSUCHINSTANCE, 0}, 2); break;
     case T_ENDOFMIB: ber_put_raw(out, (uint8_t[]){SNMP_ENDOFMIB, 0}, 2); break;
+    case T_MUTE: break; /* never gets here */
     case T_COUNT: break;
     }
 }

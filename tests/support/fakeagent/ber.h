@@ -137,6 +137,7 @@ enum type {
     T_NOSUCHOBJECT,
     T_NOSUCHINSTANCE,
     T_ENDOFMIB,
+    T_MUTE,
     T_COUNT
 };
 

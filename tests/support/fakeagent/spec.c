@@ -251,7 +251,8 @@ static bool parse_value(char *text, struct value *v)
     case T_NULL:
     case T_NOSUCHOBJECT:
     case T_NOSUCHINSTANCE:
-    case T_ENDOFMIB: return *text == '\0';
+    case T_ENDOFMIB:
+    case T_MUTE: return *text == '\0';
     case T_STRING:
         if (!parse_string(text, v))
             return false;
@@ -514,6 +515,7 @@ static const struct option {
     {"reorder", O_FLAG, FIELD(reorder)},
     {"omit-first", O_FLAG, FIELD(omit_first)},
     {"omit-last", O_FLAG, FIELD(omit_last)},
+    {"omit-after", O_U32, FIELD(omit_after), SNMP_MAX_VARBINDS},
     {"extra", O_FLAG, FIELD(extra)},
     {"zero-length", O_FLAG, FIELD(zero_length)},
     {"oversized", O_FLAG, FIELD(oversized)},

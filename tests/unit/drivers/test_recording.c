@@ -104,7 +104,8 @@ static int make_device(void **state UNUSED)
                                       .failure_count = 2,
                                       .recovery_count = 3,
                                       .system_info = true,
-                                      .no_scripts = true};
+                                      .no_scripts = true,
+                                      .agent_ms = 94000};
     return 0;
 }
 

@@ -52,6 +52,16 @@ static void five_minutes_as_documented(void **state UNUSED)
     assert_true(b.poll_until == 282000);
     assert_true(b.store_until == 291000);
     assert_true(b.end_by == 293500);
+    assert_true(b.agent_ms == 94000);
+}
+
+static void two_waves_of_endless_agents_leave_time_for_the_others(void **state UNUSED)
+{
+    for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+        struct budget b = budget_make(1000000, offered[i]);
+        assert_true(2 * b.agent_ms <= (b.poll_until - 1000000) * 2 / 3);
+        assert_true(b.agent_ms >= 2000); /* four tries of Cacti's default time-out */
+    }
 }
 
 int main(void)
@@ -61,6 +71,7 @@ int main(void)
         cmocka_unit_test(all_is_stored_half_a_second_before_cacti_gives_up),
         cmocka_unit_test(the_watchdog_leaves_time_to_close_the_row_and_none_to_meet_the_next_cycle),
         cmocka_unit_test(five_minutes_as_documented),
+        cmocka_unit_test(two_waves_of_endless_agents_leave_time_for_the_others),
     };
     return cmocka_run_group_tests_name("budget", tests, NULL, NULL);
 }

@@ -1,0 +1,539 @@
+/* What a time-out costs: the objects that nobody answers, one silent agent among several, answers
+ * that leave objects out, agents that take too long. */
+#include "config.h"
+
+#include "model/devrun.h"
+
+#include "devrun_bench.h"
+#include "devrun_drive.h"
+
+static const uint32_t uptime_name[] = {1, 3, 6, 1, 2, 1, 1, 3, 0};
+
+/* ---- objects that are never answered ---- */
+
+/* Which items the agent keeps silent about, together with all that is asked for with them. */
+static bool mute[ITEMS_MAX];
+
+static void partly_mute(const struct snmp_request *rq, struct answer *a)
+{
+    honest(rq, a);
+    for (size_t i = 0; i < rq->count; i++) {
+        int k = item_of(rq->names[i]);
+        if (k >= 0 && mute[k])
+            a->reply.outcome = SNMP_TIMED_OUT;
+    }
+}
+
+static size_t lines_with(const char *text)
+{
+    size_t n = 0;
+    for (const char *p = buf_str(&b.log); (p = strstr(p, text)) != NULL; p++)
+        n++;
+    return n;
+}
+
+/* So many items, these of them mute, after an answer to the availability check. */
+static void poll_partly_mute(size_t items, int64_t max_oids, const int *numbers, size_t count)
+{
+    memset(mute, 0, sizeof(mute));
+    for (size_t i = 0; i < count; i++)
+        mute[numbers[i]] = true;
+    add_items(items);
+    b.agent = partly_mute;
+    b.device.max_oids = max_oids;
+    b.device.availability_method = AVAIL_SNMP_UPTIME;
+    run_device();
+}
+
+#define ONE(...) {__VA_ARGS__}, sizeof((int[]){__VA_ARGS__}) / sizeof(int)
+
+static const struct {
+    size_t items;
+    int64_t max_oids;
+    int mute[8];
+    size_t count;
+    int timeouts;
+} mutes[] = {
+    {12, 12, ONE(4), 5},       {12, 12, ONE(0), 5},
+    {12, 12, ONE(11), 5},      {35, 10, ONE(23), 5},
+    {100, 100, ONE(57), 8},    {3, 10, ONE(1), 3},
+    {2, 10, ONE(1), 2},        {1, 10, ONE(0), 1},
+    {12, 12, ONE(2, 9), 9},    {12, 12, ONE(6, 7, 8, 9, 10, 11), 12},
+    {24, 12, ONE(6, 7, 8), 7}, {24, 12, ONE(3, 15), 10},
+    {12, 1, ONE(4), 1},        {12, 1, ONE(0, 1, 2), 3},
+    {12, 5, ONE(4, 5), 7},
+};
+
+static void one_object_that_is_never_answered_costs_itself(void **state)
+{
+    for (size_t k = 0; k < ARRAY_LEN(mutes); k++) {
+        set_up(state);
+        poll_partly_mute(mutes[k].items, mutes[k].max_oids, mutes[k].mute, mutes[k].count);
+        assert_int_equal(b.result.values, mutes[k].items - mutes[k].count);
+        assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], mutes[k].count);
+        for (size_t i = 0; i < mutes[k].items; i++)
+            assert_int_equal(strcmp(b.rows[i].output, "U") == 0, mute[i]);
+        assert_in_range(b.timeouts, 1, mutes[k].timeouts);
+        forget_run();
+    }
+}
+
+static void the_log_names_the_object_that_is_never_answered(void **state)
+{
+    (void)state;
+    const int number = 4;
+    poll_partly_mute(12, 12, &number, 1);
+    assert_logged(LOG_ALWAYS,
+                  "Device[7] HT[1] DS[104] WARNING: SNMP timeout detected [500 ms] for OID "
+                  "'.1.3.6.1.4.1.99.4.0' alone: '10.0.0.1' answers others.  It is not asked for "
+                  "again in this cycle; disable what asks for it if the agent cannot be repaired");
+    assert_silent("ignoring host");
+}
+
+static void an_object_that_is_never_answered_is_asked_for_alone_once(void **state)
+{
+    (void)state;
+    add_items(6);
+    memcpy(b.subs[5], b.subs[1], sizeof(b.subs[1]));
+    memset(mute, 0, sizeof(mute));
+    mute[1] = mute[5] = true;
+    b.agent = partly_mute;
+    b.device.max_oids = 1;
+    b.device.availability_method = AVAIL_SNMP_UPTIME;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "C 1 1 1 1 1 1 "); /* four values, one more, its doubt */
+    assert_int_equal(b.result.values, 4);
+    assert_int_equal(lines_with("for OID"), 1);
+}
+
+/* The healthy ones come first, so that they have their values when patience ends. */
+static void patience_with_mute_objects_is_bounded(void **state)
+{
+    (void)state;
+    int numbers[60];
+    for (int i = 0; i < 60; i++)
+        numbers[i] = i;
+    poll_partly_mute(100, 10, numbers, 60);
+    assert_int_equal(b.result.values, 40);
+    assert_int_equal(b.timeouts, 17);
+    assert_int_equal(lines_with("has left more than 16 requests unanswered"), 1);
+}
+
+static void nothing_known_about_an_agent_a_time_out_is_silence(void **state)
+{
+    (void)state;
+    add_items(12);
+    memset(mute, 0, sizeof(mute));
+    mute[3] = true;
+    b.agent = partly_mute;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "10 ");
+    assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], 12);
+}
+
+/* ---- agents that are silent ---- */
+
+static struct target others[7];
+static const struct target *silent_target;
+
+static void one_is_silent(const struct snmp_request *rq, struct answer *a)
+{
+    honest(rq, a);
+    if (same_session(rq->target, silent_target))
+        a->reply.outcome = SNMP_TIMED_OUT;
+}
+
+static void make_others(void)
+{
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        others[i] = b.target;
+    others[1].port = 1161;
+    others[2].hostname = "10.0.0.2";
+    others[3].version = 1;
+    others[4].community = "secret";
+    others[5].version = others[6].version = 3;
+    others[5].username = "alice";
+    others[6].username = "bob";
+}
+
+/* Of each the same number of items, wherever the silent one stands. */
+static void one_silent_agent_does_not_silence_the_others_of_a_device(void **state)
+{
+    for (size_t k = 0; k < ARRAY_LEN(others); k++) {
+        set_up(state);
+        make_others();
+        silent_target = &others[k];
+        add_items(3 * ARRAY_LEN(others));
+        for (size_t i = 0; i < b.device.item_count; i++)
+            b.items[i].target = &others[i / 3];
+        b.agent = one_is_silent;
+        b.device.max_oids = 2;
+        run_device();
+        assert_int_equal(b.result.values, 3 * (ARRAY_LEN(others) - 1));
+        assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], 3);
+        assert_int_equal(b.timeouts, 1);
+        for (size_t i = 0; i < b.device.item_count; i++)
+            assert_int_equal(strcmp(b.rows[i].output, "U") == 0, i / 3 == k);
+        forget_run();
+    }
+}
+
+static void the_silent_agent_is_named_with_its_own_name_and_time_out(void **state)
+{
+    (void)state;
+    make_others();
+    others[2].timeout_ms = 700;
+    silent_target = &others[2];
+    add_items(2);
+    b.items[1].target = &others[2];
+    b.items[0].target = &others[0];
+    b.agent = one_is_silent;
+    run_device();
+    assert_logged(LOG_ALWAYS, "Device[7] HT[1] DS[101] WARNING: SNMP timeout detected [700 ms], "
+                              "ignoring host '10.0.0.2'");
+}
+
+/* Answers only those who wait longer than 2 s. */
+static void slow(const struct snmp_request *rq, struct answer *a)
+{
+    honest(rq, a);
+    if (rq->target->timeout_ms <= 2000)
+        a->reply.outcome = SNMP_TIMED_OUT;
+}
+
+static void who_waits_longer_may_still_hear_an_agent_that_was_silent(void **state)
+{
+    (void)state;
+    const uint32_t times[] = {500, 500, 1000, 200, 2000, 3000, 100};
+    struct target waits[ARRAY_LEN(times)];
+    add_items(ARRAY_LEN(times));
+    for (size_t i = 0; i < ARRAY_LEN(times); i++) {
+        waits[i] = b.target;
+        waits[i].timeout_ms = times[i];
+        b.items[i].target = &waits[i];
+    }
+    b.agent = slow;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "2 1 1 1 "); /* 500, 1000, 2000, 3000 */
+    assert_int_equal(b.result.values, 1);
+    assert_string_equal(b.rows[5].output, "1005");
+}
+
+static void dead_device(const struct snmp_request *rq, struct answer *a)
+{
+    honest(rq, a);
+    if (same_session(rq->target, &b.device.snmp))
+        a->reply.outcome = SNMP_TIMED_OUT;
+}
+
+static void a_silent_re_index_probe_does_not_silence_other_agents(void **state)
+{
+    static const int actions[] = {REINDEX_SNMP, REINDEX_SNMP_COUNT};
+    static const char *const names[] = {".1.3.6.1.2.1.1.3.0", ".1.3.6.1.2.1.2.2.1.1.7"};
+    for (size_t k = 0; k < 4; k++) {
+        set_up(state);
+        struct reindex_row row = {.data_query_id = 3,
+                                  .action = actions[k / 2],
+                                  .op = '=',
+                                  .assert_value = "5",
+                                  .arg1 = names[k % 2],
+                                  .oid = {uptime_name, SUBS}};
+        make_others();
+        b.device.reindex = &row;
+        b.device.reindex_count = 1;
+        add_items(9);
+        for (size_t i = 0; i < 9; i++)
+            b.items[i].target = &others[i % 3];
+        b.agent = dead_device;
+        run_device();
+        assert_int_equal(b.result.values, 6);
+        assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], 3);
+        assert_null(strstr(buf_str(&b.asks), "C 3")); /* its own items are not asked for */
+        forget_run();
+    }
+}
+
+static int probes;
+static struct oid mute_name;
+
+static void mute_probe(const struct snmp_request *rq, struct answer *a)
+{
+    honest(rq, a);
+    for (size_t i = 0; i < rq->count; i++)
+        if (oid_equal(rq->names[i], mute_name)) {
+            a->reply.outcome = SNMP_TIMED_OUT;
+            probes++;
+        }
+}
+
+static void a_re_index_object_that_is_never_answered_costs_no_value(void **state)
+{
+    static const uint32_t subs[] = {1, 3, 6, 1, 2, 1, 2, 2, 1};
+    static const int actions[] = {REINDEX_SNMP, REINDEX_SNMP_COUNT};
+    for (size_t k = 0; k < ARRAY_LEN(actions); k++) {
+        set_up(state);
+        struct reindex_row rows[2];
+        for (size_t i = 0; i < 2; i++)
+            rows[i] = (struct reindex_row){.data_query_id = (uint32_t)(3 + i),
+                                           .action = actions[k],
+                                           .op = '=',
+                                           .assert_value = "5",
+                                           .arg1 = ".1.3.6.1.2.1.2.2.1",
+                                           .oid = {subs, SUBS}};
+        b.device.reindex = rows;
+        b.device.reindex_count = 2;
+        b.device.availability_method = AVAIL_SNMP_UPTIME;
+        add_items(12);
+        b.items[5].oid = (struct oid){subs, SUBS}; /* known to be mute by then */
+        probes = 0;
+        mute_name = (struct oid){subs, SUBS};
+        b.agent = mute_probe;
+        run_device();
+        assert_int_equal(b.result.values, 11);
+        assert_int_equal(probes, k == 0 ? 1 : 2); /* a walk tries GETBULK and GETNEXT */
+        assert_int_equal(lines_with("for OID '.1.3.6.1.2.1.2.2.1' alone"), 1);
+        assert_silent("RECACHE ASSERT FAILED");
+        forget_run();
+    }
+}
+
+static void system_information_and_re_index_find_a_mute_engine_time_once(void **state)
+{
+    (void)state;
+    static const uint32_t engine_time[] = {1, 3, 6, 1, 6, 3, 10, 2, 1, 3, 0};
+    struct reindex_row row = {.data_query_id = 3,
+                              .action = REINDEX_SNMP,
+                              .op = '<',
+                              .assert_value = "99999999",
+                              .arg1 = ".1.3.6.1.2.1.1.3.0",
+                              .oid = {uptime_name, SUBS}};
+    b.device.reindex = &row;
+    b.device.reindex_count = 1;
+    b.device.availability_method = AVAIL_SNMP_UPTIME;
+    b.options.system_info = true;
+    probes = 0;
+    mute_name = (struct oid){engine_time, ARRAY_LEN(engine_time)};
+    b.agent = mute_probe;
+    add_items(12);
+    run_device();
+    assert_int_equal(probes, 1);
+    assert_int_equal(b.result.values, 0); /* a restart: they are spikes */
+    assert_int_equal(b.result.unknown[UNKNOWN_SPIKE], 12);
+    assert_true(b.result.host.system->has_uptime);
+}
+
+/* ---- answers that leave objects out ---- */
+
+/* Only the first arg objects are answered. */
+static void short_of_breath(const struct snmp_request *rq, struct answer *a)
+{
+    for (size_t i = 0; i < rq->count && i < (size_t)b.arg; i++)
+        put(a, rq->names[i]);
+}
+
+/* Only the last arg. */
+static void out_of_breath(const struct snmp_request *rq, struct answer *a)
+{
+    size_t n = (size_t)b.arg;
+    for (size_t i = rq->count > n ? rq->count - n : 0; i < rq->count; i++)
+        put(a, rq->names[i]);
+}
+
+static void objects_left_out_of_an_answer_are_asked_for_again(void **state)
+{
+    static const int counts[] = {1, 2, 5, 9};
+    agent_fn *const agents[] = {short_of_breath, out_of_breath};
+    for (size_t k = 0; k < 2 * ARRAY_LEN(counts); k++) {
+        set_up(state);
+        add_items(35);
+        b.agent = agents[k % 2];
+        b.arg = counts[k / 2];
+        run_device();
+        assert_int_equal(b.result.values, 35);
+        assert_in_range(b.snmp_count, 1, 36);
+        forget_run();
+    }
+}
+
+static void the_log_names_the_remedy_for_answers_that_leave_objects_out(void **state)
+{
+    static const int counts[] = {1, 3, 9};
+    for (size_t k = 0; k < ARRAY_LEN(counts); k++) {
+        char line[250];
+        set_up(state);
+        add_items(40);
+        b.agent = short_of_breath;
+        b.arg = counts[k];
+        run_device();
+        snprintf(line, sizeof(line),
+                 "Device[7] HT[1] WARNING: '10.0.0.1' has left %d of 10 OIDs out of an answer and "
+                 "answers them when asked again.  Set the device's 'Maximum OIDs Per Get Request' "
+                 "to %d",
+                 10 - counts[k], counts[k]);
+        assert_logged(LOG_ALWAYS, line);
+        assert_int_equal(lines_with("out of an answer"), 1);
+        forget_run();
+    }
+}
+
+/* Item 4 is in no answer. */
+static void without_item_4(const struct snmp_request *rq, struct answer *a)
+{
+    for (size_t i = 0; i < rq->count; i++)
+        if (item_of(rq->names[i]) != 4)
+            put(a, rq->names[i]);
+}
+
+static void an_object_left_out_although_asked_for_alone_is_missing(void **state)
+{
+    (void)state;
+    add_items(12);
+    b.agent = without_item_4;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "10 1 2 ");
+    assert_int_equal(b.result.values, 11);
+    assert_int_equal(b.result.unknown[UNKNOWN_MISSING], 1);
+    assert_silent("out of an answer"); /* no other setting would help */
+}
+
+/* sysUpTime and the engine time in one request: an answer to the first alone. */
+static void a_re_index_probe_asks_again_for_what_was_left_out(void **state)
+{
+    (void)state;
+    struct reindex_row row = {.data_query_id = 3,
+                              .action = REINDEX_SNMP,
+                              .op = '<',
+                              .assert_value = "99999999",
+                              .arg1 = ".1.3.6.1.2.1.1.3.0",
+                              .oid = {uptime_name, SUBS}};
+    b.device.reindex = &row;
+    b.device.reindex_count = 1;
+    b.agent = short_of_breath;
+    b.arg = 1;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "C C ");
+    assert_logged(LOG_ALWAYS, "Device[7] HT[1] DQ[3] RECACHE ASSERT FAILED: '99999999<1234500'");
+}
+
+/* ---- agents that take too long ---- */
+
+static int64_t limits[ITEMS_MAX];
+
+/* A second for every answer of the device's own agent. */
+static void sluggish(const struct snmp_request *rq, struct answer *a)
+{
+    honest(rq, a);
+    limits[b.snmp_count - 1] = rq->limit_ms;
+    if (strcmp(rq->target->hostname, b.target.hostname) == 0)
+        a->reply.elapsed_us = 1000000;
+}
+
+static void an_agent_takes_no_more_than_its_part_of_the_cycle(void **state)
+{
+    (void)state;
+    struct target other = b.target;
+    other.hostname = "10.0.0.2";
+    add_items(20);
+    b.items[18].target = b.items[19].target = &other;
+    b.device.max_oids = 1;
+    b.options.agent_ms = 5000;
+    b.agent = sluggish;
+    run_device();
+    assert_int_equal(b.result.values, 7); /* five and the two others */
+    assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], 13);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(limits[i], 5000 - 1000 * i);
+    assert_int_equal(lines_with("all that they may take of a cycle"), 1);
+}
+
+static void without_a_limit_an_agent_may_take_as_long_as_it_likes(void **state)
+{
+    (void)state;
+    add_items(20);
+    b.device.max_oids = 1;
+    b.agent = sluggish;
+    run_device();
+    assert_int_equal(b.result.values, 20);
+    assert_int_equal(limits[7], 0);
+}
+
+/* Six agents, each within its part. */
+static void a_device_takes_no_more_than_twice_the_part_of_an_agent(void **state)
+{
+    (void)state;
+    struct target ports[6];
+    add_items(18);
+    for (size_t i = 0; i < 18; i++) {
+        ports[i / 3] = b.target;
+        ports[i / 3].port = (uint16_t)(1000 + i / 3);
+        b.items[i].target = &ports[i / 3];
+    }
+    b.device.max_oids = 1;
+    b.options.agent_ms = 5000;
+    b.agent = sluggish;
+    run_device();
+    assert_int_equal(b.result.values, 10);
+    assert_int_equal(lines_with("all that they may take of a cycle"), 1);
+}
+
+/* A row for every GETNEXT and GETBULK, without end. */
+static void endless(const struct snmp_request *rq, struct answer *a)
+{
+    static uint32_t subs[OID_MAX_LEN];
+    sluggish(rq, a);
+    if (rq->op == SNMP_OP_GET)
+        return;
+    size_t n = rq->names[0].len;
+    uint32_t last = n > SUBS ? rq->names[0].sub[SUBS] : 0;
+    memcpy(subs, rq->names[0].sub, SUBS * sizeof(subs[0]));
+    subs[SUBS] = last + 1;
+    a->vb[0].name = (struct oid){subs, SUBS + 1};
+}
+
+static void an_endless_index_leaves_half_of_the_time_for_the_values(void **state)
+{
+    (void)state;
+    struct reindex_row row = {.data_query_id = 3,
+                              .action = REINDEX_SNMP_COUNT,
+                              .op = '=',
+                              .assert_value = "5",
+                              .arg1 = ".1.3.6.1.2.1.1.3.0",
+                              .oid = {uptime_name, SUBS}};
+    b.device.reindex = &row;
+    b.device.reindex_count = 1;
+    b.options.agent_ms = 20000;
+    add_items(100);
+    b.agent = endless;
+    run_device();
+    assert_int_equal(b.result.values, 100);
+    assert_int_equal(lines_with("what is left of the checks before polling is skipped"), 1);
+    assert_silent("RECACHE ASSERT FAILED");
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(one_object_that_is_never_answered_costs_itself),
+        TEST(the_log_names_the_object_that_is_never_answered),
+        TEST(an_object_that_is_never_answered_is_asked_for_alone_once),
+        TEST(patience_with_mute_objects_is_bounded),
+        TEST(nothing_known_about_an_agent_a_time_out_is_silence),
+        TEST(one_silent_agent_does_not_silence_the_others_of_a_device),
+        TEST(the_silent_agent_is_named_with_its_own_name_and_time_out),
+        TEST(who_waits_longer_may_still_hear_an_agent_that_was_silent),
+        TEST(a_silent_re_index_probe_does_not_silence_other_agents),
+        TEST(a_re_index_object_that_is_never_answered_costs_no_value),
+        TEST(system_information_and_re_index_find_a_mute_engine_time_once),
+        TEST(objects_left_out_of_an_answer_are_asked_for_again),
+        TEST(the_log_names_the_remedy_for_answers_that_leave_objects_out),
+        TEST(an_object_left_out_although_asked_for_alone_is_missing),
+        TEST(a_re_index_probe_asks_again_for_what_was_left_out),
+        TEST(an_agent_takes_no_more_than_its_part_of_the_cycle),
+        TEST(without_a_limit_an_agent_may_take_as_long_as_it_likes),
+        TEST(a_device_takes_no_more_than_twice_the_part_of_an_agent),
+        TEST(an_endless_index_leaves_half_of_the_time_for_the_values),
+    };
+    return cmocka_run_group_tests_name("devrun: silence", tests, NULL, NULL);
+}
