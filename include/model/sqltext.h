@@ -25,6 +25,11 @@ struct sqltext_limits {
     size_t bytes; /* of the statement; a single row may exceed it, then it goes alone */
 };
 
+/* A column of Unix seconds as a date; 0 is the zero date, which FROM_UNIXTIME() gives only until MariaDB
+ * 11.6. */
+#define SQLTEXT_ZERO_DATE    "0000-00-00 00:00:00"
+#define SQLTEXT_DATE(column) "IF(" column "=0,'" SQLTEXT_ZERO_DATE "',FROM_UNIXTIME(" column "))"
+
 /* Append text[0..len) to out, escaped for use between single quotes on the connection that `arg`
  * stands for. */
 typedef void sqltext_escape_fn(void *arg, const char *text, size_t len, struct buf *out);

@@ -42,6 +42,16 @@ static void put_output(struct buf *out, const struct output_row *r, size_t chars
         escape(arg, r->output, len, out);
 }
 
+/* FROM_UNIXTIME(0) is NULL from MariaDB 11.7 on, and NULL in a column that is not to be NULL becomes
+ * the present. */
+static void literal_date(struct buf *out, int64_t unix_s)
+{
+    if (unix_s > 0)
+        buf_printf(out, "FROM_UNIXTIME(%" PRId64 ")", unix_s);
+    else
+        buf_puts(out, "'" SQLTEXT_ZERO_DATE "'");
+}
+
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
                        size_t count, const struct sqltext_limits *limits, sqltext_escape_fn *escape,
                        void *arg)
@@ -65,7 +75,9 @@ size_t sqltext_outputs_fit(struct buf *out, const char *table, const struct outp
         size_t before = out->len;
         buf_printf(out, "%s(%" PRIu32 ",'", n == 0 ? "" : ",", r->local_data_id);
         escape(arg, r->rrd_name, strlen(r->rrd_name), out);
-        buf_printf(out, "',FROM_UNIXTIME(%" PRId64 "),'", r->time < 0 ? 0 : r->time);
+        buf_puts(out, "',");
+        literal_date(out, r->time);
+        buf_puts(out, ",'");
         put_output(out, r, chars, escape, arg);
         buf_puts(out, "')");
         if (!row_fits(out, start, before, sizeof(tail) - 1, n, limits))
@@ -197,10 +209,11 @@ static void host_columns(struct buf *out, const struct host_row *r, const struct
 #define HOSTS_JOIN ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET "
 
 static const char set_status[] =
-    "h.status=d.st,h.status_event_count=d.ec,h.status_fail_date=FROM_UNIXTIME(d.fd),"
-    "h.status_rec_date=FROM_UNIXTIME(d.rd),h.status_last_error=d.le,h.min_time=d.mi,h.max_time=d."
-    "ma,"
-    "h.cur_time=d.cu,h.avg_time=d.av,h.total_polls=d.tp,h.failed_polls=d.fp,h.availability=d.ab";
+    "h.status=d.st,h.status_event_count=d.ec,"
+    "h.status_fail_date=" SQLTEXT_DATE("d.fd") ",h.status_rec_date=" SQLTEXT_DATE(
+        "d.rd") ","
+                "h.status_last_error=d.le,h.min_time=d.mi,h.max_time=d.ma,h.cur_time=d.cu,h.avg_"
+                "time=d.av,h.total_polls=d.tp,h.failed_polls=d.fp,h.availability=d.ab";
 /* An explicit collation: that of the column and ours differ, and IFNULL of two equally strong ones
  * is an error. CONVERT: a column of nothing but NULL is binary and has no collation. */
 #define KEEP_TEXT(column, new)                                                                     \

@@ -50,7 +50,7 @@ static void results_become_one_statement(void **state)
         buf_str(&sql),
         "INSERT INTO poller_output_boost (local_data_id,rrd_name,time,output) VALUES "
         "(1,'<traffic_in>',FROM_UNIXTIME(1700000000),'<42>'),"
-        "(4294967295,'<>',FROM_UNIXTIME(0),'<a:1 b:2>')" ON_DUPLICATE);
+        "(4294967295,'<>','0000-00-00 00:00:00','<a:1 b:2>')" ON_DUPLICATE);
     assert_int_equal(escaped, 4);
     buf_done(&sql);
 }
@@ -82,7 +82,7 @@ static void a_nul_in_a_result_reaches_the_escaper(void **state)
     const struct output_row row = {1, "", -5, "a\0b", 3};
     struct buf sql = BUF_INIT;
     assert_int_equal(outputs(&sql, &row, 1, wide), 1);
-    static const char want[] = "(1,'<>',FROM_UNIXTIME(0),'<a\0b>')";
+    static const char want[] = "(1,'<>','0000-00-00 00:00:00','<a\0b>')";
     const char *at = strstr(buf_str(&sql), "(1,");
     assert_memory_equal(at, want, sizeof(want) - 1);
     buf_done(&sql);
@@ -170,8 +170,9 @@ static void nothing_to_do_is_no_statement(void **state)
 
 #define SET_STATUS                                                                                 \
     ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET h.status=d.st,h.status_event_count=d.ec,"     \
-    "h.status_fail_date=FROM_UNIXTIME(d.fd),h.status_rec_date=FROM_UNIXTIME(d.rd),h.status_last_"  \
-    "error=d.le,"                                                                                  \
+    "h.status_fail_date=IF(d.fd=0,'0000-00-00 00:00:00',FROM_UNIXTIME(d.fd)),"                     \
+    "h.status_rec_date=IF(d.rd=0,'0000-00-00 00:00:00',FROM_UNIXTIME(d.rd)),"                      \
+    "h.status_last_error=d.le,"                                                                    \
     "h.min_time=d.mi,h.max_time=d.ma,h.cur_time=d.cu,h.avg_time=d.av,h.total_polls=d.tp,h.failed_" \
     "polls=d.fp,"                                                                                  \
     "h.availability=d.ab,h.polling_time=d.pt"
