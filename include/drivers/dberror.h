@@ -37,6 +37,9 @@ enum dberror {
 
 enum dberror dberror_class(int number);
 
+/* Does the server not understand, or not allow, what the statement says?  A plainer one may do. */
+bool dberror_is_about_text(int number);
+
 /* How the failure of a statement ends a run that depended on it. */
 enum err_kind dberror_kind(int number);
 

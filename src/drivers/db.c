@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "drivers/dberror.h"
+#include "model/sqltext.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@ struct db {
     size_t max_packet;
     int64_t patience_ms;
     int lock_wait_s;                 /* as the server knows it; 0 = not told yet */
+    bool local_time;                 /* the site has DATETIME columns */
     const _Atomic int64_t *deadline; /* the owner's; NULL = none */
 };
 
@@ -249,11 +251,12 @@ static void close_on_exec(int fd)
         fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
 }
 
-static bool read_max_packet(void *arg, const char *const *fields, const size_t *lengths UNUSED)
+static bool read_about_session(void *arg, const char *const *fields, const size_t *lengths UNUSED)
 {
     struct db *db = arg;
     if (fields[0] != NULL)
         db->max_packet = strtoul(fields[0], NULL, 10);
+    db->local_time = fields[1] != NULL && strcmp(fields[1], "0") != 0;
     return true;
 }
 
@@ -265,23 +268,37 @@ static int lock_wait_s(const struct db *db)
     return s < 1 ? 1 : s;
 }
 
-/* Everything of the session that we rely on, whatever the server's defaults and init_connect say
- * (contract 18.2): no strict mode, zero dates allowed, backslash escapes on, text in utf8mb4, every
- * statement its own transaction. */
+static bool exec_text(struct db *db, const char *sql, struct err *err)
+{
+    return db_exec(db, sql, strlen(sql), err);
+}
+
+/* A server (or something in between) that does not know one of the words gets the few that matter most. */
 static bool set_session(struct db *db, struct err *err)
 {
-    static const char packet[] = "SELECT @@max_allowed_packet";
-    char set[320];
-    db->max_packet = 1024; /* the smallest a server can have */
+    struct buf set = BUF_INIT;
+    struct err why = ERR_INIT;
     db->lock_wait_s = lock_wait_s(db);
-    int len = snprintf(set, sizeof(set),
-                       "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,"
-                       "lock_wait_timeout=%d,innodb_lock_wait_timeout=%d,"
-                       "character_set_client=utf8mb4,character_set_results=utf8mb4,"
-                       "collation_connection=utf8mb4_general_ci",
-                       db->lock_wait_s, db->lock_wait_s);
-    return db_exec(db, set, (size_t)len, err) &&
-           db_query(db, packet, sizeof(packet) - 1, read_max_packet, db, err);
+    sqltext_session(&set, db->lock_wait_s);
+    bool ok = exec_text(db, buf_str(&set), &why);
+    if (!ok && dberror_is_about_text(why.number)) {
+        buf_clear(&set);
+        sqltext_session_least(&set, db->lock_wait_s);
+        ok = exec_text(db, buf_str(&set), &why);
+    }
+    buf_done(&set);
+    if (!ok)
+        *err = why;
+    return ok;
+}
+
+static bool begin_session(struct db *db, struct err *err)
+{
+    db->max_packet = 1024; /* the smallest a server can have */
+    return set_session(db, err) &&
+           db_query(db, sqltext_about_session, strlen(sqltext_about_session), read_about_session,
+                    db, err) &&
+           (!db->local_time || exec_text(db, sqltext_local_time, err));
 }
 
 /* What to do, in terms of spine.conf. */
@@ -343,7 +360,7 @@ static struct db *connect_once(const struct db_params *p, const struct address *
     }
     struct err why = ERR_INIT;
     db->deadline = deadline;
-    if (!set_session(db, &why)) {
+    if (!begin_session(db, &why)) {
         fail_connect(p, a, why.number, why.text, err);
         goto fail;
     }

@@ -52,6 +52,12 @@ enum dberror dberror_class(int number)
     return DBERROR_ROW; /* worth finding out whether a single row is to blame */
 }
 
+bool dberror_is_about_text(int number)
+{
+    enum dberror class = dberror_class(number);
+    return class == DBERROR_ROW || class == DBERROR_FATAL;
+}
+
 enum err_kind dberror_kind(int number)
 {
     switch (dberror_class(number)) {

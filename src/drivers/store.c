@@ -288,8 +288,7 @@ bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err)
 
 bool store_write_date(struct store *s, struct err *err)
 {
-    return exec_single(s, "cannot write settings.date",
-                       "REPLACE INTO settings (name,value) VALUES ('date',NOW())", NULL, err);
+    return exec_single(s, "cannot write settings.date", sqltext_date, NULL, err);
 }
 
 /* ---- many rows ---- */

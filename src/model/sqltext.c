@@ -15,6 +15,43 @@
 #define OBJECT_ID_CHARS  128 /* host.snmp_sysObjectID */
 #define ASSERT_CHARS     100 /* poller_reindex.assert_value */
 
+/* ---- the session ---- */
+
+void sqltext_session_least(struct buf *out, int lock_wait_s)
+{
+    buf_printf(out,
+               "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,"
+               "lock_wait_timeout=%d,innodb_lock_wait_timeout=%d,"
+               "character_set_client=utf8mb4,character_set_results=utf8mb4,"
+               "collation_connection=utf8mb4_general_ci",
+               lock_wait_s, lock_wait_s);
+}
+
+/* Words that only one kind of server knows are comments to the other: M! is MariaDB's, and what begins with
+ * a version of MySQL 5.7 or newer is MySQL's. */
+void sqltext_session(struct buf *out, int lock_wait_s)
+{
+    sqltext_session_least(out, lock_wait_s);
+    buf_puts(out, ",sql_select_limit=18446744073709551615,sql_safe_updates=0,sql_big_selects=1,"
+                  "@spine_zone=@@session.time_zone,time_zone='+00:00'"
+                  "/*M!100101 ,max_statement_time=0*//*!50708 ,max_execution_time=0*/");
+}
+
+const char sqltext_about_session[] =
+    "SELECT @@max_allowed_packet,COUNT(*) FROM information_schema.columns"
+    " WHERE table_schema=DATABASE() AND table_name IN"
+    " ('poller_output','poller_output_boost','poller_time','poller_command','host')"
+    " AND column_name IN ('time','start_time','end_time','status_fail_date','status_rec_date')"
+    " AND data_type='datetime'";
+
+const char sqltext_local_time[] = "SET SESSION time_zone=IFNULL(@spine_zone,@@session.time_zone)";
+
+const char sqltext_date[] =
+    "REPLACE INTO settings (name,value) VALUES"
+    " ('date',IFNULL(CONVERT_TZ(UTC_TIMESTAMP(),'+00:00',@spine_zone),NOW()))";
+
+/* ---- rows ---- */
+
 /* A row was just appended behind `before`.  Does it still belong to this statement?  If not it is
  * taken back. */
 static bool row_fits(struct buf *out, size_t start, size_t before, size_t tail_len,

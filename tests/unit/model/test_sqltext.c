@@ -453,6 +453,31 @@ static void numbers_that_sql_has_no_word_for_do_no_harm(void **state)
     buf_done(&sql);
 }
 
+/* Everything that a site may have set globally and that would change what we read or write; what only one
+ * of the servers knows stands where the other one sees a comment. */
+static void the_session_is_what_this_program_needs_on_every_server(void **state)
+{
+    (void)state;
+    struct buf sql = BUF_INIT;
+    sqltext_session(&sql, 20);
+    const char *text = buf_str(&sql);
+    assert_memory_equal(text, "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,", 58);
+    assert_non_null(strstr(text, ",lock_wait_timeout=20,innodb_lock_wait_timeout=20,"));
+    assert_non_null(strstr(text, ",sql_select_limit=18446744073709551615,"));
+    assert_non_null(strstr(text, ",sql_safe_updates=0,sql_big_selects=1,"));
+    assert_non_null(strstr(text, "/*M!100101 ,max_statement_time=0*/"));
+    assert_non_null(strstr(text, "/*!50708 ,max_execution_time=0*/"));
+    /* The zone of the server is remembered before it is left. */
+    assert_non_null(strstr(text, ",@spine_zone=@@session.time_zone,time_zone='+00:00'"));
+    buf_clear(&sql);
+    sqltext_session_least(&sql, 7);
+    assert_string_equal(buf_str(&sql), "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,"
+                                       "lock_wait_timeout=7,innodb_lock_wait_timeout=7,"
+                                       "character_set_client=utf8mb4,character_set_results=utf8mb4,"
+                                       "collation_connection=utf8mb4_general_ci");
+    buf_done(&sql);
+}
+
 static void next_step_covers_all_items_of_the_devices(void **state)
 {
     (void)state;
@@ -499,6 +524,7 @@ int main(void)
         cmocka_unit_test(host_rows_respect_the_limits),
         cmocka_unit_test(last_error_is_cut_to_the_column),
         cmocka_unit_test(numbers_that_sql_has_no_word_for_do_no_harm),
+        cmocka_unit_test(the_session_is_what_this_program_needs_on_every_server),
         cmocka_unit_test(next_step_covers_all_items_of_the_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
