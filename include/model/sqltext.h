@@ -78,8 +78,8 @@ size_t sqltext_recaches(struct buf *out, int poller_id, const struct recache_row
 size_t sqltext_asserts(struct buf *out, const struct assert_row *rows, size_t count,
                        const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg);
 
-/* UPDATE poller_item: advance rrd_next_step of all items of these devices (contract 9.3), leaving
- * last_updated alone. */
+/* UPDATE poller_item: advance rrd_next_step of all items of these devices, due or not.  A row is polled by the
+ * first cycle at or after it is due, whatever its step is (docs/database.md, "Intervals"). */
 size_t sqltext_next_step(struct buf *out, int poller_id, int64_t interval_s,
                          const uint32_t *device_ids, size_t count,
                          const struct sqltext_limits *limits);

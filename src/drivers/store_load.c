@@ -476,8 +476,8 @@ static struct oid read_oid(struct load *l, const char *text)
     return (struct oid){copy, len};
 }
 
-#define ITEM_COLUMNS "local_data_id,host_id,action,rrd_name,arg1"
-#define ITEM_WIDTH   5
+#define ITEM_COLUMNS "local_data_id,host_id,action,rrd_name,arg1,rrd_step"
+#define ITEM_WIDTH   6
 
 static void forget_items(void *arg)
 {
@@ -501,6 +501,7 @@ static bool item_row(void *arg, const char *const *f, const size_t *lengths)
     item.action = (int)number(f[2], -1, INT_MIN, INT_MAX);
     item.rrd_name = arena_strndup(&l->memory, text_of(f[3]), f[3] == NULL ? 0 : lengths[3]);
     item.arg1 = arena_strndup(&l->memory, text_of(f[4]), f[4] == NULL ? 0 : lengths[4]);
+    item.step_s = (int)number(f[5], 0, 0, INT_MAX);
     item.target = intern_target(l, f + ITEM_WIDTH);
     if (item.action == ITEM_SNMP)
         item.oid = read_oid(l, item.arg1);

@@ -365,14 +365,19 @@ size_t sqltext_next_step(struct buf *out, int poller_id, int64_t interval_s,
     if (count == 0)
         return 0;
     size_t start = out->len;
-    /* MySQL evaluates from left to right and there is one assignment only: the old values count.
-     * CAST: some schemas have unsigned columns, whose difference must not be. */
+    /* One assignment, so the old values count.  CAST: some schemas have unsigned columns, whose difference
+     * must not be.  A row that was not due is counted down, never begun anew.  A step that is no multiple of
+     * the interval carries over by how much the row was late, or 30 s at 20 s would become 40; it is never
+     * later than one cycle, whatever the column says. */
     buf_printf(out,
                "UPDATE poller_item SET rrd_next_step=CASE WHEN rrd_step=%" PRId64 " THEN 0"
-               " WHEN rrd_next_step<%" PRId64 " THEN CAST(rrd_step AS SIGNED)-%" PRId64
-               " ELSE CAST(rrd_next_step AS SIGNED)-%" PRId64
-               " END WHERE poller_id=%d AND host_id IN (",
-               interval_s, interval_s, interval_s, interval_s, poller_id);
+               " WHEN rrd_next_step>0 THEN CAST(rrd_next_step AS SIGNED)-%" PRId64
+               " WHEN rrd_step<%" PRId64 " OR MOD(rrd_step,%" PRId64 ")=0"
+               " THEN CAST(rrd_step AS SIGNED)-%" PRId64
+               " ELSE GREATEST(CAST(rrd_next_step AS SIGNED),1-%" PRId64 ")"
+               "+CAST(rrd_step AS SIGNED)-%" PRId64 " END WHERE poller_id=%d AND host_id IN (",
+               interval_s, interval_s, interval_s, interval_s, interval_s, interval_s, interval_s,
+               poller_id);
     size_t wanted = rows_wanted(count, limits);
     size_t n;
     for (n = 0; n < wanted; n++) {

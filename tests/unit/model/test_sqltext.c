@@ -486,8 +486,10 @@ static void next_step_covers_all_items_of_the_devices(void **state)
     assert_int_equal(sqltext_next_step(&sql, 2, 60, ids, 3, &wide), 3);
     assert_string_equal(buf_str(&sql),
                         "UPDATE poller_item SET rrd_next_step=CASE WHEN rrd_step=60 THEN 0"
-                        " WHEN rrd_next_step<60 THEN CAST(rrd_step AS SIGNED)-60"
-                        " ELSE CAST(rrd_next_step AS SIGNED)-60 END"
+                        " WHEN rrd_next_step>0 THEN CAST(rrd_next_step AS SIGNED)-60"
+                        " WHEN rrd_step<60 OR MOD(rrd_step,60)=0 THEN CAST(rrd_step AS SIGNED)-60"
+                        " ELSE GREATEST(CAST(rrd_next_step AS SIGNED),1-60)"
+                        "+CAST(rrd_step AS SIGNED)-60 END"
                         " WHERE poller_id=2 AND host_id IN (0,5,4294967295)");
     buf_clear(&sql);
     struct sqltext_limits two = {.rows = 2, .bytes = 1 << 20};
