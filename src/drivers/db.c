@@ -294,10 +294,10 @@ static bool set_session(struct db *db, struct err *err)
 
 static bool begin_session(struct db *db, struct err *err)
 {
+    const struct db_reader about = {.columns = 2, .on_row = read_about_session, .arg = db};
     db->max_packet = 1024; /* the smallest a server can have */
     return set_session(db, err) &&
-           db_query(db, sqltext_about_session, strlen(sqltext_about_session), read_about_session,
-                    db, err) &&
+           db_query(db, sqltext_about_session, strlen(sqltext_about_session), &about, err) &&
            (!db->local_time || exec_text(db, sqltext_local_time, err));
 }
 
@@ -462,7 +462,20 @@ static bool wait_for_answer(const struct db *db, int64_t sent)
     }
 }
 
-static bool send_and_wait(struct db *db, const char *sql, size_t len, struct err *err)
+/* The one place where the shape of an answer is checked: whoever reads rows relies on it. */
+static bool has_shape(struct db *db, unsigned columns, struct err *err)
+{
+    unsigned width = mysql_field_count(db->mysql);
+    if (width == columns)
+        return true;
+    err_set_number(err, ERR_UNAVAILABLE, DBERROR_MALFORMED,
+                   "database error %d: the answer to a statement has %u columns instead of %u",
+                   DBERROR_MALFORMED, width, columns);
+    return false;
+}
+
+static bool send_and_wait(struct db *db, const char *sql, size_t len, unsigned columns,
+                          struct err *err)
 {
     if (trace_fn != NULL)
         trace_fn(sql, len);
@@ -475,11 +488,11 @@ static bool send_and_wait(struct db *db, const char *sql, size_t len, struct err
                               DBERROR_SERVER_LOST, (int)((clock_mono_ms() - sent) / 1000));
     if (mysql_read_query_result(db->mysql) != 0)
         return fail_statement(db, err);
-    return true;
+    return has_shape(db, columns, err);
 }
 
 /* The patience may have changed since the server was told. */
-static bool run(struct db *db, const char *sql, size_t len, struct err *err)
+static bool run(struct db *db, const char *sql, size_t len, unsigned columns, struct err *err)
 {
     char set[96];
     int wait_s = lock_wait_s(db);
@@ -487,32 +500,27 @@ static bool run(struct db *db, const char *sql, size_t len, struct err *err)
         int set_len = snprintf(set, sizeof(set),
                                "SET SESSION lock_wait_timeout=%d,innodb_lock_wait_timeout=%d",
                                wait_s, wait_s);
-        if (!send_and_wait(db, set, (size_t)set_len, err))
+        if (!send_and_wait(db, set, (size_t)set_len, 0, err))
             return false;
         db->lock_wait_s = wait_s;
     }
-    return send_and_wait(db, sql, len, err);
+    return send_and_wait(db, sql, len, columns, err);
 }
 
 bool db_exec(struct db *db, const char *sql, size_t len, struct err *err)
 {
-    if (!run(db, sql, len, err))
-        return false;
-    MYSQL_RES *unwanted = mysql_use_result(db->mysql);
-    if (unwanted != NULL)
-        mysql_free_result(unwanted);
-    return true;
+    return run(db, sql, len, 0, err);
 }
 
-bool db_query(struct db *db, const char *sql, size_t len, db_row_fn *on_row, void *arg,
+bool db_query(struct db *db, const char *sql, size_t len, const struct db_reader *reader,
               struct err *err)
 {
-    if (!run(db, sql, len, err))
+    if (!run(db, sql, len, reader->columns, err))
         return false;
     MYSQL_RES *res = mysql_use_result(db->mysql);
     if (res == NULL)
-        return mysql_errno(db->mysql) == 0 || fail_statement(db, err);
-    unsigned width = mysql_num_fields(res);
+        return fail_statement(db, err);
+    unsigned width = reader->columns;
     size_t *sizes = mem_zalloc(width, sizeof(*sizes));
     bool more = true;
     MYSQL_ROW row = NULL;
@@ -520,7 +528,7 @@ bool db_query(struct db *db, const char *sql, size_t len, db_row_fn *on_row, voi
         const unsigned long *lengths = mysql_fetch_lengths(res);
         for (unsigned i = 0; i < width; i++)
             sizes[i] = lengths[i];
-        more = on_row(arg, (const char *const *)row, sizes);
+        more = reader->on_row(reader->arg, (const char *const *)row, sizes);
     }
     bool done = row != NULL || mysql_errno(db->mysql) == 0;
     if (!done)

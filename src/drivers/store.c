@@ -178,7 +178,7 @@ enum store_result store_again(struct store *s, struct store_attempt *a, const st
         break;
     case DBERROR_LOST:
         disconnect(s, why);
-        if (++a->lost > a->lost_at_most)
+        if (++a->lost > (dberror_is_nonsense(number) ? LOST_AT_MOST : a->lost_at_most))
             return STORE_REFUSED;
         break;
     case DBERROR_WAIT:
@@ -372,11 +372,12 @@ static bool smaller_may_do(int number)
     return false;
 }
 
-/* The table is missing or forbidden: no row of this job will do better. */
+/* The table is missing or forbidden, or what answers is no database: no row of this job will do better. */
 static bool hopeless(int number)
 {
     enum dberror class = dberror_class(number);
-    return number == DBERROR_TABLE_MISSING || (class == DBERROR_FATAL && number != DBERROR_SYNTAX);
+    return number == DBERROR_TABLE_MISSING || dberror_is_nonsense(number) ||
+           (class == DBERROR_FATAL && number != DBERROR_SYNTAX);
 }
 
 /* How many rows the next statement gets.  A failing one is halved until a single row is left to
