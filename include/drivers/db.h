@@ -4,13 +4,15 @@
  *          and rows.
  * Use:     db_library_start(&err);   once, before any thread exists
  *          struct db *db = db_open(&params, deadline, &err);
- *          db_exec(db, sql, len, &err);  db_query(db, sql, len, on_row, arg, &err);
+ *          db_exec(db, sql, len, &err);  db_query(db, sql, len, &reader, &err);
  *          db_close(db);
  * Threads: a connection belongs to one thread at a time; a thread that uses connections calls
  *          db_thread_start() first and db_thread_stop() last.
  * Promise: no automatic reconnect, no KILL; session state (sql_mode without strict and zero-date
  *          modes, docs/contract.md 22.2) is set in one statement right after connecting; connect attempts
  *          end by the deadline; every descriptor of the library is close-on-exec after db_open().
+ *          An answer of another shape (another number of columns, none, or some to a statement that asks
+ *          for nothing) is DBERROR_MALFORMED: whoever sent it is not a database that was listening.
  * Errors:  err->number is the server's or client's number; dberror_class() says what to do. After
  *          DBERROR_LOST close the connection and open another one.
  * Source:  docs/contract.md 22; classes: docs/database.md.
@@ -77,7 +79,13 @@ NODISCARD bool db_exec(struct db *db, const char *sql, size_t len, struct err *e
 /* Rows are streamed.  fields[i] is NULL for NULL, else NUL-terminated with lengths[i] bytes; both
  * are valid during the call.  on_row returns false to stop reading (not an error). */
 typedef bool db_row_fn(void *arg, const char *const *fields, const size_t *lengths);
-NODISCARD bool db_query(struct db *db, const char *sql, size_t len, db_row_fn *on_row, void *arg,
+struct db_reader {
+    unsigned columns; /* that the statement asks for: as many fields has each row */
+    db_row_fn *on_row;
+    void (*restart)(void *arg); /* store_query(): forget the rows of a broken try; may be NULL */
+    void *arg;
+};
+NODISCARD bool db_query(struct db *db, const char *sql, size_t len, const struct db_reader *reader,
                         struct err *err);
 
 /* Append text escaped for this connection, without quotes; a sqltext_escape_fn with the connection

@@ -21,14 +21,16 @@ enum {
     DBERROR_SYNTAX = 1064,
     DBERROR_TABLE_FULL = 1114,
     DBERROR_TABLE_MISSING = 1146,
+    DBERROR_UNKNOWN = 2000,     /* the client library's, say for a request to send a file */
     DBERROR_SERVER_LOST = 2013, /* the client library's */
+    DBERROR_MALFORMED = 2027,   /* the client library's */
     DBERROR_TLS_FAILED = 2026,  /* the client library's */
     DBERROR_SERVER_WANTS_TLS = 3159,
 };
 
 enum dberror {
     DBERROR_RETRY, /* deadlock, lock wait: repeat the statement */
-    DBERROR_LOST,  /* gone away, lost, shutting down: connect again, repeat */
+    DBERROR_LOST,  /* gone away, lost, shutting down, nonsense: connect again, repeat */
     DBERROR_WAIT,  /* too many connections, table full, renamed away, read-only: repeat later */
     DBERROR_SPLIT, /* packet too large: fewer rows */
     DBERROR_ROW,   /* one row is bad; also every number that is not known */
@@ -36,6 +38,12 @@ enum dberror {
 };
 
 enum dberror dberror_class(int number);
+
+/* Does the server not understand, or not allow, what the statement says?  A plainer one may do. */
+bool dberror_is_about_text(int number);
+
+/* Was the answer none that a database gives?  No row is to blame for that. */
+bool dberror_is_nonsense(int number);
 
 /* How the failure of a statement ends a run that depended on it. */
 enum err_kind dberror_kind(int number);

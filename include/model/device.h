@@ -25,6 +25,7 @@ enum item_action {
 struct item {
     uint32_t local_data_id;
     int action; /* enum item_action; other numbers exist in the field and are answered with U */
+    int step_s; /* rrd_step: how often RRDtool expects a value */
     const char *rrd_name;
     const char *arg1;
     const struct target *target; /* of the item, not of the device row */
@@ -51,6 +52,8 @@ struct reindex_row {
 };
 
 bool item_is_script(const struct item *item); /* or for a script server */
+/* Can cycles of this length poll it exactly when it is due?  Else the first one at or after that does. */
+bool item_step_fits(const struct item *item, int64_t interval_s);
 bool reindex_is_script(const struct reindex_row *row);
 
 enum host_status {

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PUSHTEXT_HOST_FIELDS = 20 };
+enum { PUSHTEXT_HOST_FIELDS = 20, PUSHTEXT_STEP_FIELDS = 3 };
 
 /* A row of the local `host`, as pushtext_select_hosts() asks for it. */
 struct pushed_host {

@@ -25,6 +25,27 @@ struct sqltext_limits {
     size_t bytes; /* of the statement; a single row may exceed it, then it goes alone */
 };
 
+/* SET SESSION: everything that statements of ours rely on, whatever the server's defaults and init_connect
+ * say: no strict mode, zero dates, backslash escapes, utf8mb4, every statement its own transaction, no limit
+ * on what is read or how long that takes, and times in UTC, in which no hour comes twice.  The session's own
+ * time zone is kept in @spine_zone. */
+void sqltext_session(struct buf *out, int lock_wait_s);
+/* The same for a server that does not know one of those words: what nothing works without. */
+void sqltext_session_least(struct buf *out, int lock_wait_s);
+
+/* Behind it: one row of max_allowed_packet and the number of DATETIME columns that statements of ours write.
+ * A site that has grown up with Cacti 0.8 has such columns; they hold local time, which Cacti reads. */
+extern const char sqltext_about_session[];
+extern const char sqltext_local_time[]; /* SET SESSION: for such a site */
+
+/* REPLACE INTO settings: the row `date`, which people read, in the server's time zone. */
+extern const char sqltext_date[];
+
+/* A column of Unix seconds as a date; 0 is the zero date, which FROM_UNIXTIME() gives only until MariaDB
+ * 11.6. */
+#define SQLTEXT_ZERO_DATE    "0000-00-00 00:00:00"
+#define SQLTEXT_DATE(column) "IF(" column "=0,'" SQLTEXT_ZERO_DATE "',FROM_UNIXTIME(" column "))"
+
 /* Append text[0..len) to out, escaped for use between single quotes on the connection that `arg`
  * stands for. */
 typedef void sqltext_escape_fn(void *arg, const char *text, size_t len, struct buf *out);
@@ -57,8 +78,8 @@ size_t sqltext_recaches(struct buf *out, int poller_id, const struct recache_row
 size_t sqltext_asserts(struct buf *out, const struct assert_row *rows, size_t count,
                        const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg);
 
-/* UPDATE poller_item: advance rrd_next_step of all items of these devices (docs/contract.md 18.1), leaving
- * last_updated alone. */
+/* UPDATE poller_item: advance rrd_next_step of all items of these devices, due or not.  A row is polled by the
+ * first cycle at or after it is due, whatever its step is (docs/database.md, "Intervals"). */
 size_t sqltext_next_step(struct buf *out, int poller_id, int64_t interval_s,
                          const uint32_t *device_ids, size_t count,
                          const struct sqltext_limits *limits);

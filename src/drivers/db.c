@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "drivers/dberror.h"
+#include "model/sqltext.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@ struct db {
     size_t max_packet;
     int64_t patience_ms;
     int lock_wait_s;                 /* as the server knows it; 0 = not told yet */
+    bool local_time;                 /* the site has DATETIME columns */
     const _Atomic int64_t *deadline; /* the owner's; NULL = none */
 };
 
@@ -249,11 +251,12 @@ static void close_on_exec(int fd)
         fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
 }
 
-static bool read_max_packet(void *arg, const char *const *fields, const size_t *lengths UNUSED)
+static bool read_about_session(void *arg, const char *const *fields, const size_t *lengths UNUSED)
 {
     struct db *db = arg;
     if (fields[0] != NULL)
         db->max_packet = strtoul(fields[0], NULL, 10);
+    db->local_time = fields[1] != NULL && strcmp(fields[1], "0") != 0;
     return true;
 }
 
@@ -265,23 +268,37 @@ static int lock_wait_s(const struct db *db)
     return s < 1 ? 1 : s;
 }
 
-/* Everything of the session that we rely on, whatever the server's defaults and init_connect say
- * (docs/contract.md 22.2): no strict mode, zero dates allowed, backslash escapes on, text in utf8mb4, every
- * statement its own transaction. */
+static bool exec_text(struct db *db, const char *sql, struct err *err)
+{
+    return db_exec(db, sql, strlen(sql), err);
+}
+
+/* A server (or something in between) that does not know one of the words gets the few that matter most. */
 static bool set_session(struct db *db, struct err *err)
 {
-    static const char packet[] = "SELECT @@max_allowed_packet";
-    char set[320];
-    db->max_packet = 1024; /* the smallest a server can have */
+    struct buf set = BUF_INIT;
+    struct err why = ERR_INIT;
     db->lock_wait_s = lock_wait_s(db);
-    int len = snprintf(set, sizeof(set),
-                       "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,"
-                       "lock_wait_timeout=%d,innodb_lock_wait_timeout=%d,"
-                       "character_set_client=utf8mb4,character_set_results=utf8mb4,"
-                       "collation_connection=utf8mb4_general_ci",
-                       db->lock_wait_s, db->lock_wait_s);
-    return db_exec(db, set, (size_t)len, err) &&
-           db_query(db, packet, sizeof(packet) - 1, read_max_packet, db, err);
+    sqltext_session(&set, db->lock_wait_s);
+    bool ok = exec_text(db, buf_str(&set), &why);
+    if (!ok && dberror_is_about_text(why.number)) {
+        buf_clear(&set);
+        sqltext_session_least(&set, db->lock_wait_s);
+        ok = exec_text(db, buf_str(&set), &why);
+    }
+    buf_done(&set);
+    if (!ok)
+        *err = why;
+    return ok;
+}
+
+static bool begin_session(struct db *db, struct err *err)
+{
+    const struct db_reader about = {.columns = 2, .on_row = read_about_session, .arg = db};
+    db->max_packet = 1024; /* the smallest a server can have */
+    return set_session(db, err) &&
+           db_query(db, sqltext_about_session, strlen(sqltext_about_session), &about, err) &&
+           (!db->local_time || exec_text(db, sqltext_local_time, err));
 }
 
 /* What to do, in terms of spine.conf. */
@@ -343,7 +360,7 @@ static struct db *connect_once(const struct db_params *p, const struct address *
     }
     struct err why = ERR_INIT;
     db->deadline = deadline;
-    if (!set_session(db, &why)) {
+    if (!begin_session(db, &why)) {
         fail_connect(p, a, why.number, why.text, err);
         goto fail;
     }
@@ -445,7 +462,20 @@ static bool wait_for_answer(const struct db *db, int64_t sent)
     }
 }
 
-static bool send_and_wait(struct db *db, const char *sql, size_t len, struct err *err)
+/* The one place where the shape of an answer is checked: whoever reads rows relies on it. */
+static bool has_shape(struct db *db, unsigned columns, struct err *err)
+{
+    unsigned width = mysql_field_count(db->mysql);
+    if (width == columns)
+        return true;
+    err_set_number(err, ERR_UNAVAILABLE, DBERROR_MALFORMED,
+                   "database error %d: the answer to a statement has %u columns instead of %u",
+                   DBERROR_MALFORMED, width, columns);
+    return false;
+}
+
+static bool send_and_wait(struct db *db, const char *sql, size_t len, unsigned columns,
+                          struct err *err)
 {
     if (trace_fn != NULL)
         trace_fn(sql, len);
@@ -458,11 +488,11 @@ static bool send_and_wait(struct db *db, const char *sql, size_t len, struct err
                               DBERROR_SERVER_LOST, (int)((clock_mono_ms() - sent) / 1000));
     if (mysql_read_query_result(db->mysql) != 0)
         return fail_statement(db, err);
-    return true;
+    return has_shape(db, columns, err);
 }
 
 /* The patience may have changed since the server was told. */
-static bool run(struct db *db, const char *sql, size_t len, struct err *err)
+static bool run(struct db *db, const char *sql, size_t len, unsigned columns, struct err *err)
 {
     char set[96];
     int wait_s = lock_wait_s(db);
@@ -470,32 +500,27 @@ static bool run(struct db *db, const char *sql, size_t len, struct err *err)
         int set_len = snprintf(set, sizeof(set),
                                "SET SESSION lock_wait_timeout=%d,innodb_lock_wait_timeout=%d",
                                wait_s, wait_s);
-        if (!send_and_wait(db, set, (size_t)set_len, err))
+        if (!send_and_wait(db, set, (size_t)set_len, 0, err))
             return false;
         db->lock_wait_s = wait_s;
     }
-    return send_and_wait(db, sql, len, err);
+    return send_and_wait(db, sql, len, columns, err);
 }
 
 bool db_exec(struct db *db, const char *sql, size_t len, struct err *err)
 {
-    if (!run(db, sql, len, err))
-        return false;
-    MYSQL_RES *unwanted = mysql_use_result(db->mysql);
-    if (unwanted != NULL)
-        mysql_free_result(unwanted);
-    return true;
+    return run(db, sql, len, 0, err);
 }
 
-bool db_query(struct db *db, const char *sql, size_t len, db_row_fn *on_row, void *arg,
+bool db_query(struct db *db, const char *sql, size_t len, const struct db_reader *reader,
               struct err *err)
 {
-    if (!run(db, sql, len, err))
+    if (!run(db, sql, len, reader->columns, err))
         return false;
     MYSQL_RES *res = mysql_use_result(db->mysql);
     if (res == NULL)
-        return mysql_errno(db->mysql) == 0 || fail_statement(db, err);
-    unsigned width = mysql_num_fields(res);
+        return fail_statement(db, err);
+    unsigned width = reader->columns;
     size_t *sizes = mem_zalloc(width, sizeof(*sizes));
     bool more = true;
     MYSQL_ROW row = NULL;
@@ -503,7 +528,7 @@ bool db_query(struct db *db, const char *sql, size_t len, db_row_fn *on_row, voi
         const unsigned long *lengths = mysql_fetch_lengths(res);
         for (unsigned i = 0; i < width; i++)
             sizes[i] = lengths[i];
-        more = on_row(arg, (const char *const *)row, sizes);
+        more = reader->on_row(reader->arg, (const char *const *)row, sizes);
     }
     bool done = row != NULL || mysql_errno(db->mysql) == 0;
     if (!done)

@@ -22,9 +22,9 @@ static const struct class_row classes[] = {
     {1047, DBERROR_LOST},  {1053, DBERROR_LOST},  {1077, DBERROR_LOST},  {1079, DBERROR_LOST},
     {1080, DBERROR_LOST},  {1152, DBERROR_LOST},  {1158, DBERROR_LOST},  {1159, DBERROR_LOST},
     {1160, DBERROR_LOST},  {1161, DBERROR_LOST},  {1184, DBERROR_LOST},  {1927, DBERROR_LOST},
-    {2002, DBERROR_LOST},  {2003, DBERROR_LOST},  {2005, DBERROR_LOST},  {2006, DBERROR_LOST},
-    {2012, DBERROR_LOST},  {2013, DBERROR_LOST},  {2014, DBERROR_LOST},  {2027, DBERROR_LOST},
-    {2055, DBERROR_LOST},  {3169, DBERROR_LOST},  {4031, DBERROR_LOST},
+    {2000, DBERROR_LOST},  {2002, DBERROR_LOST},  {2003, DBERROR_LOST},  {2005, DBERROR_LOST},
+    {2006, DBERROR_LOST},  {2012, DBERROR_LOST},  {2013, DBERROR_LOST},  {2014, DBERROR_LOST},
+    {2027, DBERROR_LOST},  {2055, DBERROR_LOST},  {3169, DBERROR_LOST},  {4031, DBERROR_LOST},
 
     {1021, DBERROR_WAIT},  {1040, DBERROR_WAIT},  {1114, DBERROR_WAIT},  {1146, DBERROR_WAIT},
     {1203, DBERROR_WAIT},  {1226, DBERROR_WAIT},  {1290, DBERROR_WAIT},  {1792, DBERROR_WAIT},
@@ -50,6 +50,17 @@ enum dberror dberror_class(int number)
             return classes[i].class;
     }
     return DBERROR_ROW; /* worth finding out whether a single row is to blame */
+}
+
+bool dberror_is_about_text(int number)
+{
+    enum dberror class = dberror_class(number);
+    return class == DBERROR_ROW || class == DBERROR_FATAL;
+}
+
+bool dberror_is_nonsense(int number)
+{
+    return number == DBERROR_MALFORMED || number == DBERROR_UNKNOWN;
 }
 
 enum err_kind dberror_kind(int number)

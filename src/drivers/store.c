@@ -178,7 +178,7 @@ enum store_result store_again(struct store *s, struct store_attempt *a, const st
         break;
     case DBERROR_LOST:
         disconnect(s, why);
-        if (++a->lost > a->lost_at_most)
+        if (++a->lost > (dberror_is_nonsense(number) ? LOST_AT_MOST : a->lost_at_most))
             return STORE_REFUSED;
         break;
     case DBERROR_WAIT:
@@ -288,8 +288,7 @@ bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err)
 
 bool store_write_date(struct store *s, struct err *err)
 {
-    return exec_single(s, "cannot write settings.date",
-                       "REPLACE INTO settings (name,value) VALUES ('date',NOW())", NULL, err);
+    return exec_single(s, "cannot write settings.date", sqltext_date, NULL, err);
 }
 
 /* ---- many rows ---- */
@@ -373,11 +372,12 @@ static bool smaller_may_do(int number)
     return false;
 }
 
-/* The table is missing or forbidden: no row of this job will do better. */
+/* The table is missing or forbidden, or what answers is no database: no row of this job will do better. */
 static bool hopeless(int number)
 {
     enum dberror class = dberror_class(number);
-    return number == DBERROR_TABLE_MISSING || (class == DBERROR_FATAL && number != DBERROR_SYNTAX);
+    return number == DBERROR_TABLE_MISSING || dberror_is_nonsense(number) ||
+           (class == DBERROR_FATAL && number != DBERROR_SYNTAX);
 }
 
 /* How many rows the next statement gets.  A failing one is halved until a single row is left to

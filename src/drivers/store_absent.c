@@ -20,6 +20,9 @@ struct absent {
     void *arg;
 };
 
+#define ABSENT_COLUMNS "id,deleted,disabled,poller_id"
+#define ABSENT_WIDTH   4
+
 static enum store_absence absent_why(const struct absent *a, const char *const *fields)
 {
     if (fields[1] != NULL && strcmp(fields[1], "on") == 0)
@@ -50,17 +53,17 @@ bool store_explain_absent(struct store *s, int poller_id, const uint32_t *ids, s
 {
     bool found[ABSENT_AT_MOST] = {false};
     struct absent a = {poller_id, ids, found, count, fn, arg};
+    const struct db_reader reader = {.columns = ABSENT_WIDTH, .on_row = absent_row, .arg = &a};
     struct buf sql = BUF_INIT;
     if (a.count > ABSENT_AT_MOST)
         a.count = ABSENT_AT_MOST;
     if (a.count == 0)
         return true;
-    buf_puts(&sql, "SELECT id,deleted,disabled,poller_id FROM host WHERE id IN (");
+    buf_puts(&sql, "SELECT " ABSENT_COLUMNS " FROM host WHERE id IN (");
     for (size_t i = 0; i < a.count; i++)
         buf_printf(&sql, "%s%u", i == 0 ? "" : ",", (unsigned)ids[i]);
     buf_putc(&sql, ')');
-    bool ok = store_query(s, "cannot look for the devices that were asked for", &sql, absent_row,
-                          NULL, &a, err);
+    bool ok = store_query(s, "cannot look for the devices that were asked for", &sql, &reader, err);
     buf_done(&sql);
     for (size_t i = 0; ok && i < a.count; i++)
         if (!found[i])

@@ -20,20 +20,21 @@
 #define SITES_SETTING     "\tsites" /* rows of the settings query that are ours */
 #define OUTPUT_SETTING    "\toutput"
 #define BOOST_SETTING     "\tboost"
+#define SETTINGS_WIDTH    2 /* name and value */
 
 /* ---- one query, as often as it makes sense ---- */
 
-bool store_query(struct store *s, const char *what, const struct buf *sql, db_row_fn *on_row,
-                 void (*restart)(void *arg), void *arg, struct err *err)
+bool store_query(struct store *s, const char *what, const struct buf *sql,
+                 const struct db_reader *reader, struct err *err)
 {
     struct err why = ERR_INIT;
     struct store_attempt a = {.lost_at_most = LOST_AT_MOST, .conflicts_at_most = CONFLICTS_AT_MOST};
     for (;;) {
-        if (restart != NULL)
-            restart(arg);
+        if (reader->restart != NULL)
+            reader->restart(reader->arg);
         if (!store_connect(s, &why))
             break;
-        if (db_query(s->db, buf_str(sql), sql->len, on_row, arg, &why))
+        if (db_query(s->db, buf_str(sql), sql->len, reader, &why))
             return true;
         if (store_again(s, &a, &why) != STORE_DONE)
             break;
@@ -111,9 +112,10 @@ bool store_load_settings(struct store *s, int poller_id, store_setting_fn *on_se
                          struct err *err)
 {
     struct settings to = {.store = s, .on_setting = on_setting, .arg = arg};
+    const struct db_reader reader = {.columns = SETTINGS_WIDTH, .on_row = settings_row, .arg = &to};
     struct buf sql = BUF_INIT;
     buf_printf(&sql, "%s%d%s", settings_sql, poller_id, settings_rest_sql);
-    bool ok = store_query(s, "cannot read the settings", &sql, settings_row, NULL, &to, err);
+    bool ok = store_query(s, "cannot read the settings", &sql, &reader, err);
     buf_done(&sql);
     return ok;
 }
@@ -123,9 +125,10 @@ bool store_know_schema(struct store *s, struct err *err)
     if (s->sites_can_be_disabled >= 0)
         return true;
     struct settings to = {.store = s};
+    const struct db_reader reader = {.columns = SETTINGS_WIDTH, .on_row = settings_row, .arg = &to};
     struct buf sql = BUF_INIT;
     buf_puts(&sql, SCHEMA_SQL);
-    bool ok = store_query(s, "cannot read the schema", &sql, settings_row, NULL, &to, err);
+    bool ok = store_query(s, "cannot read the schema", &sql, &reader, err);
     buf_done(&sql);
     return ok;
 }
@@ -380,6 +383,10 @@ static bool device_row(void *arg, const char *const *f, const size_t *lengths UN
 
 static bool load_devices(struct store *s, struct load *l, struct err *err)
 {
+    const struct db_reader reader = {.columns = DEVICE_WIDTH + TARGET_WIDTH,
+                                     .on_row = device_row,
+                                     .restart = forget_devices,
+                                     .arg = l};
     struct buf sql = BUF_INIT;
     buf_puts(&sql, "SELECT " DEVICE_COLUMNS "," TARGET_COLUMNS " FROM host WHERE disabled=''");
     buf_printf(&sql, " AND poller_id=%d", l->sel->poller_id);
@@ -388,7 +395,7 @@ static bool load_devices(struct store *s, struct load *l, struct err *err)
         buf_puts(&sql, " AND NOT EXISTS (SELECT 1 FROM sites AS s WHERE s.id=host.site_id AND "
                        "s.disabled='on')");
     buf_puts(&sql, " ORDER BY polling_time DESC,id");
-    bool ok = store_query(s, "cannot read the devices", &sql, device_row, forget_devices, l, err);
+    bool ok = store_query(s, "cannot read the devices", &sql, &reader, err);
     buf_done(&sql);
     return ok;
 }
@@ -476,8 +483,8 @@ static struct oid read_oid(struct load *l, const char *text)
     return (struct oid){copy, len};
 }
 
-#define ITEM_COLUMNS "local_data_id,host_id,action,rrd_name,arg1"
-#define ITEM_WIDTH   5
+#define ITEM_COLUMNS "local_data_id,host_id,action,rrd_name,arg1,rrd_step"
+#define ITEM_WIDTH   6
 
 static void forget_items(void *arg)
 {
@@ -501,6 +508,7 @@ static bool item_row(void *arg, const char *const *f, const size_t *lengths)
     item.action = (int)number(f[2], -1, INT_MIN, INT_MAX);
     item.rrd_name = arena_strndup(&l->memory, text_of(f[3]), f[3] == NULL ? 0 : lengths[3]);
     item.arg1 = arena_strndup(&l->memory, text_of(f[4]), f[4] == NULL ? 0 : lengths[4]);
+    item.step_s = (int)number(f[5], 0, 0, INT_MAX);
     item.target = intern_target(l, f + ITEM_WIDTH);
     if (item.action == ITEM_SNMP)
         item.oid = read_oid(l, item.arg1);
@@ -514,6 +522,10 @@ static bool item_row(void *arg, const char *const *f, const size_t *lengths)
 
 static bool load_items(struct store *s, struct load *l, struct err *err)
 {
+    const struct db_reader reader = {.columns = ITEM_WIDTH + TARGET_WIDTH,
+                                     .on_row = item_row,
+                                     .restart = forget_items,
+                                     .arg = l};
     struct buf sql = BUF_INIT;
     buf_printf(&sql,
                "SELECT " ITEM_COLUMNS "," TARGET_COLUMNS " FROM poller_item WHERE poller_id=%d",
@@ -521,7 +533,7 @@ static bool load_items(struct store *s, struct load *l, struct err *err)
     if (l->sel->only_due)
         buf_puts(&sql, " AND rrd_next_step<=0");
     add_selection(l, "host_id", &sql);
-    bool ok = store_query(s, "cannot read the poller items", &sql, item_row, forget_items, l, err);
+    bool ok = store_query(s, "cannot read the poller items", &sql, &reader, err);
     buf_done(&sql);
     return ok;
 }
@@ -536,11 +548,12 @@ static bool zero_row(void *arg, const char *const *fields UNUSED, const size_t *
 /* Device 0 also exists when none of its items is due: their steps are advanced. */
 static bool look_for_zero(struct store *s, struct load *l, struct err *err)
 {
+    const struct db_reader reader = {.columns = 1, .on_row = zero_row, .arg = l};
     if (!l->zero || l->zero_exists || !l->sel->only_due)
         return true;
     struct buf sql = BUF_INIT;
     buf_puts(&sql, "SELECT 1 FROM poller_item WHERE host_id=0 AND poller_id=1 LIMIT 1");
-    bool ok = store_query(s, "cannot read the poller items", &sql, zero_row, NULL, l, err);
+    bool ok = store_query(s, "cannot read the poller items", &sql, &reader, err);
     buf_done(&sql);
     return ok;
 }
@@ -567,6 +580,9 @@ static void deal_items(struct load *l)
 }
 
 /* ---- assertions ---- */
+
+#define REINDEX_COLUMNS "r.host_id,r.data_query_id,r.action,r.op,r.assert_value,r.arg1"
+#define REINDEX_WIDTH   6
 
 static void forget_reindex(void *arg)
 {
@@ -600,17 +616,18 @@ static bool reindex_row(void *arg, const char *const *f, const size_t *lengths U
 /* The table does not say whose devices these are: joined, only our own cross the network. */
 static bool load_reindex(struct store *s, struct load *l, struct err *err)
 {
+    const struct db_reader reader = {
+        .columns = REINDEX_WIDTH, .on_row = reindex_row, .restart = forget_reindex, .arg = l};
     if (!l->sel->with_reindex)
         return true;
     struct buf sql = BUF_INIT;
     buf_printf(&sql,
-               "SELECT r.host_id,r.data_query_id,r.action,r.op,r.assert_value,r.arg1"
+               "SELECT " REINDEX_COLUMNS
                " FROM poller_reindex AS r JOIN host AS h ON h.id=r.host_id"
                " WHERE h.poller_id=%d AND h.disabled=''",
                l->sel->poller_id);
     add_selection(l, "r.host_id", &sql);
-    bool ok = store_query(s, "cannot read the re-index assertions", &sql, reindex_row,
-                          forget_reindex, l, err);
+    bool ok = store_query(s, "cannot read the re-index assertions", &sql, &reader, err);
     buf_done(&sql);
     return ok;
 }

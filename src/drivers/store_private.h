@@ -73,10 +73,9 @@ void store_write_job(struct store *s, struct job *job);
 /* false, with the reason: not all of it is stored. */
 bool store_report_job(const struct job *job, struct err *err);
 
-/* A query, as often as it makes sense; `restart` (may be NULL) forgets the rows of a broken try. */
+/* A query, as often as it makes sense. */
 NODISCARD bool store_query(struct store *s, const char *what, const struct buf *sql,
-                           db_row_fn *on_row, void (*restart)(void *arg), void *arg,
-                           struct err *err);
+                           const struct db_reader *reader, struct err *err);
 
 /* Put `what` in front of the reason. */
 void store_explain(struct err *err, const char *what);

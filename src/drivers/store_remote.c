@@ -32,11 +32,11 @@ static bool threads_row(void *arg, const char *const *fields, const size_t *leng
 
 bool store_load_threads(struct store *s, int poller_id, int *ret, struct err *err)
 {
-    struct buf sql = BUF_INIT;
     int threads = 0;
+    const struct db_reader reader = {.columns = 1, .on_row = threads_row, .arg = &threads};
+    struct buf sql = BUF_INIT;
     buf_printf(&sql, "SELECT threads FROM poller WHERE id=%d", poller_id);
-    bool ok =
-        store_query(s, "cannot read the table poller", &sql, threads_row, NULL, &threads, err);
+    bool ok = store_query(s, "cannot read the table poller", &sql, &reader, err);
     buf_done(&sql);
     if (ok)
         *ret = threads;
@@ -99,11 +99,14 @@ static size_t build_hosts(struct store *s, const struct job *job, size_t at,
 static bool push_slice(struct store *from, struct store *to, int poller_id, struct slice *slice,
                        struct err *err)
 {
+    const struct db_reader reader = {.columns = 1 + PUSHTEXT_HOST_FIELDS,
+                                     .on_row = host_row,
+                                     .restart = forget_slice,
+                                     .arg = slice};
     struct buf sql = BUF_INIT;
     slice->after = slice->last;
     pushtext_select_hosts(&sql, poller_id, slice->after, HOSTS_AT_ONCE);
-    bool ok = store_query(from, "cannot read the status of the devices", &sql, host_row,
-                          forget_slice, slice, err);
+    bool ok = store_query(from, "cannot read the status of the devices", &sql, &reader, err);
     buf_done(&sql);
     struct job job = {.table = "host on the main server",
                       .build = build_hosts,
@@ -156,12 +159,15 @@ static size_t build_steps(struct store *s, const struct job *job, size_t at,
 bool store_push_steps(struct store *from, struct store *to, int poller_id, struct err *err)
 {
     struct pushed_steps steps = {0};
+    const struct db_reader reader = {.columns = PUSHTEXT_STEP_FIELDS,
+                                     .on_row = step_row,
+                                     .restart = forget_steps,
+                                     .arg = &steps};
     struct buf sql = BUF_INIT;
     if (to->read_only)
         return true;
     pushtext_select_steps(&sql, poller_id);
-    bool ok = store_query(from, "cannot read the next steps of the items", &sql, step_row,
-                          forget_steps, &steps, err);
+    bool ok = store_query(from, "cannot read the next steps of the items", &sql, &reader, err);
     buf_done(&sql);
     if (ok) {
         pushed_steps_end(&steps);

@@ -2,6 +2,7 @@
 
 #include "engine/cycle.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -161,6 +162,49 @@ static void cycle_explain_selection(struct cycle *c)
                  cf->poller_id, cf->first, cf->last);
 }
 
+enum { CYCLE_STEPS_SAID = 4 };
+
+/* Different steps of the site that are no multiple of the interval; returns how many items have one. */
+static size_t cycle_find_odd_steps(const struct cycle *c, int steps[CYCLE_STEPS_SAID + 1],
+                                   size_t *ret_count)
+{
+    size_t items = 0, n = 0;
+    for (size_t i = 0; i < c->site.device_count; i++) {
+        const struct device *d = &c->site.devices[i];
+        for (size_t k = 0; k < d->item_count; k++) {
+            if (item_step_fits(&d->items[k], c->config->poller_interval_s))
+                continue;
+            items++;
+            size_t at = 0;
+            while (at < n && steps[at] != d->items[k].step_s)
+                at++;
+            if (at == n && n <= CYCLE_STEPS_SAID)
+                steps[n++] = d->items[k].step_s;
+        }
+    }
+    *ret_count = n;
+    return items;
+}
+
+static void cycle_say_odd_steps(const struct cycle *c)
+{
+    int steps[CYCLE_STEPS_SAID + 1];
+    size_t count, items;
+    struct buf list = BUF_INIT;
+    if (c->config->active_profiles == 1 || c->config->ping_only ||
+        (items = cycle_find_odd_steps(c, steps, &count)) == 0)
+        return;
+    for (size_t i = 0; i < count && i < CYCLE_STEPS_SAID; i++)
+        buf_printf(&list, "%s%d", i == 0 ? "" : ", ", steps[i]);
+    log_line(
+        LOG_ALWAYS,
+        "NOTE: %zu items have a step (%s%s s) that is no multiple of the poller interval of %d s; "
+        "each is polled by the first cycle at or after it is due",
+        items, buf_str(&list), count > CYCLE_STEPS_SAID ? ", ..." : "",
+        c->config->poller_interval_s);
+    buf_done(&list);
+}
+
 static bool cycle_load_site(struct cycle *c, struct err *err)
 {
     const struct config *cf = c->config;
@@ -180,6 +224,7 @@ static bool cycle_load_site(struct cycle *c, struct err *err)
     c->loaded = true;
     cycle_count_children(c);
     cycle_explain_selection(c);
+    cycle_say_odd_steps(c);
     stream_emit(&(struct happening){
         .type = EVENT_CYCLE_LOADED,
         .figures = {(int64_t)c->site.device_count, (int64_t)c->site.item_count,

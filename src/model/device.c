@@ -9,6 +9,11 @@ bool item_is_script(const struct item *item)
     return item->action == ITEM_SCRIPT || item->action == ITEM_SERVER;
 }
 
+bool item_step_fits(const struct item *item, int64_t interval_s)
+{
+    return item->step_s <= 0 || interval_s <= 0 || item->step_s % interval_s == 0;
+}
+
 bool reindex_is_script(const struct reindex_row *row)
 {
     return row->action == REINDEX_SCRIPT || row->action == REINDEX_SCRIPT_COUNT ||

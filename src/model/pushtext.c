@@ -94,10 +94,13 @@ static void put_host(struct buf *out, const struct pushed_host *h, bool first,
 static void hosts_tail(struct buf *out)
 {
     buf_puts(out, ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET ");
-    for (size_t i = 0; i < PUSHTEXT_HOST_FIELDS; i++)
-        buf_printf(out,
-                   fields[i].kind == FIELD_DATE ? "%sh.%s=FROM_UNIXTIME(d.c%zu)" : "%sh.%s=d.c%zu",
-                   i == 0 ? "" : ",", fields[i].column, i);
+    for (size_t i = 0; i < PUSHTEXT_HOST_FIELDS; i++) {
+        buf_printf(out, "%sh.%s=", i == 0 ? "" : ",", fields[i].column);
+        if (fields[i].kind == FIELD_DATE)
+            buf_printf(out, SQLTEXT_DATE("d.c%zu"), i, i);
+        else
+            buf_printf(out, "d.c%zu", i);
+    }
 }
 
 size_t pushtext_hosts(struct buf *out, const struct pushed_host *rows, size_t count,

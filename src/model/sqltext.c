@@ -15,6 +15,43 @@
 #define OBJECT_ID_CHARS  128 /* host.snmp_sysObjectID */
 #define ASSERT_CHARS     100 /* poller_reindex.assert_value */
 
+/* ---- the session ---- */
+
+void sqltext_session_least(struct buf *out, int lock_wait_s)
+{
+    buf_printf(out,
+               "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,"
+               "lock_wait_timeout=%d,innodb_lock_wait_timeout=%d,"
+               "character_set_client=utf8mb4,character_set_results=utf8mb4,"
+               "collation_connection=utf8mb4_general_ci",
+               lock_wait_s, lock_wait_s);
+}
+
+/* Words that only one kind of server knows are comments to the other: M! is MariaDB's, and what begins with
+ * a version of MySQL 5.7 or newer is MySQL's. */
+void sqltext_session(struct buf *out, int lock_wait_s)
+{
+    sqltext_session_least(out, lock_wait_s);
+    buf_puts(out, ",sql_select_limit=18446744073709551615,sql_safe_updates=0,sql_big_selects=1,"
+                  "@spine_zone=@@session.time_zone,time_zone='+00:00'"
+                  "/*M!100101 ,max_statement_time=0*//*!50708 ,max_execution_time=0*/");
+}
+
+const char sqltext_about_session[] =
+    "SELECT @@max_allowed_packet,COUNT(*) FROM information_schema.columns"
+    " WHERE table_schema=DATABASE() AND table_name IN"
+    " ('poller_output','poller_output_boost','poller_time','poller_command','host')"
+    " AND column_name IN ('time','start_time','end_time','status_fail_date','status_rec_date')"
+    " AND data_type='datetime'";
+
+const char sqltext_local_time[] = "SET SESSION time_zone=IFNULL(@spine_zone,@@session.time_zone)";
+
+const char sqltext_date[] =
+    "REPLACE INTO settings (name,value) VALUES"
+    " ('date',IFNULL(CONVERT_TZ(UTC_TIMESTAMP(),'+00:00',@spine_zone),NOW()))";
+
+/* ---- rows ---- */
+
 /* A row was just appended behind `before`.  Does it still belong to this statement?  If not it is
  * taken back. */
 static bool row_fits(struct buf *out, size_t start, size_t before, size_t tail_len,
@@ -42,6 +79,16 @@ static void put_output(struct buf *out, const struct output_row *r, size_t chars
         escape(arg, r->output, len, out);
 }
 
+/* FROM_UNIXTIME(0) is NULL from MariaDB 11.7 on, and NULL in a column that is not to be NULL becomes
+ * the present. */
+static void literal_date(struct buf *out, int64_t unix_s)
+{
+    if (unix_s > 0)
+        buf_printf(out, "FROM_UNIXTIME(%" PRId64 ")", unix_s);
+    else
+        buf_puts(out, "'" SQLTEXT_ZERO_DATE "'");
+}
+
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
                        size_t count, const struct sqltext_limits *limits, sqltext_escape_fn *escape,
                        void *arg)
@@ -65,7 +112,9 @@ size_t sqltext_outputs_fit(struct buf *out, const char *table, const struct outp
         size_t before = out->len;
         buf_printf(out, "%s(%" PRIu32 ",'", n == 0 ? "" : ",", r->local_data_id);
         escape(arg, r->rrd_name, strlen(r->rrd_name), out);
-        buf_printf(out, "',FROM_UNIXTIME(%" PRId64 "),'", r->time < 0 ? 0 : r->time);
+        buf_puts(out, "',");
+        literal_date(out, r->time);
+        buf_puts(out, ",'");
         put_output(out, r, chars, escape, arg);
         buf_puts(out, "')");
         if (!row_fits(out, start, before, sizeof(tail) - 1, n, limits))
@@ -197,10 +246,11 @@ static void host_columns(struct buf *out, const struct host_row *r, const struct
 #define HOSTS_JOIN ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET "
 
 static const char set_status[] =
-    "h.status=d.st,h.status_event_count=d.ec,h.status_fail_date=FROM_UNIXTIME(d.fd),"
-    "h.status_rec_date=FROM_UNIXTIME(d.rd),h.status_last_error=d.le,h.min_time=d.mi,h.max_time=d."
-    "ma,"
-    "h.cur_time=d.cu,h.avg_time=d.av,h.total_polls=d.tp,h.failed_polls=d.fp,h.availability=d.ab";
+    "h.status=d.st,h.status_event_count=d.ec,"
+    "h.status_fail_date=" SQLTEXT_DATE("d.fd") ",h.status_rec_date=" SQLTEXT_DATE(
+        "d.rd") ","
+                "h.status_last_error=d.le,h.min_time=d.mi,h.max_time=d.ma,h.cur_time=d.cu,h.avg_"
+                "time=d.av,h.total_polls=d.tp,h.failed_polls=d.fp,h.availability=d.ab";
 /* An explicit collation: that of the column and ours differ, and IFNULL of two equally strong ones
  * is an error. CONVERT: a column of nothing but NULL is binary and has no collation. */
 #define KEEP_TEXT(column, new)                                                                     \
@@ -315,14 +365,19 @@ size_t sqltext_next_step(struct buf *out, int poller_id, int64_t interval_s,
     if (count == 0)
         return 0;
     size_t start = out->len;
-    /* MySQL evaluates from left to right and there is one assignment only: the old values count.
-     * CAST: some schemas have unsigned columns, whose difference must not be. */
+    /* One assignment, so the old values count.  CAST: some schemas have unsigned columns, whose difference
+     * must not be.  A row that was not due is counted down, never begun anew.  A step that is no multiple of
+     * the interval carries over by how much the row was late, or 30 s at 20 s would become 40; it is never
+     * later than one cycle, whatever the column says. */
     buf_printf(out,
                "UPDATE poller_item SET rrd_next_step=CASE WHEN rrd_step=%" PRId64 " THEN 0"
-               " WHEN rrd_next_step<%" PRId64 " THEN CAST(rrd_step AS SIGNED)-%" PRId64
-               " ELSE CAST(rrd_next_step AS SIGNED)-%" PRId64
-               " END WHERE poller_id=%d AND host_id IN (",
-               interval_s, interval_s, interval_s, interval_s, poller_id);
+               " WHEN rrd_next_step>0 THEN CAST(rrd_next_step AS SIGNED)-%" PRId64
+               " WHEN rrd_step<%" PRId64 " OR MOD(rrd_step,%" PRId64 ")=0"
+               " THEN CAST(rrd_step AS SIGNED)-%" PRId64
+               " ELSE GREATEST(CAST(rrd_next_step AS SIGNED),1-%" PRId64 ")"
+               "+CAST(rrd_step AS SIGNED)-%" PRId64 " END WHERE poller_id=%d AND host_id IN (",
+               interval_s, interval_s, interval_s, interval_s, interval_s, interval_s, interval_s,
+               poller_id);
     size_t wanted = rows_wanted(count, limits);
     size_t n;
     for (n = 0; n < wanted; n++) {

@@ -143,6 +143,72 @@ def test_an_item_of_five_steps_is_due_in_every_fifth_cycle(site, add, poller):
     assert steps == [[0, 240, 60], [0, 180, 0], [0, 120, 240], [0, 60, 180], [0, 0, 120], [0, 240, 60]]
 
 
+#: Step and interval of an item, and by which of the first cycles it is polled: the first one at or after each
+#: multiple of the step. All are in Cacti's menus but the last ones.
+ODD_STEPS = [
+    (30, 20, (0, 2, 3, 5, 6)),
+    (20, 15, (0, 2, 3, 4, 6)),
+    (20, 30, (0, 1, 2, 3, 4)),
+    (15, 20, (0, 1, 2, 3, 4)),
+    (10, 15, (0, 1, 2, 3, 4)),
+    (90, 60, (0, 2, 3, 5, 6)),
+    (100, 30, (0, 4, 7)),
+    (59, 30, (0, 2, 4, 6)),
+    (61, 30, (0, 3, 5, 7)),
+]
+
+
+@pytest.mark.parametrize("step, interval, wanted", ODD_STEPS, ids=[f"{s}-by-{i}" for s, i, _ in ODD_STEPS])
+def test_a_step_that_is_no_multiple_of_the_interval_is_polled_again_and_again(
+        site, add, poller, step, interval, wanted):
+    """By the first cycle at or after it is due; one line a cycle says so, where such items are due."""
+    site.settings(poller_interval=interval, cron_interval=60, active_profiles=2)
+    expected = add(1, item_columns={"rrd_step": step})
+    polled = []
+    for n in range(wanted[-1] + 1):
+        run = poller.run(first=0, last=1)
+        assert run.status == 0, run
+        stored = site.take_outputs()
+        assert stored in ({}, {key: [value] for key, value in expected.items()})
+        notes = run.log_lines(f"NOTE: 2 items have a step ({step} s) that is no multiple of the poller interval of "
+                              f"{interval} s")
+        assert len(notes) == (1 if stored else 0), run
+        polled += [n] if stored else []
+    assert polled == list(wanted)
+
+
+def test_different_steps_that_do_not_fit_are_named_in_one_line(site, add, poller):
+    site.settings(poller_interval=20, cron_interval=60, active_profiles=2)
+    for id, step in enumerate((30, 50, 20, 60, 30), 1):
+        add(id, item_columns={"rrd_step": step})
+    run = poller.run(first=0, last=5)
+    assert run.status == 0, run
+    lines = run.log_lines("no multiple of the poller interval")
+    assert len(lines) == 1 and "NOTE: 6 items have a step (" in lines[0], run
+    assert "(30, 50 s)" in lines[0] or "(50, 30 s)" in lines[0], lines
+
+
+def test_steps_that_fit_are_not_worth_a_line(site, add, poller):
+    site.settings(poller_interval=60, cron_interval=60, active_profiles=2)
+    for id, step in enumerate((60, 300, 120, 600), 1):
+        add(id, item_columns={"rrd_step": step})
+    run = poller.run(first=0, last=5)
+    assert run.status == 0 and not run.log_lines("no multiple"), run
+
+
+@pytest.mark.parametrize("next_step, cycles", ((30, 1), (59, 1), (61, 2), (130, 3)))
+def test_an_item_whose_turn_has_not_come_is_not_put_back(site, add, poller, next_step, cycles):
+    """Less than an interval is left: it was not polled, and the next cycle does it."""
+    site.settings(poller_interval=60, cron_interval=60, active_profiles=2)
+    expected = add(1, item_columns={"rrd_step": 300, "rrd_next_step": next_step})
+    for n in range(cycles + 1):
+        run = poller.run(first=0, last=1)
+        assert run.status == 0, run
+        stored = site.take_outputs()
+        assert (stored != {}) == (n == cycles), (n, stored)
+    assert stored.keys() == expected.keys()
+
+
 def test_the_steps_of_a_dead_device_advance_too(site, poller):
     site.settings(poller_interval=60, active_profiles=2)
     with SilentDevice() as silent:

@@ -476,6 +476,17 @@ def read_only_writes_nothing(c):
     return (c.d.table, c.d.column) in {("host", "polling_time"), ("poller_item", "rrd_next_step")}
 
 
+@rule("P17")
+def a_row_that_was_not_due_is_not_begun_anew(c):
+    """Rows whose turn comes between two cycles: they are off by less than an interval, or their step is."""
+    if c.d.table not in ("poller_output", "poller_item") or c.d.table == "poller_item" and c.d.column != "rrd_next_step":
+        return False
+    interval = int(c.before.settings["poller_interval"])
+    first = c.ours[0].before.items[c.d.key]
+    step, left = first["rrd_step"], first["rrd_next_step"]
+    return step % interval != 0 or left > 0 and left % interval != 0
+
+
 @rule("P12")
 def texts_are_escaped(c):
     """Rows of a device one of whose items has a quote in its name or in its value."""

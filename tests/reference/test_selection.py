@@ -75,10 +75,25 @@ def test_intervals_of_60_and_300_seconds_over_six_cycles(compare):
                                                    (120, 0), (300, -60), (30, 0)], 1):
                 site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name="x", rrd_step=step, rrd_next_step=next_step)
 
-    found = compare(seed, OBJECTS + "agent 127.3.0.2 silent\n", cycles=[Cycle() for _ in range(6)])
+    found = compare(seed, OBJECTS + "agent 127.3.0.2 silent\n", cycles=[Cycle() for _ in range(6)], expect=("P17",))
     for dumps in found.values():
         assert [(1, "x") in d.outputs for d in dumps] == [True] * 6
         assert [(2, "x") in d.outputs for d in dumps] == [True] + [False] * 4 + [True]
+
+
+def test_steps_of_30_50_and_60_seconds_at_an_interval_of_20(compare):
+    """Cacti's Spine polls the first two once and never again."""
+    def seed(site):
+        site.settings(poller_interval=20, active_profiles=3)
+        device = site.add_device(1, hostname="127.3.0.1", port=site.agents, **QUICK)
+        for n, step in enumerate((30, 50, 60), 1):
+            site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name="x", rrd_step=step)
+
+    found = compare(seed, OBJECTS, cycles=[Cycle() for _ in range(5)], expect=("P17",))
+    for name, dumps in found.items():
+        polled = [[(n, "x") in d.outputs for d in dumps] for n in (1, 2, 3)]
+        assert polled[2] == [True, False, False, True, False]
+        assert polled[0] == ([True] + [False] * 4 if name == "reference" else [True, False, True, True, False])
 
 
 def test_one_profile_leaves_the_steps_alone(compare):

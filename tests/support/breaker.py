@@ -8,7 +8,8 @@
 The first statement that matches the regular expression meets the first action, the second one the second, and those
 after the last action pass. An action is PASS, CUT_BEFORE (the statement never arrives), CUT_AFTER (it is carried out,
 the answer is lost), SWALLOW (it never arrives and nobody says so), SWALLOW_ANSWER, RESET, Delay(seconds),
-Error(number) (the server has not seen the statement) or Throttle(bytes, pause). `latency` delays every statement.
+Error(number) (the server has not seen the statement), Instead(statement) (the server gets another one, and the
+client its answer) or Throttle(bytes, pause). `latency` delays every statement.
 Plain text only: it reads the client's packets as far as their frames.
 """
 
@@ -38,6 +39,14 @@ class Error:
     def __init__(self, number, text="broken on purpose", state="HY000"):
         payload = b"\xff" + struct.pack("<H", number) + b"#" + state.encode() + text.encode()
         self.packet = struct.pack("<I", len(payload))[:3] + b"\x01" + payload
+
+
+class Instead:
+    """The server gets this statement in the place of the client's: the answer is of another shape."""
+
+    def __init__(self, sql):
+        payload = bytes([COM_QUERY]) + sql.encode()
+        self.packet = struct.pack("<I", len(payload))[:3] + b"\x00" + payload
 
 
 class Throttle:
@@ -203,7 +212,7 @@ class _Connection:
             self.breaker._pause(action.seconds)
         self.throttle = action if isinstance(action, Throttle) else None
         self.deaf = action == SWALLOW_ANSWER
-        self.server.sendall(packet)
+        self.server.sendall(action.packet if isinstance(action, Instead) else packet)
         if action == CUT_AFTER:
             self.breaker._readable(self.server)
             raise _Ended

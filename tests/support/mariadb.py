@@ -104,13 +104,15 @@ class MariaDB(Server):
 
     name = "mariadbd"
 
-    def __init__(self, directory, template=None, tcp=False, sql_mode=None, options=()):
+    def __init__(self, directory, template=None, tcp=False, sql_mode=None, options=(), zone=None):
+        """`zone`: the system's time zone as the server sees it, in the notation of $TZ."""
         super().__init__(directory)
         self.datadir = self.directory / "data"
         self.socket = self.directory / "mysql.sock"
         self.port = free_port(socket.SOCK_STREAM) if tcp else None
         self.sql_mode = sql_mode
         self.options = list(options)
+        self.zone = zone
         self._admin = None
         if template is not None:
             copy = ["cp", "-a", "--sparse=always", str(template), str(self.datadir)]
@@ -123,6 +125,9 @@ class MariaDB(Server):
                 f"--socket={self.socket}", f"--pid-file={self.directory / 'mariadbd.pid'}",
                 f"--tmpdir={self.directory}",  # a starting server deletes the temporary files of others in its own
                 *network, *_BASE_OPTIONS, *mode, *_as_user(), *self.options]
+
+    def environment(self):
+        return None if self.zone is None else {**os.environ, "TZ": self.zone}
 
     def answers(self):
         try:

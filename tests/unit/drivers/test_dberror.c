@@ -23,7 +23,8 @@ static void each_error_number_has_its_class(void **state UNUSED)
         {1203, DBERROR_WAIT},  {1226, DBERROR_WAIT},  {1114, DBERROR_WAIT},  {1146, DBERROR_WAIT},
         {1290, DBERROR_WAIT},  {1153, DBERROR_SPLIT}, {2020, DBERROR_SPLIT}, {1366, DBERROR_ROW},
         {1406, DBERROR_ROW},   {1264, DBERROR_ROW},   {1044, DBERROR_FATAL}, {1045, DBERROR_FATAL},
-        {1049, DBERROR_FATAL}, {1054, DBERROR_FATAL}, {1064, DBERROR_FATAL}, {2026, DBERROR_FATAL},
+        {2000, DBERROR_LOST},  {2027, DBERROR_LOST},  {1049, DBERROR_FATAL}, {1054, DBERROR_FATAL},
+        {1064, DBERROR_FATAL}, {2026, DBERROR_FATAL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         if (dberror_class(cases[i].number) != cases[i].class)

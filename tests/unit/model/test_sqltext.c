@@ -50,7 +50,7 @@ static void results_become_one_statement(void **state)
         buf_str(&sql),
         "INSERT INTO poller_output_boost (local_data_id,rrd_name,time,output) VALUES "
         "(1,'<traffic_in>',FROM_UNIXTIME(1700000000),'<42>'),"
-        "(4294967295,'<>',FROM_UNIXTIME(0),'<a:1 b:2>')" ON_DUPLICATE);
+        "(4294967295,'<>','0000-00-00 00:00:00','<a:1 b:2>')" ON_DUPLICATE);
     assert_int_equal(escaped, 4);
     buf_done(&sql);
 }
@@ -82,7 +82,7 @@ static void a_nul_in_a_result_reaches_the_escaper(void **state)
     const struct output_row row = {1, "", -5, "a\0b", 3};
     struct buf sql = BUF_INIT;
     assert_int_equal(outputs(&sql, &row, 1, wide), 1);
-    static const char want[] = "(1,'<>',FROM_UNIXTIME(0),'<a\0b>')";
+    static const char want[] = "(1,'<>','0000-00-00 00:00:00','<a\0b>')";
     const char *at = strstr(buf_str(&sql), "(1,");
     assert_memory_equal(at, want, sizeof(want) - 1);
     buf_done(&sql);
@@ -170,8 +170,9 @@ static void nothing_to_do_is_no_statement(void **state)
 
 #define SET_STATUS                                                                                 \
     ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET h.status=d.st,h.status_event_count=d.ec,"     \
-    "h.status_fail_date=FROM_UNIXTIME(d.fd),h.status_rec_date=FROM_UNIXTIME(d.rd),h.status_last_"  \
-    "error=d.le,"                                                                                  \
+    "h.status_fail_date=IF(d.fd=0,'0000-00-00 00:00:00',FROM_UNIXTIME(d.fd)),"                     \
+    "h.status_rec_date=IF(d.rd=0,'0000-00-00 00:00:00',FROM_UNIXTIME(d.rd)),"                      \
+    "h.status_last_error=d.le,"                                                                    \
     "h.min_time=d.mi,h.max_time=d.ma,h.cur_time=d.cu,h.avg_time=d.av,h.total_polls=d.tp,h.failed_" \
     "polls=d.fp,"                                                                                  \
     "h.availability=d.ab,h.polling_time=d.pt"
@@ -452,6 +453,31 @@ static void numbers_that_sql_has_no_word_for_do_no_harm(void **state)
     buf_done(&sql);
 }
 
+/* Everything that a site may have set globally and that would change what we read or write; what only one
+ * of the servers knows stands where the other one sees a comment. */
+static void the_session_is_what_this_program_needs_on_every_server(void **state)
+{
+    (void)state;
+    struct buf sql = BUF_INIT;
+    sqltext_session(&sql, 20);
+    const char *text = buf_str(&sql);
+    assert_memory_equal(text, "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,", 58);
+    assert_non_null(strstr(text, ",lock_wait_timeout=20,innodb_lock_wait_timeout=20,"));
+    assert_non_null(strstr(text, ",sql_select_limit=18446744073709551615,"));
+    assert_non_null(strstr(text, ",sql_safe_updates=0,sql_big_selects=1,"));
+    assert_non_null(strstr(text, "/*M!100101 ,max_statement_time=0*/"));
+    assert_non_null(strstr(text, "/*!50708 ,max_execution_time=0*/"));
+    /* The zone of the server is remembered before it is left. */
+    assert_non_null(strstr(text, ",@spine_zone=@@session.time_zone,time_zone='+00:00'"));
+    buf_clear(&sql);
+    sqltext_session_least(&sql, 7);
+    assert_string_equal(buf_str(&sql), "SET SESSION sql_mode='NO_ENGINE_SUBSTITUTION',autocommit=1,"
+                                       "lock_wait_timeout=7,innodb_lock_wait_timeout=7,"
+                                       "character_set_client=utf8mb4,character_set_results=utf8mb4,"
+                                       "collation_connection=utf8mb4_general_ci");
+    buf_done(&sql);
+}
+
 static void next_step_covers_all_items_of_the_devices(void **state)
 {
     (void)state;
@@ -460,8 +486,10 @@ static void next_step_covers_all_items_of_the_devices(void **state)
     assert_int_equal(sqltext_next_step(&sql, 2, 60, ids, 3, &wide), 3);
     assert_string_equal(buf_str(&sql),
                         "UPDATE poller_item SET rrd_next_step=CASE WHEN rrd_step=60 THEN 0"
-                        " WHEN rrd_next_step<60 THEN CAST(rrd_step AS SIGNED)-60"
-                        " ELSE CAST(rrd_next_step AS SIGNED)-60 END"
+                        " WHEN rrd_next_step>0 THEN CAST(rrd_next_step AS SIGNED)-60"
+                        " WHEN rrd_step<60 OR MOD(rrd_step,60)=0 THEN CAST(rrd_step AS SIGNED)-60"
+                        " ELSE GREATEST(CAST(rrd_next_step AS SIGNED),1-60)"
+                        "+CAST(rrd_step AS SIGNED)-60 END"
                         " WHERE poller_id=2 AND host_id IN (0,5,4294967295)");
     buf_clear(&sql);
     struct sqltext_limits two = {.rows = 2, .bytes = 1 << 20};
@@ -498,6 +526,7 @@ int main(void)
         cmocka_unit_test(host_rows_respect_the_limits),
         cmocka_unit_test(last_error_is_cut_to_the_column),
         cmocka_unit_test(numbers_that_sql_has_no_word_for_do_no_harm),
+        cmocka_unit_test(the_session_is_what_this_program_needs_on_every_server),
         cmocka_unit_test(next_step_covers_all_items_of_the_devices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
