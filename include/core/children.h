@@ -70,6 +70,9 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
 bool children_end(struct children *c, int64_t deadline_mono_ms);
 
 /* On the supervising thread. */
+/* After a stop that was not clean: what is still there, for the log; "" if nothing. */
+const char *children_get_left(const struct children *c);
+
 struct children_figures children_get_figures(const struct children *c);
 struct loop *children_get_loop(struct children *c);
 

@@ -56,6 +56,7 @@ struct spawn_order {
     bool talk;            /* descriptor 0 is a pipe from `to`, else /dev/null */
     bool die_with_parent; /* SIGKILL when the calling thread ends */
     bool no_pidfd;        /* as on a kernel without */
+    uint64_t mark;        /* core/warden's, 0: none */
     struct spawn_limits limits;
 };
 

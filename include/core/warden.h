@@ -1,14 +1,19 @@
 /* core/warden.h - a process that outlives us by a moment, to end what we can no longer end ourselves.
  *
  * Why:     PR_SET_PDEATHSIG reaches the processes that we have started, not what those have started:
- *          after SIGKILL, a crash or the watchdog the parts of a pipeline would live on.
- * Use:     struct warden *w = warden_start();             NULL: it could not be started, go on without
+ *          after SIGKILL, a crash or the watchdog the parts of a pipeline would live on, and what has
+ *          left its process group as well.
+ * Use:     mark = warden_make_mark();         every child gets it (core/spawn)
+ *          struct warden *w = warden_start(mark);         NULL: it could not be started, go on without
  *          warden_add(w, group);  ...  warden_remove(w, group);      before the leader is reaped
- *          warden_stop(w);
+ *          warden_stop(w);                    all have ended; or warden_leave(w): some have not
  * Threads: one at a time.
  * Owns:    one child process and the writing end of a pipe to it.
  * Promise: when the pipe closes, however we end, every group that was added and not removed gets
- *          SIGKILL, and the warden exits.  It has no other descriptors, its own session, ignores stop
+ *          SIGKILL, and so does every process with the mark, again and again for a few seconds until
+ *          none is found; then the warden exits.  Not found is a process that has changed its limit of
+ *          realtime CPU time (ulimit -R, or pam_limits with rttime), not ended one that belongs to
+ *          another user.  The warden has no other descriptors, its own session, ignores stop
  *          signals, and uses nothing but system calls.  Where it has died or is not listening, nothing
  *          here fails or waits.
  * Source:  docs/contract.md 21.5.
@@ -18,6 +23,7 @@
 
 #include "base/compiler.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Groups that it can keep in mind; more are not guarded. */
@@ -25,9 +31,18 @@ enum { WARDEN_GROUPS_MAX = 4096 };
 
 struct warden;
 
-/* Before children whose descendants are looked for: it must not be taken for one. */
-NODISCARD struct warden *warden_start(void);
+/* A number that no other process on this machine has as its soft RLIMIT_RTTIME: that limit passes from
+ * parent to child whatever either does to its session, group, parent or environment, everybody may
+ * read it, and a value beyond 100,000 years limits nobody. */
+uint64_t warden_make_mark(void);
+
+/* Before children whose descendants are looked for: it must not be taken for one.  mark 0: groups
+ * only. */
+NODISCARD struct warden *warden_start(uint64_t mark);
+/* Nothing is left to be ended. */
 void warden_stop(struct warden *w); /* NULL allowed, as below */
+/* It ends by itself, after what is left. */
+void warden_leave(struct warden *w);
 void warden_add(struct warden *w, pid_t group);
 void warden_remove(struct warden *w, pid_t group);
 

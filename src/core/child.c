@@ -122,6 +122,7 @@ static void release(struct child *c)
     loop_timer_cancel(&c->timer);
     buf_done(&c->output);
     buf_done(&c->input);
+    free(c->command);
     TAILQ_REMOVE(&c->children->live, c, next);
     free(c);
 }
@@ -498,6 +499,15 @@ static bool limit_to_one_page(int fd)
     return fcntl(fd, F_SETPIPE_SZ, page) == page;
 }
 
+/* The last argument of a shell is the command, of a script server its mode: enough to tell them. */
+static const char *command_of(const struct child_order *order)
+{
+    const char *command = order->path;
+    for (char *const *arg = order->argv; *arg != NULL; arg++)
+        command = *arg;
+    return command;
+}
+
 static struct child *adopt(struct children *children, const struct child_order *order,
                            const struct spawned *s)
 {
@@ -505,6 +515,7 @@ static struct child *adopt(struct children *children, const struct child_order *
     c->children = children;
     c->calls = order->calls == NULL ? &no_calls : order->calls;
     c->arg = order->arg;
+    c->command = mem_strdup(command_of(order));
     c->pid = s->pid;
     c->pidfd = s->pidfd;
     c->from = s->from;
@@ -522,13 +533,10 @@ static struct child *adopt(struct children *children, const struct child_order *
     return c;
 }
 
-/* The last argument of a shell is the command, of a script server its mode: enough to tell them. */
-static void tell_started(const struct child *c, const struct child_order *order)
+static void tell_started(const struct child *c)
 {
-    const char *command = order->path;
-    for (char *const *arg = order->argv; *arg != NULL; arg++)
-        command = *arg;
-    stream_emit_text((struct happening){.type = EVENT_CHILD_STARTED, .figures = {c->pid}}, command);
+    stream_emit_text((struct happening){.type = EVENT_CHILD_STARTED, .figures = {c->pid}},
+                     c->command);
 }
 
 enum spawn_result child_start(struct children *children, const struct child_order *order,
@@ -540,6 +548,7 @@ enum spawn_result child_start(struct children *children, const struct child_orde
                              .talk = order->talk,
                              .die_with_parent = true,
                              .no_pidfd = children->no_pidfd,
+                             .mark = children->mark,
                              .limits = order->limits};
     struct spawned s;
     int64_t now_us = clock_mono_us(), now_ticks = orphan_now_ticks();
@@ -557,7 +566,7 @@ enum spawn_result child_start(struct children *children, const struct child_orde
     set_timer(c, 0);
     children_one_more(children, c);
     *ret = c;
-    tell_started(c, order);
+    tell_started(c);
     return result;
 }
 

@@ -24,6 +24,8 @@ struct orphan {
     bool seen;
 };
 
+enum { ORPHAN_NAME_BYTES = 160 };
+
 struct orphans {
     struct orphan *list;
     size_t count, cap;
@@ -31,6 +33,7 @@ struct orphans {
     struct orphan *foreign; /* nor are the children that we had then */
     size_t foreign_count;
     uint64_t ended;
+    char last[ORPHAN_NAME_BYTES]; /* what to call the last one that was found */
     bool no_children_file;
     int64_t next_full_ms; /* looking at all of /proc is dear */
 };
@@ -55,6 +58,7 @@ struct child {
     struct children *children;
     const struct child_calls *calls;
     void *arg;
+    char *command; /* for people */
     pid_t pid;
     int pidfd, from, to;
     struct loop_watch watch_exit, watch_from, watch_to;
@@ -99,6 +103,7 @@ struct children {
     struct children_figures figures;
     char *scratch; /* CHILDREN_SCRATCH bytes to read into */
 
+    uint64_t mark;         /* of all children and what they start */
     struct warden *warden; /* NULL: it could not be started */
     struct orphans orphans;
     struct loop_timer sweep;
@@ -106,6 +111,7 @@ struct children {
     children_stopped_fn *stopped;
     void *stopped_arg;
     int64_t stop_by_ms;
+    char left[ORPHAN_NAME_BYTES]; /* what could not be ended */
 
     struct children_end *at_end;    /* a list */
     struct children_thread *thread; /* NULL: the loop belongs to the caller */

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -99,7 +100,8 @@ static struct children *begin(const struct children_options *options, struct err
     c->env = spawn_env_new(options->env_set, options->env_drop);
     c->no_pidfd = options->no_pidfd;
     c->scratch = mem_alloc(CHILDREN_SCRATCH);
-    c->warden = warden_start(); /* first: it is not an orphan */
+    c->mark = warden_make_mark();
+    c->warden = warden_start(c->mark); /* first: it is not an orphan */
     orphan_begin(&c->orphans, options->no_children_file);
     return c;
 }
@@ -201,8 +203,25 @@ void children_at_end(struct children *c, children_fn *fn, void *arg)
     }
 }
 
+const char *children_get_left(const struct children *c)
+{
+    return c->left;
+}
+
+/* Before anything is forgotten. */
+static void name_left(struct children *c)
+{
+    const struct child *first = TAILQ_FIRST(&c->live);
+    if (first != NULL)
+        snprintf(c->left, sizeof(c->left), "%.120s (pid %d)", first->command, (int)first->pid);
+    else
+        memcpy(c->left, c->orphans.last, sizeof(c->left));
+}
+
 static void stopped(struct children *c, bool clean)
 {
+    if (!clean)
+        name_left(c);
     children_stopped_fn *done = c->stopped;
     struct children_end *e;
     c->stopped = NULL;
@@ -255,13 +274,15 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
     loop_timer_set(&c->sweep, 0);
 }
 
-/* They were not stopped, or did not end: SIGKILL, and a bounded wait for each SIGCHLD. */
-static void end_by_force(struct children *c)
+/* They were not stopped, or did not end: SIGKILL, and a bounded wait for each SIGCHLD.  false: some
+ * are still there. */
+static bool end_by_force(struct children *c)
 {
     int64_t until_ms = clock_mono_ms() + FORCE_MS;
     struct child *child, *following;
     struct pollfd p = {.fd = c->sigchld, .events = POLLIN};
     struct signalfd_siginfo info;
+    bool clean;
     c->stopping = true;
     TAILQ_FOREACH (child, &c->live, next)
         child_kill_now(child);
@@ -271,7 +292,8 @@ static void end_by_force(struct children *c)
             if (child_reap_now(child))
                 child_drop(child);
         }
-        if ((sweep(c) == 0 && TAILQ_EMPTY(&c->live)) || clock_mono_ms() >= until_ms)
+        clean = sweep(c) == 0 && TAILQ_EMPTY(&c->live);
+        if (clean || clock_mono_ms() >= until_ms)
             break;
         (void)poll(&p, 1, FORCE_LOOK_MS);
         while (read(c->sigchld, &info, sizeof(info)) > 0)
@@ -279,16 +301,21 @@ static void end_by_force(struct children *c)
     }
     while (!TAILQ_EMPTY(&c->live))
         child_drop(TAILQ_FIRST(&c->live));
+    return clean;
 }
 
 static void release(struct children *c)
 {
+    bool clean = true;
     if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->figures.started > 0)
-        end_by_force(c);
+        clean = end_by_force(c);
     CHECK(c->at_end == NULL); /* the drivers go first */
     loop_timer_cancel(&c->sweep);
     loop_watch_stop(&c->watch_sigchld);
-    warden_stop(c->warden);
+    if (clean)
+        warden_stop(c->warden);
+    else
+        warden_leave(c->warden); /* it goes on where we have to give up */
     close(c->sigchld);
     spawn_env_free(c->env);
     orphan_done(&c->orphans);

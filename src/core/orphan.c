@@ -64,6 +64,7 @@ static bool read_file(const char *path, struct buf *out)
 
 struct stat_line {
     char state;
+    char name[17];
     pid_t parent, group;
     int64_t born_ticks;
 };
@@ -71,10 +72,12 @@ struct stat_line {
 /* proc(5): "pid (name) state ppid pgrp ..."; the name may hold anything, field 22 is starttime. */
 static bool parse_stat(const char *text, struct stat_line *ret)
 {
-    const char *p = strrchr(text, ')');
+    const char *p = strrchr(text, ')'), *name = strchr(text, '(');
     int parent, group;
-    if (p == NULL || sscanf(p + 1, " %c %d %d", &ret->state, &parent, &group) != 3)
+    if (p == NULL || name == NULL || name > p ||
+        sscanf(p + 1, " %c %d %d", &ret->state, &parent, &group) != 3)
         return false;
+    snprintf(ret->name, sizeof(ret->name), "%.*s", (int)(p - name - 1), name + 1);
     for (int field = 2; field < 22; field++) {
         p = strchr(p, ' ');
         if (p == NULL)
@@ -174,6 +177,21 @@ static bool is_known(const struct orphan_view *view, pid_t pid)
     return bsearch(&pid, view->known, view->count, sizeof(pid), compare_pids) != NULL;
 }
 
+/* The command line, unless the kernel may keep the reader waiting for it. */
+static void name_process(pid_t pid, const struct stat_line *line, char ret[ORPHAN_NAME_BYTES])
+{
+    char path[40];
+    struct buf text = BUF_INIT;
+    snprintf(path, sizeof(path), "/proc/%d/cmdline", (int)pid);
+    if (line->state == 'D' || !read_file(path, &text) || text.len == 0)
+        buf_puts(&text, line->name);
+    for (size_t i = 0; i + 1 < text.len; i++)
+        if (text.data[i] == '\0')
+            text.data[i] = ' ';
+    snprintf(ret, ORPHAN_NAME_BYTES, "%.120s (pid %d)", buf_str(&text), (int)pid);
+    buf_done(&text);
+}
+
 static struct orphan *find(struct orphans *o, pid_t pid, int64_t born_ticks)
 {
     for (size_t i = 0; i < o->count; i++)
@@ -211,6 +229,7 @@ static void end_one(struct orphans *o, pid_t pid, const struct stat_line *line,
         one = add(o, pid, line->born_ticks);
         one->kill_at_ms = INT64_MAX;
         o->ended++;
+        name_process(pid, line, o->last);
         send(pid, line, view, SIGTERM);
     } else if (now_ms >= one->kill_at_ms) {
         send(pid, line, view, SIGKILL);

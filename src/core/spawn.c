@@ -103,6 +103,15 @@ BARE static void limit(int resource, int64_t wanted, uint64_t beyond)
     syscall(SYS_prlimit64, 0, resource, &then, NULL);
 }
 
+BARE static void put_mark(uint64_t mark)
+{
+    struct kernel_limit then;
+    if (mark == 0 || syscall(SYS_prlimit64, 0, RLIMIT_RTTIME, NULL, &then) != 0)
+        return;
+    then.soft = mark; /* refused where the hard limit is less: then there is no mark */
+    syscall(SYS_prlimit64, 0, RLIMIT_RTTIME, &then, NULL);
+}
+
 BARE static void prefer_for_oom(int score)
 {
     char text[8];
@@ -177,6 +186,7 @@ BARE static int be_born(void *arg)
     limit(RLIMIT_CPU, o->limits.cpu_s, 1);
     limit(RLIMIT_NOFILE, o->limits.files, 0);
     limit(RLIMIT_CORE, o->limits.core_bytes, 0);
+    put_mark(o->mark);
     prefer_for_oom(o->limits.oom_score_adj);
     unblock_signals();
     b->stage = STAGE_EXEC;

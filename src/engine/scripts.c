@@ -141,16 +141,17 @@ void scripts_give_up(struct scripts *s)
     phpserver_quit(s->servers);
 }
 
-static void report(bool clean)
+static void report(const struct scripts *s, bool clean)
 {
     if (!clean)
-        log_line(LOG_ALWAYS, "WARNING: A script could not be ended, not even by SIGKILL");
+        log_line(LOG_ALWAYS, "WARNING: A script could not be ended, not even by SIGKILL: %s",
+                 children_get_left(s->children));
 }
 
 static void on_stopped(void *arg, bool clean)
 {
     struct scripts *s = arg;
-    report(clean);
+    report(s, clean);
     s->stopped(s->stopped_arg);
 }
 
@@ -165,5 +166,5 @@ void scripts_stop(struct scripts *s, int64_t deadline_mono_ms, scripts_stopped_f
 void scripts_end(struct scripts *s, int64_t deadline_mono_ms)
 {
     scripts_give_up(s);
-    report(children_end(s->children, deadline_mono_ms));
+    report(s, children_end(s->children, deadline_mono_ms));
 }

@@ -206,11 +206,12 @@ def test_a_file_that_is_not_this_poller_s_spool_is_left_alone(site, snmpd, polle
     expected = seed(site, snmpd, devices=(1,))
     content = head + record((1000, "x"), int(time.time()), "1")
     spool.write_bytes(content)
+    spool.chmod(0o644)
     run = poll(poller)
     assert run.status == 0, run
     assert_stored(site, expected)
     assert len(run.log_lines(words)) == 1, run
-    assert spool.read_bytes() == content
+    assert spool.read_bytes() == content and spool.stat().st_mode & 0o7777 == 0o644
 
 
 def test_rows_stay_in_the_spool_until_the_database_has_them(site, server, snmpd, poller, spool, work):

@@ -13,7 +13,7 @@ import pytest
 
 from support import cacti
 from support.checks import assert_closed, assert_stored
-from support.lab import SilentDevice, tool, wait_until
+from support.lab import SilentDevice, file_text, tool, wait_until
 from support.snmpd import PLAYPEN
 from support.traces import Traces
 
@@ -311,6 +311,40 @@ def test_a_crash_leaves_one_line_and_nobody(site, poller, traces):
         traces.wait_gone(seconds=5)
     run = poller.run(first=1, last=2, env=traces.env)
     assert run.status == 0, run
+
+
+#: What leaves its process group, by the argument of the sleeper that is to be seen when it has.
+RUNAWAYS = {
+    6001: "/usr/bin/setsid /bin/sleep 6001 & /bin/sleep 600",
+    6002: "/usr/bin/setsid /bin/sh -c '/usr/bin/setsid /bin/sleep 6002; :' & /bin/sleep 600",
+    6003: "(/usr/bin/nohup /usr/bin/setsid /bin/sleep 6003 >/dev/null 2>&1 &); /bin/sleep 600",
+    6004: "/usr/bin/python3 -c 'import os\nif os.fork(): os._exit(0)\nos.setsid()\nif os.fork(): os._exit(0)\n"
+          "os.execv(\"/bin/sleep\", [\"sleep\", \"6004\"])' >/dev/null; /bin/sleep 600",
+    6005: "/usr/bin/setsid /bin/sh -c 'trap \"\" TERM HUP; /bin/sleep 6005; /bin/sleep 6006' & exec /bin/sleep 600",
+    6007: "/usr/bin/setsid /usr/bin/env -u HOME /bin/sleep 6007 & /bin/sleep 600",
+}
+ENDS = {"two TERM": 2 * [signal.SIGTERM], "SEGV": [signal.SIGSEGV], "ABRT": [signal.SIGABRT], "KILL": [signal.SIGKILL]}
+
+
+def is_pending(pid, number):
+    state = dict(line.split(":\t", 1) for line in file_text(f"/proc/{pid}/status").splitlines() if ":\t" in line)
+    masks = [int(state[name], 16) for name in ("SigPnd", "ShdPnd") if name in state]
+    return not state.get("State", "Z").startswith("Z") and any(mask >> (number - 1) & 1 for mask in masks)
+
+
+@pytest.mark.parametrize("numbers", ENDS.values(), ids=ENDS.keys())
+def test_what_a_script_has_put_into_sessions_of_its_own_does_not_outlive_the_poller(site, poller, traces, numbers):
+    site.threads(len(RUNAWAYS))
+    for id, command in enumerate(RUNAWAYS.values(), 1):
+        add_sleeper(site, id, command)
+    with poller.start(first=0, last=99, env=traces.env) as running:
+        wait_until(lambda: all(any(f"sleep {n}" in c for c in traces.commands()) for n in RUNAWAYS), "the runaways")
+        for number in numbers:  # each has been taken before the next one is sent: two that wait are one
+            running.signal(number)
+            wait_until(lambda: not is_pending(running.pid, number), "the signal to be taken")
+        run = running.wait(timeout=HANG_S)
+    assert run.status == -numbers[0], run
+    traces.wait_gone()
 
 
 # ---- 85: a library that does not come back ----

@@ -133,10 +133,10 @@ class SilentServer:
 
 
 def file_text(path):
-    """The text of a file, empty if there is none."""
+    """The text of a file, empty if there is none, or if the process that it tells of has gone."""
     try:
         return pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return ""
 
 

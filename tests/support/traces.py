@@ -9,7 +9,7 @@ import os
 import pathlib
 import uuid
 
-from .lab import wait_until
+from .lab import file_text, wait_until
 
 _NAME = "SPINE_LAB_MARK"
 
@@ -23,6 +23,10 @@ class Traces:
         """Living processes that carry the mark."""
         mark = f"{_NAME}={self.mark}".encode()
         return [int(p.name) for p in pathlib.Path("/proc").iterdir() if p.name.isdigit() and self._has(p, mark)]
+
+    def commands(self):
+        """Their command lines."""
+        return [file_text(f"/proc/{pid}/cmdline").replace("\0", " ") for pid in self.pids()]
 
     @staticmethod
     def _has(process, mark):

@@ -1,10 +1,11 @@
-/* Each case dies in a child process, whose standard error is read here. */
+/* Each case dies in a child process, whose standard error, or log, is read here. */
 #include "config.h"
 
 #include "base/fatal.h"
 
 #include "base/compiler.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/thr.h"
 
@@ -15,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -213,6 +215,121 @@ static void lack_of_memory_is_named(void **state UNUSED)
                 "FATAL: Spine Interrupted by Abort Signal: out of memory\n");
 }
 
+/* ---- ends of our own making ---- */
+
+/* A sanitizer would end the program itself. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+static char log_path[] = "/tmp/test_fatal.XXXXXX";
+
+static void open_log(void)
+{
+    const struct log_options o = {.level = LOG_ALWAYS,
+                                  .destination = LOG_TO_FILE,
+                                  .path = log_path,
+                                  .date_separator = '/',
+                                  .poller_id = 1};
+    log_start();
+    log_configure(&o);
+    log_line(LOG_ALWAYS, "the cycle goes on");
+}
+
+static void fail_a_check_with_a_log(void)
+{
+    open_log();
+    CHECK(log_path[0] == 'x');
+}
+
+static void *fail_a_check_here(void *arg UNUSED)
+{
+    CHECK(log_path[1] == 'x');
+    return NULL;
+}
+
+static void fail_a_check_in_a_thread(void)
+{
+    pthread_t thread;
+    struct err err = ERR_INIT;
+    open_log();
+    if (thr_start(&thread, "check", fail_a_check_here, NULL, &err))
+        thr_join(thread);
+}
+
+static volatile size_t too_much = SIZE_MAX / 4;
+
+static void ask_for_too_much(void)
+{
+    open_log();
+    free(mem_alloc(too_much));
+}
+
+static void ask_for_too_much_zeroed(void)
+{
+    open_log();
+    free(mem_zalloc(too_much, 16));
+}
+
+static void grow_too_much(void)
+{
+    open_log();
+    free(mem_realloc(mem_alloc(1), too_much, 1));
+}
+
+static void grow_beyond_all_numbers(void)
+{
+    open_log();
+    free(mem_realloc(NULL, too_much, 16));
+}
+
+static void abort_without_a_word(void)
+{
+    open_log();
+    abort();
+}
+
+/* What the log says after "the cycle goes on". */
+static void assert_last_words(void (*fn)(void), const char *text)
+{
+    char line[1024];
+    snprintf(log_path, sizeof(log_path), "%s", "/tmp/test_fatal.XXXXXX");
+    int fd = mkstemp(log_path);
+    assert_true(fd >= 0);
+    int status = die(fn);
+    ssize_t n = read(fd, line, sizeof(line) - 1);
+    close(fd);
+    unlink(log_path);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_true(n > 0);
+    line[n] = '\0';
+    char *last = strchr(line, '\n');
+    assert_non_null(last);
+    if (strstr(last, text) == NULL || strchr(last + 1, '\n') != line + n - 1)
+        fail_msg("the log ends with '%s', not with one line '%s'", last + 1, text);
+}
+
+static void the_reason_of_an_end_of_our_own_making_is_the_last_word_of_the_log(void **state UNUSED)
+{
+    assert_last_words(
+        fail_a_check_with_a_log,
+        "FATAL: Spine Interrupted by Abort Signal: internal check failed: log_path[0] == 'x' (");
+    assert_last_words(
+        fail_a_check_in_a_thread,
+        "FATAL: Spine Interrupted by Abort Signal: internal check failed: log_path[1] == 'x' (");
+    assert_last_words(ask_for_too_much,
+                      "FATAL: Spine Interrupted by Abort Signal: out of memory\n");
+    assert_last_words(ask_for_too_much_zeroed,
+                      "FATAL: Spine Interrupted by Abort Signal: out of memory\n");
+    assert_last_words(grow_too_much, "FATAL: Spine Interrupted by Abort Signal: out of memory\n");
+    assert_last_words(grow_beyond_all_numbers,
+                      "FATAL: Spine Interrupted by Abort Signal: internal check failed: size == 0");
+    assert_last_words(abort_without_a_word, "FATAL: Spine Interrupted by Abort Signal\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +340,7 @@ int main(void)
         cmocka_unit_test(a_handler_that_was_there_before_stays),
         cmocka_unit_test(a_failed_check_says_which_one),
         cmocka_unit_test(lack_of_memory_is_named),
+        cmocka_unit_test(the_reason_of_an_end_of_our_own_making_is_the_last_word_of_the_log),
     };
     return cmocka_run_group_tests_name("fatal", tests, NULL, NULL);
 }

@@ -362,6 +362,50 @@ static void stopping_ends_all_children_and_what_ran_away(void **state)
     face_free(f);
 }
 
+/* No time at all: whatever is there when the stop begins is still there when it is over. */
+static void stop_too_late(struct face *f)
+{
+    if (f->kind->on_loop) {
+        loop_timer_set(&f->too_late, FACE_TOO_LATE_MS);
+        children_stop(f->children, clock_mono_ms(), face_on_stopped, f);
+        while (!f->stopped)
+            loop_run(f->loop);
+        loop_timer_cancel(&f->too_late);
+    } else {
+        f->clean = children_end(f->children, clock_mono_ms());
+    }
+}
+
+static void what_could_not_be_ended_is_named(void **state)
+{
+    static const struct {
+        const char *command, *name;
+        int over; /* with the nap: how many scripts have ended by then */
+    } cases[] = {
+        {"trap '' TERM; while :; do sleep 9; done", "trap '' TERM; while", 1},
+        {"exec sleep 99", "exec sleep 99 (pid ", 1},
+        {"(setsid sh -c 'trap \"\" TERM; exec sleep 96' >/dev/null &); exit 0", "sleep 96", 2},
+        {"(setsid env -i sh -c 'trap : TERM; while :; do sleep 95; done' >/dev/null &); exit 0",
+         "sleep 95", 2},
+        {"exit 0", "", 2},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct face *f = face_new(*state);
+        struct probe p = probe_of(f, cases[i].command);
+        begin(&p);
+        struct probe nap = probe_of(f, "sleep 0.2"); /* it has got to where it stays by then */
+        begin(&nap);
+        face_wait(f, cases[i].over);
+        stop_too_late(f);
+        if (strstr(children_get_left(f->children), cases[i].name) == NULL)
+            fail_msg("'%s' does not name '%s'", children_get_left(f->children), cases[i].name);
+        assert_int_equal(f->clean, children_get_left(f->children)[0] == '\0');
+        face_free(f);
+        done(&nap);
+        done(&p);
+    }
+}
+
 static void nothing_is_started_once_it_stops(void **state)
 {
     struct face *f = face_new(*state);
@@ -509,6 +553,7 @@ static const struct CMUnitTest all[] = {
     cmocka_unit_test(a_child_may_be_stopped_from_its_own_callback),
     cmocka_unit_test(what_cannot_be_started_is_told_at_once),
     cmocka_unit_test(stopping_ends_all_children_and_what_ran_away),
+    cmocka_unit_test(what_could_not_be_ended_is_named),
     cmocka_unit_test(nothing_is_started_once_it_stops),
     cmocka_unit_test(free_alone_ends_children_too),
     cmocka_unit_test(a_run_away_lives_as_long_as_a_script_that_may_have_started_it),

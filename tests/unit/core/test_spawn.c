@@ -313,6 +313,24 @@ static void limits_hold_and_are_never_raised(void **state)
     free(text);
 }
 
+/* By it a run-away is found, whatever it does to its session and its environment. */
+static void the_mark_passes_on_to_everything_that_a_script_starts(void **state)
+{
+    (void)state;
+    static const char *const commands[] = {
+        "sed -n 's/^Max realtime timeout *\\([0-9][0-9]*\\) .*/\\1/p' /proc/self/limits",
+        "env -i sed -n 's/^Max realtime timeout *\\([0-9][0-9]*\\) .*/\\1/p' /proc/self/limits",
+        "setsid -w sh -c \"setsid -w sed -n 's/^Max realtime timeout *\\([0-9][0-9]*\\) .*/\\1/p' "
+        "/proc/self/limits\"",
+    };
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        struct spawn_order order = shell(commands[i]);
+        order.mark = 4611686018427387909;
+        assert_output(order, "4611686018427387909\n");
+    }
+    assert_output(shell(commands[0]), ""); /* "unlimited" */
+}
+
 static void a_script_that_eats_the_cpu_is_ended_by_its_limit(void **state)
 {
     (void)state;
@@ -541,6 +559,7 @@ int main(void)
         TEST(the_environment_is_ours_without_what_is_dropped),
         TEST(it_leads_a_process_group_of_its_own),
         TEST(limits_hold_and_are_never_raised),
+        TEST(the_mark_passes_on_to_everything_that_a_script_starts),
         TEST(a_script_that_eats_the_cpu_is_ended_by_its_limit),
         TEST(why_it_cannot_be_executed_is_told_apart),
         TEST(an_argument_of_100_kb_is_passed_one_of_200_kb_is_too_big),

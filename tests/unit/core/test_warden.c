@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,9 +43,12 @@ static pid_t start_pipeline(int out)
     return pid;
 }
 
+static uint64_t mark;
+
 static void begin(void (*fn)(int out))
 {
     int fds[2];
+    mark = warden_make_mark(); /* a new one for each case */
     assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), 0);
     assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
     poller = fork();
@@ -97,7 +101,7 @@ static void hang(void)
 
 static struct warden *start(void)
 {
-    struct warden *w = warden_start();
+    struct warden *w = warden_start(mark);
     if (w == NULL)
         _exit(2);
     return w;
@@ -194,13 +198,160 @@ static void a_signal_to_our_group_does_not_reach_the_warden(void **state UNUSED)
     reap_all();
 }
 
+/* ---- what has left its group ---- */
+
+static void put_mark(uint64_t value)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_RTTIME, &limit) != 0)
+        _exit(3);
+    limit.rlim_cur = value;
+    if (setrlimit(RLIMIT_RTTIME, &limit) != 0)
+        _exit(4);
+}
+
+/* No group is added here: only the mark tells whose these are. */
+static void start_runaway(int out, const char *command)
+{
+    if (fork() != 0)
+        return;
+    put_mark(mark);
+    setsid();
+    dup2(out, STDOUT_FILENO);
+    execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+    _exit(127);
+}
+
+static const char *const runaways[] = {
+    "exec sleep 600",
+    "setsid sleep 600",
+    "(setsid sh -c 'setsid sleep 600; :' &); sleep 601",
+    "nohup setsid sleep 600 2>&1 | cat",
+    "trap '' TERM HUP INT; while :; do sleep 0.01; done",
+    "while :; do setsid sh -c 'sleep 0.02' & sleep 0.01; done",
+    "setsid env -i /bin/sleep 600",
+    "cd /; umask 077; exec setsid env -i HOME=/ /bin/sh -c 'exec sleep 600 </dev/null'",
+};
+
+static void let_them_run_away(int out)
+{
+    (void)start();
+    for (size_t i = 0; i < ARRAY_LEN(runaways); i++)
+        start_runaway(out, runaways[i]);
+    tell(out, 4711);
+    hang();
+}
+
+static void what_has_left_its_group_does_not_outlive_a_poller_that_was_killed(void **state UNUSED)
+{
+    begin(let_them_run_away);
+    (void)heard_group();
+    assert_int_equal(kill(poller, SIGKILL), 0);
+    assert_true(all_gone());
+    reap_all();
+}
+
+static pid_t start_stranger(uint64_t value)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        put_mark(value);
+        setsid();
+        execl("/bin/sleep", "sleep", "600", (char *)NULL);
+        _exit(127);
+    }
+    return pid;
+}
+
+static void have_a_neighbour(int out)
+{
+    (void)start();
+    tell(out, start_stranger(warden_make_mark()));
+    tell(out, start_stranger(mark / 10));
+    start_runaway(out, runaways[0]);
+    hang();
+}
+
+static void another_poller_s_children_and_strangers_are_left_alone(void **state UNUSED)
+{
+    begin(have_a_neighbour);
+    pid_t theirs = heard_group(), stranger = heard_group();
+    assert_int_equal(kill(poller, SIGKILL), 0);
+    assert_true(all_gone());
+    assert_int_equal(kill(theirs, SIGKILL), 0);
+    assert_int_equal(kill(stranger, SIGKILL), 0);
+    int status;
+    assert_int_equal(waitpid(theirs, &status, 0), theirs);
+    assert_true(WIFSIGNALED(status));
+    reap_all();
+}
+
+/* Looking through all processes has its price, so that an end in order does without. */
+static void stop_in_order(int out)
+{
+    struct warden *w = start();
+    pid_t pid = start_stranger(mark);
+    warden_stop(w); /* it has gone when this returns */
+    tell(out, waitpid(pid, NULL, WNOHANG));
+    w = start();
+    start_runaway(out, runaways[0]);
+    warden_leave(w);
+    tell(out, 0);
+}
+
+static void a_warden_that_was_left_ends_what_is_left_and_a_stopped_one_nothing(void **state UNUSED)
+{
+    begin(stop_in_order);
+    assert_int_equal(heard_group(), 0); /* nothing to be reaped: it lives */
+    assert_int_equal(heard_group(), 0);
+    assert_true(all_gone());
+    reap_all();
+}
+
+/* A usual value would be found in the processes of others. */
+static void a_warden_with_anything_but_a_mark_is_refused(void **state UNUSED)
+{
+    static const uint64_t values[] = {1, 1000000, INT64_MAX / 2, (uint64_t)INT64_MAX + 1,
+                                      RLIM_INFINITY};
+    for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+        int status;
+        pid_t pid = fork();
+        assert_true(pid >= 0);
+        if (pid == 0) {
+            struct sigaction dfl = {.sa_handler = SIG_DFL};
+            sigaction(SIGABRT, &dfl, NULL); /* cmocka's own */
+            close(STDERR_FILENO);
+            warden_stop(warden_start(values[i]));
+            _exit(0);
+        }
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+    }
+}
+
+static void no_two_marks_are_alike(void **state UNUSED)
+{
+    uint64_t before = 0;
+    for (int i = 0; i < 1000; i++) {
+        uint64_t value = warden_make_mark();
+        assert_true(value != before && value > INT64_MAX / 2 && value <= INT64_MAX);
+        before = value;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_warden_with_anything_but_a_mark_is_refused),
+        cmocka_unit_test(no_two_marks_are_alike),
         cmocka_unit_test(a_pipeline_does_not_outlive_a_poller_that_was_killed),
         cmocka_unit_test(what_was_removed_is_left_alone),
         cmocka_unit_test(nothing_waits_for_the_warden_and_a_stopped_one_is_gone),
         cmocka_unit_test(a_signal_to_our_group_does_not_reach_the_warden),
+        cmocka_unit_test(what_has_left_its_group_does_not_outlive_a_poller_that_was_killed),
+        cmocka_unit_test(another_poller_s_children_and_strangers_are_left_alone),
+        cmocka_unit_test(a_warden_that_was_left_ends_what_is_left_and_a_stopped_one_nothing),
     };
     return cmocka_run_group_tests_name("warden", tests, NULL, NULL);
 }
