@@ -1,4 +1,4 @@
-/* app/option_id.h - a name for each row of the option table (engine/options.h), in its order: that
+/* app/option_id.h - a name for each row of the option table (app/options.h), in its order: that
  * of --help and docs/configuration.md.
  *
  * Threads: any.

@@ -1,7 +1,8 @@
 /* base/happening.h - the happenings of a cycle's life: one table of types, one small value each.
  *
- * Why:     whatever tells of a run (trace, event log, final counters) reads these and nothing
- *          else, so they cannot disagree; see base/stream.h.
+ * Why:     the trace and the event log read these and nothing else (base/stream.h), and what is
+ *          counted for the closing lines is emitted by the call that counts it (engine/ledger.h), so
+ *          they cannot disagree.
  * Threads: any; values and const tables.
  * Promise: docs/events.md describes exactly these types and fields (test_happening compares). Figures
  *          with a name that ends in _us or _ms are times, all others are counts or ids.

@@ -1,4 +1,4 @@
-/* base/stream.h - the one stream of lifecycle events: emitted anywhere, read by log, trace and figures.
+/* base/stream.h - the one stream of lifecycle events: emitted anywhere, read by event log and trace.
  *
  * Why:     telling must never slow polling down (a full disk, a reader that has stopped), and all
  *          that tell must tell the same.
@@ -10,8 +10,9 @@
  *          At most one reader takes details.
  * Promise: emitting takes no longer than copying the event into each queue and the trace, waits for
  *          nobody and allocates nothing but a detail's text. A reader's queue is bounded in
- *          events and in bytes; what finds it full is dropped for that reader, and counted. Each event that a reader's queue is offered gets the
- *          next number of that reader, so a gap shows what was dropped.
+ *          events and in bytes; what finds it full is dropped for that reader, and counted. Each event
+ *          that a reader's queue is offered gets the next number of that reader, so a gap shows what
+ *          was dropped.
  * Source:  docs/events.md.
  */
 #ifndef SPINE_BASE_STREAM_H

@@ -1,7 +1,8 @@
 /* base/thr.h - threads, mutexes and conditions whose errors cannot be overlooked.
  *
- * Why:     conditions wait on the monotonic clock; every thread starts with all signals blocked, so
- * signals reach only the main thread (docs/threads.md); faults (base/fatal) are not held back; a failing pthread call is a bug and aborts.
+ * Why:     conditions wait on the monotonic clock; every thread starts with all signals blocked except
+ *          faults (base/fatal), so that a signal arrives where engine/stopsig expects it
+ *          (docs/threads.md); a failing pthread call is a bug and aborts.
  * Threads: any.
  */
 #ifndef SPINE_BASE_THR_H

@@ -1,6 +1,6 @@
 /* drivers/recording.h - reads the lines of an event log that was recorded at full detail.
  *
- * Why:     engine/replay.h plays them back; this knows what a line means, and that anybody may have
+ * Why:     app/replay.h plays them back; this knows what a line means, and that anybody may have
  *          edited it.
  * Use:     struct recorded r;
  *          if (!recording_parse(line, len, &r, &err)) ...

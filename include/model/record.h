@@ -1,7 +1,7 @@
 /* model/record.h - what goes into a device's run and what comes out of it, as JSON objects.
  *
  * Why:     a run that was written down completely can be played back into the core alone
- *          (engine/replay.h): the same inputs must give the same actions.
+ *          (app/replay.h): the same inputs must give the same actions.
  * Use:     struct buf b = BUF_INIT;
  *          record_event(device, options, event, &b);   {"input":"snmp","ask":3,...}
  *          record_action(device, action, &b);          {"action":"row",...}
