@@ -67,6 +67,9 @@ NODISCARD struct asker_session *asker_open(struct asker *a, const struct device 
                                            asker_done_fn *done, void *arg);
 void asker_begin(struct asker_session *s, const struct ask *ask);
 void asker_close(struct asker_session *s); /* NULL allowed */
+/* Under the lock of the lease whose thread hangs in the session's call: the session stays with that
+ * thread, but nobody is told any more, neither of that call nor of scripts beside it. */
+void asker_orphan(struct asker_session *s);
 struct asker_wait asker_get_wait(const struct asker_session *s);
 
 /* Workers 0: block until one answer has been delivered, of whichever session.  A thread that may be left

@@ -47,7 +47,8 @@ struct asker_session {
     bool asking;    /* an ask that blocks has begun and has not been answered */
     size_t errands; /* scripts that have not been answered */
     bool delivering;
-    struct asker_wait wait;
+    struct asker_wait call;   /* the ask that blocks */
+    struct asker_wait script; /* the script that was begun last */
     struct job job;
     struct ask ask;
     struct oid *names; /* the ask's own */
@@ -132,7 +133,8 @@ struct asker_session *asker_open(struct asker *a, const struct device *device, a
         .agent = snmp_agent_new(&snmp),
         .done = done,
         .arg = arg,
-        .wait = {.device_id = device->id},
+        .call = {.device_id = device->id},
+        .script = {.device_id = device->id},
     };
     TAILQ_INSERT_TAIL(&a->sessions, s, next);
     a->session_count++;
@@ -151,9 +153,18 @@ void asker_close(struct asker_session *s)
     asker_settle(s);
 }
 
+void asker_orphan(struct asker_session *s)
+{
+    s->done = NULL;
+}
+
 struct asker_wait asker_get_wait(const struct asker_session *s)
 {
-    return s->wait;
+    if (s->asking)
+        return s->call;
+    if (s->errands > 0)
+        return s->script;
+    return (struct asker_wait){.device_id = s->device->id};
 }
 
 /* ---- asks that block ---- */
@@ -194,7 +205,6 @@ static void asker_done_job(struct job *job, bool cancelled)
 {
     struct asker_session *s = asker_session_of(job);
     s->asking = false;
-    s->wait.since_mono_ms = 0;
     if (cancelled) { /* the cycle is over: it says nothing about the device */
         static const struct snmp_reply silence = {.outcome = SNMP_TIMED_OUT, .detail = ""};
         static const struct ping_reply nothing = {.outcome = PING_IMPOSSIBLE, .text = ""};
@@ -219,7 +229,7 @@ void asker_say_left_behind(const struct asker_wait *wait)
 static void asker_leave_behind(struct job *job)
 {
     struct asker_session *s = asker_session_of(job);
-    asker_say_left_behind(&s->wait);
+    asker_say_left_behind(&s->call);
     TAILQ_REMOVE(&s->a->sessions, s, next);
 }
 
@@ -311,8 +321,9 @@ static bool asker_blocks(enum ask_kind kind)
 void asker_begin(struct asker_session *s, const struct ask *ask)
 {
     loop_assert_here(s->a->loop);
-    s->wait.kind = ask->kind;
-    s->wait.since_mono_ms = clock_mono_ms();
+    struct asker_wait *wait = asker_blocks(ask->kind) ? &s->call : &s->script;
+    wait->kind = ask->kind;
+    wait->since_mono_ms = clock_mono_ms();
     if (asker_blocks(ask->kind))
         asker_begin_blocking(s, ask);
     else
@@ -361,9 +372,9 @@ static bool asker_take_letters(struct asker *a)
 static bool asker_wait_blocking(struct asker *a, struct lease *lease)
 {
     struct asker_session *s = a->blocking;
-    const struct asker_wait none = {.device_id = s->wait.device_id};
+    const struct asker_wait none = {.device_id = s->device->id};
     a->blocking = NULL;
-    asker_tell_wait(a, &s->wait);
+    asker_tell_wait(a, &s->call);
     if (lease != NULL)
         lease_enter(lease);
     asker_carry_out(s);
@@ -371,7 +382,6 @@ static bool asker_wait_blocking(struct asker *a, struct lease *lease)
         return false;
     asker_tell_wait(a, &none);
     s->asking = false;
-    s->wait.since_mono_ms = 0;
     asker_deliver(s, &s->reply);
     return true;
 }
@@ -385,7 +395,7 @@ bool asker_wait_one(struct asker *a, struct lease *lease)
     if (a->blocking != NULL)
         return asker_wait_blocking(a, lease);
     const struct asker_session *s = TAILQ_LAST(&a->sessions, asker_sessions);
-    const struct asker_wait wait = s->wait, none = {.device_id = s->wait.device_id};
+    const struct asker_wait wait = asker_get_wait(s), none = {.device_id = s->device->id};
     asker_tell_wait(a, &wait);
     while (a->delivered == before)
         loop_turn(a->loop);

@@ -74,6 +74,7 @@ void visit_stop(struct visit *v)
 
 void visit_take_away(struct visit *v, const struct visit_calls *calls, void *arg)
 {
+    asker_orphan(v->session); /* its thread may come back after the visit is gone */
     v->session = NULL;
     v->calls = calls;
     v->arg = arg;

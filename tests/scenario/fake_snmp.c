@@ -27,7 +27,7 @@ static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
 static pthread_cond_t changed; /* CLOCK_MONOTONIC */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int in_progress;
-static bool rung;
+static bool rung, brought_back;
 
 struct snmp_agent {
     struct give_up *give_up;
@@ -108,6 +108,16 @@ void fake_snmp_wait_backlog(size_t limit, int ms)
     leave();
 }
 
+void fake_snmp_bring_back(void)
+{
+    enter();
+    brought_back = true;
+    pthread_cond_broadcast(&changed);
+    while (fake_snmp.alive > 0)
+        thr_wait(&changed, &lock);
+    leave();
+}
+
 /* ---- answers, with the lock held ---- */
 
 /* Sends the signals to the process once; `again` does so after the first time. */
@@ -178,6 +188,10 @@ static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
             ring_locked(false);
         for (;;)
             thr_wait(&changed, &lock);
+    case FAKE_LATE:
+        while (!brought_back)
+            thr_wait(&changed, &lock);
+        break;
     case FAKE_STUCK:
         ring_locked(false);
         wait_given_up_locked(a->give_up);

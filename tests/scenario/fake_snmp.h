@@ -23,6 +23,7 @@ enum fake_mood {
                      FAKE_UNTIL_GIVE_UP */
     FAKE_PARTING, /* as FAKE_UNTIL_GIVE_UP, then rings the bell */
     FAKE_HANGS,   /* as FAKE_BELL, but never returns */
+    FAKE_LATE,    /* hangs until fake_snmp_bring_back() */
     FAKE_STUCK,   /* as FAKE_BELL, but sends it again when given up and never returns */
 };
 
@@ -47,5 +48,7 @@ void fake_snmp_mood(const char *hostname, enum fake_mood mood);
 void fake_snmp_written(size_t rows);
 /* Wait until more than `limit` values are on their way to the store, for at most `ms`. */
 void fake_snmp_wait_backlog(size_t limit, int ms);
+/* Let the asks of FAKE_LATE return, and wait until no agent is left. */
+void fake_snmp_bring_back(void);
 
 #endif

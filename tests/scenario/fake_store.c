@@ -72,7 +72,7 @@ static void fill_device(struct site *site, uint32_t id, const struct fake_group 
     struct device *d = &site->devices[site->device_count++];
     *d = (struct device){.id = id,
                          .deleted = g->deleted,
-                         .device_threads = 1,
+                         .device_threads = g->threads == 0 ? 1 : g->threads,
                          .max_oids = 10,
                          .availability_method = g->method,
                          .ping_method = 2,
@@ -101,6 +101,10 @@ static void fill_device(struct site *site, uint32_t id, const struct fake_group 
                                     .arg1 = "arg1",
                                     .target = &d->snmp,
                                     .oid = {sub, OID_SUBS}};
+        if (i + (uint32_t)g->sleepers < d->item_count)
+            continue;
+        d->items[i].action = ITEM_SCRIPT;
+        d->items[i].arg1 = "exec sleep 600";
     }
     site->item_count += d->item_count;
 }
@@ -158,6 +162,8 @@ bool store_close_cycle(struct store *s, int poller_id UNUSED, int pid UNUSED, st
     if (!note_call(s, "close"))
         return true;
     CHECK(s->open);
+    if (fake_store.late)
+        fake_snmp_bring_back();
     s->open = false;
     return !fake_store.close_fails || err_set(err, ERR_TEMPORARY, "fake: cannot close");
 }

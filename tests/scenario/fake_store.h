@@ -25,7 +25,9 @@ struct fake_group {
     const char *hostname; /* NULL: the end */
     int devices;
     int items;
-    int method; /* enum availability_method */
+    int sleepers; /* the last so many of the items are scripts that do not end by themselves */
+    int threads;  /* asks at once; 0 = 1 */
+    int method;   /* enum availability_method */
     bool deleted;
     int status;            /* enum host_status */
     const char *community; /* NULL = "public" */
@@ -35,6 +37,7 @@ extern struct fake_store {
     struct fake_group groups[FAKE_GROUPS_MAX];
     bool load_fails, open_fails, date_fails, close_fails, advance_fails;
     int write_fails; /* the n-th; 0 = none */
+    bool late;       /* closing the row waits until all that hangs by FAKE_LATE has come back */
     size_t
         slow; /* the first write waits for more than so many rows to come (or a while); 0 = not */
 
