@@ -17,6 +17,7 @@
 #include "engine/stopsig.h"
 #include "fake_snmp.h"
 #include "fake_store.h"
+#include "scene.h"
 
 #include <poll.h>
 #include <setjmp.h>
@@ -32,39 +33,6 @@
 #include <cmocka.h>
 
 enum { HANGS_AFTER_MS = 60000, FAR_AWAY_MS = 200000 };
-
-/* Groups of a scene: n devices with k items each. */
-#define DEVICES(name, n, k)                                                                        \
-    {                                                                                              \
-        .hostname = (name), .devices = (n), .items = (k)                                           \
-    }
-#define DELETED(name, n, k)                                                                        \
-    {                                                                                              \
-        .hostname = (name), .devices = (n), .items = (k), .deleted = true                          \
-    }
-#define CHECKED(name, n, k, how, was)                                                              \
-    {                                                                                              \
-        .hostname = (name), .devices = (n), .items = (k), .method = (how), .status = (was)         \
-    }
-
-struct mood {
-    const char *hostname;
-    enum fake_mood mood;
-};
-
-struct scene {
-    struct fake_group groups[FAKE_GROUPS_MAX];
-    struct mood moods[4];
-    int threads;         /* 0 = 3 */
-    int poll_ms;         /* until polling must end; 0 = far away */
-    int active_profiles; /* 0 = 1 */
-    enum log_level log;  /* 0 = LOG_ALWAYS */
-    bool read_only;
-    struct fake_store store; /* what fails */
-    struct fake_snmp snmp;   /* bells and crowds */
-};
-
-/* ---- in the child ---- */
 
 static const struct driver {
     const char *name;
