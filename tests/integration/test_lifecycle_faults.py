@@ -78,8 +78,9 @@ def locked(server, table, statement, released):
     cursor.execute(f"LOCK TABLES {cacti.DATABASE}.{table} WRITE")
 
     def wait():
-        wait_until(lambda: [r for r in server.sql("SELECT USER, INFO FROM information_schema.processlist")
-                            if r["USER"] == cacti.USER and statement in (r["INFO"] or "")],
+        wait_until(lambda: [r for r in server.sql("SELECT USER, STATE, INFO FROM information_schema.processlist")
+                            if r["USER"] == cacti.USER and statement in (r["INFO"] or "")
+                            and (r["STATE"] or "").startswith("Waiting for table")],
                    f"{statement} to wait")
 
     def release():
