@@ -29,7 +29,7 @@ struct legacy {
     int64_t stopped_mono_ms GUARDED;
     bool begun GUARDED;
     bool stuck;                  /* the main thread's: threads hang outside a leased call */
-    struct poller **pollers;     /* the main thread's; NULL: left behind */
+    struct poller **pollers;     /* written under lock; NULL: left behind, or gone */
     struct lease **leases;       /* the main thread's */
     int poller_count;            /* the main thread's, constant while polling */
     struct visit *taken GUARDED; /* from a thread that hangs */
@@ -42,6 +42,7 @@ struct legacy {
 /* A polling thread.  If it is left behind in a call it keeps the asker and touches nothing of `l`. */
 struct poller {
     struct legacy *l;
+    int place;              /* in l->pollers */
     struct cycle *c;        /* a reference */
     struct loop *loop;      /* the thread's: answers of scripts come here */
     struct asker *asker;    /* the thread's */
@@ -246,6 +247,7 @@ static void poller_salvage(void *arg)
     p->l->taken = p->visit;
     p->l->taken_wait = p->wait;
     visit_take_away(p->visit, &hanging_calls, NULL);
+    p->l->pollers[p->place] = NULL; /* the thread's own, with all that it may still use */
     p->l->active--;
     thr_unlock(&p->l->lock);
 }
@@ -258,7 +260,6 @@ static void legacy_leave_hanging(struct legacy *l)
             continue;
         lease_free(l->leases[i]);
         l->leases[i] = NULL;
-        l->pollers[i] = NULL; /* the thread's own, with all that it may still use */
         l->c->left_behind++;
         thr_lock(&l->lock);
         struct visit *taken = l->taken;
@@ -396,6 +397,7 @@ static int legacy_make_pollers(struct legacy *l, struct err *err)
         struct poller *p = poller_new(l, err);
         if (p == NULL)
             break;
+        p->place = made;
         thr_lock(&l->lock);
         l->pollers[made] = p;
         thr_unlock(&l->lock);
@@ -522,7 +524,11 @@ static void legacy_join_pollers(struct legacy *l)
         while (!lease_wait(l->leases[i], INT64_MAX))
             ;
         lease_free(l->leases[i]);
-        poller_free(l->pollers[i]);
+        struct poller *p = l->pollers[i];
+        thr_lock(&l->lock); /* SIGUSR1 is still heard and looks at all of them */
+        l->pollers[i] = NULL;
+        thr_unlock(&l->lock);
+        poller_free(p);
     }
 }
 
