@@ -120,10 +120,15 @@ void ledger_device_dropped(struct ledger *l, const struct device *device, bool s
 void ledger_rows_stored(struct ledger *l, const struct ledger_write *w)
 {
     thr_lock(&l->lock);
-    l->figures.stored += w->rows_stored;
-    l->figures.lost += w->rows_rejected;
-    l->figures.retries += w->retries;
+    bool counts = !l->closed;
+    if (counts) {
+        l->figures.stored += w->rows_stored;
+        l->figures.lost += w->rows_rejected;
+        l->figures.retries += w->retries;
+    }
     thr_unlock(&l->lock);
+    if (!counts)
+        return;
     stream_emit(&(struct happening){
         .type = EVENT_DB_STORED,
         .figures = {(int64_t)w->rows_stored, (int64_t)w->hosts, w->elapsed_us},
@@ -149,9 +154,12 @@ void ledger_rows_spooled(struct ledger *l, size_t rows)
     if (rows == 0)
         return;
     thr_lock(&l->lock);
-    l->figures.spooled += rows;
+    bool counts = !l->closed;
+    if (counts)
+        l->figures.spooled += rows;
     thr_unlock(&l->lock);
-    stream_emit(&(struct happening){.type = EVENT_DB_SPOOLED, .figures = {(int64_t)rows}});
+    if (counts)
+        stream_emit(&(struct happening){.type = EVENT_DB_SPOOLED, .figures = {(int64_t)rows}});
 }
 
 void ledger_rows_lost(struct ledger *l, size_t rows)
@@ -159,9 +167,12 @@ void ledger_rows_lost(struct ledger *l, size_t rows)
     if (rows == 0)
         return;
     thr_lock(&l->lock);
-    l->figures.lost += rows;
+    bool counts = !l->closed;
+    if (counts)
+        l->figures.lost += rows;
     thr_unlock(&l->lock);
-    stream_emit(&(struct happening){.type = EVENT_DB_LOST, .figures = {(int64_t)rows}});
+    if (counts)
+        stream_emit(&(struct happening){.type = EVENT_DB_LOST, .figures = {(int64_t)rows}});
 }
 
 void ledger_uplink_ended(struct ledger *l, const struct ledger_uplink *u)
@@ -209,10 +220,16 @@ void ledger_write_failed(struct ledger *l)
 
 void ledger_close_rows(struct ledger *l)
 {
-    struct ledger_figures f = ledger_get(l);
-    size_t accounted = f.stored + f.spooled + f.kept + f.lost, rows = ledger_rows(&f);
-    ledger_write_failed(l);
-    ledger_rows_lost(l, rows > accounted ? rows - accounted : 0);
+    thr_lock(&l->lock);
+    struct ledger_figures *f = &l->figures;
+    size_t accounted = f->stored + f->spooled + f->kept + f->lost, rows = ledger_rows(f);
+    size_t lost = rows > accounted ? rows - accounted : 0;
+    f->lost += lost;
+    f->failed = true;
+    l->closed = true;
+    thr_unlock(&l->lock);
+    if (lost > 0)
+        stream_emit(&(struct happening){.type = EVENT_DB_LOST, .figures = {(int64_t)lost}});
 }
 
 /* ---- the closing lines ---- */

@@ -1,0 +1,78 @@
+#include "config.h"
+
+#include "engine/ledger.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static const struct device device = {.id = 7, .item_count = 10};
+
+/* A device that gave ten values. */
+static void begin(struct ledger *l)
+{
+    const struct devrun_result result = {.values = 10, .host = {.device_id = 7}};
+    ledger_init(l);
+    ledger_device_finished(l, &device, &result);
+}
+
+static size_t booked(const struct ledger_figures *f)
+{
+    return f->stored + f->spooled + f->kept + f->lost;
+}
+
+static void what_is_left_when_rows_are_closed_is_lost(void **state)
+{
+    struct ledger l;
+    (void)state;
+    begin(&l);
+    ledger_rows_stored(&l, &(struct ledger_write){.rows_stored = 5, .rows_rejected = 1});
+    ledger_rows_spooled(&l, 2);
+    ledger_close_rows(&l);
+    struct ledger_figures f = ledger_get(&l);
+    assert_int_equal(f.stored, 5);
+    assert_int_equal(f.spooled, 2);
+    assert_int_equal(f.lost, 3);
+    assert_true(f.failed);
+    ledger_done(&l);
+}
+
+static void nothing_is_lost_when_all_was_booked(void **state)
+{
+    struct ledger l;
+    (void)state;
+    begin(&l);
+    ledger_rows_stored(&l, &(struct ledger_write){.rows_stored = 10});
+    ledger_close_rows(&l);
+    assert_int_equal(ledger_get(&l).lost, 0);
+    ledger_done(&l);
+}
+
+/* The database thread was left behind in a call that has come back after all. */
+static void a_writer_that_comes_back_late_books_no_row_twice(void **state)
+{
+    struct ledger l;
+    (void)state;
+    begin(&l);
+    ledger_close_rows(&l);
+    ledger_rows_stored(&l, &(struct ledger_write){.rows_stored = 4, .rows_rejected = 1});
+    ledger_rows_spooled(&l, 3);
+    ledger_rows_lost(&l, 2);
+    struct ledger_figures f = ledger_get(&l);
+    assert_int_equal(booked(&f), 10);
+    assert_int_equal(f.lost, 10);
+    ledger_done(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_left_when_rows_are_closed_is_lost),
+        cmocka_unit_test(nothing_is_lost_when_all_was_booked),
+        cmocka_unit_test(a_writer_that_comes_back_late_books_no_row_twice),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
