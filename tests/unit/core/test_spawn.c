@@ -320,8 +320,8 @@ static void the_mark_passes_on_to_everything_that_a_script_starts(void **state)
     static const char *const commands[] = {
         "sed -n 's/^Max realtime timeout *\\([0-9][0-9]*\\) .*/\\1/p' /proc/self/limits",
         "env -i sed -n 's/^Max realtime timeout *\\([0-9][0-9]*\\) .*/\\1/p' /proc/self/limits",
-        "setsid -w sh -c \"setsid -w sed -n 's/^Max realtime timeout *\\([0-9][0-9]*\\) .*/\\1/p' "
-        "/proc/self/limits\"",
+        ("setsid -w sh -c \"setsid -w sed -n 's/^Max realtime timeout *\\([0-9][0-9]*\\) .*/\\1/p' "
+         "/proc/self/limits\""),
     };
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         struct spawn_order order = shell(commands[i]);
