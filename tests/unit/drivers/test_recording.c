@@ -292,7 +292,7 @@ static size_t all_actions(struct action *a)
          .ask = {1, ASK_SNMP, .snmp = {.target = &v2, .names = names, .count = 1}}},
         {.kind = ACTION_ASK,
          .ask = {1, ASK_SNMP, .snmp = {.target = &v3, .names = names, .count = 1}}},
-        {.kind = ACTION_ASK, .ask = {1, ASK_SNMP, .snmp = {SNMP_OP_GETBULK, 10, &v2, names, 1}}},
+        {.kind = ACTION_ASK, .ask = {1, ASK_SNMP, .snmp = {SNMP_OP_GETBULK, 10, &v2, names, 1, 0}}},
         {.kind = ACTION_ASK, .ask = {1, ASK_PING, .ping = {1, "h", 23, 400, 1}}},
         {.kind = ACTION_ASK, .ask = {1, ASK_PING, .ping = {1, "h", 23, 400, 2}}},
         {.kind = ACTION_ASK, .ask = {1, ASK_SCRIPT, .script = {.command = "ls"}}},
