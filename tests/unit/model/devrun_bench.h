@@ -75,6 +75,7 @@ static struct bench {
     size_t row_count;
     int finished;
     struct devrun_result result;
+    struct system_info system; /* of the result; its texts are gone with the run */
 } b;
 
 static int64_t value_of(struct oid name)

@@ -41,6 +41,10 @@ static bool take_actions(struct devrun *run)
         } else if (a->kind == ACTION_FINISHED) {
             b.finished++;
             b.result = a->finished;
+            if (a->finished.host.system != NULL) { /* the run's own */
+                b.system = *a->finished.host.system;
+                b.result.host.system = &b.system;
+            }
             b.open_count = 0;
         } else if (a->kind == ACTION_ASK) {
             note_ask(&a->ask);
