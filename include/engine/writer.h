@@ -7,13 +7,16 @@
  *          writer_put(w, batch);                   as long as writer_has_room(w) polite callers begin
  *          writer_end(w);                          no more rows: store what waits, close the row
  *          if (writer_wait(w, WRITER_ENDED, until)) ...
- *          writer_free(w, &left);
- * Threads: new, begin, end and free by the driver; the rest from any.  on_change comes on the writer's
+ *          if (!writer_join(w, &waiting)) ...
+ *          writer_unref(w);
+ * Threads: new, begin, end, join and unref by the driver; the rest from any.  on_change comes on the writer's
  *          thread, without a lock held, whenever one of the answers below may have changed.
- * Owns:    what was put, until it is written.
+ * Owns:    what was put, until it is written.  The thread has a reference of its own: one that comes back
+ *          from a call after writer_join() uses no freed memory.  A driver whose threads may still call
+ *          writer_put() keeps its reference.
  * Promise: everything put before writer_end() is written exactly once, and then the row is closed;
  *          writer_put() never waits.  A writer that does not come back from a call costs its thread and
- *          its connection: writer_free() takes the rows from it that it has not begun to write.
+ *          its connection: writer_join() takes the rows from it that it has not begun to write.
  */
 #ifndef SPINE_ENGINE_WRITER_H
 #define SPINE_ENGINE_WRITER_H
@@ -45,8 +48,10 @@ bool writer_wait(struct writer *w, enum writer_step step, int64_t until_mono_ms)
 bool writer_get_begun(struct writer *w, struct err *err);
 size_t writer_rows(struct writer *w); /* that wait */
 
-/* true: the writer has ended, which it has if WRITER_ENDED was seen or if it never began.  false: it is lost in a call, and
- * *ret_waiting is what it had not begun to write (NULL: nothing), the caller's. */
-NODISCARD bool writer_free(struct writer *w, struct batch **ret_waiting);
+/* true: the writer has ended, which it has if WRITER_ENDED was seen or if it never began.  false: it is
+ * lost in a call, and *ret_waiting is what it had not begun to write (NULL: nothing), the caller's. */
+NODISCARD bool writer_join(struct writer *w, struct batch **ret_waiting);
+/* After writer_join(). */
+void writer_unref(struct writer *w);
 
 #endif

@@ -299,8 +299,10 @@ static void eventpath_free(struct eventpath *e)
 static void eventpath_give_way(struct eventpath *e)
 {
     struct batch *none;
-    if (e->writer != NULL)
-        CHECK(writer_free(e->writer, &none));
+    if (e->writer != NULL) {
+        CHECK(writer_join(e->writer, &none));
+        writer_unref(e->writer);
+    }
     eventpath_free(e);
 }
 
@@ -347,8 +349,9 @@ bool eventpath_finish(struct eventpath *e, struct err *err)
     else if (!begun)
         err_set(err, ERR_TEMPORARY, "the site could not be loaded in time");
     c->left_behind += asker_end(e->asker, e->stopped_mono_ms + cycle_patience_ms(c));
-    if (!writer_free(e->writer, &waiting))
+    if (!writer_join(e->writer, &waiting))
         cycle_end_without_writer(c, waiting);
+    writer_unref(e->writer);
     if (loop_take_back(&e->news)) /* the writer has ended, so it is not posted again */
         e->has_news = false;
     eventpath_free(e);

@@ -543,15 +543,17 @@ static void legacy_end(struct legacy *l, struct stopsig *signals)
     if (!l->stuck)
         legacy_join_pollers(l);
     stopsig_forget(signals, &l->listener);
-    if (!writer_free(l->writer, &waiting))
+    if (!writer_join(l->writer, &waiting))
         cycle_end_without_writer(l->c, waiting);
 }
 
 static void legacy_free(struct legacy *l)
 {
     if (l->stuck)
-        return; /* a thread that hangs may still use it */
+        return; /* a thread that hangs may still use it, and the writer */
     scripts_free(l->scripts);
+    if (l->writer != NULL)
+        writer_unref(l->writer);
     pthread_cond_destroy(&l->changed);
     thr_mutex_done(&l->lock);
     free(l->pollers);

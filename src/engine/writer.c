@@ -11,7 +11,7 @@
 
 #include <stdlib.h>
 
-/* How long writer_free() waits for a thread that has ended but for its last steps. */
+/* How long writer_join() waits for a thread that has ended but for its last steps. */
 enum { WRITER_JOIN_MS = 100 };
 
 struct writer {
@@ -22,6 +22,7 @@ struct writer {
 
     struct thr_mutex lock; /* all that follows */
     pthread_cond_t changed;
+    int references GUARDED; /* the thread's and the driver's */
     struct batcher rows GUARDED;
     bool told_to_begin GUARDED, never GUARDED; /* never: it is freed before it was told */
     bool begun GUARDED, begin_ok GUARDED;
@@ -32,8 +33,13 @@ struct writer {
     struct batch **salvaged GUARDED; /* where what waits goes if the thread is left behind */
 };
 
-UNCHECKED_LOCKS static void writer_release(struct writer *w)
+UNCHECKED_LOCKS void writer_unref(struct writer *w)
 {
+    thr_lock(&w->lock);
+    bool last = --w->references == 0;
+    thr_unlock(&w->lock);
+    if (!last)
+        return;
     batch_free(batcher_take(&w->rows));
     pthread_cond_destroy(&w->changed);
     thr_mutex_done(&w->lock);
@@ -46,7 +52,7 @@ static void writer_come_late(void *arg)
 {
     struct writer *w = arg;
     store_close(w->c->store);
-    writer_release(w);
+    writer_unref(w);
 }
 
 static void writer_tell(struct writer *w)
@@ -136,7 +142,8 @@ static void writer_main(struct lease *l, void *arg)
 
 /* ---- the others ---- */
 
-struct writer *writer_new(struct cycle *c, writer_change_fn *on_change, void *arg, struct err *err)
+UNCHECKED_LOCKS struct writer *writer_new(struct cycle *c, writer_change_fn *on_change, void *arg,
+                                          struct err *err)
 {
     struct writer *w = mem_zalloc(1, sizeof(*w));
     w->c = cycle_ref(c);
@@ -144,10 +151,12 @@ struct writer *writer_new(struct cycle *c, writer_change_fn *on_change, void *ar
     w->arg = arg;
     thr_mutex_init(&w->lock);
     thr_cond_init(&w->changed);
+    w->references = 2;
     w->lease = lease_start("store", writer_main, w, writer_come_late, err);
     if (w->lease != NULL)
         return w;
-    writer_release(w);
+    w->references = 1;
+    writer_unref(w);
     return NULL;
 }
 
@@ -255,7 +264,7 @@ static void writer_salvage(void *arg)
     thr_unlock(&w->lock);
 }
 
-bool writer_free(struct writer *w, struct batch **ret_waiting)
+bool writer_join(struct writer *w, struct batch **ret_waiting)
 {
     struct lease *l = w->lease;
     *ret_waiting = NULL;
@@ -271,6 +280,6 @@ bool writer_free(struct writer *w, struct batch **ret_waiting)
     }
     lease_free(l);
     if (ended)
-        writer_release(w);
+        writer_unref(w); /* the thread's reference */
     return ended;
 }

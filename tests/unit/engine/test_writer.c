@@ -1,0 +1,270 @@
+/* The writer's thread over a cycle of the test's own, which notes what it is called for and can hang. */
+#include "config.h"
+
+#include "engine/writer.h"
+
+#include "base/clock.h"
+#include "base/thr.h"
+#include "engine/batcher.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum { FAR_MS = 60000 };
+
+static struct cycle cycle;
+static struct thr_mutex lock = THR_MUTEX_INITIALIZER; /* all that follows */
+static pthread_cond_t changed;
+static char calls[256]; /* in their order */
+static bool begin_fails, hangs, hanging, closed;
+static int references;
+
+static void call(const char *what, size_t rows)
+{
+    size_t len = strlen(calls);
+    snprintf(calls + len, sizeof(calls) - len, "%s%s", len == 0 ? "" : " ", what);
+    len = strlen(calls);
+    if (rows > 0)
+        snprintf(calls + len, sizeof(calls) - len, " %zu", rows);
+    pthread_cond_broadcast(&changed);
+}
+
+/* ---- in place of the cycle and the database ---- */
+
+struct cycle *cycle_ref(struct cycle *c)
+{
+    thr_lock(&lock);
+    references++;
+    thr_unlock(&lock);
+    return c;
+}
+
+void cycle_unref(struct cycle *c UNUSED)
+{
+    thr_lock(&lock);
+    references--;
+    pthread_cond_broadcast(&changed);
+    thr_unlock(&lock);
+}
+
+bool cycle_begin(struct cycle *c UNUSED, struct err *err)
+{
+    thr_lock(&lock);
+    call("begin", 0);
+    bool ok = !begin_fails;
+    thr_unlock(&lock);
+    return ok || err_set(err, ERR_UNAVAILABLE, "no such table");
+}
+
+void cycle_write(struct cycle *c UNUSED, struct batch *batch)
+{
+    thr_lock(&lock);
+    call("write", batch->row_count);
+    hanging = hangs;
+    pthread_cond_broadcast(&changed);
+    while (hangs)
+        thr_wait(&changed, &lock);
+    thr_unlock(&lock);
+    batch_free(batch);
+}
+
+void cycle_end(struct cycle *c UNUSED)
+{
+    thr_lock(&lock);
+    call("end", 0);
+    thr_unlock(&lock);
+}
+
+void store_close(struct store *s UNUSED)
+{
+    thr_lock(&lock);
+    closed = true;
+    pthread_cond_broadcast(&changed);
+    thr_unlock(&lock);
+}
+
+void db_thread_start(void)
+{
+}
+
+void db_thread_stop(void)
+{
+}
+
+/* ---- the driver ---- */
+
+static void on_change(void *arg UNUSED)
+{
+}
+
+static int begin(void **state UNUSED)
+{
+    thr_lock(&lock);
+    calls[0] = '\0';
+    begin_fails = hangs = hanging = closed = false;
+    thr_unlock(&lock);
+    return 0;
+}
+
+static struct writer *start(void)
+{
+    struct writer *w = writer_new(&cycle, on_change, NULL, NULL);
+    assert_non_null(w);
+    writer_begin(w);
+    assert_true(writer_wait(w, WRITER_BEGUN, clock_mono_ms() + FAR_MS));
+    return w;
+}
+
+static void put(struct writer *w, uint32_t count)
+{
+    struct batch *b = batch_new();
+    for (uint32_t i = 0; i < count; i++) {
+        const struct output_row row = {
+            .local_data_id = i, .rrd_name = "in", .output = "1", .output_len = 1};
+        batch_add_row(b, &row);
+    }
+    writer_put(w, b);
+}
+
+static void set_hangs(bool yes)
+{
+    thr_lock(&lock);
+    hangs = yes;
+    pthread_cond_broadcast(&changed);
+    thr_unlock(&lock);
+}
+
+static void await(const bool *what, bool wanted)
+{
+    int64_t until = clock_mono_ms() + FAR_MS;
+    bool in_time = true;
+    thr_lock(&lock);
+    while (in_time && *what != wanted)
+        in_time = thr_wait_until(&changed, &lock, until);
+    thr_unlock(&lock);
+    assert_true(in_time);
+}
+
+static void await_references(int wanted)
+{
+    int64_t until = clock_mono_ms() + FAR_MS;
+    bool in_time = true;
+    thr_lock(&lock);
+    while (in_time && references != wanted)
+        in_time = thr_wait_until(&changed, &lock, until);
+    thr_unlock(&lock);
+    assert_true(in_time);
+}
+
+/* A writer that has ended. */
+static void end(struct writer *w)
+{
+    struct batch *waiting;
+    assert_true(writer_join(w, &waiting));
+    assert_null(waiting);
+    writer_unref(w);
+    assert_int_equal(references, 0);
+}
+
+/* ---- cases ---- */
+
+static void what_was_put_is_written_together_and_then_the_row_is_closed(void **state UNUSED)
+{
+    struct writer *w = start();
+    set_hangs(true);
+    put(w, BATCHER_ROWS); /* due at once */
+    await(&hanging, true);
+    put(w, 2);
+    put(w, 3);
+    assert_int_equal(writer_rows(w), 5);
+    writer_end(w);
+    set_hangs(false);
+    assert_true(writer_wait(w, WRITER_ENDED, clock_mono_ms() + FAR_MS));
+    end(w);
+    assert_string_equal(calls, "begin write 1000 write 5 end");
+    assert_false(closed); /* the store is the cycle's */
+}
+
+static void one_that_was_not_told_to_begin_opens_nothing(void **state UNUSED)
+{
+    struct writer *w = writer_new(&cycle, on_change, NULL, NULL);
+    assert_non_null(w);
+    end(w);
+    assert_string_equal(calls, "");
+}
+
+static void a_site_that_cannot_be_loaded_is_told_and_the_row_closed(void **state UNUSED)
+{
+    struct err err = ERR_INIT;
+    begin_fails = true;
+    struct writer *w = start();
+    assert_false(writer_get_begun(w, &err));
+    assert_string_equal(err.text, "no such table");
+    writer_end(w);
+    assert_true(writer_wait(w, WRITER_ENDED, clock_mono_ms() + FAR_MS));
+    end(w);
+    assert_string_equal(calls, "begin end");
+}
+
+static void too_many_rows_leave_no_room_until_polling_is_over(void **state UNUSED)
+{
+    struct writer *w = start();
+    set_hangs(true);
+    put(w, BATCHER_ROWS);
+    await(&hanging, true);
+    assert_true(writer_is(w, WRITER_ROOM));
+    put(w, BATCHER_ROWS_MAX);
+    assert_false(writer_is(w, WRITER_ROOM));
+    assert_false(writer_wait(w, WRITER_ROOM, clock_mono_ms()));
+    writer_relax(w);
+    assert_true(writer_is(w, WRITER_ROOM));
+    writer_end(w);
+    set_hangs(false);
+    assert_true(writer_wait(w, WRITER_ENDED, clock_mono_ms() + FAR_MS));
+    end(w);
+    assert_string_equal(calls, "begin write 1000 write 8000 end");
+}
+
+/* A polling thread of the legacy loop may hang, too, and put what it has when it comes back. */
+static void
+a_lost_writer_gives_back_what_waits_and_is_there_until_nobody_uses_it(void **state UNUSED)
+{
+    struct batch *waiting;
+    struct writer *w = start();
+    set_hangs(true);
+    put(w, 1);
+    writer_end(w);
+    await(&hanging, true);
+    put(w, 2);
+    assert_false(writer_join(w, &waiting));
+    assert_non_null(waiting);
+    assert_int_equal(waiting->row_count, 2);
+    batch_free(waiting);
+    set_hangs(false);
+    await(&closed, true);
+    put(w, 3);
+    writer_unref(w);
+    await_references(0);
+    assert_string_equal(calls, "begin write 1"); /* it has done nothing more */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(what_was_put_is_written_together_and_then_the_row_is_closed, begin),
+        cmocka_unit_test_setup(one_that_was_not_told_to_begin_opens_nothing, begin),
+        cmocka_unit_test_setup(a_site_that_cannot_be_loaded_is_told_and_the_row_closed, begin),
+        cmocka_unit_test_setup(too_many_rows_leave_no_room_until_polling_is_over, begin),
+        cmocka_unit_test_setup(
+            a_lost_writer_gives_back_what_waits_and_is_there_until_nobody_uses_it, begin),
+    };
+    thr_cond_init(&changed);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
