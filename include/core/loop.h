@@ -58,6 +58,8 @@ void loop_assert_here(const struct loop *loop);
 void loop_run(struct loop *loop);
 /* Wait for the next event, timer or letter and carry out what is due. */
 void loop_turn(struct loop *loop);
+/* The same without waiting. */
+void loop_turn_now(struct loop *loop);
 /* loop_run() returns at the end of the current turn. */
 void loop_stop(struct loop *loop);
 

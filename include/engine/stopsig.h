@@ -5,8 +5,9 @@
  * Use:     stopsig_normalise();                        first of all
  *          struct stopsig *s = stopsig_start(loop, &err);     loop NULL: a thread of its own
  *          stopsig_listen(s, &listener);  ...  stopsig_forget(s, &listener);
+ *          s = stopsig_leave_loop(s, &err);                   before the loop goes, if polling goes on
  *          stopsig_stop(s);
- * Threads: normalise, start and stop on the main thread; listen and forget on any, with a loop on its
+ * Threads: normalise, start, leave_loop and stop on the main thread; listen and forget on any, with a loop on its
  *          thread.  Listeners are called on the loop, or on the signal thread.
  * Owns:    a listener is its owner's, who forgets it before it goes.
  * Promise: every listener's stop() is called for the first of SIGTERM, SIGINT, SIGQUIT, SIGHUP; a second
@@ -38,6 +39,9 @@ struct stopsig_listener {
 void stopsig_normalise(void);
 
 NODISCARD struct stopsig *stopsig_start(struct loop *loop, struct err *err);
+/* What was started with a loop gets a thread of its own; no signal is lost on the way, and the listeners
+ * stay.  NULL: no thread can be had, s is gone and stop signals act by default. */
+NODISCARD struct stopsig *stopsig_leave_loop(struct stopsig *s, struct err *err);
 void stopsig_stop(struct stopsig *s); /* NULL allowed */
 
 /* s NULL: nothing is heard. */

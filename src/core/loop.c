@@ -82,15 +82,25 @@ void loop_assert_here(const struct loop *loop)
     CHECK(pthread_equal(loop->thread, pthread_self()));
 }
 
-void loop_turn(struct loop *loop)
+static void turn_within(struct loop *loop, int64_t wait_us)
 {
     loop_assert_here(loop);
     CHECK(!loop->turning);
     loop->turning = true;
     loop->turns++;
-    loop->backend->turn(loop, loop_timers_wait_us(loop));
+    loop->backend->turn(loop, wait_us);
     loop_timers_fire(loop);
     loop->turning = false;
+}
+
+void loop_turn(struct loop *loop)
+{
+    turn_within(loop, loop_timers_wait_us(loop));
+}
+
+void loop_turn_now(struct loop *loop)
+{
+    turn_within(loop, 0);
 }
 
 void loop_run(struct loop *loop)

@@ -27,7 +27,6 @@ struct asker {
     size_t errands; /* scripts that have not been answered, of closed sessions too */
     struct asker_session *blocking; /* pool NULL: whose ask the next wait carries out */
     size_t delivered;               /* answers so far */
-    struct loop_timer now;          /* makes a turn of the loop not wait */
     loop_fn *on_room;
     void *on_room_arg;
     void (*on_wait)(void *arg, const struct asker_wait *wait);
@@ -353,19 +352,12 @@ static void asker_tell_wait(const struct asker *a, const struct asker_wait *wait
         a->on_wait(a->on_wait_arg, wait);
 }
 
-static void asker_on_now(void *arg UNUSED)
-{
-}
-
 /* Answers of scripts that are there already. */
 static bool asker_take_letters(struct asker *a)
 {
     size_t before = a->delivered;
-    if (a->errands > 0) {
-        loop_timer_set(&a->now, 0);
-        loop_turn(a->loop);
-        loop_timer_cancel(&a->now);
-    }
+    if (a->errands > 0)
+        loop_turn_now(a->loop);
     return a->delivered > before;
 }
 
@@ -411,7 +403,6 @@ struct asker *asker_new(struct cycle *c, struct services *services, struct loop 
     struct asker *a = mem_zalloc(1, sizeof(*a));
     *a = (struct asker){.c = cycle_ref(c), .services = services, .loop = loop, .workers = workers};
     TAILQ_INIT(&a->sessions);
-    loop_timer_init(&a->now, loop, asker_on_now, a);
     if (workers == 0)
         return a;
     a->pool = pool_new(loop, "ask", workers, err);
@@ -449,7 +440,6 @@ void asker_free(struct asker *a)
         TAILQ_REMOVE(&a->sessions, s, next);
         asker_free_session(s);
     }
-    loop_timer_cancel(&a->now);
     cycle_unref(a->c);
     free(a);
 }

@@ -119,21 +119,27 @@ static void process_poll_by_threads(struct process *p, struct process_run *runs,
 
 /* ---- both ---- */
 
-static struct stopsig *process_hear(struct loop *loop)
+static void process_say_deaf(const struct err *why)
+{
+    log_line(LOG_ALWAYS, "WARNING: stop signals are not heard: %s", why->text);
+}
+
+static void process_hear(struct process *p)
 {
     struct err err = ERR_INIT;
-    struct stopsig *signals = stopsig_start(loop, &err);
-    if (signals == NULL)
-        log_line(LOG_ALWAYS, "WARNING: stop signals are not heard: %s", err.text);
-    return signals;
+    p->signals = stopsig_start(p->loop, &err);
+    if (p->signals == NULL)
+        process_say_deaf(&err);
 }
 
 static void process_drop_loop(struct process *p)
 {
-    stopsig_stop(p->signals);
+    struct err err = ERR_INIT;
+    p->signals = stopsig_leave_loop(p->signals, &err);
+    if (p->signals == NULL)
+        process_say_deaf(&err);
     loop_free(p->loop);
     p->loop = NULL;
-    p->signals = process_hear(NULL);
 }
 
 void process_poll(struct process *p, struct process_run *runs, size_t count)
@@ -164,7 +170,7 @@ struct process *process_new(const struct config *config, const struct ping_socke
         process_say_fallback(&why);
     if (p->loop != NULL)
         loop_timer_init(&p->beat, p->loop, process_on_beat, p);
-    p->signals = process_hear(p->loop); /* before a row is opened */
+    process_hear(p); /* before a row is opened */
     return p;
 }
 

@@ -28,6 +28,12 @@ struct stopsig {
     TAILQ_HEAD(, stopsig_listener) listeners; /* under lock */
 };
 
+static void set_defaults(void)
+{
+    for (int i = 0; stopsig_list[i] != 0; i++)
+        sigaction(stopsig_list[i], &stopsig_default, NULL);
+}
+
 /* What a driver hears. */
 static sigset_t heard(void)
 {
@@ -42,16 +48,14 @@ static sigset_t heard(void)
 void stopsig_normalise(void)
 {
     static const int others[] = {SIGUSR1, SIGUSR2, SIGCHLD, SIGALRM};
-    struct sigaction dfl = {.sa_handler = SIG_DFL};
     struct sigaction ign = {.sa_handler = SIG_IGN};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
-    for (int i = 0; stopsig_list[i] != 0; i++)
-        sigaction(stopsig_list[i], &dfl, NULL);
+    set_defaults();
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
-        sigaction(others[i], &dfl, NULL);
+        sigaction(others[i], &stopsig_default, NULL);
     sigaction(SIGPIPE, &ign, NULL);
     pthread_sigmask(SIG_SETMASK, &set, NULL);
 }
@@ -70,8 +74,7 @@ void stopsig_log(int signo)
 void stopsig_die(int signo)
 {
     sigset_t only;
-    struct sigaction dfl = {.sa_handler = SIG_DFL};
-    sigaction(signo, &dfl, NULL);
+    sigaction(signo, &stopsig_default, NULL);
     sigemptyset(&only);
     sigaddset(&only, signo);
     raise(signo); /* for this thread: another one may be waiting for such a signal to take it */
@@ -137,9 +140,7 @@ void stopsig_forget(struct stopsig *s, struct stopsig_listener *l)
 static void on_loop_stop(void *arg, int signo)
 {
     struct stopsig *s = arg;
-    for (int i = 0; stopsig_list[i] != 0; i++)
-        sigaction(stopsig_list[i], &stopsig_default,
-                  NULL); /* a second one ends the process, loop stuck or not */
+    set_defaults(); /* a second one ends the process, loop stuck or not */
     (void)tell_stop(s, signo);
 }
 
@@ -209,6 +210,12 @@ static void stop_thread(struct stopsig *s)
 
 /* ---- life ---- */
 
+static void free_stopsig(struct stopsig *s)
+{
+    thr_mutex_done(&s->lock);
+    free(s);
+}
+
 struct stopsig *stopsig_start(struct loop *loop, struct err *err)
 {
     struct stopsig *s = mem_zalloc(1, sizeof(*s));
@@ -218,8 +225,7 @@ struct stopsig *stopsig_start(struct loop *loop, struct err *err)
     if (loop != NULL)
         start_on_loop(s);
     else if (!start_thread(s, err)) {
-        thr_mutex_done(&s->lock);
-        free(s);
+        free_stopsig(s);
         return NULL;
     }
     return s;
@@ -232,8 +238,21 @@ static void stop_on_loop(void)
     sigemptyset(&dump);
     sigaddset(&dump, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &dump, NULL);
-    for (int i = 0; stopsig_list[i] != 0; i++)
-        sigaction(stopsig_list[i], &stopsig_default, NULL);
+    set_defaults();
+}
+
+/* Blocked from here on: what comes later waits for the thread, what came before is on the loop. */
+struct stopsig *stopsig_leave_loop(struct stopsig *s, struct err *err)
+{
+    sigset_t set = heard();
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    loop_turn_now(s->loop);
+    set_defaults();
+    s->loop = NULL;
+    if (start_thread(s, err))
+        return s;
+    free_stopsig(s);
+    return NULL;
 }
 
 void stopsig_stop(struct stopsig *s)
@@ -244,6 +263,5 @@ void stopsig_stop(struct stopsig *s)
         stop_thread(s);
     else
         stop_on_loop();
-    thr_mutex_done(&s->lock);
-    free(s);
+    free_stopsig(s);
 }
