@@ -8,9 +8,9 @@
  * Use:     u = uplink_start(config, &err);  threads = uplink_threads(u);
  *          uplink_begin(u, config, until);
  *          uplink_put(u, batch);  while ((left = uplink_take_left(u)) != NULL) ...
- *          uplink_end(u, local, push);  uplink_get_result(u);  uplink_free(u);
- * Threads: start, threads and free: main thread. begin, put, take_left, end: the database thread.
- *          hurry: any. Everything that waits for the main server does so on a thread of its own.
+ *          uplink_end(u, local, push);  uplink_take_result(u);  uplink_free(u);
+ * Threads: start, threads, end_until and free: main thread. begin, put, end: the database thread.
+ *          take_left, take_result and hurry: any. Everything that waits for the main server does so on a thread of its own.
  * Owns:    two stores: the main server's, and one of the local database that is opened only while
  *          the main server is away. The local store lent to uplink_end() is used until it returns.
  * Promise: every row put is stored in the main database, kept in the local poller_output_boost, given
@@ -69,7 +69,11 @@ NODISCARD struct batch *uplink_take_left(struct uplink *u);
 
 /* Store the rest, push (docs/contract.md 23.3) what the local database holds, close the row. */
 void uplink_end(struct uplink *u, struct store *local, bool push);
-struct uplink_result uplink_get_result(const struct uplink *u); /* after uplink_end() */
+/* The same without the push, if the database thread is lost: true: it has ended before that monotonic
+ * time. */
+bool uplink_end_until(struct uplink *u, int64_t until_mono_ms);
+/* What has been counted since it was taken last. */
+struct uplink_result uplink_take_result(struct uplink *u);
 
 /* Any thread: all of it ends by this monotonic time, closing the row a little later. */
 void uplink_hurry(struct uplink *u, int64_t deadline_mono_ms);

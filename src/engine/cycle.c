@@ -334,7 +334,7 @@ static void cycle_write_here(struct cycle *c, const struct batch *batch)
     guard_doing(c->guard, GUARD_STORE, NULL);
 }
 
-/* Neither the main server nor the local database takes these. */
+/* Neither the main server nor the local database has taken these. */
 static void cycle_keep_left(struct cycle *c)
 {
     struct batch *left = uplink_take_left(c->uplink);
@@ -392,10 +392,9 @@ static void cycle_close_row(struct cycle *c)
     log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
 }
 
-static void cycle_end_uplink(struct cycle *c)
+static void cycle_book_uplink(struct cycle *c)
 {
-    uplink_end(c->uplink, c->store, c->loaded);
-    struct uplink_result r = uplink_get_result(c->uplink);
+    struct uplink_result r = uplink_take_result(c->uplink);
     const struct ledger_uplink ended = {
         .stored = r.stored, .kept = r.kept, .rejected = r.rejected, .retries = r.retries};
     ledger_uplink_ended(&c->ledger, &ended);
@@ -419,10 +418,12 @@ static void cycle_finish(struct cycle *c)
         ledger_write_failed(&c->ledger);
         log_line(LOG_ALWAYS, "ERROR: settings.date could not be written: %s", err.text);
     }
-    if (c->uplink != NULL)
-        cycle_end_uplink(c);
-    else
+    if (c->uplink != NULL) {
+        uplink_end(c->uplink, c->store, c->loaded);
+        cycle_book_uplink(c);
+    } else {
         cycle_close_row(c);
+    }
     c->opened = false;
     guard_doing(c->guard, GUARD_STORE, NULL);
 }
@@ -474,19 +475,22 @@ int64_t cycle_children_until(const struct cycle *c)
     return until > least ? until : least;
 }
 
-void cycle_end_without_writer(struct cycle *c, struct batch *waiting)
+/* true: the uplink has closed the row, or has said why it could not. */
+static bool cycle_end_uplink_alone(struct cycle *c)
+{
+    int64_t until = cycle_writer_until(c) + BUDGET_RESCUE_MS / 3;
+    if (c->uplink == NULL)
+        return false;
+    bool ended = uplink_end_until(c->uplink, until);
+    cycle_book_uplink(c);
+    cycle_keep_left(c);
+    return ended;
+}
+
+static void cycle_close_row_anew(struct cycle *c)
 {
     struct err err = ERR_INIT;
     const struct config *cf = c->config;
-    c->writer_lost = true;
-    guard_doing(c->guard, GUARD_MAIN, "closing the row by a new connection");
-    log_line(LOG_ALWAYS, "ERROR: The database thread has not come back; what it holds is lost");
-    if (waiting != NULL)
-        cycle_keep_rest(c, waiting, waiting->row_count);
-    batch_free(waiting);
-    if (!cf->read_only)
-        ledger_close_rows(&c->ledger);
-    ledger_write_failed(&c->ledger);
     const struct db_params *db = c->uplink != NULL ? &cf->rdb : &cf->db;
     struct store *s = store_open(db, cycle_writer_until(c) + BUDGET_RESCUE_MS * 2 / 3, &err);
     bool ok = s != NULL && (cf->read_only || cf->ping_only ||
@@ -494,6 +498,22 @@ void cycle_end_without_writer(struct cycle *c, struct batch *waiting)
     if (!ok)
         log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
     store_close(s);
+}
+
+void cycle_end_without_writer(struct cycle *c, struct batch *waiting)
+{
+    c->writer_lost = true;
+    guard_doing(c->guard, GUARD_MAIN, "closing the row by a new connection");
+    log_line(LOG_ALWAYS, "ERROR: The database thread has not come back; what it holds is lost");
+    if (waiting != NULL)
+        cycle_keep_rest(c, waiting, waiting->row_count);
+    batch_free(waiting);
+    bool closed = cycle_end_uplink_alone(c);
+    if (!c->config->read_only)
+        ledger_close_rows(&c->ledger);
+    ledger_write_failed(&c->ledger);
+    if (!closed)
+        cycle_close_row_anew(c);
 }
 
 int cycle_report(struct cycle *c)

@@ -178,11 +178,16 @@ void ledger_rows_lost(struct ledger *l, size_t rows)
 void ledger_uplink_ended(struct ledger *l, const struct ledger_uplink *u)
 {
     thr_lock(&l->lock);
-    l->figures.stored += u->stored;
-    l->figures.kept += u->kept;
-    l->figures.lost += u->rejected;
-    l->figures.retries += u->retries;
+    bool counts = !l->closed;
+    if (counts) {
+        l->figures.stored += u->stored;
+        l->figures.kept += u->kept;
+        l->figures.lost += u->rejected;
+        l->figures.retries += u->retries;
+    }
     thr_unlock(&l->lock);
+    if (!counts)
+        return;
     stream_emit(&(struct happening){
         .type = EVENT_UPLINK_ENDED,
         .figures = {(int64_t)u->stored, (int64_t)u->kept, (int64_t)u->rejected,

@@ -32,6 +32,7 @@ struct uplink {
     struct batch *left GUARDED; /* NULL = none */
     struct store *local;        /* lent by uplink_end() */
     bool push GUARDED;
+    struct uplink_result result GUARDED; /* what has not been taken of it */
 
     const struct config *config; /* const from uplink_begin() on, like the next one */
     _Atomic int64_t until;
@@ -43,7 +44,7 @@ struct uplink {
     int64_t retry_mono_ms; /* when it is asked again */
     struct err why;        /* it is away */
     bool opened;           /* the poller_time row exists */
-    struct uplink_result result;
+    size_t kept;           /* rows in the local poller_output_boost */
 };
 
 /* ---- how long ---- */
@@ -137,6 +138,23 @@ static void uplink_leave(struct uplink *u, const struct output_row *rows, size_t
     thr_unlock(&u->lock);
 }
 
+static void uplink_count(struct uplink *u, const struct uplink_result *more)
+{
+    thr_lock(&u->lock);
+    u->result.stored += more->stored;
+    u->result.kept += more->kept;
+    u->result.rejected += more->rejected;
+    u->result.retries += more->retries;
+    u->result.failed |= more->failed;
+    thr_unlock(&u->lock);
+}
+
+static void uplink_fail(struct uplink *u, const char *what, const struct err *err)
+{
+    uplink_count(u, &(struct uplink_result){.failed = true});
+    log_line(LOG_ALWAYS, "ERROR: %s: %s", what, err->text);
+}
+
 /* Returns how many of the last rows it has not taken.  In pieces, so that a slow line needs its time
  * but is not given up. */
 static size_t send_rows(struct uplink *u, const struct batch *b)
@@ -150,9 +168,9 @@ static size_t send_rows(struct uplink *u, const struct batch *b)
         struct err err = ERR_INIT;
         allow_main(u, u->patience_ms);
         bool ok = store_write(u->main, &piece, u->config->boost, &out, &err);
-        u->result.stored += out.rows_stored;
-        u->result.rejected += out.rows_rejected;
-        u->result.retries += out.retries;
+        uplink_count(u, &(struct uplink_result){.stored = out.rows_stored,
+                                                .rejected = out.rows_rejected,
+                                                .retries = out.retries});
         at += piece.row_count - out.rows_left;
         if (out.rows_left > 0) {
             went_away(u, &err);
@@ -182,13 +200,12 @@ static void uplink_keep(struct uplink *u, const struct batch *b)
     store_set_deadline(u->shelter, u->until);
     store_hurry(u->shelter, u->until); /* as in allow_main() */
     store_grant(u->shelter, UPLINK_KEEP_MS);
-    if (!store_write_boost(u->shelter, b, &out, &err)) {
-        u->result.failed = true;
-        log_line(LOG_ALWAYS, "ERROR: results could not be kept for the main server: %s", err.text);
-    }
-    u->result.kept += out.rows_stored;
-    u->result.rejected += out.rows_rejected;
-    u->result.retries += out.retries;
+    if (!store_write_boost(u->shelter, b, &out, &err))
+        uplink_fail(u, "results could not be kept for the main server", &err);
+    u->kept += out.rows_stored;
+    uplink_count(u, &(struct uplink_result){.kept = out.rows_stored,
+                                            .rejected = out.rows_rejected,
+                                            .retries = out.retries});
     if (out.rows_left > 0)
         uplink_leave(u, b->rows + b->row_count - out.rows_left, out.rows_left);
 }
@@ -213,12 +230,6 @@ static void uplink_deliver(struct uplink *u, struct batch *b)
 
 /* ---- the end ---- */
 
-static void fail_end(struct uplink *u, const char *what, const struct err *err)
-{
-    u->result.failed = true;
-    log_line(LOG_ALWAYS, "ERROR: %s: %s", what, err->text);
-}
-
 static bool uplink_push_state(struct uplink *u, struct err *err)
 {
     const struct config *cf = u->config;
@@ -235,11 +246,11 @@ static bool uplink_push_state(struct uplink *u, struct err *err)
 
 static void say_kept(const struct uplink *u)
 {
-    if (u->result.kept > 0)
+    if (u->kept > 0)
         log_line(LOG_ALWAYS,
                  "WARNING: %zu rows are in the local poller_output_boost; Cacti's recovery will "
                  "take them to the main server",
-                 u->result.kept);
+                 u->kept);
 }
 
 static void close_row(struct uplink *u)
@@ -248,9 +259,9 @@ static void close_row(struct uplink *u)
     /* Whatever happened before, the row is worth one more connection (docs/contract.md 19.2). */
     store_grant(u->main, BUDGET_CLOSE_MS);
     if (!u->opened)
-        fail_end(u, "the main server has no poller_time row of this process", &u->why);
+        uplink_fail(u, "the main server has no poller_time row of this process", &u->why);
     else if (!store_close_cycle(u->main, u->poller_id, (int)getpid(), &err))
-        fail_end(u, "the poller_time row could not be closed", &err);
+        uplink_fail(u, "the poller_time row could not be closed", &err);
 }
 
 static bool uplink_must_push(struct uplink *u)
@@ -270,12 +281,12 @@ static void uplink_finish(struct uplink *u)
     say_kept(u);
     u->retry_mono_ms = 0; /* now or never */
     if (!may_try_main(u)) {
-        fail_end(u, unaware, &u->why);
+        uplink_fail(u, unaware, &u->why);
     } else {
         allow_main(u, u->until - clock_mono_ms());
         spooling_restore(u->config, u->main); /* of an earlier run that found neither database */
         if (uplink_must_push(u) && !uplink_push_state(u, &err))
-            fail_end(u, unaware, &err);
+            uplink_fail(u, unaware, &err);
     }
     if (!u->config->ping_only)
         close_row(u);
@@ -475,7 +486,23 @@ void uplink_end(struct uplink *u, struct store *local, bool push_too)
     thr_unlock(&u->lock);
 }
 
-struct uplink_result uplink_get_result(const struct uplink *u)
+bool uplink_end_until(struct uplink *u, int64_t until_mono_ms)
 {
-    return u->result;
+    thr_lock(&u->lock);
+    u->ending = true;
+    pthread_cond_broadcast(&u->changed);
+    while (!u->ended && thr_wait_until(&u->changed, &u->lock, until_mono_ms))
+        ;
+    bool ended = u->ended;
+    thr_unlock(&u->lock);
+    return ended;
+}
+
+struct uplink_result uplink_take_result(struct uplink *u)
+{
+    thr_lock(&u->lock);
+    struct uplink_result r = u->result;
+    u->result = (struct uplink_result){0};
+    thr_unlock(&u->lock);
+    return r;
 }

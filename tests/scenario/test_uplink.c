@@ -66,9 +66,8 @@ static void put_host(struct batch *b, uint32_t id)
     batch_add_host(b, &host);
 }
 
-static void end(void)
+static void leave(void)
 {
-    cycle_end(cycle);
     figures = ledger_get(&cycle->ledger);
     fake_store_sort(); /* nothing is written twice */
     assert_int_equal(figures.stored, fake_store.rows);
@@ -77,6 +76,22 @@ static void end(void)
     store_close(cycle->store);
     cycle_unref(cycle);
     db_thread_stop();
+}
+
+static void end(void)
+{
+    cycle_end(cycle);
+    leave();
+}
+
+/* The database thread is lost; so many values were collected, and some of them have not been written. */
+static void end_without_writer(size_t values, struct batch *waiting)
+{
+    const struct device device = {.id = 1};
+    const struct devrun_result result = {.values = values};
+    ledger_device_finished(&cycle->ledger, &device, &result);
+    cycle_end_without_writer(cycle, waiting);
+    leave();
 }
 
 static int tear_down(void **state)
@@ -212,6 +227,29 @@ static void what_no_database_takes_is_counted_lost(void **state)
     assert_true(figures.failed);
 }
 
+static void a_lost_database_thread_takes_nothing_from_what_the_main_server_has(void **state)
+{
+    (void)state;
+    start((struct fake_store){.main_takes = -1});
+    cycle_write(cycle, rows(1, 10));
+    end_without_writer(15, rows(11, 5));
+    assert_string_equal(buf_str(&fake_store.main_calls), "open write close ");
+    assert_int_equal(figures.stored, 10);
+    assert_int_equal(figures.lost, 5); /* there is no spool file */
+    assert_true(figures.failed);
+}
+
+static void a_lost_database_thread_loses_only_what_no_database_takes(void **state)
+{
+    (void)state;
+    start((struct fake_store){.main_takes = 500});
+    cycle_write(cycle, rows(1, 2000));
+    end_without_writer(2000, NULL);
+    assert_int_equal(figures.stored, 500);
+    assert_int_equal(figures.kept, 1500);
+    assert_int_equal(figures.lost, 0);
+}
+
 /* More than the queue holds: who puts waits, nothing is lost. */
 static void a_slow_main_server_holds_back(void **state)
 {
@@ -254,6 +292,8 @@ int main(void)
         TEST(without_a_main_server_all_is_kept_and_said),
         TEST(a_stop_before_the_begin_is_not_forgotten),
         TEST(what_no_database_takes_is_counted_lost),
+        TEST(a_lost_database_thread_takes_nothing_from_what_the_main_server_has),
+        TEST(a_lost_database_thread_loses_only_what_no_database_takes),
         TEST(a_slow_main_server_holds_back),
         TEST(a_run_that_never_began_writes_nothing),
     };
