@@ -77,8 +77,7 @@ static void agent_say_time(struct devrun *run, struct agent *a)
 void devrun_agent_silence(struct devrun *run, const struct target *t)
 {
     struct agent *a = agent_meet(run, t);
-    if (!a->silent || t->timeout_ms > a->silent_ms)
-        a->silent_ms = t->timeout_ms;
+    a->silent_ms = t->timeout_ms; /* more than before: else it would not have been asked */
     a->silent = true;
 }
 
@@ -125,7 +124,7 @@ void devrun_agent_omits(struct devrun *run, const struct target *t, size_t asked
                         bool from_the_end)
 {
     struct agent *a = agent_meet(run, t);
-    if (asked - answered > a->left_out) {
+    if (a->left_out_of == 0) {
         a->left_out = asked - answered;
         a->left_out_of = asked;
     }

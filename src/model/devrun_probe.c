@@ -101,7 +101,7 @@ static void take_values(struct devrun *run, const struct snmp_reply *reply)
         p->left_out[slot] = !there;
         p->pending[slot] = !there && p->asked_count > 1;
     }
-    if (p->guessed && found > 0)
+    if (p->guessed)
         devrun_agent_note_mute(run, &run->device->snmp, p->wanted[p->optional]);
     p->guessed = false;
     if (found < p->asked_count && p->asked_count > 1)

@@ -14,14 +14,25 @@ static const uint32_t uptime_name[] = {1, 3, 6, 1, 2, 1, 1, 3, 0};
 /* Which items the agent keeps silent about, together with all that is asked for with them. */
 static bool mute[ITEMS_MAX];
 
+static struct oid mute_name; /* and another object, for GETs */
+
 static void partly_mute(const struct snmp_request *rq, struct answer *a)
 {
     honest(rq, a);
     for (size_t i = 0; i < rq->count; i++) {
         int k = item_of(rq->names[i]);
-        if (k >= 0 && mute[k])
+        bool named = rq->op == SNMP_OP_GET && oid_equal(rq->names[i], mute_name);
+        if ((k >= 0 && mute[k]) || named)
             a->reply.outcome = SNMP_TIMED_OUT;
     }
+}
+
+/* No answer from the arg-th request on. */
+static void dying(const struct snmp_request *rq, struct answer *a)
+{
+    honest(rq, a);
+    if (b.snmp_count >= b.arg)
+        a->reply.outcome = SNMP_TIMED_OUT;
 }
 
 static size_t lines_with(const char *text)
@@ -116,7 +127,81 @@ static void patience_with_mute_objects_is_bounded(void **state)
     poll_partly_mute(100, 10, numbers, 60);
     assert_int_equal(b.result.values, 40);
     assert_int_equal(b.timeouts, 17);
+    assert_int_equal(b.snmp_count, 1 + 4 + 17 + 16); /* the check, values, in vain, does it live */
     assert_int_equal(lines_with("has left more than 16 requests unanswered"), 1);
+}
+
+/* tooBig for more than one item. */
+static void narrow_and_partly_mute(const struct snmp_request *rq, struct answer *a)
+{
+    partly_mute(rq, a);
+    if (rq->count == 1 || item_of(rq->names[0]) < 0)
+        return;
+    a->reply.outcome = SNMP_ANSWERED;
+    a->reply.error_status = SNMP_ERROR_TOO_BIG;
+}
+
+/* The engine time, found before the agent had answered anything, and as many items as patience allows. */
+static void more_mute_objects_than_patience_are_remembered(void **state)
+{
+    (void)state;
+    static const uint32_t engine_time[] = {1, 3, 6, 1, 6, 3, 10, 2, 1, 3, 0};
+    struct reindex_row row = {.data_query_id = 3,
+                              .action = REINDEX_SNMP,
+                              .op = '<',
+                              .assert_value = "1",
+                              .arg1 = ".1.3.6.1.2.1.1.3.0",
+                              .oid = {uptime_name, SUBS}};
+    b.device.reindex = &row;
+    b.device.reindex_count = 1;
+    b.device.max_oids = 2;
+    mute_name = (struct oid){engine_time, ARRAY_LEN(engine_time)};
+    memset(mute, 0, sizeof(mute));
+    for (int i = 0; i < 16; i++)
+        mute[i] = true;
+    add_items(20);
+    b.agent = narrow_and_partly_mute;
+    run_device();
+    assert_int_equal(lines_with("' alone: '"), 16);
+    assert_int_equal(b.timeouts, 17);
+    assert_int_equal(b.result.values, 4);
+}
+
+/* sysUpTime is not answered: whether the agent lives is asked with what it has answered. */
+static void an_agent_is_known_by_what_it_has_answered(void **state)
+{
+    static const uint32_t mgmt[] = {1, 3}; /* GETNEXT has asked for what follows it */
+    static const struct {
+        int method;
+        struct oid name;
+    } checks[] = {{AVAIL_SNMP_DESC, {uptime_name, SUBS}}, {AVAIL_SNMP_GETNEXT, {mgmt, 2}}};
+    for (size_t k = 0; k < ARRAY_LEN(checks); k++) {
+        set_up(state);
+        memset(mute, 0, sizeof(mute));
+        mute[4] = true;
+        mute_name = checks[k].name;
+        add_items(8);
+        b.agent = partly_mute;
+        b.device.availability_method = checks[k].method;
+        run_device();
+        assert_int_equal(b.result.values, 7);
+        forget_run();
+    }
+}
+
+/* Two items of one object: the second time it is not answered, and there is nothing else to ask for. */
+static void an_agent_silent_about_what_it_has_answered_is_silent(void **state)
+{
+    (void)state;
+    add_items(3);
+    memcpy(b.subs[1], b.subs[0], sizeof(b.subs[0]));
+    b.device.max_oids = 1;
+    b.agent = dying;
+    b.arg = 2;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "1 1 ");
+    assert_int_equal(b.result.values, 1);
+    assert_silent("alone");
 }
 
 static void nothing_known_about_an_agent_a_time_out_is_silence(void **state)
@@ -254,7 +339,6 @@ static void a_silent_re_index_probe_does_not_silence_other_agents(void **state)
 }
 
 static int probes;
-static struct oid mute_name;
 
 static void mute_probe(const struct snmp_request *rq, struct answer *a)
 {
@@ -351,6 +435,8 @@ static void objects_left_out_of_an_answer_are_asked_for_again(void **state)
         run_device();
         assert_int_equal(b.result.values, 35);
         assert_in_range(b.snmp_count, 1, 36);
+        if (counts[k / 2] == 5)
+            assert_string_equal(buf_str(&b.asks), "10 5 5 5 5 5 5 ");
         forget_run();
     }
 }
@@ -371,6 +457,42 @@ static void the_log_names_the_remedy_for_answers_that_leave_objects_out(void **s
                  "to %d",
                  10 - counts[k], counts[k]);
         assert_logged(LOG_ALWAYS, line);
+        assert_int_equal(lines_with("out of an answer"), 1);
+        forget_run();
+    }
+}
+
+static void a_whole_answer_changes_nothing(void **state)
+{
+    (void)state;
+    struct target other = b.target;
+    other.port = 1161;
+    add_items(12);
+    b.items[0].target = b.items[1].target = &other;
+    b.options.system_info = true;
+    b.device.max_oids = 100;
+    b.device.availability_method = AVAIL_SNMP_UPTIME;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "C C 2 10 ");
+    assert_silent("out of an answer");
+}
+
+/* Seven objects of a device with --mibs. */
+static void system_information_is_asked_for_again_where_it_was_left_out(void **state)
+{
+    static const char *const asks[] = {"C C C C C C C C 1 1 1 1 ", "C C C C 3 1 ", "C C C 4 "};
+    static const int counts[] = {1, 3, 4};
+    for (size_t k = 0; k < ARRAY_LEN(counts); k++) {
+        set_up(state);
+        add_items(4);
+        b.options.system_info = true;
+        b.device.max_oids = 100;
+        b.device.availability_method = AVAIL_SNMP_UPTIME;
+        b.agent = short_of_breath;
+        b.arg = counts[k];
+        run_device();
+        assert_string_equal(buf_str(&b.asks), asks[k]);
+        assert_string_equal(b.result.host.system->location, "1006");
         assert_int_equal(lines_with("out of an answer"), 1);
         forget_run();
     }
@@ -428,6 +550,15 @@ static void sluggish(const struct snmp_request *rq, struct answer *a)
         a->reply.elapsed_us = 1000000;
 }
 
+static void late(const struct snmp_request *rq, struct answer *a)
+{
+    honest(rq, a);
+    limits[b.snmp_count - 1] = rq->limit_ms;
+    a->reply.elapsed_us = b.snmp_count == 1 ? 0 : 2000000;
+    if (b.snmp_count > 1)
+        a->reply.outcome = SNMP_TIMED_OUT;
+}
+
 static void an_agent_takes_no_more_than_its_part_of_the_cycle(void **state)
 {
     (void)state;
@@ -444,6 +575,20 @@ static void an_agent_takes_no_more_than_its_part_of_the_cycle(void **state)
     for (int i = 0; i < 5; i++)
         assert_int_equal(limits[i], 5000 - 1000 * i);
     assert_int_equal(lines_with("all that they may take of a cycle"), 1);
+}
+
+/* A time-out that ends with its time: it is not even asked whether it lives. */
+static void an_agent_without_time_left_is_not_asked_again(void **state)
+{
+    (void)state;
+    add_items(12);
+    b.device.availability_method = AVAIL_SNMP_UPTIME;
+    b.options.agent_ms = 2000;
+    b.agent = late;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "C 10 ");
+    assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], 12);
+    assert_int_equal(limits[1], 2000);
 }
 
 static void without_a_limit_an_agent_may_take_as_long_as_it_likes(void **state)
@@ -519,6 +664,9 @@ int main(void)
         TEST(the_log_names_the_object_that_is_never_answered),
         TEST(an_object_that_is_never_answered_is_asked_for_alone_once),
         TEST(patience_with_mute_objects_is_bounded),
+        TEST(more_mute_objects_than_patience_are_remembered),
+        TEST(an_agent_is_known_by_what_it_has_answered),
+        TEST(an_agent_silent_about_what_it_has_answered_is_silent),
         TEST(nothing_known_about_an_agent_a_time_out_is_silence),
         TEST(one_silent_agent_does_not_silence_the_others_of_a_device),
         TEST(the_silent_agent_is_named_with_its_own_name_and_time_out),
@@ -528,9 +676,12 @@ int main(void)
         TEST(system_information_and_re_index_find_a_mute_engine_time_once),
         TEST(objects_left_out_of_an_answer_are_asked_for_again),
         TEST(the_log_names_the_remedy_for_answers_that_leave_objects_out),
+        TEST(a_whole_answer_changes_nothing),
+        TEST(system_information_is_asked_for_again_where_it_was_left_out),
         TEST(an_object_left_out_although_asked_for_alone_is_missing),
         TEST(a_re_index_probe_asks_again_for_what_was_left_out),
         TEST(an_agent_takes_no_more_than_its_part_of_the_cycle),
+        TEST(an_agent_without_time_left_is_not_asked_again),
         TEST(without_a_limit_an_agent_may_take_as_long_as_it_likes),
         TEST(a_device_takes_no_more_than_twice_the_part_of_an_agent),
         TEST(an_endless_index_leaves_half_of_the_time_for_the_values),
