@@ -33,6 +33,8 @@ static void note_request(const struct snmp_request *rq)
 {
     const struct session *s = session_of(rq);
     b.snmp_count++;
+    for (size_t i = 0; i < rq->count; i++)
+        assert_in_range(rq->names[i].len, 2, OID_MAX_LEN);
     b.doubt = s->answered && s->unheard == 1 && rq->count == 1;
     if (rq->target == &b.device.snmp) {
         buf_puts(&b.asks, "C ");
