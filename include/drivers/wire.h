@@ -27,6 +27,7 @@ struct wire {
     /* A datagram, cut at size, or some bytes of a stream.  ret_from may be NULL. */
     ssize_t (*receive)(void *arg, int fd, void *bytes, size_t size, struct address *ret_from);
     void (*close)(void *arg, int fd);
+    int64_t (*now_us)(void *arg); /* the monotonic clock, for the time of what was received */
     void *arg;
 };
 

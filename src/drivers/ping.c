@@ -64,9 +64,9 @@ static void *pinger_receive(void *arg)
         if (n <= 0)
             continue;
         if (fds[1].revents != 0)
-            ping_icmp_drain(p->icmp, AF_INET, clock_mono_us());
+            ping_icmp_drain(p->icmp, AF_INET);
         if (fds[2].revents != 0)
-            ping_icmp_drain(p->icmp, AF_INET6, clock_mono_us());
+            ping_icmp_drain(p->icmp, AF_INET6);
     }
     return NULL;
 }

@@ -283,9 +283,10 @@ int ping_icmp_send(struct ping_icmp *icmp, struct ping_echo *echo, int64_t now_u
 
 /* ---- receiving ---- */
 
-static void icmp_hand_over(struct ping_icmp *icmp, const struct address *from, uint16_t seq,
-                           int64_t now_us)
+/* Timed here: a check may have been sent, and answered, while earlier messages were read. */
+static void icmp_hand_over(struct ping_icmp *icmp, const struct address *from, uint16_t seq)
 {
+    int64_t now_us = icmp->wire->now_us(icmp->wire->arg);
     thr_lock(&icmp->lock);
     const struct slot *slot = &icmp->slots[seq];
     struct ping_echo *echo = slot->echo;
@@ -297,7 +298,7 @@ static void icmp_hand_over(struct ping_icmp *icmp, const struct address *from, u
     thr_unlock(&icmp->lock);
 }
 
-void ping_icmp_drain(struct ping_icmp *icmp, int family, int64_t now_us)
+void ping_icmp_drain(struct ping_icmp *icmp, int family)
 {
     const struct wire *w = icmp->wire;
     int fd = ping_icmp_socket(icmp, family);
@@ -310,7 +311,7 @@ void ping_icmp_drain(struct ping_icmp *icmp, int family, int64_t now_us)
             return; /* nothing left, or an error that reading has cleared: poll() tells */
         uint16_t seq;
         if (ping_parse_reply(family, kind, icmp->id, bytes, (size_t)len, &seq))
-            icmp_hand_over(icmp, &from, seq, now_us);
+            icmp_hand_over(icmp, &from, seq);
     }
 }
 

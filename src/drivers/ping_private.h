@@ -56,7 +56,7 @@ bool ping_icmp_answered(struct ping_icmp *icmp, const struct ping_echo *echo, in
 void ping_icmp_forget(struct ping_icmp *icmp, struct ping_echo *echo); /* no more replies for it */
 
 /* From whoever reads the sockets: a limited number of messages of that family's socket. */
-void ping_icmp_drain(struct ping_icmp *icmp, int family, int64_t now_us);
+void ping_icmp_drain(struct ping_icmp *icmp, int family);
 
 /* Waits until the echo is answered, the time has come or give_up is set; woken must signal wake. */
 void ping_icmp_wait(struct ping_icmp *icmp, const struct ping_echo *echo, pthread_cond_t *wake,

@@ -2,6 +2,7 @@
 
 #include "drivers/wire.h"
 
+#include "base/clock.h"
 #include "base/compiler.h"
 
 #include <errno.h>
@@ -68,6 +69,11 @@ static void wire_close(void *arg UNUSED, int fd)
     close(fd);
 }
 
+static int64_t wire_now_us(void *arg UNUSED)
+{
+    return clock_mono_us();
+}
+
 const struct wire wire_sockets = {
     .open = wire_open,
     .bind = wire_bind,
@@ -76,6 +82,7 @@ const struct wire wire_sockets = {
     .send = wire_send,
     .receive = wire_receive,
     .close = wire_close,
+    .now_us = wire_now_us,
 };
 
 /* ---- errors and addresses ---- */

@@ -33,6 +33,7 @@ struct fake_wire {
     int type; /* of the last socket */
     struct fake_message sent[FAKE_WIRE_KEPT], incoming[FAKE_WIRE_KEPT];
     size_t sent_count, incoming_count, taken;
+    int64_t now_us, receive_us; /* the clock, and by how much it goes on with each message */
 };
 
 static inline int fake_wire_open(void *arg, int family UNUSED, int type)
@@ -84,6 +85,7 @@ static inline ssize_t fake_wire_receive(void *arg, int fd UNUSED, void *bytes, s
     if (f->taken == f->incoming_count)
         return -EAGAIN;
     const struct fake_message *m = &f->incoming[f->taken++];
+    f->now_us += f->receive_us;
     if (ret_from != NULL)
         *ret_from = m->address;
     size_t len = m->len < size ? m->len : size;
@@ -94,6 +96,11 @@ static inline ssize_t fake_wire_receive(void *arg, int fd UNUSED, void *bytes, s
 static inline void fake_wire_close(void *arg, int fd UNUSED)
 {
     ((struct fake_wire *)arg)->closed++;
+}
+
+static inline int64_t fake_wire_now_us(void *arg)
+{
+    return ((struct fake_wire *)arg)->now_us;
 }
 
 static inline void fake_wire_init(struct fake_wire *f)
@@ -108,6 +115,7 @@ static inline void fake_wire_init(struct fake_wire *f)
         .send = fake_wire_send,
         .receive = fake_wire_receive,
         .close = fake_wire_close,
+        .now_us = fake_wire_now_us,
         .arg = f,
     };
 }

@@ -65,7 +65,10 @@ static struct ping_request request_of(int method, const char *host, uint16_t por
 static struct ping_reply ask(struct pinger *p, struct ping_request request)
 {
     struct ping_reply reply = {0};
+    int64_t began_us = clock_mono_us();
     pinger_ask(p, &request, far(), NULL, &reply);
+    double took_ms = (double)(clock_mono_us() - began_us) / 1000;
+    CHECK(reply.outcome != PING_UP || (reply.time_ms >= 0 && reply.time_ms <= took_ms));
     return reply;
 }
 
@@ -73,8 +76,6 @@ static void assert_reply(struct ping_reply reply, enum ping_outcome outcome, con
 {
     assert_string_equal(reply.text, text);
     assert_int_equal(reply.outcome, outcome);
-    if (outcome == PING_UP)
-        assert_true(reply.time_ms >= 0 && reply.time_ms < 60000);
 }
 
 /* A socket of the test's own on a loopback address; -1: the host has none of that family. */
@@ -122,7 +123,7 @@ static bool without(int family)
         close(fd);
         return false;
     }
-    print_message("SKIP: this host has no %s\n", loopback(family));
+    print_message("NOT TRIED: this host has no %s\n", loopback(family));
     return true;
 }
 
@@ -299,7 +300,7 @@ static bool deaf_start(struct deaf *d)
     }
     if (poll(&last, 1, 0) == 0)
         return true;
-    print_message("SKIP: a full listen queue answers on this system\n");
+    print_message("NOT TRIED: a full listen queue answers on this system\n");
     return false;
 }
 

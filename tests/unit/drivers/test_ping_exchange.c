@@ -144,7 +144,8 @@ static void give_reply(struct bench *b, size_t index, const struct address *from
         icmp[3] = (uint8_t)sum;
     }
     fake_wire_give(&b->wire, six ? icmp : packet, sizeof(packet) - (six ? 20 : 0), from, 0);
-    ping_icmp_drain(b->icmp, six ? AF_INET6 : AF_INET, b->now_us);
+    b->wire.now_us = b->now_us;
+    ping_icmp_drain(b->icmp, six ? AF_INET6 : AF_INET);
 }
 
 static void an_echo_reply_means_up_in_its_own_time(void **state UNUSED)
@@ -169,6 +170,22 @@ static void an_echo_reply_means_up_in_its_own_time(void **state UNUSED)
         bench_up(&b, "ICMP: Device is Alive", 12 * MS + 345);
         bench_done(&b);
     }
+}
+
+/* A request may be sent and answered while earlier messages are read, so one time for all is wrong. */
+static void a_reply_is_timed_when_it_is_read(void **state UNUSED)
+{
+    struct bench b;
+    bench_init(&b);
+    bench_ask(&b, ICMP, 2);
+    b.wire.receive_us = 3 * MS;
+    fake_wire_give(&b.wire, "junk", 4, &b.device, 0);
+    fake_wire_give(&b.wire, "junk", 4, &b.device, 0);
+    give_reply(&b, 0, &b.device, 0);
+    b.now_us += 9 * MS;
+    bench_feed(&b, EXCHANGE_READY);
+    bench_up(&b, "ICMP: Device is Alive", 9 * MS);
+    bench_done(&b);
 }
 
 static void attempts_have_their_exact_time_and_then_the_device_is_down(void **state UNUSED)
@@ -664,6 +681,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_echo_reply_means_up_in_its_own_time),
+        cmocka_unit_test(a_reply_is_timed_when_it_is_read),
         cmocka_unit_test(attempts_have_their_exact_time_and_then_the_device_is_down),
         cmocka_unit_test(a_late_reply_to_an_earlier_attempt_counts_with_its_own_time),
         cmocka_unit_test(a_reply_wins_over_the_end_of_time_and_over_giving_up),

@@ -214,7 +214,7 @@ static bool lacks_icmp(const struct world *w, int family)
 {
     int number = family == AF_INET ? w->sockets.errno4 : w->sockets.errno6;
     if (number != 0)
-        print_message("SKIP: no ICMP socket for IPv%d: %s\n", family == AF_INET ? 4 : 6,
+        print_message("NOT TRIED: no ICMP socket for IPv%d: %s\n", family == AF_INET ? 4 : 6,
                       strerror(number));
     return number != 0;
 }
@@ -225,7 +225,10 @@ static struct ping_reply ask(struct pinger *p, const char *host, int timeout_ms,
     struct ping_request request = {
         .method = 1, .hostname = host, .timeout_ms = timeout_ms, .retries = retries};
     struct ping_reply reply = {0};
+    int64_t began_us = clock_mono_us();
     pinger_ask(p, &request, clock_mono_ms() + 3600 * 1000, give_up, &reply);
+    double took_ms = (double)(clock_mono_us() - began_us) / 1000;
+    CHECK(reply.outcome != PING_UP || (reply.time_ms >= 0 && reply.time_ms <= took_ms));
     return reply;
 }
 
@@ -272,13 +275,12 @@ static void this_host_answers(void **state UNUSED)
             continue;
         struct ping_reply reply = ask(w.pinger, hosts[i], 5000, 1, NULL);
         if (i == 1 && reply.outcome != PING_UP) {
-            print_message("SKIP: there is no ::1 here: %s\n", reply.text);
+            print_message("NOT TRIED: there is no ::1 here: %s\n", reply.text);
             continue;
         }
         assert_string_equal(reply.text, "ICMP: Device is Alive");
         assert_int_equal(reply.outcome, PING_UP);
         assert_false(reply.fell_back);
-        assert_true(reply.time_ms >= 0 && reply.time_ms < 20000);
     }
     world_done(&w);
 }
@@ -394,7 +396,7 @@ static void other_messages_never_make_it_send_again(void **state UNUSED)
     struct world w = world_new();
     int fd = request_watcher();
     if (fd < 0 || lacks_icmp(&w, AF_INET)) {
-        print_message("SKIP: no raw socket to forge with\n");
+        print_message("NOT TRIED: no raw socket to forge with\n");
         world_done(&w);
         return;
     }
