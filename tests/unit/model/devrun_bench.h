@@ -76,6 +76,7 @@ static struct bench {
     int finished;
     struct devrun_result result;
     struct system_info system; /* of the result; its texts are gone with the run */
+    char location[24];
 } b;
 
 static int64_t value_of(struct oid name)

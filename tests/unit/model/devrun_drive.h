@@ -43,6 +43,7 @@ static bool take_actions(struct devrun *run)
             b.result = a->finished;
             if (a->finished.host.system != NULL) { /* the run's own */
                 b.system = *a->finished.host.system;
+                snprintf(b.location, sizeof(b.location), "%s", b.system.location);
                 b.result.host.system = &b.system;
             }
             b.open_count = 0;
