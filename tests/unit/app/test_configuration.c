@@ -350,8 +350,10 @@ static void a_missing_file_is_a_configuration_error(void **state UNUSED)
 static void the_sample_file_is_understood(void **state UNUSED)
 {
     const char *srcdir = getenv("TEST_SRCDIR");
-    if (srcdir == NULL)
+    if (srcdir == NULL) {
+        print_message("SKIP: TEST_SRCDIR, which `make check` sets, does not say where it is\n");
         skip();
+    }
     char path[4096], text[16384], *out = text;
     snprintf(path, sizeof(path), "%s/../spine.conf.dist", srcdir);
     int fd = open(path, O_RDONLY | O_CLOEXEC);

@@ -481,14 +481,15 @@ static char *read_document(void)
 {
     const char *dir = getenv("TEST_SRCDIR");
     char path[4096];
-    if (dir == NULL)
+    if (dir == NULL) {
+        print_message("SKIP: TEST_SRCDIR, which `make check` sets, does not say where it is\n");
         return NULL;
+    }
     snprintf(path, sizeof(path), "%s/../docs/configuration.md", dir);
     FILE *f = fopen(path, "re");
     struct buf b = BUF_INIT;
     char chunk[4096];
-    if (f == NULL)
-        return NULL;
+    assert_non_null(f);
     for (size_t n; (n = fread(chunk, 1, sizeof(chunk), f)) > 0;)
         buf_append(&b, chunk, n);
     fclose(f);

@@ -122,7 +122,7 @@ static void in_another_process(int (*body)(void))
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFEXITED(status));
     if (WEXITSTATUS(status) == 77) {
-        print_message("SKIP: the system does not let this be tried\n");
+        print_message("NOT TRIED: the system does not let this be tried\n");
         skip();
     }
     assert_int_equal(WEXITSTATUS(status), 0);
@@ -504,7 +504,7 @@ static void its_end_can_be_watched_where_the_kernel_has_pidfd(void **state)
     order.envp = no_env;
     assert_int_equal(spawn_start(&order, &s, &err), SPAWN_STARTED);
     if (s.pidfd < 0)
-        print_message("SKIP: no pidfd in this kernel\n");
+        print_message("NOT TRIED: no pidfd in this kernel\n");
     struct pollfd p = {.fd = s.pidfd, .events = POLLIN};
     assert_int_equal(s.pidfd < 0 ? 1 : poll(&p, 1, 30000), 1);
     finish(&s);

@@ -71,7 +71,7 @@ static bool not_root(void)
                       UINT64_C(1) << CAP_CHOWN;
     if (geteuid() == 0 && (status_number("CapEff") & needed) == needed)
         return false;
-    print_message("SKIP: only root with its capabilities can play a privileged start\n");
+    print_message("NOT TRIED: only root with its capabilities can play a privileged start\n");
     return true;
 }
 
