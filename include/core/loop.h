@@ -16,7 +16,7 @@
  *          at run time.
  * Owns:    nothing of its users: timers, watches and letters are embedded in their owners.  An
  *          owner cancels its timers and stops its watches before it is freed.
- * Promise: callbacks never nest.  A callback may set, cancel, start and stop any timer or watch,
+ * Promise: callbacks never nest, except in loop_close_posts().  A callback may set, cancel, start and stop any timer or watch,
  *          its own too, and may free its owner.  Timers fire in the order of their times, none before
  *          its time.
  */

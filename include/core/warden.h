@@ -14,8 +14,8 @@
  *          none is found; then the warden exits.  Not found is a process that has changed its limit of
  *          realtime CPU time (ulimit -R, or pam_limits with rttime), not ended one that belongs to
  *          another user.  The warden has no other descriptors, its own session, ignores stop
- *          signals, and uses nothing but system calls.  Where it has died or is not listening, nothing
- *          here fails or waits.
+ *          signals, and uses nothing but system calls.  Where it has died, was stopped or is not
+ *          listening, nothing here fails or waits for it.
  * Source:  docs/contract.md 21.5.
  */
 #ifndef SPINE_CORE_WARDEN_H

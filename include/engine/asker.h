@@ -8,7 +8,7 @@
  *          asker_begin(s, &ask);                   done(arg, &reply) comes once
  *          asker_close(s);                         no more done()
  *          asker_end(a, until);  asker_free(a);
- *          With workers 0 the asks that block do so in asker_wait(a), on the calling thread.
+ *          With workers 0 the asks that block do so in asker_wait_one(a, lease), on the calling thread.
  * Threads: the loop's thread; an asker belongs to one thread.  Its asks are given up by the cycle's
  *          give_up object, from any thread.
  * Owns:    copies of the asks.  A reply's contents are valid during done().

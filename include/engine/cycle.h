@@ -57,7 +57,7 @@ struct cycle {
     struct thr_role
         writer;    /* adopted by cycle_begin(), asserted by cycle_write() and cycle_end() */
     bool loaded;   /* writer: the site is complete */
-    bool opened;   /* writer: the poller_time row exists */
+    bool opened;   /* writer: the poller_time row exists, or may exist */
     bool restored; /* writer: the spool file has been looked at */
 
     atomic_bool out_of_time;        /* polling was ended by the deadline */

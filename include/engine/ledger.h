@@ -2,7 +2,7 @@
  *
  * Why:     the closing lines of the log, the exit status and the stream of lifecycle events must never
  *          disagree.  Each happening is booked by one call, which counts it and emits its event.
- * Use:     ledger_init(&l, number);
+ * Use:     ledger_init(&l);
  *          ledger_device_finished(&l, device, &result);  ledger_rows_lost(&l, 3);  ...
  *          struct ledger_figures f = ledger_get(&l);
  *          ledger_done(&l);

@@ -11,7 +11,8 @@
  *          thread.  Listeners are called on the loop, or on the signal thread.
  * Owns:    a listener is its owner's, who forgets it before it goes.
  * Promise: every listener's stop() is called for the first of SIGTERM, SIGINT, SIGQUIT, SIGHUP; a second
- *          one ends the process by that signal at once, also when the loop is stuck.  dump() is called
+ *          one ends the process by that signal at once; while the loop is stuck, a second one of the same
+ *          number does.  dump() is called
  *          for SIGUSR1.  A listener that comes after the first stop signal is told at once.  Before
  *          stopsig_start() stop signals end the process by their default action (nothing is open then),
  *          and SIGUSR1 waits.

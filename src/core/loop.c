@@ -144,8 +144,7 @@ bool loop_can_open(int count, struct err *err)
         close(probe[--got]);
     free(probe);
     if (reason != 0)
-        err_set_number(err, ERR_OS, reason, "not enough descriptors for the event path: %s",
-                       strerror(reason));
+        err_set_number(err, ERR_OS, reason, "not enough descriptors: %s", strerror(reason));
     return reason == 0;
 }
 

@@ -203,11 +203,8 @@ NORETURN static void guard(int fd, const char *mark)
         ssize_t n = read(0, words, sizeof(words));
         if (n == 0 || (n < 0 && errno != EINTR))
             break;
-        for (ssize_t i = 0; i < n / (ssize_t)sizeof(words[0]); i++) {
-            if (words[i] == 0)
-                _exit(0);
+        for (ssize_t i = 0; i < n / (ssize_t)sizeof(words[0]); i++)
             note(words[i]);
-        }
     }
     kill_all(mark);
     _exit(0);
@@ -264,7 +261,7 @@ void warden_stop(struct warden *w)
 {
     if (w == NULL)
         return;
-    tell(w, 0);
+    (void)kill(w->pid, SIGKILL); /* nothing is left to guard; it may have been stopped */
     close(w->fd);
     while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
         ;

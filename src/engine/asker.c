@@ -62,11 +62,6 @@ struct asker_errand {
     char *output, *detail; /* copies that the letter carries */
 };
 
-static struct moment asker_now(void)
-{
-    return (struct moment){.mono_us = clock_mono_us(), .wall_us = clock_wall_us()};
-}
-
 const char *asker_kind_text(enum ask_kind kind)
 {
     switch (kind) {
@@ -187,7 +182,7 @@ static void asker_carry_out(struct asker_session *s)
         snmp_agent_ask(s->agent, &s->ask.snmp, asker_snmp_deadline(s), &r->snmp);
     else
         pinger_ask(s->services->pinger, &s->ask.ping, deadline, &s->c->give_up, &r->ping);
-    r->at = asker_now();
+    r->at = cycle_now();
 }
 
 static struct asker_session *asker_session_of(struct job *job)
@@ -207,7 +202,7 @@ static void asker_done_job(struct job *job, bool cancelled)
     if (cancelled) { /* the cycle is over: it says nothing about the device */
         static const struct snmp_reply silence = {.outcome = SNMP_TIMED_OUT, .detail = ""};
         static const struct ping_reply nothing = {.outcome = PING_IMPOSSIBLE, .text = ""};
-        s->reply = (struct reply){.kind = s->ask.kind, .ask_id = s->ask.id, .at = asker_now()};
+        s->reply = (struct reply){.kind = s->ask.kind, .ask_id = s->ask.id, .at = cycle_now()};
         if (s->ask.kind == ASK_SNMP)
             s->reply.snmp = silence;
         else
@@ -283,7 +278,7 @@ static void asker_on_script(void *arg, const struct script_reply *script)
     struct asker_errand *e = arg;
     struct asker *a = e->s->a;
     e->reply.script = *script;
-    e->reply.at = asker_now();
+    e->reply.at = cycle_now();
     if (a->pool != NULL) {
         asker_take_errand(e);
         return;

@@ -250,8 +250,10 @@ static bool cycle_open(struct cycle *c, struct err *err)
         uplink_begin(c->uplink, cf, c->budget.store_until);
         c->opened = true;
     } else if (!cf->ping_only) { /* no row, no date, no steps then */
-        c->opened = store_open_cycle(c->store, cf->poller_id, (int)getpid(), err);
-        if (!c->opened)
+        bool ok = store_open_cycle(c->store, cf->poller_id, (int)getpid(), err);
+        /* A server that has not answered may have done it, or may do it still. */
+        c->opened = ok || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TEMPORARY;
+        if (!ok)
             return false;
     }
     return cycle_load_site(c, err);
@@ -483,7 +485,6 @@ static bool cycle_end_uplink_alone(struct cycle *c)
         return false;
     bool ended = uplink_end_until(c->uplink, until);
     cycle_book_uplink(c);
-    cycle_keep_left(c);
     return ended;
 }
 

@@ -101,7 +101,10 @@ static bool legacy_stop_at(struct legacy *l, const struct moment *at)
 static const struct device *legacy_take_device(struct legacy *l)
 {
     const struct device *d = NULL;
-    (void)writer_wait(l->writer, WRITER_ROOM, INT64_MAX);
+    if (!writer_wait(l->writer, WRITER_ROOM, l->c->budget.poll_until)) {
+        struct moment now = cycle_now();
+        (void)legacy_stop_at(l, &now);
+    }
     thr_lock(&l->lock);
     while (!l->stopping && d == NULL && l->next_device < l->c->site.device_count) {
         d = &l->c->site.devices[l->next_device++];
@@ -503,7 +506,7 @@ static void legacy_poll(struct legacy *l)
     l->leases = mem_zalloc((size_t)wanted + 1, sizeof(l->leases[0]));
     l->poller_count = wanted;
     thr_unlock(&l->lock);
-    if (!legacy_start_pollers(l))
+    if (wanted > 0 && !legacy_start_pollers(l))
         legacy_poll_alone(l);
     l->stuck = !legacy_wait_polled(l);
     thr_lock(&l->lock);

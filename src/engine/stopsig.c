@@ -140,7 +140,7 @@ void stopsig_forget(struct stopsig *s, struct stopsig_listener *l)
 static void on_loop_stop(void *arg, int signo)
 {
     struct stopsig *s = arg;
-    set_defaults(); /* a second one ends the process, loop stuck or not */
+    set_defaults(); /* a second one, of any number, ends the process */
     (void)tell_stop(s, signo);
 }
 
@@ -149,11 +149,23 @@ static void on_loop_dump(void *arg, int signo UNUSED)
     tell_dump(arg);
 }
 
+/* The kernel takes the handler away with the first signal, so that a second one of that number ends
+ * the process, although the loop may be stuck and never come to set_defaults(). */
+static void hear_once(int signo)
+{
+    struct sigaction act;
+    sigaction(signo, NULL, &act);
+    act.sa_flags |= SA_RESETHAND;
+    sigaction(signo, &act, NULL);
+}
+
 static void start_on_loop(struct stopsig *s)
 {
     sigset_t set = heard();
-    for (int i = 0; stopsig_list[i] != 0; i++)
+    for (int i = 0; stopsig_list[i] != 0; i++) {
         loop_on_signal(s->loop, stopsig_list[i], on_loop_stop, s);
+        hear_once(stopsig_list[i]);
+    }
     loop_on_signal(s->loop, SIGUSR1, on_loop_dump, s);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }

@@ -4,6 +4,7 @@
 #include "engine/stopsig.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/thr.h"
 #include "core/loop.h"
 
@@ -109,44 +110,64 @@ static void whoever_comes_late_is_told_at_once(void **state UNUSED)
     stopsig_stop(s);
 }
 
-static void stop_twice(struct loop *loop)
-{
-    struct stopsig *s = stopsig_start(loop, NULL);
-    stopsig_listen(s, &listener);
-    send(SIGTERM);
-    if (loop != NULL)
-        loop_turn(loop);
-    else
-        await(&stops, 1);
-    send(SIGTERM);
-    for (;;)
-        pause();
-}
-
-static void assert_second_stop_ends(enum loop_kind kind)
+static void assert_ended_by(void (*fn)(void), int signo)
 {
     int status = 0;
     pid_t pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        stop_twice(kind == LOOP_LIBEVENT ? loop_new(kind, NULL) : NULL);
-        _exit(1);
+        alarm(FAR_MS / 1000);
+        fn();
+        for (;;)
+            pause();
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_true(WIFSIGNALED(status));
-    assert_int_equal(WTERMSIG(status), SIGTERM);
+    assert_int_equal(WTERMSIG(status), signo);
+}
+
+static void stop_a_thread_twice(void)
+{
+    struct stopsig *s = stopsig_start(NULL, NULL);
+    stopsig_listen(s, &listener);
+    send(SIGTERM);
+    await(&stops, 1);
+    send(SIGINT);
 }
 
 static void a_second_stop_ends_the_process(void **state UNUSED)
 {
-    assert_second_stop_ends(LOOP_POLL);
+    assert_ended_by(stop_a_thread_twice, SIGINT);
 }
 
 /* ---- with a loop ---- */
 
+static void stop_a_loop_twice(void)
+{
+    struct loop *loop = loop_new(LOOP_LIBEVENT, NULL);
+    struct stopsig *s = stopsig_start(loop, NULL);
+    stopsig_listen(s, &listener);
+    send(SIGTERM);
+    loop_turn(loop);
+    send(SIGINT);
+}
+
+static void a_second_stop_ends_a_process_with_a_loop(void **state UNUSED)
+{
+    assert_ended_by(stop_a_loop_twice, SIGINT);
+}
+
+static void stop_a_stuck_loop_twice(void)
+{
+    struct stopsig *s = stopsig_start(loop_new(LOOP_LIBEVENT, NULL), NULL);
+    CHECK(s != NULL);
+    send(SIGTERM);
+    send(SIGTERM);
+}
+
 static void a_second_stop_ends_a_process_whose_loop_is_stuck(void **state UNUSED)
 {
-    assert_second_stop_ends(LOOP_LIBEVENT);
+    assert_ended_by(stop_a_stuck_loop_twice, SIGTERM);
 }
 
 static void a_loop_hears_the_same(void **state UNUSED)
@@ -210,6 +231,7 @@ int main(void)
     };
     const struct CMUnitTest with_a_loop[] = {
         cmocka_unit_test_setup(a_loop_hears_the_same, begin),
+        cmocka_unit_test_setup(a_second_stop_ends_a_process_with_a_loop, begin),
         cmocka_unit_test_setup(a_second_stop_ends_a_process_whose_loop_is_stuck, begin),
         cmocka_unit_test_setup(a_stop_that_the_loop_has_not_told_is_told_after_it, begin),
         cmocka_unit_test_setup(what_left_the_loop_is_heard_by_a_thread, begin),
