@@ -355,9 +355,11 @@ static void stopping_ends_all_children_and_what_ran_away(void **state)
         p[i].order.grace_ms = 10000; /* stopping is in a hurry */
         begin(&p[i]);
     }
-    struct probe last = probe_of(f, "sleep 0.2"); /* they have set up their traps by then */
+    struct probe last = probe_of(f, "true"); /* all of them have been started by then */
     run(&last);
     done(&last);
+    leftovers_await("sleep 99", 2 * 11); /* and have set up their traps */
+    leftovers_await("sleep 9", 2 * 6);
     face_stop(f, 3000);
     for (size_t i = 0; i < ARRAY_LEN(p); i++) {
         assert_int_equal(p[i].report.end, CHILD_STOPPED);
@@ -385,28 +387,34 @@ static void what_could_not_be_ended_is_named(void **state)
 {
     static const struct {
         const char *command, *name;
-        int over; /* with the nap: how many scripts have ended by then */
+        int over;           /* with the last one: how many scripts end */
+        const char *become; /* what is there when it has got to where it stays */
     } cases[] = {
-        {"trap '' TERM; while :; do sleep 9; done", "trap '' TERM; while", 1},
-        {"exec sleep 99", "exec sleep 99 (pid ", 1},
-        {"(setsid sh -c 'trap \"\" TERM; exec sleep 96' >/dev/null &); exit 0", "sleep 96", 2},
+        {"trap '' TERM; while :; do sleep 9; done", "trap '' TERM; while", 1, "sleep 9"},
+        {"exec sleep 99", "exec sleep 99 (pid ", 1, "sleep 99"},
+        {"(setsid sh -c 'trap \"\" TERM; exec sleep 96' >/dev/null &); exit 0", "sleep 96", 2,
+         "sleep 96"},
         {"(setsid env -i sh -c 'trap : TERM; while :; do sleep 95; done' >/dev/null &); exit 0",
-         "sleep 95", 2},
-        {"exit 0", "", 2},
+         "sleep 95", 2, "sleep 95"},
+        {"exit 0", "", 2, NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct face *f = face_new(*state);
         struct probe p = probe_of(f, cases[i].command);
         begin(&p);
-        struct probe nap = probe_of(f, "sleep 0.2"); /* it has got to where it stays by then */
-        begin(&nap);
+        struct probe last = probe_of(f, "true");
+        begin(&last);
         face_wait(f, cases[i].over);
+        if (cases[i].become != NULL)
+            leftovers_await(cases[i].become, 1);
         stop_too_late(f);
-        if (strstr(children_get_left(f->children), cases[i].name) == NULL)
-            fail_msg("'%s' does not name '%s'", children_get_left(f->children), cases[i].name);
-        assert_int_equal(f->clean, children_get_left(f->children)[0] == '\0');
+        const char *left = children_get_left(f->children);
+        if (strstr(left, cases[i].name) == NULL)
+            fail_msg("'%s' does not name '%s'", left, cases[i].name);
+        assert_int_equal(*left == '\0', *cases[i].name == '\0');
+        assert_int_equal(f->clean, *left == '\0');
         face_free(f);
-        done(&nap);
+        done(&last);
         done(&p);
     }
 }
