@@ -36,6 +36,7 @@ struct children_options {
     const char *const *env_drop; /* names that no child may see */
     bool no_pidfd;               /* as on an old kernel: by SIGCHLD */
     bool no_children_file;       /* as without CONFIG_PROC_CHILDREN: look at all of /proc */
+    int64_t force_ms;            /* how long children_free() waits at most; 0: a second */
 };
 
 struct children_figures {
@@ -48,7 +49,7 @@ NODISCARD struct children *
 children_new_on_loop(struct loop *loop, const struct children_options *options, struct err *err);
 NODISCARD struct children *children_new_on_thread(const struct children_options *options,
                                                   struct err *err);
-/* Kills and reaps what is left, waiting a second at most; NULL allowed. */
+/* Kills and reaps what is left, waiting no longer than the options say; NULL allowed. */
 void children_free(struct children *c);
 
 typedef void children_fn(void *arg);

@@ -101,7 +101,8 @@ struct children {
     struct loop_watch watch_sigchld;
     struct child_list live;
     struct children_figures figures;
-    char *scratch; /* CHILDREN_SCRATCH bytes to read into */
+    int64_t force_ms; /* children_free() of children that were not stopped */
+    char *scratch;    /* CHILDREN_SCRATCH bytes to read into */
 
     uint64_t mark;         /* of all children and what they start */
     struct warden *warden; /* NULL: it could not be started */

@@ -99,6 +99,7 @@ static struct children *begin(const struct children_options *options, struct err
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     c->env = spawn_env_new(options->env_set, options->env_drop);
     c->no_pidfd = options->no_pidfd;
+    c->force_ms = options->force_ms > 0 ? options->force_ms : FORCE_MS;
     c->scratch = mem_alloc(CHILDREN_SCRATCH);
     c->mark = warden_make_mark();
     c->warden = warden_start(c->mark); /* first: it is not an orphan */
@@ -278,7 +279,7 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
  * are still there. */
 static bool end_by_force(struct children *c)
 {
-    int64_t until_ms = clock_mono_ms() + FORCE_MS;
+    int64_t until_ms = clock_mono_ms() + c->force_ms;
     struct child *child, *following;
     struct pollfd p = {.fd = c->sigchld, .events = POLLIN};
     struct signalfd_siginfo info;
@@ -420,6 +421,6 @@ void children_free(struct children *c)
         release(c);
         return;
     }
-    children_end(c, clock_mono_ms() + FORCE_MS);
+    children_end(c, clock_mono_ms() + c->force_ms);
     release_thread(c);
 }

@@ -66,6 +66,7 @@ static inline struct face *face_new(const struct face_kind *kind)
     sigdelset(&all, SIGTERM);
     pthread_sigmask(SIG_SETMASK, &all, NULL);
     options.env_set = set;
+    options.force_ms = FACE_TOO_LATE_MS;
     f->kind = kind;
     f->descriptors_before = leftovers_descriptors();
     thr_mutex_init(&f->lock);
