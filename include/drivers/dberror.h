@@ -26,6 +26,7 @@ enum {
     DBERROR_MALFORMED = 2027,   /* the client library's */
     DBERROR_TLS_FAILED = 2026,  /* the client library's */
     DBERROR_SERVER_WANTS_TLS = 3159,
+    DBERROR_LOGIN_REFUSED = 5010, /* the client library's: this way to log in is not allowed */
 };
 
 enum dberror {

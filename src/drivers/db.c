@@ -20,10 +20,11 @@ void db_set_trace(void (*trace)(const char *sql, size_t len))
 
 bool db_library_start(struct err *err)
 {
+    db_login_ignore_environment();
     if (mysql_library_init(0, NULL, NULL) != 0)
         return err_set(err, ERR_OS, "cannot start the database client library %s",
                        mysql_get_client_info());
-    return true;
+    return db_login_start(err);
 }
 
 void db_library_stop(void)

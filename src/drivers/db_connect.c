@@ -65,7 +65,18 @@ struct tls {
     bool offered;  /* used if the server has it, as Spine did with files and no more */
     bool verify;   /* the chain */
     bool name;     /* the server's name, too: a network is in between */
+    enum db_trust trust;
 };
+
+/* A socket of this machine needs no proof for MySQL's own way to log in, nor does whoever said
+ * that it does not matter who answers.  Without TLS that way encrypts the password by itself. */
+static enum db_trust trust_of(const struct db_params *p, const struct tls *t, bool tcp)
+{
+    if (t->required && t->verify)
+        return DB_TRUST_ALL;
+    bool tls = t->required || (t->offered && !is_set(p->ssl_ca));
+    return !tcp || !tls || p->ssl_verify == DB_VERIFY_OFF ? DB_TRUST_SHA2 : DB_TRUST_HASH;
+}
 
 static struct tls tls_of(const struct db_params *p, bool tcp, bool demanded)
 {
@@ -74,6 +85,7 @@ static struct tls tls_of(const struct db_params *p, bool tcp, bool demanded)
     t.verify = p->ssl_verify == DB_VERIFY_ON ||
                (p->ssl_verify == DB_VERIFY_AUTO && t.required && is_set(p->ssl_ca));
     t.name = t.verify && tcp;
+    t.trust = trust_of(p, &t, tcp);
     return t;
 }
 
@@ -127,6 +139,7 @@ static MYSQL *prepare(const struct db_params *p, const struct tls *tls, int64_t 
     mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "spine");
     set_tls(m, p, tls);
+    db_login_prepare(m, tls->required, tls->trust);
     return m;
 }
 
@@ -151,7 +164,8 @@ static bool exec_text(struct db *db, const char *sql, struct err *err)
     return db_exec(db, sql, strlen(sql), err);
 }
 
-/* A server (or something in between) that does not know one of the words gets the few that matter most. */
+/* A server (or something in between) that does not know one of the words gets the few that
+ * matter most. */
 static bool set_session(struct db *db, struct err *err)
 {
     struct buf set = BUF_INIT;
@@ -215,6 +229,23 @@ static bool fail_connect(const struct db_params *p, const struct address *a, int
     return false;
 }
 
+static const char no_tls[] = "TLS is required, but the server offers none";
+
+/* The library's own text about a refused way to log in may be made of memory that is somebody
+ * else's by now. */
+static void fail_login(const struct db *db, const struct db_params *p, const struct address *a,
+                       const struct tls *tls, struct err *err)
+{
+    int number = (int)mysql_errno(db->mysql);
+    if (db_login_missed_tls(db->mysql, tls->required))
+        fail_connect(p, a, DBERROR_TLS_FAILED, no_tls, err);
+    else if (number == DBERROR_LOGIN_REFUSED)
+        fail_connect(p, a, number,
+                     "the server asks for a way to log in that would give the password away", err);
+    else
+        fail_connect(p, a, number, mysql_error(db->mysql), err);
+}
+
 /* One try.  *err says why not.  The deadline counts for the first statements, too; after that only
  * if the owner says so. */
 static struct db *connect_once(const struct db_params *p, const struct address *a,
@@ -226,14 +257,12 @@ static struct db *connect_once(const struct db_params *p, const struct address *
     db->mysql = prepare(p, &tls, *deadline - clock_mono_ms());
     if (mysql_real_connect(db->mysql, a->socket != NULL ? NULL : a->host, p->user, p->password,
                            p->database, p->port, a->socket, 0) == NULL) {
-        fail_connect(p, a, (int)mysql_errno(db->mysql), mysql_error(db->mysql), err);
+        fail_login(db, p, a, &tls, err);
         goto fail;
     }
     close_on_exec(db_socket_of(db));
-    /* MariaDB's library takes "enforce" for a wish when the server has no TLS and no name is
-     * checked. */
     if (tls.required && mysql_get_ssl_cipher(db->mysql) == NULL) {
-        fail_connect(p, a, DBERROR_TLS_FAILED, "TLS is required, but the server offers none", err);
+        fail_connect(p, a, DBERROR_TLS_FAILED, no_tls, err);
         goto fail;
     }
     struct err why = ERR_INIT;

@@ -20,11 +20,31 @@ struct db {
 /* A message of the server or the library as a part of one line. */
 void db_make_one_line(struct err *err);
 
+/* ---- login: who learns the password (docs/security.md) ---- */
+
+/* Before the library is started: no code and no permission comes from the environment. */
+void db_login_ignore_environment(void);
+/* After it was started, before any connection. */
+NODISCARD bool db_login_start(struct err *err);
+/* Which ways to log in a server may ask for. */
+enum db_trust {
+    DB_TRUST_HASH, /* those that give nothing away, whoever asks */
+    DB_TRUST_SHA2, /* MySQL's own way, too */
+    DB_TRUST_ALL,  /* any: TLS is on, and it is known who is at the other end */
+};
+/* On the thread that connects. */
+void db_login_prepare(void *mysql, bool tls_required, enum db_trust trust);
+/* The attempt to connect of this thread has ended because the server has no TLS; nothing was
+ * sent. */
+bool db_login_missed_tls(void *mysql, bool tls_required);
+
+/* ---- waiting ---- */
+
 /* How long the server may wait for a lock of others. */
 int db_lock_wait_s(const struct db *db);
 
-/* Waits until the connection has something to read; false: not by the time that a statement sent at `sent`
- * has. */
+/* Waits until the connection has something to read; false: not by the time that a statement sent
+ * at `sent` has. */
 bool db_wait_for_answer(const struct db *db, int64_t sent_mono_ms);
 
 int db_socket_of(const struct db *db);
