@@ -65,18 +65,7 @@ struct tls {
     bool offered;  /* used if the server has it, as Spine did with files and no more */
     bool verify;   /* the chain */
     bool name;     /* the server's name, too: a network is in between */
-    enum db_trust trust;
 };
-
-/* A socket of this machine needs no proof for MySQL's own way to log in, nor does whoever said
- * that it does not matter who answers.  Without TLS that way encrypts the password by itself. */
-static enum db_trust trust_of(const struct db_params *p, const struct tls *t, bool tcp)
-{
-    if (t->required && t->verify)
-        return DB_TRUST_ALL;
-    bool tls = t->required || (t->offered && !is_set(p->ssl_ca));
-    return !tcp || !tls || p->ssl_verify == DB_VERIFY_OFF ? DB_TRUST_SHA2 : DB_TRUST_HASH;
-}
 
 static struct tls tls_of(const struct db_params *p, bool tcp, bool demanded)
 {
@@ -85,7 +74,6 @@ static struct tls tls_of(const struct db_params *p, bool tcp, bool demanded)
     t.verify = p->ssl_verify == DB_VERIFY_ON ||
                (p->ssl_verify == DB_VERIFY_AUTO && t.required && is_set(p->ssl_ca));
     t.name = t.verify && tcp;
-    t.trust = trust_of(p, &t, tcp);
     return t;
 }
 
@@ -110,8 +98,6 @@ static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
     mysql_options(m, MYSQL_OPT_SSL_KEY, or_null(p->ssl_key));
     mysql_options(m, MYSQL_OPT_SSL_CERT, or_null(p->ssl_cert));
     mysql_options(m, MYSQL_OPT_SSL_CA, or_null(p->ssl_ca));
-    db_flag get_key = 1; /* caching_sha2_password without TLS */
-    mysql_options(m, MYSQL_OPT_GET_SERVER_PUBLIC_KEY, &get_key);
 #endif
 }
 
@@ -139,7 +125,7 @@ static MYSQL *prepare(const struct db_params *p, const struct tls *tls, int64_t 
     mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "spine");
     set_tls(m, p, tls);
-    db_login_prepare(m, tls->required, tls->trust);
+    db_login_prepare(m, tls->required, tls->required && tls->verify);
     return m;
 }
 
@@ -236,14 +222,13 @@ static const char no_tls[] = "TLS is required, but the server offers none";
 static void fail_login(const struct db *db, const struct db_params *p, const struct address *a,
                        const struct tls *tls, struct err *err)
 {
-    int number = (int)mysql_errno(db->mysql);
-    if (db_login_missed_tls(db->mysql, tls->required))
-        fail_connect(p, a, DBERROR_TLS_FAILED, no_tls, err);
-    else if (number == DBERROR_LOGIN_REFUSED)
-        fail_connect(p, a, number,
-                     "the server asks for a way to log in that would give the password away", err);
-    else
-        fail_connect(p, a, number, mysql_error(db->mysql), err);
+    int number = db_login_error(db->mysql, tls->required);
+    const char *why = mysql_error(db->mysql);
+    if (number == DBERROR_LOGIN_REFUSED)
+        why = "the server asks for a way to log in that gives the password away or is unknown";
+    else if (number != (int)mysql_errno(db->mysql))
+        why = no_tls;
+    fail_connect(p, a, number, why, err);
 }
 
 /* One try.  *err says why not.  The deadline counts for the first statements, too; after that only

@@ -26,17 +26,12 @@ void db_make_one_line(struct err *err);
 void db_login_ignore_environment(void);
 /* After it was started, before any connection. */
 NODISCARD bool db_login_start(struct err *err);
-/* Which ways to log in a server may ask for. */
-enum db_trust {
-    DB_TRUST_HASH, /* those that give nothing away, whoever asks */
-    DB_TRUST_SHA2, /* MySQL's own way, too */
-    DB_TRUST_ALL,  /* any: TLS is on, and it is known who is at the other end */
-};
-/* On the thread that connects. */
-void db_login_prepare(void *mysql, bool tls_required, enum db_trust trust);
-/* The attempt to connect of this thread has ended because the server has no TLS; nothing was
- * sent. */
-bool db_login_missed_tls(void *mysql, bool tls_required);
+/* On the thread that connects.  `known`: TLS is required, and it is verified who is at the other
+ * end; nobody else is given the password itself. */
+void db_login_prepare(void *mysql, bool tls_required, bool known);
+/* Why the attempt to connect of this thread has failed: DBERROR_TLS_FAILED if the server has no
+ * TLS (and has been sent nothing), DBERROR_LOGIN_REFUSED if it asked for the password. */
+int db_login_error(void *mysql, bool tls_required);
 
 /* ---- waiting ---- */
 

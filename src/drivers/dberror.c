@@ -106,8 +106,12 @@ const char *dberror_remedy(int number)
     case DBERROR_TLS_FAILED:
         return "check DB_UseSSL, DB_SSL_CA, DB_SSL_Cert and DB_SSL_Key in spine.conf";
     case DBERROR_LOGIN_REFUSED:
+    case DBERROR_PLUGIN_FAILED:
         return "turn on DB_UseSSL with DB_SSL_CA in spine.conf, or give the account a plugin that "
                "sends no password (ed25519, mysql_native_password)";
+    case DBERROR_PLUGIN_MISSING:
+        return "give the account a plugin that the client library has (mysql_native_password, "
+               "ed25519)";
     default: return "is the server running and DB_Host/DB_Port in spine.conf right?";
     }
 }

@@ -4,10 +4,10 @@
         ... DB_Host 127.0.0.1, DB_Port fake.port ...
     assert PASSWORD not in fake.heard
 
-It greets, reads the login and then does what its acts say, one for each packet that the client sends from then on;
-after the last one it accepts every login and acknowledges every statement. `heard` is every byte that clients have sent,
- as the server understands them, `plain` the part that was not encrypted. Acts: Switch(plugin, data) (asks for
-another way to log in), Say(bytes) (a packet as it is), File(name) (asks for a file of the client's).
+It greets, reads the login and then does what its acts say; after the last one it accepts every login and acknowledges
+every statement. `heard` is every byte that clients have sent,as the server understands them, `plain` the part that was
+not encrypted, `answers` the packets that came in answer to acts. Acts: Switch(plugin, data) (asks for another way to log
+in), Say(bytes) (a packet as it is), Tell(bytes) (one that needs no answer), File(name) (asks for a file of the client's).
 """
 
 import contextlib
@@ -18,7 +18,9 @@ import struct
 import threading
 
 TICK_S = 0.05
+CLIENT_PROTOCOL_41 = 0x200
 CLIENT_SSL = 0x800
+CLIENT_SECURE_CONNECTION = 0x8000
 CLIENT_PLUGIN_AUTH = 0x80000
 #: long password, long flag, database, protocol 41, transactions, secure connection, plugins, their data, attributes
 CAPABILITIES = 0x1 | 0x4 | 0x8 | 0x200 | 0x2000 | 0x8000 | 0x80000 | 0x100000 | 0x200000
@@ -27,18 +29,32 @@ OK = b"\x00\x00\x00\x02\x00\x00\x00"
 
 
 class Switch:
+    answered = True
+
     def __init__(self, plugin, data=SCRAMBLE + b"\0"):
         self.packet = b"\xfe" + plugin.encode() + b"\0" + data
 
 
 class Say:
+    answered = True
+
     def __init__(self, packet):
         self.packet = packet
 
 
+class Tell(Say):
+    answered = False
+
+
 class File:
+    answered = True
+
     def __init__(self, name):
         self.packet = b"\xfb" + str(name).encode()
+
+
+#: Ends a login with the proof that it would have been one, and a run at once.
+WELCOME = Tell(b"\xff" + struct.pack("<H", 1049) + b"#42000you may come in, but not there")
 
 
 class FakeDatabase:
@@ -50,6 +66,7 @@ class FakeDatabase:
         self.without = without
         self.heard = b""
         self.plain = b""
+        self.answers = []
         self.statements = []
         self.connections = 0
         self._context = None
@@ -91,7 +108,8 @@ class FakeDatabase:
             c.login()
             for act in self.acts:
                 c.send(act.packet)
-                c.receive()
+                if act.answered:
+                    self.answers.append(c.receive())
             c.send(OK)
             while True:
                 packet = c.receive()
