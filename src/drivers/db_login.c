@@ -9,16 +9,26 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 /* Where client libraries would look for code or for permission to be careless. */
 static const char *const login_code[] = {"MARIADB_PLUGINS", "MARIADB_PLUGIN_DIR",
                                          "LIBMYSQL_PLUGINS", "LIBMYSQL_PLUGIN_DIR",
                                          "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN"};
 
+/* Where they would connect to.  An operator may set these, but not whoever starts a program that
+ * has more rights than himself. */
+static const char *const login_address[] = {"MARIADB_UNIX_PORT", "MYSQL_UNIX_PORT",
+                                            "MYSQL_TCP_PORT"};
+
 void db_login_ignore_environment(void)
 {
     for (size_t i = 0; i < ARRAY_LEN(login_code); i++)
         unsetenv(login_code[i]);
+    if (getauxval(AT_SECURE) == 0)
+        return;
+    for (size_t i = 0; i < ARRAY_LEN(login_address); i++)
+        unsetenv(login_address[i]);
 }
 
 #ifdef MARIADB_PACKAGE_VERSION
