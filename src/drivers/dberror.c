@@ -112,6 +112,8 @@ const char *dberror_remedy(int number)
     case DBERROR_PLUGIN_MISSING:
         return "give the account a plugin that the client library has (mysql_native_password, "
                "ed25519)";
+    case DBERROR_UNKNOWN:
+    case DBERROR_MALFORMED: return "what answers there behaves as no MariaDB or MySQL server does";
     default: return "is the server running and DB_Host/DB_Port in spine.conf right?";
     }
 }
