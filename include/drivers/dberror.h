@@ -21,11 +21,14 @@ enum {
     DBERROR_SYNTAX = 1064,
     DBERROR_TABLE_FULL = 1114,
     DBERROR_TABLE_MISSING = 1146,
-    DBERROR_UNKNOWN = 2000,     /* the client library's, say for a request to send a file */
-    DBERROR_SERVER_LOST = 2013, /* the client library's */
-    DBERROR_MALFORMED = 2027,   /* the client library's */
-    DBERROR_TLS_FAILED = 2026,  /* the client library's */
+    DBERROR_UNKNOWN = 2000,        /* the client library's, say for a request to send a file */
+    DBERROR_SERVER_LOST = 2013,    /* the client library's */
+    DBERROR_MALFORMED = 2027,      /* the client library's */
+    DBERROR_TLS_FAILED = 2026,     /* the client library's */
+    DBERROR_PLUGIN_MISSING = 2059, /* the client library's */
+    DBERROR_PLUGIN_FAILED = 2061,  /* the client library's: say MySQL's, without TLS */
     DBERROR_SERVER_WANTS_TLS = 3159,
+    DBERROR_LOGIN_REFUSED = 5010, /* the client library's: this way to log in is not allowed */
 };
 
 enum dberror {

@@ -40,7 +40,7 @@ static const struct class_row classes[] = {
     {1251, DBERROR_FATAL}, {1288, DBERROR_FATAL}, {1356, DBERROR_FATAL}, {1698, DBERROR_FATAL},
     {1820, DBERROR_FATAL}, {1862, DBERROR_FATAL}, {2026, DBERROR_FATAL}, {2049, DBERROR_FATAL},
     {2054, DBERROR_FATAL}, {2059, DBERROR_FATAL}, {2061, DBERROR_FATAL}, {3118, DBERROR_FATAL},
-    {3159, DBERROR_FATAL},
+    {3159, DBERROR_FATAL}, {5010, DBERROR_FATAL},
 };
 
 enum dberror dberror_class(int number)
@@ -105,6 +105,15 @@ const char *dberror_remedy(int number)
     case 2005: return "check DB_Host in spine.conf";
     case DBERROR_TLS_FAILED:
         return "check DB_UseSSL, DB_SSL_CA, DB_SSL_Cert and DB_SSL_Key in spine.conf";
+    case DBERROR_LOGIN_REFUSED:
+    case DBERROR_PLUGIN_FAILED:
+        return "turn on DB_UseSSL with DB_SSL_CA in spine.conf, or give the account a plugin that "
+               "sends no password (ed25519, mysql_native_password)";
+    case DBERROR_PLUGIN_MISSING:
+        return "give the account a plugin that the client library has (mysql_native_password, "
+               "ed25519)";
+    case DBERROR_UNKNOWN:
+    case DBERROR_MALFORMED: return "what answers there behaves as no MariaDB or MySQL server does";
     default: return "is the server running and DB_Host/DB_Port in spine.conf right?";
     }
 }

@@ -2,12 +2,17 @@
 many columns, no rows at all, rows where there are none. Nothing is read beyond an answer, nothing is taken for done
 that was not, and a line says what was wrong. Much of this shows only in a build with sanitizers."""
 
+import struct
+import subprocess
+
 import pytest
 
 from support import collector
 from support.breaker import Breaker, Instead
 from support.checks import assert_accounted, assert_closed, assert_stored
+from support.fakedb import OK, FakeDatabase, Say, Tell
 from support.lab import work_directory
+from support.poller import environment
 from support.snmpd import PLAYPEN
 
 from conftest import real_value
@@ -137,3 +142,29 @@ def test_what_a_collector_asks_for_is_looked_at_as_well(build, loop, template, s
         assert both.pushed(both.main) == both.pushed(both.local)
         assert both.next_steps(both.main) == both.next_steps(both.local)
         assert breaker.count(pattern) >= 2
+
+
+def text(value):
+    return bytes([len(value)]) + value
+
+
+#: Rows of two columns that have not two.
+ROWS = {"one": text(b"1"), "none": b"", "half of one": b"\x05ab", "a length that is cut": b"\xfc\xff",
+        "more than there is": b"\x01a\xfe" + b"\xff" * 8, "one that is NULL": b"\xfb", "one and no length": b"\x011\xfa"}
+
+
+@pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
+def test_a_row_that_is_shorter_than_its_header_says_is_no_row(build, loop, work, row):
+    """The header promises as many columns as were asked for."""
+    column = text(b"def") + text(b"") * 3 + text(b"x") + text(b"") + struct.pack("<BHIBHBH", 12, 45, 255, 0xfd, 0, 0, 0)
+    end = b"\xfe\0\0\2\0"
+    acts = [Say(OK), Say(OK), Tell(b"\x02"), Tell(column), Tell(column), Tell(end), Tell(row), Say(end)]
+    with FakeDatabase(*acts) as fake:
+        (work / "spine.conf").write_text(f"DB_Host 127.0.0.1\nDB_Port {fake.port}\nCacti_Log {work}/log\n")
+        done = subprocess.run([build.binary.path, "-C", work / "spine.conf", "--poller=1", f"--event-loop={loop}"],
+                              stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=30,
+                              env=environment(work / "sanitizer"))
+    assert done.returncode == 69 and "cannot connect to the database server" in done.stderr, done
+    remedy = "is the server running" if "(2013)" in done.stderr else "(2000); what answers there behaves as no"
+    assert remedy in done.stderr, done
+    assert fake.connections >= 2 and not list(work.glob("sanitizer.*"))

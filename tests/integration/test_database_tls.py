@@ -1,13 +1,12 @@
 """TLS to the database: required means required, and every reason not to trust a server ends the connection and is
 said. What the start does not depend on: one path is enough for all but the first test."""
 
-import subprocess
-
 import pytest
 
 from support import cacti
+from support.authority import certificates
 from support.checks import assert_closed, assert_stored
-from support.lab import tool, work_directory
+from support.lab import work_directory
 from support.mariadb import MariaDB
 from support.poller import Poller
 from support.snmpd import PLAYPEN
@@ -17,50 +16,10 @@ from conftest import real_value
 USER = f"{cacti.USER}@127.0.0.1"
 
 
-class Authority:
-    """A certificate authority made for the test, and what it has signed."""
-
-    def __init__(self, directory, name):
-        self.directory = directory
-        self.name = name
-        self.certificate = directory / f"{name}.pem"
-        self.key = directory / f"{name}.key"
-        self._openssl("req", "-x509", *self._new_key(self.key), "-days", "30", "-subj", f"/CN={name}",
-                      "-out", self.certificate)
-
-    def _openssl(self, *arguments, input=None):
-        subprocess.run([tool("openssl", "openssl"), *map(str, arguments)], check=True, capture_output=True, text=True,
-                       input=input, timeout=30)
-
-    @staticmethod
-    def _new_key(path):
-        return "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", path
-
-    def sign(self, name, alternative, days=30):
-        """Returns (certificate, key) of `name`, valid for `days`, or no longer if negative."""
-        request, key = self.directory / f"{name}.csr", self.directory / f"{name}.key"
-        certificate = self.directory / f"{name}.pem"
-        self._openssl("req", "-new", *self._new_key(key), "-subj", f"/CN={name}", "-out", request)
-        extensions = self.directory / f"{name}.ext"
-        extensions.write_text(f"subjectAltName={alternative}\n")
-        self._openssl("x509", "-req", "-in", request, "-CA", self.certificate, "-CAkey", self.key, "-CAcreateserial",
-                      "-days", days, "-extfile", extensions, "-out", certificate)
-        return certificate, key
-
-
 @pytest.fixture(scope="module")
 def authorities(tools):
     with work_directory() as directory:
-        ours = Authority(directory, "ours")
-        ours.right = ours.sign("right", "DNS:localhost,IP:127.0.0.1")
-        ours.elsewhere = ours.sign("elsewhere", "DNS:db.example.net")
-        ours.expired = ours.sign("expired", "DNS:localhost,IP:127.0.0.1", days=-1)
-        ours.client = ours.sign("client", "DNS:poller")
-        ours.other = Authority(directory, "other").certificate
-        directory.chmod(0o755)
-        for path in directory.iterdir():
-            path.chmod(0o644)
-        yield ours
+        yield certificates(directory)
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ import struct
 import pytest
 
 from support.checks import assert_closed, assert_stored
+from support.fakedb import WELCOME, FakeDatabase, Switch
 from support.lab import SilentDevice, free_port, tool, wait_until
 from support.poller import Binary
 
@@ -320,3 +321,22 @@ def test_root_can_append_to_the_log_of_the_web_server(site, network, farm, polle
     assert len(run.log_lines("Threads: 4, Devices: 1")) == 1, run
     assert not run.stdout and not run.stderr, run
     assert site.log.stat().st_uid == NOBODY
+
+
+@pytest.mark.parametrize("start", (as_nobody, as_nobody_with_file_capability, as_nobody_with_set_user_id_root))
+def test_who_starts_a_program_with_rights_does_not_say_where_the_password_goes(poller, copy, work, start):
+    """Nor anybody what code it runs. The first one has no rights, and may say where the database is."""
+    path = work / "his.sock"
+    os.mkfifo(work / "evil.so")  # whoever reads it waits for ever
+    os.mkfifo(work / "caching_sha2_password.so")
+    os.chmod(work / "evil.so", 0o644)
+    os.chmod(work / "caching_sha2_password.so", 0o644)
+    env = {name: str(path) for name in ("MYSQL_UNIX_PORT", "MARIADB_UNIX_PORT")}
+    env |= {name: str(work) for name in ("MARIADB_PLUGIN_DIR", "LIBMYSQL_PLUGIN_DIR")}
+    env |= {name: "evil" for name in ("MARIADB_PLUGINS", "LIBMYSQL_PLUGINS")}
+    poller.write_conf(poller.conf_text(DB_Host="localhost"))
+    with FakeDatabase(Switch("caching_sha2_password"), WELCOME, path=path) as his:
+        path.chmod(0o777)
+        run = poller.run_as([*start(copy), *poller.command(first=0, last=1)], env=env, cwd=copy.parent)
+    assert run.status == 69, run
+    assert bool(his.connections) == (start is as_nobody)

@@ -14,6 +14,7 @@ from support import cacti, collector
 from support.breaker import CUT_AFTER, Breaker, Error
 from support.checks import assert_stored
 from support.collector import BOOST, POLLER_ID
+from support.fakedb import FakeDatabase, Say, Switch
 from support.lab import SilentDevice, SilentServer, file_text, free_port, wait_until, work_directory
 from support.poller import Poller
 from support.relay import UdpRelay
@@ -234,6 +235,22 @@ def test_without_the_main_server_every_row_is_kept_for_recovery(both, snmpd, pol
         assert "RDB_Host/RDB_Port" in run.log_lines(AWAY)[0]
         assert_empty(both.local, "poller_output", "poller_time")
     assert run.log_lines("WARNING: 1001 rows are in the local poller_output_boost"), run
+
+
+@pytest.mark.parametrize("acts", ([Switch("mysql_clear_password", b"")], [Switch("caching_sha2_password"),
+                                                                          Say(b"\x01\x04")]), ids=("clear text", "sha2"))
+def test_whoever_takes_the_place_of_the_main_server_does_not_get_the_password(both, snmpd, poller, acts):
+    """And no row is lost."""
+    both.local.settings(boost_redirect="")
+    expected = seed(both, snmpd)
+    with FakeDatabase(*acts) as fake:
+        change_conf(both, poller, RDB_Port=fake.port, **BRIEF)
+        run = poll(poller)
+    assert run.status == 75, run
+    assert fake.connections and not any(cacti.PASSWORD.encode() in answer for answer in fake.answers)
+    line, = run.log_lines(AWAY)
+    assert "(5010)" in line and "turn on RDB_UseSSL with RDB_SSL_CA" in line
+    assert values(both.local, BOOST) == expected
 
 
 def test_a_main_server_that_never_answers_does_not_delay_polling(both, snmpd, poller):

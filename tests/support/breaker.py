@@ -4,6 +4,7 @@
         breaker.on("INSERT INTO poller_output ", CUT_AFTER, Error(1213), Delay(2))
         ... DB_Host breaker.path ...
         breaker.seen    # the text of every statement, in the order of arrival
+        breaker.others  # every other packet of the clients: above all those of the logins
 
 The first statement that matches the regular expression meets the first action, the second one the second, and those
 after the last action pass. An action is PASS, CUT_BEFORE (the statement never arrives), CUT_AFTER (it is carried out,
@@ -66,6 +67,7 @@ class Breaker:
         """`tcp`: listen on 127.0.0.1, `port`, instead of the socket `path`."""
         self.server = server
         self.seen = []
+        self.others = []
         self.connections = 0
         self.latency = 0
         self._rules = []
@@ -193,6 +195,7 @@ class _Connection:
         if self.dead:
             return
         if packet[3] != 0 or packet[4:5] != bytes([COM_QUERY]):  # the handshake, or another command
+            self.breaker.others.append(packet[4:])
             self.server.sendall(packet)
             return
         action = self.breaker._action(packet[5:].decode("utf-8", "replace"))

@@ -1,0 +1,303 @@
+#include "config.h"
+
+#include "db_private.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "drivers/dberror.h"
+#include "model/sqltext.h"
+
+#include <fcntl.h>
+#include <mysql.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* MySQL's my_bool became bool in 8.0; both are one byte. */
+typedef char db_flag;
+
+/* Where db_params.host leads. */
+struct address {
+    char *host;   /* NULL: socket */
+    char *socket; /* NULL: the library's own for localhost, else TCP */
+};
+
+static bool is_set(const char *s)
+{
+    return s != NULL && s[0] != '\0';
+}
+
+static const char *or_null(const char *s)
+{
+    return is_set(s) ? s : NULL;
+}
+
+/* docs/contract.md 22.1.  A path is a socket even while it does not exist: the server
+ * may be restarting.  A colon only starts a socket when a path follows: IPv6 addresses have colons,
+ * too. */
+static struct address parse_address(const char *host)
+{
+    struct address a = {NULL, NULL};
+    const char *colon = strstr(host, ":/");
+    size_t len = strlen(host);
+    if (host[0] == '/')
+        a.socket = mem_strdup(host);
+    else if (colon != NULL)
+        a.socket = mem_strdup(colon + 1);
+    else if (len > 2 && host[0] == '[' && host[len - 1] == ']')
+        a.host = mem_strndup(host + 1, len - 2);
+    else
+        a.host = mem_strdup(len == 0 ? "localhost" : host);
+    return a;
+}
+
+static void address_done(struct address *a)
+{
+    free(a->host);
+    free(a->socket);
+}
+
+/* TLS as the configuration asks for it (docs/database.md).  Everything is set, because the defaults
+ * of the client libraries differ. */
+struct tls {
+    bool required; /* no TLS, no connection */
+    bool offered;  /* used if the server has it, as Spine did with files and no more */
+    bool verify;   /* the chain */
+    bool name;     /* the server's name, too: a network is in between */
+};
+
+static struct tls tls_of(const struct db_params *p, bool tcp, bool demanded)
+{
+    struct tls t = {.required = p->use_ssl || demanded || p->ssl_verify == DB_VERIFY_ON};
+    t.offered = !t.required && (is_set(p->ssl_key) || is_set(p->ssl_cert) || is_set(p->ssl_ca));
+    t.verify = p->ssl_verify == DB_VERIFY_ON ||
+               (p->ssl_verify == DB_VERIFY_AUTO && t.required && is_set(p->ssl_ca));
+    t.name = t.verify && tcp;
+    return t;
+}
+
+static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
+{
+#ifdef MARIADB_PACKAGE_VERSION
+    db_flag on = t->required;
+    const char *ca = t->verify || t->offered ? or_null(p->ssl_ca) : NULL; /* checks the chain */
+    db_flag check = t->name || (t->verify && ca == NULL);                 /* chain and name */
+    if (t->required || t->offered)
+        mysql_ssl_set(m, or_null(p->ssl_key), or_null(p->ssl_cert), ca, NULL, NULL);
+    if (!t->offered)
+        mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &on);
+    mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
+#else
+    unsigned mode = t->name       ? SSL_MODE_VERIFY_IDENTITY
+                    : t->verify   ? SSL_MODE_VERIFY_CA
+                    : t->required ? SSL_MODE_REQUIRED
+                    : t->offered  ? SSL_MODE_PREFERRED
+                                  : SSL_MODE_DISABLED;
+    mysql_options(m, MYSQL_OPT_SSL_MODE, &mode);
+    mysql_options(m, MYSQL_OPT_SSL_KEY, or_null(p->ssl_key));
+    mysql_options(m, MYSQL_OPT_SSL_CERT, or_null(p->ssl_cert));
+    mysql_options(m, MYSQL_OPT_SSL_CA, or_null(p->ssl_ca));
+#endif
+}
+
+/* Whole seconds, as the library wants them; at least one. */
+static unsigned seconds(int64_t ms, unsigned at_most)
+{
+    int64_t s = ms / 1000;
+    if (s < 1)
+        return 1;
+    return s > at_most ? at_most : (unsigned)s;
+}
+
+static MYSQL *prepare(const struct db_params *p, const struct tls *tls, int64_t left_ms)
+{
+    MYSQL *m = mysql_init(NULL);
+    CHECK(m != NULL);
+    int64_t connect_ms = p->connect_ms > 0 && p->connect_ms < left_ms ? p->connect_ms : left_ms;
+    unsigned connect_s = seconds(connect_ms, DB_CONNECT_S);
+    unsigned io_s = seconds(left_ms, DB_IO_S); /* the handshake reads with this one */
+    unsigned no_local_files = 0;
+    mysql_options(m, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
+    mysql_options(m, MYSQL_OPT_READ_TIMEOUT, &io_s);
+    mysql_options(m, MYSQL_OPT_WRITE_TIMEOUT, &io_s);
+    mysql_options(m, MYSQL_OPT_LOCAL_INFILE, &no_local_files);
+    mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "spine");
+    set_tls(m, p, tls);
+    db_login_prepare(m, tls->required, tls->required && tls->verify);
+    return m;
+}
+
+static void close_on_exec(int fd)
+{
+    int flags = fcntl(fd, F_GETFD);
+    if (flags >= 0)
+        fcntl(fd, F_SETFD, flags | FD_CLOEXEC);
+}
+
+static bool read_about_session(void *arg, const char *const *fields, const size_t *lengths UNUSED)
+{
+    struct db *db = arg;
+    if (fields[0] != NULL)
+        db->max_packet = strtoul(fields[0], NULL, 10);
+    db->local_time = fields[1] != NULL && strcmp(fields[1], "0") != 0;
+    return true;
+}
+
+static bool exec_text(struct db *db, const char *sql, struct err *err)
+{
+    return db_exec(db, sql, strlen(sql), err);
+}
+
+/* A server (or something in between) that does not know one of the words gets the few that
+ * matter most. */
+static bool set_session(struct db *db, struct err *err)
+{
+    struct buf set = BUF_INIT;
+    struct err why = ERR_INIT;
+    db->lock_wait_s = db_lock_wait_s(db);
+    sqltext_session(&set, db->lock_wait_s);
+    bool ok = exec_text(db, buf_str(&set), &why);
+    if (!ok && dberror_is_about_text(why.number)) {
+        buf_clear(&set);
+        sqltext_session_least(&set, db->lock_wait_s);
+        ok = exec_text(db, buf_str(&set), &why);
+    }
+    buf_done(&set);
+    if (!ok)
+        *err = why;
+    return ok;
+}
+
+static bool begin_session(struct db *db, struct err *err)
+{
+    const struct db_reader about = {.columns = 2, .on_row = read_about_session, .arg = db};
+    db->max_packet = 1024; /* the smallest a server can have */
+    return set_session(db, err) &&
+           db_query(db, sqltext_about_session, strlen(sqltext_about_session), &about, err) &&
+           (!db->local_time || exec_text(db, sqltext_local_time, err));
+}
+
+/* What to do, in terms of spine.conf. */
+static void put_remedy(struct buf *out, const struct db_params *p, int number)
+{
+    const char *text = dberror_remedy(number);
+    for (const char *key; p->is_main && (key = strstr(text, "DB_")) != NULL; text = key + 3) {
+        buf_append(out, text, (size_t)(key - text));
+        buf_puts(out, "RDB_");
+    }
+    buf_puts(out, text);
+}
+
+static bool fail_connect(const struct db_params *p, const struct address *a, int number,
+                         const char *message, struct err *err)
+{
+    char where[300];
+    struct buf remedy = BUF_INIT;
+    put_remedy(&remedy, p, number);
+    if (a->socket != NULL)
+        snprintf(where, sizeof(where), "localhost (socket %s)", a->socket);
+    else if (strcmp(a->host, "localhost") == 0)
+        snprintf(where, sizeof(where), "localhost");
+    else
+        snprintf(where, sizeof(where), "%s (port %u)", a->host, p->port);
+    if (dberror_class(number) == DBERROR_FATAL && number < 2000)
+        err_set_number(err, ERR_UNAVAILABLE, number,
+                       "database server at %s refused user '%s' (%d): %s; %s", where, p->user,
+                       number, message, buf_str(&remedy));
+    else
+        err_set_number(err, ERR_UNAVAILABLE, number,
+                       "cannot connect to the database server at %s as user %s: %s (%d); %s", where,
+                       p->user, message, number, buf_str(&remedy));
+    buf_done(&remedy);
+    db_make_one_line(err);
+    return false;
+}
+
+static const char no_tls[] = "TLS is required, but the server offers none";
+
+/* The library's own text about a refused way to log in may be made of memory that is somebody
+ * else's by now. */
+static void fail_login(const struct db *db, const struct db_params *p, const struct address *a,
+                       const struct tls *tls, struct err *err)
+{
+    int number = db_login_error(db->mysql, tls->required);
+    const char *why = mysql_error(db->mysql);
+    if (number == DBERROR_LOGIN_REFUSED)
+        why = "the server asks for a way to log in that gives the password away or is unknown";
+    else if (number != (int)mysql_errno(db->mysql))
+        why = no_tls;
+    fail_connect(p, a, number, why, err);
+}
+
+/* One try.  *err says why not.  The deadline counts for the first statements, too; after that only
+ * if the owner says so. */
+static struct db *connect_once(const struct db_params *p, const struct address *a,
+                               const _Atomic int64_t *deadline, bool demand_tls, struct err *err)
+{
+    struct db *db = mem_zalloc(1, sizeof(*db));
+    db_set_patience(db, p->patience_ms == 0 ? DB_IO_S * 1000 : p->patience_ms);
+    struct tls tls = tls_of(p, a->host != NULL && strcmp(a->host, "localhost") != 0, demand_tls);
+    db->mysql = prepare(p, &tls, *deadline - clock_mono_ms());
+    if (mysql_real_connect(db->mysql, a->socket != NULL ? NULL : a->host, p->user, p->password,
+                           p->database, p->port, a->socket, 0) == NULL) {
+        fail_login(db, p, a, &tls, err);
+        goto fail;
+    }
+    close_on_exec(db_socket_of(db));
+    if (tls.required && mysql_get_ssl_cipher(db->mysql) == NULL) {
+        fail_connect(p, a, DBERROR_TLS_FAILED, no_tls, err);
+        goto fail;
+    }
+    struct err why = ERR_INIT;
+    db->deadline = deadline;
+    if (!begin_session(db, &why)) {
+        fail_connect(p, a, why.number, why.text, err);
+        goto fail;
+    }
+    db->deadline = NULL;
+    return db;
+fail:
+    db_close(db);
+    return NULL;
+}
+
+/* Plain text was refused.  MySQL says so; MariaDB says "access denied", as for a wrong password:
+ * one try with TLS tells. */
+static struct db *connect_as_demanded(const struct db_params *p, const struct address *a,
+                                      const _Atomic int64_t *deadline, int number)
+{
+    if (tls_of(p, false, false).required ||
+        (number != DBERROR_ACCESS_DENIED && number != DBERROR_SERVER_WANTS_TLS))
+        return NULL;
+    return connect_once(p, a, deadline, true, NULL);
+}
+
+struct db *db_open(const struct db_params *params, const _Atomic int64_t *deadline, struct err *err)
+{
+    struct err why = ERR_INIT;
+    struct address a = parse_address(params->host == NULL ? "" : params->host);
+    struct db *db = NULL;
+    for (unsigned tries = 1;; tries++) {
+        if (tries > 1 && *deadline - clock_mono_ms() < 1000)
+            break; /* the library counts in seconds: one more try would end too late */
+        db = connect_once(params, &a, deadline, false, &why);
+        if (db == NULL)
+            db = connect_as_demanded(params, &a, deadline, why.number);
+        if (db != NULL || !dberror_may_connect_later(why.number) || !db_back_off(tries, deadline))
+            break;
+    }
+    if (db == NULL && err != NULL)
+        *err = why;
+    address_done(&a);
+    return db;
+}
+
+void db_close(struct db *db)
+{
+    if (db == NULL)
+        return;
+    mysql_close(db->mysql);
+    free(db);
+}

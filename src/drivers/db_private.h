@@ -1,0 +1,47 @@
+/* drivers/db_private.h - what the files of drivers/db share.  Nobody else includes it. */
+#ifndef SPINE_DRIVERS_DB_PRIVATE_H
+#define SPINE_DRIVERS_DB_PRIVATE_H
+
+#include "drivers/db.h"
+
+#include <stdatomic.h>
+
+enum { DB_CONNECT_S = 5, DB_IO_S = 30 };
+
+struct db {
+    void *mysql; /* a MYSQL: the client library's header stays in .c files */
+    size_t max_packet;
+    int64_t patience_ms;
+    int lock_wait_s;                 /* as the server knows it; 0 = not told yet */
+    bool local_time;                 /* the site has DATETIME columns */
+    const _Atomic int64_t *deadline; /* the owner's; NULL = none */
+};
+
+/* A message of the server or the library as a part of one line. */
+void db_make_one_line(struct err *err);
+
+/* ---- login: who learns the password (docs/security.md) ---- */
+
+/* Before the library is started: no code and no permission comes from the environment. */
+void db_login_ignore_environment(void);
+/* After it was started, before any connection. */
+NODISCARD bool db_login_start(struct err *err);
+/* On the thread that connects.  `known`: TLS is required, and it is verified who is at the other
+ * end; nobody else is given the password itself. */
+void db_login_prepare(void *mysql, bool tls_required, bool known);
+/* Why the attempt to connect of this thread has failed: DBERROR_TLS_FAILED if the server has no
+ * TLS (and has been sent nothing), DBERROR_LOGIN_REFUSED if it asked for the password. */
+int db_login_error(void *mysql, bool tls_required);
+
+/* ---- waiting ---- */
+
+/* How long the server may wait for a lock of others. */
+int db_lock_wait_s(const struct db *db);
+
+/* Waits until the connection has something to read; false: not by the time that a statement sent
+ * at `sent` has. */
+bool db_wait_for_answer(const struct db *db, int64_t sent_mono_ms);
+
+int db_socket_of(const struct db *db);
+
+#endif
