@@ -215,7 +215,7 @@ static void say_invalid_summary(struct devrun *run)
             buf_clear(&list);
         }
         slice = next;
-        if (!end && run->outcomes[i].done && run->outcomes[i].reason == UNKNOWN_INVALID)
+        if (!end && run->outcomes[i].done && devrun_is_invalid(run->outcomes[i].reason))
             buf_printf(&list, "%s%" PRIu32, errors++ > 0 ? ", " : "", d->items[i].local_data_id);
     }
     buf_done(&list);

@@ -24,19 +24,32 @@ void devrun_settle_unknown(struct devrun *run, size_t i, enum unknown_reason rea
     buf_append(&run->text, "U", 2);
 }
 
+bool devrun_is_invalid(enum unknown_reason reason)
+{
+    return reason == UNKNOWN_INVALID || reason == UNKNOWN_MISSING ||
+           reason == UNKNOWN_AGENT_ERROR || reason == UNKNOWN_EMPTY;
+}
+
 /* What the agent sent, not the U that it became: that is what the operator wants to see
  * (docs/contract.md 3.12). */
-static void say_invalid(struct devrun *run, size_t i, const struct varbind *vb)
+static void say_invalid(struct devrun *run, size_t i, const char *sent)
 {
     const struct device *d = run->device;
     const struct item *it = &d->items[i];
-    struct buf sent = BUF_INIT;
-    devrun_probe_value(vb, &sent);
+    if (run->options.invalid_log != 2)
+        return;
     devrun_say(run, LOG_ALWAYS,
                "WARNING: Invalid Response, Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
                "] SNMP: v%d: %s, dsname: %s, oid: %s, value: %s",
                d->id, devrun_items_slice(run, i), it->local_data_id, d->snmp.version,
-               d->snmp.hostname, it->rrd_name, it->arg1, buf_str(&sent));
+               d->snmp.hostname, it->rrd_name, it->arg1, sent);
+}
+
+static void say_invalid_varbind(struct devrun *run, size_t i, const struct varbind *vb)
+{
+    struct buf sent = BUF_INIT;
+    devrun_probe_value(vb, &sent);
+    say_invalid(run, i, buf_str(&sent));
     buf_done(&sent);
 }
 
@@ -44,6 +57,7 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
 {
     if (varbind_is_exception(vb)) {
         devrun_settle_unknown(run, i, UNKNOWN_MISSING);
+        say_invalid_varbind(run, i, vb);
         return;
     }
     struct outcome *o = &run->outcomes[i];
@@ -52,8 +66,8 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
     o->text_len = run->text.len - o->text_at;
     buf_putc(&run->text, '\0');
     o->done = true;
-    if (run->options.invalid_log == 2 && o->reason == UNKNOWN_INVALID)
-        say_invalid(run, i, vb);
+    if (o->reason == UNKNOWN_INVALID)
+        say_invalid_varbind(run, i, vb);
 }
 
 /* After logging and before storing: a value without ':' is no use after the counters went back
@@ -149,6 +163,7 @@ static void take_values(struct devrun *run, const struct snmp_reply *reply,
             continue;
         if (vb == NULL) {
             devrun_settle_unknown(run, i, UNKNOWN_MISSING);
+            say_invalid(run, i, "left out of the answer");
         } else {
             found++;
             last = k + 1;
@@ -170,6 +185,40 @@ static void take_failure(struct devrun *run, enum unknown_reason reason, const s
     }
 }
 
+static const char *error_name(long status)
+{
+    static const char *const names[] = {
+        "noError",
+        "tooBig",
+        "noSuchName",
+        "badValue",
+        "readOnly",
+        "genErr",
+        "noAccess",
+        "wrongType",
+        "wrongLength",
+        "wrongEncoding",
+        "wrongValue",
+        "noCreation",
+        "inconsistentValue",
+        "resourceUnavailable",
+        "commitFailed",
+        "undoFailed",
+        "authorizationError",
+        "notWritable",
+        "inconsistentName",
+    };
+    return status >= 0 && (size_t)status < ARRAY_LEN(names) ? names[status] : "an unknown error";
+}
+
+static void settle_error(struct devrun *run, size_t i, long status, const struct moment *now)
+{
+    bool missing = status == SNMP_ERROR_NO_SUCH_NAME;
+    devrun_settle_unknown(run, i, missing ? UNKNOWN_MISSING : UNKNOWN_AGENT_ERROR);
+    say_invalid(run, i, error_name(status));
+    settled(run, i, now);
+}
+
 /* An error status answers for one object, named by its index, which is left out of the next request;
  * a request that is too big, or an error that names nobody, is asked again in halves
  * (docs/contract.md 13.5). */
@@ -178,14 +227,9 @@ static void take_error(struct devrun *run, const struct snmp_reply *reply, const
     size_t n = run->span.count;
     bool names_one = reply->error_index >= 1 && (size_t)reply->error_index <= n &&
                      reply->error_status != SNMP_ERROR_TOO_BIG;
-    bool missing = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
-    enum unknown_reason reason = missing ? UNKNOWN_MISSING : UNKNOWN_AGENT_ERROR;
-    if (n == 1) {
-        take_failure(run, reason, now);
-    } else if (names_one) {
-        size_t i = run->span.asked[reply->error_index - 1];
-        devrun_settle_unknown(run, i, reason);
-        settled(run, i, now);
+    if (n == 1 || names_one) {
+        size_t k = n == 1 ? 0 : (size_t)reply->error_index - 1;
+        settle_error(run, run->span.asked[k], reply->error_status, now);
     } else {
         run->max_oids = n / 2;
         devrun_say(run, LOG_MEDIUM,

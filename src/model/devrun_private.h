@@ -171,6 +171,7 @@ void devrun_items_step(struct devrun *run, const struct moment *now);
 void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply,
                        const struct moment *now);
 void devrun_settle_unknown(struct devrun *run, size_t item, enum unknown_reason reason);
+bool devrun_is_invalid(enum unknown_reason reason); /* spine_log_level reports it */
 /* How much of the value the column does not take, in words at the end of out; false: it takes all. */
 bool devrun_value_too_wide(const struct devrun *run, size_t item, struct buf *out);
 void devrun_say_width(struct devrun *run, size_t item);

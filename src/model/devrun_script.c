@@ -193,7 +193,7 @@ void devrun_items_script(struct devrun *run, const struct open_ask *ask,
     if (reply->cut && reply->detail != NULL)
         put_remark(run, ask->item, &remark);
     say_reply(run, ask->kind, "DS", it->local_data_id, it->arg1, reply, buf_str(&remark));
-    if (run->outcomes[ask->item].reason == UNKNOWN_INVALID && run->options.invalid_log == 2)
+    if (devrun_is_invalid(run->outcomes[ask->item].reason) && run->options.invalid_log == 2)
         say_invalid(run, ask->item, reply);
     say_value(run, ask->item, reply);
     devrun_kill_spike(run, ask->item);
