@@ -184,7 +184,8 @@ static void sessions_never_share_a_request(void **state)
     assert_string_equal(buf_str(&b.asks), "6 2 2 2 2 2 2 2 2 2 ");
     assert_int_equal(b.result.values, 22);
     assert_int_equal(b.result.unknown[UNKNOWN_FAILED], 2);
-    assert_logged(LOG_ALWAYS, "Device[7] HT[1] ERROR: SNMP request to '10.0.0.2' failed: no route");
+    assert_logged(LOG_ALWAYS, "Device[7] HT[1] ERROR: SNMP request to '10.0.0.2' failed: no route; "
+                              "correct this in the device's settings");
 }
 
 static void equal_sessions_share_wherever_they_are_written(void **state)
