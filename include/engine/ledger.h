@@ -26,6 +26,7 @@ struct ledger_figures {
     size_t devices, down, dropped; /* dropped: not polled to the end */
     size_t values, unfinished, skipped;
     size_t unknown[UNKNOWN_REASONS];
+    size_t device_lines; /* about what does not work, below MEDIUM; not all are written */
 
     /* the rows that devices gave */
     size_t stored, spooled, lost;
@@ -57,6 +58,10 @@ void ledger_device_finished(struct ledger *l, const struct device *device,
                             const struct devrun_result *result);
 /* There was no time for it; started: its run was stopped, and has been booked as finished. */
 void ledger_device_dropped(struct ledger *l, const struct device *device, bool started);
+
+/* Books a line about a device that does not work; false: there have been so many in this cycle that
+ * it is left out.  At MEDIUM none is. */
+bool ledger_takes_line(struct ledger *l);
 
 /* ---- rows and the database ---- */
 

@@ -111,6 +111,8 @@ struct action {
         struct output_row row;
         struct {
             enum log_level level;
+            bool
+                of_many; /* many devices may have one cause: not all such lines are worth the log */
             char *text;
         } log;
         struct recache_row recache;

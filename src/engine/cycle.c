@@ -582,7 +582,10 @@ bool cycle_apply(struct cycle *c, const struct device *device, const struct acti
                  struct batch *rows)
 {
     switch (action->kind) {
-    case ACTION_LOG: log_line(action->log.level, "%s", action->log.text); return false;
+    case ACTION_LOG:
+        if (!action->log.of_many || ledger_takes_line(&c->ledger))
+            log_line(action->log.level, "%s", action->log.text);
+        return false;
     case ACTION_ROW: batch_add_row(rows, &action->row); return false;
     case ACTION_RECACHE: batch_add_recache(rows, &action->recache); return false;
     case ACTION_ASSERT: batch_add_assert(rows, &action->assertion); return false;

@@ -15,6 +15,9 @@
 /* Lines about one kind of trouble with the database that one cycle writes; more would say nothing new. */
 enum { LEDGER_LINES_MAX = 20 };
 
+/* Lines about devices that do not work, likewise: a broken switch must not fill the log's disk. */
+enum { LEDGER_DEVICE_LINES_MAX = 100 };
+
 void ledger_init(struct ledger *l)
 {
     *l = (struct ledger){.figures = {0}};
@@ -97,6 +100,16 @@ void ledger_device_finished(struct ledger *l, const struct device *device,
         f->unknown[i] += r->unknown[i];
     thr_unlock(&l->lock);
     ledger_tell_device(device, r);
+}
+
+bool ledger_takes_line(struct ledger *l)
+{
+    if (log_wants(LOG_MEDIUM))
+        return true;
+    thr_lock(&l->lock);
+    size_t count = ++l->figures.device_lines;
+    thr_unlock(&l->lock);
+    return count <= LEDGER_DEVICE_LINES_MAX;
 }
 
 void ledger_device_dropped(struct ledger *l, const struct device *device, bool started)
@@ -276,6 +289,11 @@ int ledger_report(struct ledger *l, const struct ledger_closing *closing)
     char stats[128];
     if (f.dropped > 0)
         log_line(LOG_ALWAYS, "WARNING: There were %zu threads which did not run", f.dropped);
+    if (f.device_lines > LEDGER_DEVICE_LINES_MAX)
+        log_line(LOG_ALWAYS,
+                 "WARNING: %zu more lines say why devices do not work; verbosity MEDIUM shows all "
+                 "of them",
+                 f.device_lines - LEDGER_DEVICE_LINES_MAX);
     ledger_report_items(&f, closing);
     snprintf(stats, sizeof(stats), "Time: %.4f s, Threads: %d, Devices: %zu",
              (double)closing->elapsed_us / 1e6, closing->threads, closing->devices);

@@ -59,18 +59,35 @@ bool devrun_listening(const struct devrun *run, enum log_level level)
     return run->options.debug_device || level <= run->options.log_level;
 }
 
+static PRINTF(3, 0) struct action *add_line(struct devrun *run, enum log_level level,
+                                            const char *fmt, va_list ap)
+{
+    struct buf line = BUF_INIT;
+    buf_vprintf(&line, fmt, ap);
+    struct action *a = devrun_add_action(run, ACTION_LOG);
+    a->log.level = run->options.debug_device ? LOG_ALWAYS : level;
+    a->log.text = buf_take(&line);
+    return a;
+}
+
 void devrun_say(struct devrun *run, enum log_level level, const char *fmt, ...)
 {
     if (!devrun_listening(run, level))
         return;
-    struct buf line = BUF_INIT;
     va_list ap;
     va_start(ap, fmt);
-    buf_vprintf(&line, fmt, ap);
+    (void)add_line(run, level, fmt, ap);
     va_end(ap);
-    struct action *a = devrun_add_action(run, ACTION_LOG);
-    a->log.level = run->options.debug_device ? LOG_ALWAYS : level;
-    a->log.text = buf_take(&line);
+}
+
+void devrun_say_trouble(struct devrun *run, const char *fmt, ...)
+{
+    if (!devrun_listening(run, LOG_ALWAYS))
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    add_line(run, LOG_ALWAYS, fmt, ap)->log.of_many = !run->options.debug_device;
+    va_end(ap);
 }
 
 struct ask *devrun_add_ask(struct devrun *run, enum ask_kind kind)
@@ -185,6 +202,7 @@ static void add_rows(struct devrun *run, struct devrun_result *result)
             result->values++;
         else
             result->unknown[o->reason]++;
+        devrun_say_unknown(run, i);
         devrun_add_action(run, ACTION_ROW)->row = (struct output_row){
             .local_data_id = d->items[i].local_data_id,
             .rrd_name = d->items[i].rrd_name,
@@ -215,7 +233,7 @@ static void say_invalid_summary(struct devrun *run)
             buf_clear(&list);
         }
         slice = next;
-        if (!end && run->outcomes[i].done && run->outcomes[i].reason == UNKNOWN_INVALID)
+        if (!end && run->outcomes[i].done && devrun_is_invalid(run->outcomes[i].reason))
             buf_printf(&list, "%s%" PRIu32, errors++ > 0 ? ", " : "", d->items[i].local_data_id);
     }
     buf_done(&list);

@@ -74,11 +74,21 @@ static void agent_say_time(struct devrun *run, struct agent *a)
 
 /* ---- silence ---- */
 
+bool devrun_agent_is_news(struct devrun *run, const struct target *t)
+{
+    struct agent *a = agent_meet(run, t);
+    bool news = !a->told_trouble;
+    a->told_trouble = true;
+    return news;
+}
+
 void devrun_agent_silence(struct devrun *run, const struct target *t)
 {
     struct agent *a = agent_meet(run, t);
     a->silent_ms = t->timeout_ms; /* more than before: else it would not have been asked */
     a->silent = true;
+    if (agent_has_time(run, a)) /* else that has been told */
+        devrun_say_silence(run, a);
 }
 
 bool devrun_agent_gone(const struct devrun *run, const struct target *t)
@@ -201,8 +211,19 @@ static bool agent_is_doubtful(struct devrun *run, struct agent *a)
                "Device[%" PRIu32 "] HT[1] WARNING: '%s' has left more than %d requests "
                "unanswered; it is not asked any more in this cycle",
                run->device->id, run->agents.asked.target->hostname, AGENT_VAIN_MAX);
+    a->told_trouble = true;
     devrun_agent_silence(run, run->agents.asked.target);
     return false;
+}
+
+/* What the availability check finds is told when the check is over. */
+static void agent_note_trouble(struct devrun *run, struct agent *a, const struct snmp_reply *reply)
+{
+    bool checking = run->phase == PHASE_CHECK;
+    if (reply->outcome == SNMP_TIMED_OUT && !a->told_trouble && reply->detail != NULL)
+        a->silence = arena_strdup(&run->memory, reply->detail);
+    else if (reply->outcome != SNMP_TIMED_OUT && reply->outcome != SNMP_ANSWERED && !checking)
+        devrun_say_failure(run, a->target, reply);
 }
 
 static void agent_note_reply(struct devrun *run, struct agent *a, const struct snmp_reply *reply)
@@ -210,6 +231,7 @@ static void agent_note_reply(struct devrun *run, struct agent *a, const struct s
     a->spent_us += reply->elapsed_us;
     run->agents.spent_us += reply->elapsed_us;
     agent_say_time(run, a);
+    agent_note_trouble(run, a, reply);
     /* the driver itself says that a request is too big */
     if (reply->outcome != SNMP_ANSWERED || reply->error_status == SNMP_ERROR_TOO_BIG)
         return;

@@ -28,6 +28,8 @@ struct agent {
     size_t left_out, left_out_of;
     size_t enough; /* so many are in its answers */
     bool told_omits;
+    const char *silence; /* of its last time-out, from the driver; NULL: there was none */
+    bool told_trouble;
 };
 
 /* The SNMP request that is open, or whose answer is looked at. */
@@ -56,6 +58,9 @@ void devrun_ask_snmp(struct devrun *run, const struct snmp_request *request);
 const struct snmp_reply *devrun_agent_hear(struct devrun *run, const struct snmp_reply *reply);
 
 void devrun_agent_silence(struct devrun *run, const struct target *t);
+
+/* That it does not answer, or not as it should, is told once; false: it has been. */
+bool devrun_agent_is_news(struct devrun *run, const struct target *t);
 
 /* It is silent, or has used up its time: it is not asked any more. */
 bool devrun_agent_gone(const struct devrun *run, const struct target *t);

@@ -94,6 +94,7 @@ void devrun_check_step(struct devrun *run, const struct moment *now)
     say_check(run);
     if (next != AVAIL_DECIDED_UNTESTED)
         settle(run, next == AVAIL_DECIDED_UP, now);
+    devrun_say_why(run, next != AVAIL_DECIDED_UNTESTED);
     if (run->down || run->options.ping_only)
         devrun_finish(run, true, now);
     else
@@ -107,6 +108,8 @@ void devrun_check_snmp(struct devrun *run, const struct snmp_reply *reply)
     p->done = true;
     p->up = reply->outcome == SNMP_ANSWERED;
     p->impossible = reply->outcome == SNMP_IMPOSSIBLE;
+    if (!p->up)
+        devrun_note_snmp(run, reply);
     if (p->up) {
         p->time_ms = (double)reply->elapsed_us / 1000.0;
         p->text = "Device responded to SNMP";
@@ -115,13 +118,12 @@ void devrun_check_snmp(struct devrun *run, const struct snmp_reply *reply)
         devrun_say(run, LOG_HIGH, "Device[%" PRIu32 "] SNMP Ping Timeout", run->device->id);
     } else if (reply->outcome == SNMP_REFUSED) {
         p->text = "Device did not respond to SNMP"; /* as Spine, which waits in vain */
-        devrun_say(run, LOG_ALWAYS, "Device[%" PRIu32 "] WARNING: SNMP request refused: %s",
-                   run->device->id, reply->detail);
+        devrun_say(run, LOG_HIGH, "Device[%" PRIu32 "] SNMP Ping Refused: %s", run->device->id,
+                   reply->detail);
     } else {
         p->text = "Invalid SNMP Session";
-        devrun_say(run, p->impossible ? LOG_ALWAYS : LOG_HIGH,
-                   "Device[%" PRIu32 "] %sSNMP Ping Unknown Error: %s", run->device->id,
-                   p->impossible ? "WARNING: " : "", reply->detail);
+        devrun_say(run, LOG_HIGH, "Device[%" PRIu32 "] SNMP Ping Unknown Error: %s",
+                   run->device->id, reply->detail);
     }
 }
 
@@ -141,6 +143,8 @@ void devrun_check_ping(struct devrun *run, const struct ping_reply *reply)
         .time_ms = reply->time_ms,
         .text = arena_strdup(&run->memory, text),
     };
+    if (reply->outcome != PING_UP)
+        devrun_note_ping(run, reply);
     if (reply->fell_back)
         devrun_say(run, LOG_ALWAYS,
                    "Device[%" PRIu32 "] DEBUG Falling back to UDP Ping Due to SetUID Issues", id);

@@ -26,17 +26,28 @@ void devrun_settle_unknown(struct devrun *run, size_t i, enum unknown_reason rea
 
 /* What the agent sent, not the U that it became: that is what the operator wants to see
  * (docs/contract.md 3.12). */
-static void say_invalid(struct devrun *run, size_t i, const struct varbind *vb)
+static void say_invalid(struct devrun *run, size_t i, const char *sent)
 {
     const struct device *d = run->device;
     const struct item *it = &d->items[i];
-    struct buf sent = BUF_INIT;
-    devrun_probe_value(vb, &sent);
+    if (run->options.invalid_log != 2)
+        return;
     devrun_say(run, LOG_ALWAYS,
                "WARNING: Invalid Response, Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
                "] SNMP: v%d: %s, dsname: %s, oid: %s, value: %s",
                d->id, devrun_items_slice(run, i), it->local_data_id, d->snmp.version,
-               d->snmp.hostname, it->rrd_name, it->arg1, buf_str(&sent));
+               d->snmp.hostname, it->rrd_name, it->arg1, sent);
+}
+
+static void say_invalid_varbind(struct devrun *run, size_t i, const struct varbind *vb)
+{
+    struct buf sent = BUF_INIT;
+    if (run->options.invalid_log != 2 && !devrun_listening(run, LOG_MEDIUM))
+        return;
+    devrun_probe_value(vb, &sent);
+    if (!varbind_is_exception(vb))
+        devrun_note_no_value(run, i, buf_str(&sent));
+    say_invalid(run, i, buf_str(&sent));
     buf_done(&sent);
 }
 
@@ -44,6 +55,8 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
 {
     if (varbind_is_exception(vb)) {
         devrun_settle_unknown(run, i, UNKNOWN_MISSING);
+        devrun_note_reason(run, i, "the agent has no such object (%s)", devrun_exception_name(vb));
+        say_invalid_varbind(run, i, vb);
         return;
     }
     struct outcome *o = &run->outcomes[i];
@@ -52,8 +65,8 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
     o->text_len = run->text.len - o->text_at;
     buf_putc(&run->text, '\0');
     o->done = true;
-    if (run->options.invalid_log == 2 && o->reason == UNKNOWN_INVALID)
-        say_invalid(run, i, vb);
+    if (o->reason == UNKNOWN_INVALID)
+        say_invalid_varbind(run, i, vb);
 }
 
 /* After logging and before storing: a value without ':' is no use after the counters went back
@@ -149,6 +162,8 @@ static void take_values(struct devrun *run, const struct snmp_reply *reply,
             continue;
         if (vb == NULL) {
             devrun_settle_unknown(run, i, UNKNOWN_MISSING);
+            devrun_note_reason(run, i, "the agent leaves the object out of its answers");
+            say_invalid(run, i, "left out of the answer");
         } else {
             found++;
             last = k + 1;
@@ -162,12 +177,29 @@ static void take_values(struct devrun *run, const struct snmp_reply *reply,
         devrun_agent_omits(run, t, n, found, found == last);
 }
 
-static void take_failure(struct devrun *run, enum unknown_reason reason, const struct moment *now)
+/* why: NULL if the reason says all. */
+static void take_failure(struct devrun *run, enum unknown_reason reason, const char *why,
+                         const struct moment *now)
 {
     for (size_t k = 0; k < run->span.count; k++) {
         devrun_settle_unknown(run, run->span.asked[k], reason);
+        if (why != NULL)
+            devrun_note_reason(run, run->span.asked[k], "%s", why);
         settled(run, run->span.asked[k], now);
     }
+}
+
+static void settle_error(struct devrun *run, size_t i, long status, const struct moment *now)
+{
+    const char *name = devrun_error_name(status);
+    bool missing = status == SNMP_ERROR_NO_SUCH_NAME;
+    devrun_settle_unknown(run, i, missing ? UNKNOWN_MISSING : UNKNOWN_AGENT_ERROR);
+    devrun_note_reason(run, i,
+                       missing ? "the agent has no such object (%s)"
+                               : "the agent answers with an error (%s)",
+                       name);
+    say_invalid(run, i, name);
+    settled(run, i, now);
 }
 
 /* An error status answers for one object, named by its index, which is left out of the next request;
@@ -178,14 +210,9 @@ static void take_error(struct devrun *run, const struct snmp_reply *reply, const
     size_t n = run->span.count;
     bool names_one = reply->error_index >= 1 && (size_t)reply->error_index <= n &&
                      reply->error_status != SNMP_ERROR_TOO_BIG;
-    bool missing = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
-    enum unknown_reason reason = missing ? UNKNOWN_MISSING : UNKNOWN_AGENT_ERROR;
-    if (n == 1) {
-        take_failure(run, reason, now);
-    } else if (names_one) {
-        size_t i = run->span.asked[reply->error_index - 1];
-        devrun_settle_unknown(run, i, reason);
-        settled(run, i, now);
+    if (n == 1 || names_one) {
+        size_t k = n == 1 ? 0 : (size_t)reply->error_index - 1;
+        settle_error(run, run->span.asked[k], reply->error_status, now);
     } else {
         run->max_oids = n / 2;
         devrun_say(run, LOG_MEDIUM,
@@ -222,7 +249,7 @@ static void blame_objects(struct devrun *run, const struct moment *now)
     buf_printf(&whose, "DS[%" PRIu32 "] ", it->local_data_id);
     devrun_agent_blame(run, it->target, it->oid, buf_str(&whose));
     buf_done(&whose);
-    take_failure(run, UNKNOWN_NO_ANSWER, now);
+    take_failure(run, UNKNOWN_NO_ANSWER, NULL, now);
 }
 
 static void take_timeout(struct devrun *run, const struct moment *now)
@@ -239,29 +266,18 @@ static void take_timeout(struct devrun *run, const struct moment *now)
                    "] WARNING: SNMP timeout detected [%" PRIu32 " ms], ignoring host '%s'",
                    d->id, devrun_items_slice(run, run->span.asked[k]),
                    d->items[run->span.asked[k]].local_data_id, t->timeout_ms, t->hostname);
-    take_failure(run, UNKNOWN_NO_ANSWER, now);
+    take_failure(run, UNKNOWN_NO_ANSWER, NULL, now);
     devrun_agent_silence(run, t);
 }
 
 void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const struct moment *now)
 {
-    const struct item *first = &run->device->items[run->span.asked[0]];
     run->span.open = false;
     switch (reply->outcome) {
     case SNMP_TIMED_OUT: take_timeout(run, now); break;
     case SNMP_REFUSED:
     case SNMP_FAILED:
-    case SNMP_IMPOSSIBLE:
-        if (first->target->version < 1 || first->target->version > 3)
-            devrun_say(run, LOG_ALWAYS,
-                       "Device[%" PRIu32 "] ERROR: SNMP Version Error for Device '%s'",
-                       run->device->id, first->target->hostname);
-        else
-            devrun_say(run, LOG_ALWAYS,
-                       "Device[%" PRIu32 "] HT[1] ERROR: SNMP request to '%s' failed: %s",
-                       run->device->id, first->target->hostname, reply->detail);
-        take_failure(run, UNKNOWN_FAILED, now);
-        break;
+    case SNMP_IMPOSSIBLE: take_failure(run, UNKNOWN_FAILED, reply->detail, now); break;
     case SNMP_ANSWERED:
         if (reply->error_status != SNMP_ERROR_NONE)
             take_error(run, reply, now);
@@ -325,6 +341,8 @@ static bool fill_request(struct devrun *run)
             continue;
         if (is_hopeless(run, i)) {
             devrun_settle_unknown(run, i, UNKNOWN_NO_ANSWER);
+            if (devrun_agent_gone(run, run->device->items[i].target))
+                devrun_note_reason(run, i, "its agent is not asked any more in this cycle");
             continue;
         }
         s->names[s->count] = run->device->items[i].oid;

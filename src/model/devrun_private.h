@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "devrun_agent.h"
 #include "devrun_probe.h"
+#include "devrun_reason.h"
 #include "model/avail.h"
 #include "model/devrun.h"
 
@@ -32,7 +33,8 @@ struct outcome {
     bool done;
     bool left_out; /* of an answer; asked for again */
     enum unknown_reason reason;
-    size_t text_at; /* in run->text */
+    const char *why; /* the reason more precisely; NULL: no more is known, or nobody listens */
+    size_t text_at;  /* in run->text */
     size_t text_len;
 };
 
@@ -113,6 +115,7 @@ struct devrun {
     struct moment started;
     struct oid check_name;
     struct avail_check check;
+    struct why why;
     struct device_status status;
     bool has_status;
     bool down;
@@ -145,6 +148,8 @@ struct ask *devrun_add_ask(struct devrun *run, enum ask_kind kind);
 struct action *devrun_add_verdict(struct devrun *run, enum action_kind kind);
 bool devrun_listening(const struct devrun *run, enum log_level level);
 void devrun_say(struct devrun *run, enum log_level level, const char *fmt, ...) PRINTF(3, 4);
+/* The one line about something that does not work, with reason and remedy. */
+void devrun_say_trouble(struct devrun *run, const char *fmt, ...) PRINTF(2, 3);
 void devrun_finish(struct devrun *run, bool complete, const struct moment *now);
 
 /* The phases: begin is called once on entering; step opens an ask or changes run->phase; snmp takes

@@ -127,12 +127,17 @@ static void say_invalid(struct devrun *run, size_t i, const struct script_reply 
 {
     const struct item *it = &run->device->items[i];
     struct buf sent = BUF_INIT;
+    if (run->options.invalid_log != 2 && !devrun_listening(run, LOG_MEDIUM))
+        return;
     value_trim(reply->output, reply->len, &sent);
-    devrun_say(run, LOG_ALWAYS,
-               "WARNING: Invalid Response, Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
-               "] SCRIPT: %s, output: %s",
-               run->device->id, devrun_items_slice(run, i), it->local_data_id, it->arg1,
-               buf_str(&sent));
+    if (run->outcomes[i].reason == UNKNOWN_INVALID)
+        devrun_note_no_value(run, i, buf_str(&sent));
+    if (run->options.invalid_log == 2)
+        devrun_say(run, LOG_ALWAYS,
+                   "WARNING: Invalid Response, Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
+                   "] SCRIPT: %s, output: %s",
+                   run->device->id, devrun_items_slice(run, i), it->local_data_id, it->arg1,
+                   buf_str(&sent));
     buf_done(&sent);
 }
 
@@ -146,6 +151,17 @@ static void settle_output(struct devrun *run, size_t i, const struct script_repl
     o->text_len = run->text.len - o->text_at;
     buf_putc(&run->text, '\0');
     o->done = true;
+}
+
+static void note_trouble(struct devrun *run, size_t i, enum ask_kind kind,
+                         const struct script_reply *reply)
+{
+    bool was = reply->outcome == SCRIPT_NOT_STARTED || reply->outcome == SCRIPT_LOST ||
+               reply->outcome == SCRIPT_CANCELLED;
+    devrun_note_reason(run, i, "the %s %s%s%s%s",
+                       kind == ASK_SCRIPT ? "script" : "PHP script server", was ? "was " : "",
+                       outcome_text(reply->outcome), reply->detail == NULL ? "" : ": ",
+                       reply->detail == NULL ? "" : reply->detail);
 }
 
 /* One line says all that is left out of what a script has printed. */
@@ -193,7 +209,9 @@ void devrun_items_script(struct devrun *run, const struct open_ask *ask,
     if (reply->cut && reply->detail != NULL)
         put_remark(run, ask->item, &remark);
     say_reply(run, ask->kind, "DS", it->local_data_id, it->arg1, reply, buf_str(&remark));
-    if (run->outcomes[ask->item].reason == UNKNOWN_INVALID && run->options.invalid_log == 2)
+    if (reply->outcome != SCRIPT_OUTPUT)
+        note_trouble(run, ask->item, ask->kind, reply);
+    if (devrun_is_invalid(run->outcomes[ask->item].reason))
         say_invalid(run, ask->item, reply);
     say_value(run, ask->item, reply);
     devrun_kill_spike(run, ask->item);

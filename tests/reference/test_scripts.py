@@ -49,6 +49,16 @@ def test_ends_of_scripts(compare):
     compare(seed, expect=("C13",))
 
 
+@pytest.mark.parametrize("log_level", [1, 2])
+def test_a_script_that_prints_nothing_is_an_invalid_value(compare, log_level):
+    def seed(site):
+        site.settings(spine_log_level=log_level)
+        site.threads(1)
+        device_with_scripts(site, 1, ["true", "echo", "/does/not/exist 2>/dev/null", "echo 5"])
+
+    compare(seed, expect=("C13",) + (("V12",) if log_level == 2 else ()))
+
+
 def test_a_long_command(compare):
     def seed(site):
         device_with_scripts(site, 1, [f"echo 4; : {'x' * 400}", f": {'x' * 600}; echo 5"])

@@ -71,6 +71,23 @@ def test_v2c_absent_objects_are_U(compare):
     compare(devices({}, {}, {}, {}, count=20), without(1, 7, 20) + agents(*ways))
 
 
+@pytest.mark.parametrize("log_level", [1, 2])
+def test_invalid_values_are_what_the_agent_lacks_or_answers_with_an_error(compare, log_level):
+    """Each way of saying it; silence is none."""
+    ways = [f"missing={how}" for how in ("object", "instance", "null", "nosuchname")]
+
+    def seed(site):
+        site.settings(spine_log_level=log_level)
+        site.threads(1)
+        devices({}, {}, {}, {}, {"snmp_version": 1}, {"availability_method": 0}, {"availability_method": 0}, count=5)(site)
+
+    found = compare(seed, without(2, 5) + agents(*ways, "", "error=genErr:3", "silent"),
+                    expect=("V12",) if log_level == 2 else ())
+    for dumps in found.values():
+        lines = [line for line in dumps[0].lines if "Invalid Response" in line]
+        assert {int(line.split("Device[")[1].split("]")[0]) for line in lines} == {1, 2, 3, 4, 5, 6}
+
+
 def test_agents_that_say_tooBig_are_polled(compare):
     compare(devices({}, {}, {}, count=20), OBJECTS + agents(*(f"toobig-above={n}" for n in (1, 3, 9))),
             expect=("S2",))

@@ -2,6 +2,8 @@
 
 #include "engine/ledger.h"
 
+#include "base/log.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -67,12 +69,33 @@ static void a_writer_that_comes_back_late_books_no_row_twice(void **state)
     ledger_done(&l);
 }
 
+/* A broken switch must not fill the log's disk; whoever wants to see all has MEDIUM. */
+static void lines_about_devices_are_bounded_below_medium(void **state)
+{
+    struct ledger l;
+    struct log_options options = {.level = LOG_ALWAYS, .destination = LOG_TO_NOTHING};
+    size_t written = 0;
+    (void)state;
+    log_configure(&options);
+    ledger_init(&l);
+    for (int i = 0; i < 130; i++)
+        written += ledger_takes_line(&l);
+    assert_int_equal(written, 100);
+    assert_int_equal(ledger_get(&l).device_lines, 130);
+    options.level = LOG_MEDIUM;
+    log_configure(&options);
+    assert_true(ledger_takes_line(&l));
+    assert_int_equal(ledger_get(&l).device_lines, 130);
+    ledger_done(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_left_when_rows_are_closed_is_lost),
         cmocka_unit_test(nothing_is_lost_when_all_was_booked),
         cmocka_unit_test(a_writer_that_comes_back_late_books_no_row_twice),
+        cmocka_unit_test(lines_about_devices_are_bounded_below_medium),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

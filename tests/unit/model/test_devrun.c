@@ -184,7 +184,8 @@ static void sessions_never_share_a_request(void **state)
     assert_string_equal(buf_str(&b.asks), "6 2 2 2 2 2 2 2 2 2 ");
     assert_int_equal(b.result.values, 22);
     assert_int_equal(b.result.unknown[UNKNOWN_FAILED], 2);
-    assert_logged(LOG_ALWAYS, "Device[7] HT[1] ERROR: SNMP request to '10.0.0.2' failed: no route");
+    assert_logged(LOG_ALWAYS, "Device[7] HT[1] ERROR: SNMP request to '10.0.0.2' failed: no route; "
+                              "correct this in the device's settings");
 }
 
 static void equal_sessions_share_wherever_they_are_written(void **state)
@@ -472,6 +473,11 @@ static void invalid_values_are_told_as_configured(void **state)
     b.agent = full_of_holes;
     b.arg = 0;
     add_items(6);
+    run_device();
+    assert_logged(LOG_ALWAYS,
+                  "WARNING: Invalid Response(s), Errors[3] Device[7] Thread[1] DS[101, 103, 105]");
+    forget_run();
+    b.agent = dying;
     run_device();
     assert_silent("Invalid Response"); /* not counted (docs/contract.md 3.12) */
 }
