@@ -390,7 +390,7 @@ def a_report_ends_the_request(c):
     return is_line(c, ": the agent refuses: ") and c.d.theirs is None
 
 
-@rule("P18", everywhere=True)
+@rule("P19", everywhere=True)
 def why_a_device_is_down_is_told(c):
     return c.d.theirs is None and (is_line(c, "WARNING: The device ", "; ") or
                                    is_line(c, "WARNING: '", "' does not answer by SNMP v", "; "))
