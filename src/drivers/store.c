@@ -161,8 +161,12 @@ bool store_connect(struct store *s, struct err *err)
     if (s->gate != NULL && !s->gate(s->gate_arg, s->deadline, err))
         return false;
     s->db = db_open(&s->params, &s->deadline, err);
-    if (s->db == NULL)
+    if (s->db == NULL) {
+        /* An attempt that our own time has cut short says less than how the last connection ended. */
+        if (err != NULL && s->lost_mono_ms != 0 && clock_mono_ms() >= s->deadline)
+            *err = s->lost_why;
         return false;
+    }
     db_set_deadline(s->db, &s->deadline);
     if (s->lost_mono_ms == 0)
         return true; /* the first one */
