@@ -48,6 +48,8 @@ struct db_params {
     int64_t patience_ms;                     /* see db_set_patience(); 0 = 30 s */
     int64_t connect_ms;                      /* of one attempt to connect; 0 = 5 s */
     bool is_main;                            /* its keys in spine.conf are RDB_*, not DB_* */
+    const _Atomic int64_t *latest; /* nothing is waited for behind this monotonic time, which may be
+                                      drawn near; NULL = none */
 };
 
 NODISCARD bool db_library_start(struct err *err);
@@ -63,10 +65,11 @@ NODISCARD struct db *db_open(const struct db_params *params,
                              const _Atomic int64_t *deadline_mono_ms, struct err *err);
 void db_close(struct db *db); /* NULL allowed */
 
-/* A statement is answered by this monotonic time and within the patience, but has at least 2 s, of
- * which at most 1 s behind the deadline; otherwise it fails with DBERROR_LOST.  The time is the
- * caller's and looked at again while waiting, so another thread may draw it near.  Without a call:
- * the patience, which is 2 to 30 s. */
+/* A statement is answered to its end by this monotonic time, and the server is silent no longer than
+ * the patience meanwhile, but it has at least 2 s, of which at most 1 s behind the deadline and at
+ * most half of the time up to db_params.latest; otherwise it fails with DBERROR_LOST.  The time is
+ * the caller's and looked at again while waiting, so another thread may draw it near.  Without a
+ * call: the patience, which is 2 to 30 s. */
 void db_set_deadline(struct db *db, const _Atomic int64_t *deadline_mono_ms);
 void db_set_patience(struct db *db, int64_t patience_ms);
 

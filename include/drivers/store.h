@@ -81,10 +81,16 @@ NODISCARD struct store *store_new(const struct db_params *params);
 void store_close(struct store *s);
 /* No statement is repeated and no connection opened after this monotonic time. */
 void store_set_deadline(struct store *s, int64_t deadline_mono_ms);
-/* What comes has at least this long from now, whatever the deadline was. */
+/* Behind this monotonic time the server is not even waited for.  Without a call: as long as the
+ * deadline and the patience say. */
+void store_set_latest(struct store *s, int64_t latest_mono_ms);
+/* What comes has at least this long from now, whatever the deadline was, but not behind the latest. */
 void store_grant(struct store *s, int64_t at_least_ms);
-/* Any thread: what goes on now and what comes ends by this time, if it is earlier. */
-void store_hurry(struct store *s, int64_t deadline_mono_ms);
+/* The same for the last statement of all.  If the latest time has passed before it (the process was
+ * stopped: waiting for the server does not take so long), another one begins. */
+void store_grant_last(struct store *s, int64_t at_least_ms);
+/* Any thread: as if these times had been set, as far as they are earlier. */
+void store_hurry(struct store *s, int64_t deadline_mono_ms, int64_t latest_mono_ms);
 /* How long the server may leave a statement unanswered before the connection counts as lost. */
 void store_set_patience(struct store *s, int64_t patience_ms);
 void store_set_listener(struct store *s, store_event_fn *on_event, void *arg);

@@ -55,16 +55,17 @@ struct cycle {
     bool no_scripts;     /* driver, before the first run: no script can be started */
 
     struct thr_role
-        writer;    /* adopted by cycle_begin(), asserted by cycle_write() and cycle_end() */
-    bool loaded;   /* writer: the site is complete */
-    bool opened;   /* writer: the poller_time row exists, or may exist */
-    bool restored; /* writer: the spool file has been looked at */
+        writer;         /* adopted by cycle_begin(), asserted by cycle_write() and cycle_end() */
+    atomic_bool loaded; /* the site is complete */
+    bool opened;        /* writer: the poller_time row exists, or may exist */
+    bool restored;      /* writer: the spool file has been looked at */
 
-    atomic_bool out_of_time;        /* polling was ended by the deadline */
-    atomic_int stop_signal;         /* the signal that ended the cycle, 0 = none */
-    _Atomic int64_t end_by_mono_ms; /* the watchdog's time; a stop signal moves it nearer */
-    size_t left_behind;             /* driver: asks that have not come back although given up */
-    bool writer_lost;               /* driver: nor has the writer */
+    atomic_bool out_of_time;             /* polling was ended by the deadline */
+    atomic_int stop_signal;              /* the signal that ended the cycle, 0 = none */
+    _Atomic int64_t store_until_mono_ms; /* budget.store_until; a stop signal moves it nearer */
+    _Atomic int64_t end_by_mono_ms;      /* the watchdog's time; a stop signal moves it nearer */
+    size_t left_behind; /* driver: asks that have not come back although given up */
+    bool writer_lost;   /* driver: nor has the writer */
 };
 
 NODISCARD struct cycle *cycle_new(const struct config *config, struct store *store,

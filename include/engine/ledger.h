@@ -36,7 +36,8 @@ struct ledger_figures {
     /* the database */
     size_t retries; /* statements repeated */
     size_t lost_connections;
-    bool failed; /* something that Cacti will miss could not be written */
+    bool failed;         /* something that Cacti will miss could not be written */
+    struct err lost_why; /* of the first connection that was lost */
 };
 
 struct ledger {

@@ -61,8 +61,9 @@ void uplink_free(struct uplink *u); /* NULL allowed; before uplink_end(): nothin
 int uplink_threads(struct uplink *u);
 
 /* The configuration is complete: open the poller_time row as soon as the main server can be reached.
- * Does not wait. */
-void uplink_begin(struct uplink *u, const struct config *config, int64_t until_mono_ms);
+ * Does not wait.  latest: as in store_set_latest(), for closing the row. */
+void uplink_begin(struct uplink *u, const struct config *config, int64_t until_mono_ms,
+                  int64_t latest_mono_ms);
 void uplink_put(struct uplink *u, struct batch *batch); /* takes the batch: outputs and recaches */
 /* Rows that neither server has taken so far; NULL = none. */
 NODISCARD struct batch *uplink_take_left(struct uplink *u);
@@ -75,7 +76,7 @@ bool uplink_end_until(struct uplink *u, int64_t until_mono_ms);
 /* What has been counted since it was taken last. */
 struct uplink_result uplink_take_result(struct uplink *u);
 
-/* Any thread: all of it ends by this monotonic time, closing the row a little later. */
+/* Any thread: all of it ends by this monotonic time, closing the row BUDGET_CLOSE_MS later. */
 void uplink_hurry(struct uplink *u, int64_t deadline_mono_ms);
 
 #endif

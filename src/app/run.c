@@ -36,7 +36,7 @@ struct run {
 };
 
 /* How long an unreachable database is tried at start, and what the watchdog grants until the length
- * of the cycle is known: that, and one unanswered query. */
+ * of the cycle is known: that, and a name server that does not answer. */
 enum { DATABASE_START_MS = 5000, START_AT_MOST_MS = 45000 };
 
 static void log_warnings(struct config *c)
@@ -62,11 +62,13 @@ static void on_setting(void *arg, const char *name, const char *value)
     configuration_set_setting(arg, name, value);
 }
 
-static struct store *open_store(struct config *c, struct err *err)
+static struct store *open_store(struct config *c, int64_t started_mono_ms, struct err *err)
 {
     struct store *s = store_open(&c->db, clock_mono_ms() + DATABASE_START_MS, err);
     if (s == NULL)
         return NULL;
+    /* The interval is one of the settings: until then it is the shortest. */
+    store_set_deadline(s, budget_make(started_mono_ms, BUDGET_SHORTEST_S).poll_until);
     if (store_load_settings(s, c->poller_id, on_setting, c, err)) {
         configuration_finish(c);
         log_configure(&c->log);
@@ -98,7 +100,10 @@ static void carry_out(struct run *r, struct process *process, struct cycle *c)
         process_free(process);
     if (c->stop_signal != 0)
         stopsig_log(c->stop_signal);
-    r->end.status = run.polled ? cycle_report(c) : app_fail(&run.err);
+    r->end.status = run.polled ? EX_OK : app_fail(&run.err);
+    int reported = cycle_report(c);
+    if (run.polled)
+        r->end.status = reported;
     r->end.signo = c->stop_signal;
     tell_end(r, c);
 }
@@ -174,7 +179,7 @@ static struct store *open_stores(struct run *r, struct err *err)
     struct config *c = r->config;
     if (c->poller_id > 1 && c->mode == MODE_ONLINE && (r->uplink = uplink_start(c, err)) == NULL)
         return NULL;
-    struct store *store = open_store(c, err);
+    struct store *store = open_store(c, r->started_mono_us / 1000, err);
     if (store != NULL && r->uplink != NULL)
         adopt_threads(c, r->uplink);
     return store;

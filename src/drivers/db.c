@@ -2,7 +2,6 @@
 
 #include "db_private.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "drivers/dberror.h"
 
@@ -68,6 +67,8 @@ void db_make_one_line(struct err *err)
 static bool fail_statement(struct db *db, struct err *err)
 {
     int number = (int)mysql_errno(db->mysql);
+    if (db->silent)
+        return db_fail_silent(db, err);
     err_set_number(err, dberror_kind(number), number, "database error %d: %s", number,
                    mysql_error(db->mysql));
     db_make_one_line(err);
@@ -98,13 +99,11 @@ static bool send_and_wait(struct db *db, const char *sql, size_t len, unsigned c
 {
     if (trace_fn != NULL)
         trace_fn(sql, len);
-    int64_t sent = clock_mono_ms();
+    db_wait_for(db, true);
     if (mysql_send_query(db->mysql, sql, len) != 0)
         return fail_statement(db, err);
-    if (!db_wait_for_answer(db, sent))
-        return err_set_number(err, ERR_UNAVAILABLE, DBERROR_SERVER_LOST,
-                              "database error %d: no answer to a statement within %d s",
-                              DBERROR_SERVER_LOST, (int)((clock_mono_ms() - sent) / 1000));
+    if (!db_wait_for_answer(db))
+        return db_fail_silent(db, err);
     if (mysql_read_query_result(db->mysql) != 0)
         return fail_statement(db, err);
     return has_shape(db, columns, err);
@@ -148,6 +147,7 @@ bool db_query(struct db *db, const char *sql, size_t len, const struct db_reader
         for (unsigned i = 0; i < width; i++)
             sizes[i] = lengths[i];
         more = reader->on_row(reader->arg, (const char *const *)row, sizes);
+        db_wait_for(db, false); /* a reader may use another connection */
     }
     bool done = row != NULL || mysql_errno(db->mysql) == 0;
     if (!done)

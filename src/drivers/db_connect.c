@@ -125,6 +125,7 @@ static MYSQL *prepare(const struct db_params *p, const struct tls *tls, int64_t 
     mysql_options(m, MYSQL_SET_CHARSET_NAME, "utf8mb4");
     mysql_options4(m, MYSQL_OPT_CONNECT_ATTR_ADD, "program_name", "spine");
     set_tls(m, p, tls);
+    db_wait_prepare(m);
     db_login_prepare(m, tls->required, tls->required && tls->verify);
     return m;
 }
@@ -239,7 +240,11 @@ static struct db *connect_once(const struct db_params *p, const struct address *
     struct db *db = mem_zalloc(1, sizeof(*db));
     db_set_patience(db, p->patience_ms == 0 ? DB_IO_S * 1000 : p->patience_ms);
     struct tls tls = tls_of(p, a->host != NULL && strcmp(a->host, "localhost") != 0, demand_tls);
+    db->deadline = deadline;
+    db->latest = p->latest;
+    db->connecting = true;
     db->mysql = prepare(p, &tls, *deadline - clock_mono_ms());
+    db_wait_for(db, false);
     if (mysql_real_connect(db->mysql, a->socket != NULL ? NULL : a->host, p->user, p->password,
                            p->database, p->port, a->socket, 0) == NULL) {
         fail_login(db, p, a, &tls, err);
@@ -251,12 +256,12 @@ static struct db *connect_once(const struct db_params *p, const struct address *
         goto fail;
     }
     struct err why = ERR_INIT;
-    db->deadline = deadline;
     if (!begin_session(db, &why)) {
         fail_connect(p, a, why.number, why.text, err);
         goto fail;
     }
     db->deadline = NULL;
+    db->connecting = false;
     return db;
 fail:
     db_close(db);
@@ -298,6 +303,8 @@ void db_close(struct db *db)
 {
     if (db == NULL)
         return;
+    db->leaving = true;
+    db_wait_for(db, false);
     mysql_close(db->mysql);
     free(db);
 }

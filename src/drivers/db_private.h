@@ -15,6 +15,11 @@ struct db {
     int lock_wait_s;                 /* as the server knows it; 0 = not told yet */
     bool local_time;                 /* the site has DATETIME columns */
     const _Atomic int64_t *deadline; /* the owner's; NULL = none */
+    const _Atomic int64_t *latest;   /* the same: behind it nothing is waited for */
+    int64_t sent_mono_ms;            /* when what goes on now began */
+    bool connecting;                 /* until the first statements were answered */
+    bool leaving;                    /* nothing is waited for any more */
+    bool silent;                     /* a wait has ended without the server */
 };
 
 /* A message of the server or the library as a part of one line. */
@@ -38,9 +43,17 @@ int db_login_error(void *mysql, bool tls_required);
 /* How long the server may wait for a lock of others. */
 int db_lock_wait_s(const struct db *db);
 
-/* Waits until the connection has something to read; false: not by the time that a statement sent
- * at `sent` has. */
-bool db_wait_for_answer(const struct db *db, int64_t sent_mono_ms);
+/* Every wait of the client library goes through db_wait.c, so that it ends when ours would: before
+ * each call of the library that may wait, on the thread of the call. `begins`: it has all its time. */
+void db_wait_prepare(void *mysql);
+void db_wait_for(struct db *db, bool begins);
+
+/* Waits until the connection has something to read; false: not in time. */
+bool db_wait_for_answer(struct db *db);
+
+/* Why a wait has ended without the server; with the remedy, except while connecting, where the text
+ * becomes a part of another one. */
+NODISCARD bool db_fail_silent(const struct db *db, struct err *err);
 
 int db_socket_of(const struct db *db);
 

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "drivers/dberror.h"
 
+#include <inttypes.h>
+
 #include <errno.h>
 #include <mysql.h>
 #include <poll.h>
@@ -70,33 +72,111 @@ int db_lock_wait_s(const struct db *db)
     return s < 1 ? 1 : s;
 }
 
-/* Until when a statement sent at this time may stay unanswered; asked again and again, because the
- * deadline may be drawn near meanwhile. */
-static int64_t answer_by(const struct db *db, int64_t sent)
+/* Behind the deadline: half of what is left is for those who come after. */
+static int64_t overtime_ms(int64_t deadline, int64_t latest)
 {
-    int64_t by = sent + db->patience_ms;
-    if (db->deadline != NULL && *db->deadline < by)
-        by = *db->deadline;
-    int64_t least = sent + ANSWER_AT_LEAST_MS;
-    if (db->deadline != NULL && *db->deadline < least - OVERTIME_MS)
-        least = *db->deadline + OVERTIME_MS;
-    if (least < sent + OVERTIME_MS / 2)
-        least = sent + OVERTIME_MS / 2;
-    return by < least ? least : by;
+    int64_t half = latest / 2 - deadline / 2;
+    if (half > OVERTIME_MS)
+        return OVERTIME_MS;
+    return half < 0 ? 0 : half;
 }
 
-/* The library's read time-out is fixed when connecting; ours follows the deadline. */
-bool db_wait_for_answer(const struct db *db, int64_t sent)
+/* Until when this wait may go on.  The patience is with a silence, which began at `since`; the
+ * deadline with all of the statement.  Asked again and again, because the times may be drawn near
+ * meanwhile. */
+static int64_t answer_by(const struct db *db, int64_t since)
 {
-    struct pollfd pfd = {.fd = db_socket_of(db), .events = POLLIN};
+    int64_t deadline = db->deadline != NULL ? *db->deadline : INT64_MAX;
+    int64_t latest = db->latest != NULL ? *db->latest : INT64_MAX;
+    int64_t overtime = overtime_ms(deadline, latest);
+    int64_t by = since + db->patience_ms;
+    int64_t least = db->sent_mono_ms + ANSWER_AT_LEAST_MS;
+    if (deadline < by)
+        by = deadline;
+    if (deadline < least - overtime)
+        least = deadline + overtime;
+    if (least < db->sent_mono_ms + overtime / 2)
+        least = db->sent_mono_ms + overtime / 2;
+    if (by < least)
+        by = least;
+    return by < latest ? by : latest;
+}
+
+/* As poll(2).  `at_most`: not longer in any case. */
+static int db_wait(struct db *db, int fd, short events, int64_t at_most_ms)
+{
+    struct pollfd pfd = {.fd = fd, .events = events};
+    int64_t since = clock_mono_ms();
     for (;;) {
-        int64_t left = answer_by(db, sent) - clock_mono_ms();
-        if (left < 0)
-            left = 0;
+        int64_t by = answer_by(db, since), now = clock_mono_ms();
+        if (by - since > at_most_ms)
+            by = since + at_most_ms;
+        int64_t left = db->leaving || by < now ? 0 : by - now;
         int n = poll(&pfd, 1, left > LOOK_UP_MS ? LOOK_UP_MS : (int)left);
         if (n > 0 || (n < 0 && errno != EINTR))
-            return true; /* the library finds out what it is */
-        if (n == 0 && left == 0)
-            return false;
+            return n;
+        if (n == 0 && left == 0) {
+            db->silent = true;
+            return 0;
+        }
     }
 }
+
+/* The library's time-outs are of one read each and fixed when connecting; ours follow the deadline. */
+bool db_wait_for_answer(struct db *db)
+{
+    return db_wait(db, db_socket_of(db), POLLIN, INT64_MAX) !=
+           0; /* the library finds out what it is */
+}
+
+bool db_fail_silent(const struct db *db, struct err *err)
+{
+    return err_set_number(err, ERR_UNAVAILABLE, DBERROR_SERVER_LOST,
+                          "database error %d: no answer to a statement, or no end of it, within "
+                          "%" PRId64 " s%s%s",
+                          DBERROR_SERVER_LOST, (clock_mono_ms() - db->sent_mono_ms) / 1000,
+                          db->connecting ? "" : "; ",
+                          db->connecting ? "" : dberror_remedy(DBERROR_SERVER_LOST));
+}
+
+/* ---- in the library ---- */
+
+/* Whose call is in progress on this thread: the library does not say. */
+static _Thread_local struct db *db_of_call;
+
+void db_wait_for(struct db *db, bool begins)
+{
+    db_of_call = db;
+    if (begins)
+        db->sent_mono_ms = clock_mono_ms();
+}
+
+/* MariaDB's library asks who waits from 3.3 on. */
+#if defined(MARIADB_PACKAGE_VERSION_ID) && MARIADB_PACKAGE_VERSION_ID >= 30300
+
+/* The first wait of an attempt to connect is when the library has found the server's name.  Only
+ * while it connects its own time-out counts, too. */
+static int db_on_wait(my_socket fd, my_bool reads, int timeout_ms)
+{
+    struct db *db = db_of_call;
+    if (db->sent_mono_ms == 0)
+        db->sent_mono_ms = clock_mono_ms();
+    int n = db_wait(db, (int)fd, reads ? POLLIN : POLLOUT,
+                    db->connecting && timeout_ms > 0 ? timeout_ms : INT64_MAX);
+    if (n == 0)
+        errno = ETIMEDOUT;
+    return n;
+}
+
+void db_wait_prepare(void *mysql)
+{
+    mysql_optionsv(mysql, MARIADB_OPT_IO_WAIT, db_on_wait);
+}
+
+#else
+
+void db_wait_prepare(void *mysql UNUSED)
+{
+}
+
+#endif

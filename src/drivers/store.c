@@ -44,7 +44,9 @@ struct store *store_new(const struct db_params *params)
     s->sites_can_be_disabled = -1;
     s->output_chars = s->boost_chars = VALUE_COLUMN_CHARS;
     s->poller_id = 1;
-    s->deadline = INT64_MAX;
+    s->deadline = s->latest = INT64_MAX;
+    err_set(&s->lost_why, ERR_TEMPORARY, "no time is left for a connection to the database");
+    s->params.latest = &s->latest;
     return s;
 }
 
@@ -79,16 +81,37 @@ void store_set_deadline(struct store *s, int64_t deadline_mono_ms)
 void store_grant(struct store *s, int64_t at_least_ms)
 {
     int64_t least = clock_mono_ms() + at_least_ms;
+    if (least > s->latest)
+        least = s->latest;
     if (s->deadline < least)
         store_set_deadline(s, least);
 }
 
-void store_hurry(struct store *s, int64_t deadline_mono_ms)
+void store_grant_last(struct store *s, int64_t at_least_ms)
 {
-    int64_t old = s->deadline;
-    while (deadline_mono_ms < old)
-        if (atomic_compare_exchange_weak(&s->deadline, &old, deadline_mono_ms))
+    int64_t now = clock_mono_ms();
+    if (now >= s->latest)
+        s->latest = now + at_least_ms;
+    store_grant(s, at_least_ms);
+}
+
+void store_set_latest(struct store *s, int64_t latest_mono_ms)
+{
+    s->latest = latest_mono_ms;
+}
+
+static void draw_near(_Atomic int64_t *time, int64_t mono_ms)
+{
+    int64_t old = *time;
+    while (mono_ms < old)
+        if (atomic_compare_exchange_weak(time, &old, mono_ms))
             break;
+}
+
+void store_hurry(struct store *s, int64_t deadline_mono_ms, int64_t latest_mono_ms)
+{
+    draw_near(&s->deadline, deadline_mono_ms);
+    draw_near(&s->latest, latest_mono_ms);
 }
 
 void store_set_patience(struct store *s, int64_t patience_ms)
@@ -130,14 +153,20 @@ bool store_connect(struct store *s, struct err *err)
 {
     if (s->db != NULL)
         return true;
-    if (clock_mono_ms() >= s->deadline)
-        return err_set(err, ERR_TEMPORARY,
-                       "the connection to the database was lost and no time is left for another");
+    if (clock_mono_ms() >= s->deadline) {
+        if (err != NULL)
+            *err = s->lost_why;
+        return false;
+    }
     if (s->gate != NULL && !s->gate(s->gate_arg, s->deadline, err))
         return false;
     s->db = db_open(&s->params, &s->deadline, err);
-    if (s->db == NULL)
+    if (s->db == NULL) {
+        /* An attempt that our own time has cut short says less than how the last connection ended. */
+        if (err != NULL && s->lost_mono_ms != 0 && clock_mono_ms() >= s->deadline)
+            *err = s->lost_why;
         return false;
+    }
     db_set_deadline(s->db, &s->deadline);
     if (s->lost_mono_ms == 0)
         return true; /* the first one */
@@ -153,6 +182,7 @@ static void disconnect(struct store *s, const struct err *why)
     db_close(s->db);
     s->db = NULL;
     s->lost_mono_ms = clock_mono_ms();
+    s->lost_why = *why;
     struct store_event lost = {.kind = STORE_EVENT_LOST, .why = why};
     tell(s, &lost);
 }

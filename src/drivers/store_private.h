@@ -9,7 +9,8 @@ struct store {
     struct arena memory; /* the strings of params */
     struct db_params params;
     struct db *db; /* NULL: lost, opened again by the next statement */
-    _Atomic int64_t deadline;
+    _Atomic int64_t deadline, latest;
+    struct err lost_why; /* as long as there is no connection: how the last one ended */
     bool read_only;
     int poller_id;             /* whose commands are written */
     int sites_can_be_disabled; /* sites.disabled exists: 1 yes, 0 no, -1 not asked yet */

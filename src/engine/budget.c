@@ -4,6 +4,8 @@
 
 /* Beside the row, which may need a new connection and an answer to one statement. */
 enum { RESERVE_MS = 2500, STORING_MS = 1000, CLOSING_MS = 2500, GAP_MS = 250 };
+/* poller.php gives up so long before the next cycle; for leaving there is a moment more. */
+enum { GIVES_UP_MS = 2000, LEAVING_MS = 250, SILENCE_MS = 1500 };
 
 /* 3 % of the interval, but so much at least; of an interval of seconds a quarter must do. */
 static int64_t share(int64_t interval_ms, int64_t at_least_ms)
@@ -14,6 +16,16 @@ static int64_t share(int64_t interval_ms, int64_t at_least_ms)
     return part > at_least_ms ? part : at_least_ms;
 }
 
+/* A tenth of the reserve at least: an interval of seconds is none that poller.php gives up before. */
+static int64_t close_until(const struct budget *b)
+{
+    int64_t reserve_ms = b->stale_from - b->store_until;
+    int64_t ms = reserve_ms - GIVES_UP_MS - LEAVING_MS;
+    if (ms < reserve_ms / 10)
+        ms = reserve_ms / 10;
+    return b->store_until + (ms < SILENCE_MS ? ms : SILENCE_MS);
+}
+
 struct budget budget_make(int64_t started_mono_ms, int interval_s)
 {
     int64_t interval_ms = (int64_t)(interval_s > 0 ? interval_s : 1) * 1000;
@@ -21,6 +33,7 @@ struct budget budget_make(int64_t started_mono_ms, int interval_s)
     b.stale_from = started_mono_ms + interval_ms;
     b.store_until = b.stale_from - share(interval_ms, RESERVE_MS);
     b.poll_until = b.store_until - share(interval_ms, STORING_MS);
+    b.close_until = close_until(&b);
     b.end_by = b.store_until + CLOSING_MS;
     b.agent_ms = (b.poll_until - started_mono_ms) / 3;
     int64_t gap_ms = interval_ms < 40 * GAP_MS ? interval_ms / 40 : GAP_MS;

@@ -42,8 +42,10 @@ struct cycle *cycle_new(const struct config *config, struct store *store, int64_
     c->started_mono_us = started_mono_us;
     c->budget = budget_make(started_mono_us / 1000, config->poller_interval_s);
     c->end_by_mono_ms = c->budget.end_by;
+    c->store_until_mono_ms = c->budget.store_until;
     ledger_init(&c->ledger);
-    store_set_deadline(store, c->budget.store_until);
+    store_set_deadline(store, c->budget.poll_until); /* what is loaded later is not polled */
+    store_set_latest(store, c->budget.close_until);
     store_set_patience(store, interval_ms / 10); /* a stall must not eat the whole cycle */
     store_set_listener(store, cycle_on_store_event, c);
     store_set_read_only(store, config->read_only);
@@ -247,7 +249,7 @@ static bool cycle_open(struct cycle *c, struct err *err)
     cycle_warn_of_waste(cf);
     spooling_check(cf);
     if (c->uplink != NULL) {
-        uplink_begin(c->uplink, cf, c->budget.store_until);
+        uplink_begin(c->uplink, cf, c->budget.store_until, c->budget.close_until);
         c->opened = true;
     } else if (!cf->ping_only) { /* no row, no date, no steps then */
         bool ok = store_open_cycle(c->store, cf->poller_id, (int)getpid(), err);
@@ -264,6 +266,8 @@ bool cycle_begin(struct cycle *c, struct err *err)
     thr_role_adopt(&c->writer);
     guard_doing(c->guard, GUARD_STORE, "opening the row and loading the site");
     bool ok = cycle_open(c, err);
+    store_set_deadline(c->store, c->store_until_mono_ms);
+    store_hurry(c->store, c->store_until_mono_ms, INT64_MAX); /* a signal may have come meanwhile */
     guard_doing(c->guard, GUARD_STORE, NULL);
     return ok;
 }
@@ -387,7 +391,10 @@ static void cycle_close_row(struct cycle *c)
 {
     struct err err = ERR_INIT;
     /* Whatever happened before, the row is worth one more connection. */
-    store_grant(c->store, BUDGET_CLOSE_MS);
+    int64_t left_ms = cycle_writer_until(c) - clock_mono_ms(), least_ms = BUDGET_RESCUE_MS / 3;
+    store_grant_last(c->store, left_ms > BUDGET_CLOSE_MS ? BUDGET_CLOSE_MS
+                               : left_ms > least_ms      ? left_ms
+                                                         : least_ms);
     if (store_close_cycle(c->store, c->config->poller_id, (int)getpid(), &err))
         return;
     ledger_write_failed(&c->ledger);
@@ -520,8 +527,9 @@ void cycle_end_without_writer(struct cycle *c, struct batch *waiting)
 int cycle_report(struct cycle *c)
 {
     const struct ledger_closing closing = {
-        .items_due = c->site.item_count,
-        .devices = c->site.device_count,
+        .items_due =
+            c->loaded ? c->site.item_count : 0, /* else the site may be the writer's still */
+        .devices = c->loaded ? c->site.device_count : 0,
         .threads = c->config->threads,
         .elapsed_us = clock_mono_us() - c->started_mono_us,
         .read_only = c->config->read_only,
@@ -541,7 +549,9 @@ void cycle_hurry(struct cycle *c, int signo)
     c->stop_signal = signo;
     if (end_by < c->end_by_mono_ms)
         c->end_by_mono_ms = end_by;
-    store_hurry(c->store, now + BUDGET_HURRY_MS);
+    if (now + BUDGET_HURRY_MS < c->store_until_mono_ms)
+        c->store_until_mono_ms = now + BUDGET_HURRY_MS;
+    store_hurry(c->store, now + BUDGET_HURRY_MS, now + BUDGET_HURRY_MS + BUDGET_CLOSE_MS);
     guard_hurry(c->guard, end_by, signo);
     if (c->uplink != NULL)
         uplink_hurry(c->uplink, now + BUDGET_HURRY_MS);

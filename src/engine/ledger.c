@@ -212,6 +212,8 @@ void ledger_connection_lost(struct ledger *l, const struct err *why)
 {
     thr_lock(&l->lock);
     size_t count = ++l->figures.lost_connections;
+    if (count == 1)
+        l->figures.lost_why = *why;
     thr_unlock(&l->lock);
     stream_emit_text((struct happening){.type = EVENT_DB_DISCONNECTED}, why->text);
     if (count <= LEDGER_LINES_MAX)
@@ -263,7 +265,8 @@ static void ledger_print_rows(struct buf *line, const struct ledger_figures *f, 
                    f->lost_connections);
 }
 
-/* Every item and every row is in it once; lost rows make it a WARNING at every verbosity. */
+/* Every item and every row is in it once; lost rows make it a WARNING at every verbosity, with the
+ * reason and the remedy. */
 static void ledger_report_items(const struct ledger_figures *f,
                                 const struct ledger_closing *closing)
 {
@@ -279,6 +282,8 @@ static void ledger_report_items(const struct ledger_figures *f,
         if (f->unknown[i] > 0)
             buf_printf(&line, "; U %s: %zu", unknown_reason_text((enum unknown_reason)i),
                        f->unknown[i]);
+    if (!all_stored && f->lost_connections > 0)
+        buf_printf(&line, "; %s", f->lost_why.text);
     log_line(all_stored ? LOG_MEDIUM : LOG_ALWAYS, "%s", buf_str(&line));
     buf_done(&line);
 }

@@ -55,8 +55,8 @@ static void allow_main(struct uplink *u, int64_t ms)
     int64_t end = clock_mono_ms() + ms;
     int64_t latest = u->until - UPLINK_RESERVE_MS;
     store_set_deadline(u->main, end < latest ? end : latest);
-    store_hurry(u->main,
-                u->until - UPLINK_RESERVE_MS); /* uplink_hurry() may have been called meanwhile */
+    /* uplink_hurry() may have been called meanwhile */
+    store_hurry(u->main, u->until - UPLINK_RESERVE_MS, INT64_MAX);
 }
 
 /* Nearer only: a stop signal may come at any time, even before the cycle says how long it has. */
@@ -68,11 +68,18 @@ static void draw_near(struct uplink *u, int64_t deadline_mono_ms)
             break;
 }
 
+/* What a silent local database takes is not taken from closing the row in the main one. */
+static void uplink_draw_latest(struct uplink *u, int64_t until_mono_ms, int64_t latest_mono_ms)
+{
+    int64_t between = until_mono_ms + (latest_mono_ms - until_mono_ms) / 2;
+    store_hurry(u->main, until_mono_ms - UPLINK_RESERVE_MS, latest_mono_ms);
+    store_hurry(u->shelter, until_mono_ms, between);
+}
+
 void uplink_hurry(struct uplink *u, int64_t deadline_mono_ms)
 {
     draw_near(u, deadline_mono_ms);
-    store_hurry(u->main, deadline_mono_ms - UPLINK_RESERVE_MS);
-    store_hurry(u->shelter, deadline_mono_ms);
+    uplink_draw_latest(u, deadline_mono_ms, deadline_mono_ms + BUDGET_CLOSE_MS);
 }
 
 /* ---- is the main server there? ---- */
@@ -198,7 +205,7 @@ static void uplink_keep(struct uplink *u, const struct batch *b)
     struct store_outcome out = {0};
     struct err err = ERR_INIT;
     store_set_deadline(u->shelter, u->until);
-    store_hurry(u->shelter, u->until); /* as in allow_main() */
+    store_hurry(u->shelter, u->until, INT64_MAX); /* as in allow_main() */
     store_grant(u->shelter, UPLINK_KEEP_MS);
     if (!store_write_boost(u->shelter, b, &out, &err))
         uplink_fail(u, "results could not be kept for the main server", &err);
@@ -257,7 +264,7 @@ static void close_row(struct uplink *u)
 {
     struct err err = ERR_INIT;
     /* Whatever happened before, the row is worth one more connection (docs/contract.md 19.2). */
-    store_grant(u->main, BUDGET_CLOSE_MS);
+    store_grant_last(u->main, BUDGET_CLOSE_MS);
     if (!u->opened)
         uplink_fail(u, "the main server has no poller_time row of this process", &u->why);
     else if (!store_close_cycle(u->main, u->poller_id, (int)getpid(), &err))
@@ -364,7 +371,7 @@ static void *keep_main(void *arg)
 static bool find_main(void *arg, int64_t deadline_mono_ms, struct err *err)
 {
     struct uplink *u = arg;
-    store_hurry(u->main, clock_mono_ms() + u->patience_ms);
+    store_hurry(u->main, clock_mono_ms() + u->patience_ms, INT64_MAX);
     int64_t until = clock_mono_ms() + UPLINK_CONNECT_MS;
     enum resolve_family family;
     struct address address;
@@ -418,7 +425,8 @@ UNCHECKED_LOCKS void uplink_free(struct uplink *u)
     pthread_cond_broadcast(&u->changed);
     thr_unlock(&u->lock);
     if (started) {
-        store_hurry(u->main, clock_mono_ms());
+        int64_t now = clock_mono_ms();
+        store_hurry(u->main, now, now);
         thr_join(u->thread);
     }
     batch_free(batcher_take(&u->waiting));
@@ -443,12 +451,14 @@ int uplink_threads(struct uplink *u)
     return threads;
 }
 
-void uplink_begin(struct uplink *u, const struct config *config, int64_t until_mono_ms)
+void uplink_begin(struct uplink *u, const struct config *config, int64_t until_mono_ms,
+                  int64_t latest_mono_ms)
 {
     store_set_read_only(u->main, config->read_only);
     store_set_read_only(u->shelter, config->read_only);
     u->config = config;
     draw_near(u, until_mono_ms);
+    uplink_draw_latest(u, until_mono_ms, latest_mono_ms);
     thr_lock(&u->lock);
     u->begun = true;
     pthread_cond_broadcast(&u->changed);

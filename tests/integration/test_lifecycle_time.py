@@ -1,4 +1,4 @@
-"""What the end of the interval and idle waiting cost. Both paths run side by side, on devices of their own."""
+"""What the end of the interval and idle waiting cost. Mostly, both paths run side by side, on devices of their own."""
 
 import contextlib
 import re
@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from support import cacti
+from support.breaker import MUTE, Breaker
 from support.lab import SilentDevice
 from support.poller import LOOPS, Poller, cpu_seconds
 from support.snmpd import PLAYPEN
@@ -80,6 +81,21 @@ def test_an_interval_of_10_seconds_with_everything_hanging_ends_before_cacti_giv
         assert numbers[0] == due and sum(numbers[1:5]) == due, line
         assert numbers[4] >= 200 - 30, line
     assert all(c["end_time"] is not None for c in site.cycles())
+
+
+@pytest.mark.first_build
+def test_a_run_whose_database_falls_silent_ends_before_cacti_gives_up(site, server, work, snmpd, poller):
+    """By its own clock, which counts from the start of the process."""
+    site.settings(poller_interval=INTERVAL_S)
+    site.add_snmp_item(site.add_device(1, port=snmpd.port), f"{PLAYPEN}.1.1", rrd_name="x")
+    with Breaker(server, work / "breaker") as breaker:
+        poller.write_conf(poller.conf_text(DB_Host=breaker.path))
+        breaker.on("^INSERT INTO poller_output ", MUTE)
+        run = poller.run("-V", "3", first=0, last=1)
+    assert run.status == 75, run
+    assert run.log_lines("1 expected, 0 stored, 0 spooled, 1 lost"), run
+    said = re.search(r" Time: (\d+\.\d+) s, Threads: ", run.log)
+    assert said and float(said[1]) <= GIVES_UP_S, run
 
 
 @pytest.mark.first_build

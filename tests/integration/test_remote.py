@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from support import cacti, collector
-from support.breaker import CUT_AFTER, Breaker, Error
+from support.breaker import CUT_AFTER, HALF, MUTE, Breaker, Error
 from support.checks import assert_stored
 from support.collector import BOOST, POLLER_ID
 from support.fakedb import FakeDatabase, Say, Switch
@@ -365,6 +365,36 @@ def test_a_lost_answer_of_the_main_server_doubles_nothing(both, snmpd, poller, b
     assert_stored(both.main, expected)
     assert_empty(both.local, BOOST)
     assert_main_is_told(both)
+
+
+@pytest.mark.parametrize("action", (MUTE, HALF), ids=("mute", "half"))
+def test_a_main_server_that_falls_silent_in_mid_cycle_costs_nothing(both, snmpd, poller, breaker, action):
+    """The run ends by itself, with its closing lines."""
+    both.settings(poller_interval=10)
+    expected = seed(both, snmpd)
+    breaker.on(OUTPUTS, action)
+    run = poll(poller)
+    assert run.status == 75, run
+    assert not run.log_lines("has not come to its end in time"), run
+    assert run.log_lines(f"rows: {len(expected)} expected, 0 stored, 0 spooled, 0 lost, "
+                         f"{len(expected)} kept for Cacti's recovery"), run
+    assert run.log.splitlines()[-1].endswith("Devices: 3"), run
+    assert values(both.local, BOOST) == expected
+
+
+def test_rows_that_neither_database_takes_any_more_are_in_the_spool(both, snmpd, poller, breaker, work):
+    both.settings(poller_interval=10)
+    expected = seed(both, snmpd)
+    breaker.on(OUTPUTS, MUTE)
+    with Breaker(both.local.server, work / "local") as local:
+        change_conf(both, poller, RDB_Host=breaker.path, DB_Host=local.path, Spool_File=work / "spool")
+        local.on("^INSERT INTO poller_output_boost", MUTE)
+        run = poll(poller)
+    assert run.status == 75, run
+    assert not run.log_lines("has not come to its end in time"), run
+    assert not run.log_lines("The database thread has not come back"), run
+    assert run.log_lines(f"rows: {len(expected)} expected, 0 stored, {len(expected)} spooled, 0 lost"), run
+    assert run.log.splitlines()[-1].endswith("Devices: 3"), run
 
 
 def test_a_table_that_the_main_server_refuses_is_not_the_end_of_its_rows(both, snmpd, poller, breaker):

@@ -352,9 +352,19 @@ void store_grant(struct store *s UNUSED, int64_t at_least_ms)
     CHECK(at_least_ms > 0);
 }
 
-void store_hurry(struct store *s UNUSED, int64_t deadline_mono_ms UNUSED)
+void store_grant_last(struct store *s UNUSED, int64_t at_least_ms)
 {
-    atomic_fetch_add(&fake_store_hurried, 1);
+    CHECK(at_least_ms > 0);
+}
+
+void store_set_latest(struct store *s UNUSED, int64_t latest_mono_ms UNUSED)
+{
+}
+
+void store_hurry(struct store *s UNUSED, int64_t deadline_mono_ms UNUSED, int64_t latest_mono_ms)
+{
+    if (latest_mono_ms != INT64_MAX)
+        atomic_fetch_add(&fake_store_hurried, 1);
 }
 
 void store_set_patience(struct store *s UNUSED, int64_t patience_ms)

@@ -10,7 +10,9 @@ The first statement that matches the regular expression meets the first action, 
 after the last action pass. An action is PASS, CUT_BEFORE (the statement never arrives), CUT_AFTER (it is carried out,
 the answer is lost), SWALLOW (it never arrives and nobody says so), SWALLOW_ANSWER, RESET, Delay(seconds),
 Error(number) (the server has not seen the statement), Instead(statement) (the server gets another one, and the
-client its answer) or Throttle(bytes, pause). `latency` delays every statement.
+client its answer), Throttle(bytes, pause), MUTE (from now on nobody is answered or read any more, and who connects is not
+greeted) or HALF (the same, after the first half of the answer). `greeting` and `login` are the actions for what a server
+says first and for its answer to a login: PASS, MUTE or HALF. `latency` delays every statement.
 Plain text only: it reads the client's packets as far as their frames.
 """
 
@@ -27,8 +29,8 @@ from .lab import free_port
 COM_QUERY = 3
 TICK_S = 0.05
 
-PASS, CUT_BEFORE, CUT_AFTER, SWALLOW, SWALLOW_ANSWER, RESET = (
-    "pass", "cut before", "cut after", "swallow", "swallow the answer", "reset")
+PASS, CUT_BEFORE, CUT_AFTER, SWALLOW, SWALLOW_ANSWER, RESET, MUTE, HALF = (
+    "pass", "cut before", "cut after", "swallow", "swallow the answer", "reset", "mute", "half")
 
 
 class Delay:
@@ -70,6 +72,8 @@ class Breaker:
         self.others = []
         self.connections = 0
         self.latency = 0
+        self.greeting = self.login = PASS
+        self.silent = False
         self._rules = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -126,6 +130,11 @@ class Breaker:
                 return ready
         raise _Ended
 
+    def _hold_if_silent(self):
+        if self.silent:
+            self._ended.wait()
+            raise _Ended
+
     def _pause(self, seconds):
         if seconds and self._ended.wait(seconds):
             raise _Ended
@@ -136,11 +145,14 @@ class Breaker:
                 self._readable(self._listener)
                 client, _ = self._listener.accept()
                 self.connections += 1
+                if self.greeting == MUTE:
+                    self.silent = True
                 self._start(self._guarded, client)
 
     def _guarded(self, client):
         with client, socket.socket(socket.AF_UNIX) as server:
             try:
+                self._hold_if_silent()
                 server.connect(str(self.server.socket))
                 _Connection(self, client, server).serve()
             except (_Ended, ConnectionError, FileNotFoundError):
@@ -158,10 +170,12 @@ class _Connection:
         self.dead = False  # nothing passes any more
         self.deaf = False  # answers are thrown away
         self.throttle = None
+        self.half = breaker.greeting == HALF
 
     def serve(self):
         while True:
             ready = self.breaker._readable(self.client, self.server)
+            self.breaker._hold_if_silent()
             if self.server in ready:
                 self._answer()
             if self.client in ready:
@@ -173,11 +187,18 @@ class _Connection:
             raise _Ended
         if self.deaf or self.dead:
             return
+        if self.half:
+            self.client.sendall(data[:len(data) // 2])
+            self._mute()
         size = self.throttle.size if self.throttle else len(data)
         for at in range(0, len(data), size):
             if self.throttle:
                 self.breaker._pause(self.throttle.pause)
             self.client.sendall(data[at:at + size])
+
+    def _mute(self):
+        self.breaker.silent = True
+        self.breaker._hold_if_silent()
 
     def _requests(self):
         data = self.client.recv(65536)
@@ -196,6 +217,9 @@ class _Connection:
             return
         if packet[3] != 0 or packet[4:5] != bytes([COM_QUERY]):  # the handshake, or another command
             self.breaker.others.append(packet[4:])
+            if packet[3] != 0 and self.breaker.login == MUTE:
+                self._mute()
+            self.half = packet[3] != 0 and self.breaker.login == HALF
             self.server.sendall(packet)
             return
         action = self.breaker._action(packet[5:].decode("utf-8", "replace"))
@@ -208,6 +232,8 @@ class _Connection:
         if action == SWALLOW:
             self.dead = True
             return
+        if action == MUTE:
+            self._mute()
         if isinstance(action, Error):
             self.client.sendall(action.packet)
             return
@@ -215,6 +241,7 @@ class _Connection:
             self.breaker._pause(action.seconds)
         self.throttle = action if isinstance(action, Throttle) else None
         self.deaf = action == SWALLOW_ANSWER
+        self.half = action == HALF
         self.server.sendall(action.packet if isinstance(action, Instead) else packet)
         if action == CUT_AFTER:
             self.breaker._readable(self.server)

@@ -21,7 +21,8 @@ static void the_points_in_time_keep_their_order(void **state UNUSED)
         int64_t interval_ms = (interval_s > 0 ? interval_s : 1) * INT64_C(1000);
         assert_true(b.poll_until >= 1000000 + interval_ms / 2);
         assert_true(b.poll_until < b.store_until);
-        assert_true(b.store_until < b.end_by);
+        assert_true(b.store_until < b.close_until);
+        assert_true(b.close_until < b.end_by);
         assert_true(b.end_by < b.stale_from);
         assert_true(b.stale_from == 1000000 + interval_ms);
     }
@@ -33,6 +34,16 @@ static void all_is_stored_half_a_second_before_cacti_gives_up(void **state UNUSE
         struct budget b = budget_make(0, offered[i]);
         assert_true(b.store_until <= offered[i] * INT64_C(1000) - 2000 - 500);
         assert_true(b.store_until - b.poll_until >= 1000);
+    }
+}
+
+static void a_silent_database_is_given_up_before_cacti_and_the_drivers_give_up(void **state UNUSED)
+{
+    for (size_t i = 0; i < ARRAY_LEN(offered); i++) {
+        struct budget b = budget_make(0, offered[i]);
+        assert_true(b.close_until - b.store_until >= 250);
+        assert_true(b.close_until <= offered[i] * INT64_C(1000) - 2000 - 250);
+        assert_true(b.close_until < b.end_by - BUDGET_RESCUE_MS);
     }
 }
 
@@ -51,6 +62,7 @@ static void five_minutes_as_documented(void **state UNUSED)
     struct budget b = budget_make(0, 300);
     assert_true(b.poll_until == 282000);
     assert_true(b.store_until == 291000);
+    assert_true(b.close_until == 292500);
     assert_true(b.end_by == 293500);
     assert_true(b.agent_ms == 94000);
 }
@@ -69,6 +81,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_points_in_time_keep_their_order),
         cmocka_unit_test(all_is_stored_half_a_second_before_cacti_gives_up),
+        cmocka_unit_test(a_silent_database_is_given_up_before_cacti_and_the_drivers_give_up),
         cmocka_unit_test(the_watchdog_leaves_time_to_close_the_row_and_none_to_meet_the_next_cycle),
         cmocka_unit_test(five_minutes_as_documented),
         cmocka_unit_test(two_waves_of_endless_agents_leave_time_for_the_others),
