@@ -2,8 +2,9 @@
  *
  * Rule: silence belongs to an agent, not to the device: its items may have others.  A time-out of an
  *       agent that has answered before is looked into first: the agent is asked for an object that
- *       it has answered.  If it answers, the time-out is due to the objects that were asked for,
- *       otherwise the agent has fallen silent. */
+ *       it has answered.  If it answers, the time-out is due to the objects that were asked for;
+ *       if it times out, the agent has fallen silent.  A request that ends with the time for the
+ *       checks before polling says nothing of the agent: the items ask it again. */
 #ifndef SPINE_MODEL_DEVRUN_AGENT_H
 #define SPINE_MODEL_DEVRUN_AGENT_H
 
@@ -47,6 +48,7 @@ struct agents {
     struct asked doubted;  /* asked.is_doubt: the request whose time-out is looked into */
     struct oid doubt_name; /* of the request that does */
     bool about_objects;    /* the time-out is due to what was asked for: the agent lives */
+    bool unexplained;      /* whether it lives could not be asked */
 };
 
 void devrun_ask_snmp(struct devrun *run, const struct snmp_request *request);
@@ -55,7 +57,9 @@ void devrun_ask_snmp(struct devrun *run, const struct snmp_request *request);
  * is a time-out); NULL: that depends on one more question, which is open now. */
 const struct snmp_reply *devrun_agent_hear(struct devrun *run, const struct snmp_reply *reply);
 
-void devrun_agent_silence(struct devrun *run, const struct target *t);
+/* A request has timed out, and not for its objects: the agent is silent.  false: it may live; its
+ * time in this part of the run was over before it could answer, or it could not be asked. */
+bool devrun_agent_silence(struct devrun *run, const struct target *t);
 
 /* It is silent, or has used up its time: it is not asked any more. */
 bool devrun_agent_gone(const struct devrun *run, const struct target *t);
@@ -66,6 +70,9 @@ void devrun_agent_note_mute(struct devrun *run, const struct target *t, struct o
 void devrun_agent_blame(struct devrun *run, const struct target *t, struct oid name,
                         const char *whose);
 bool devrun_agent_is_mute(const struct devrun *run, const struct target *t, struct oid name);
+
+/* A request that could not be made, or that the agent refuses. */
+void devrun_agent_say_failed(struct devrun *run, const struct target *t, const char *why);
 
 /* Objects are missing in an answer to more than one: they are asked for again, in smaller requests
  * if that seems to be the reason.  Then: one of them has come, in an answer to a request for so

@@ -233,7 +233,7 @@ static void take_timeout(struct devrun *run, const struct moment *now)
         blame_objects(run, now);
         return;
     }
-    for (size_t k = 0; k < run->span.count; k++)
+    for (size_t k = 0; k < run->span.count && !run->agents.unexplained; k++)
         devrun_say(run, LOG_ALWAYS,
                    "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
                    "] WARNING: SNMP timeout detected [%" PRIu32 " ms], ignoring host '%s'",
@@ -257,9 +257,7 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const
                        "Device[%" PRIu32 "] ERROR: SNMP Version Error for Device '%s'",
                        run->device->id, first->target->hostname);
         else
-            devrun_say(run, LOG_ALWAYS,
-                       "Device[%" PRIu32 "] HT[1] ERROR: SNMP request to '%s' failed: %s",
-                       run->device->id, first->target->hostname, reply->detail);
+            devrun_agent_say_failed(run, first->target, reply->detail);
         take_failure(run, UNKNOWN_FAILED, now);
         break;
     case SNMP_ANSWERED:

@@ -152,11 +152,11 @@ static void take_timeout(struct devrun *run)
         return;
     }
     give_up(p);
-    devrun_agent_silence(run, t);
-    devrun_say(run, LOG_ALWAYS,
-               "Device[%" PRIu32 "] HT[1] WARNING: SNMP timeout detected [%" PRIu32
-               " ms], ignoring host '%s'",
-               run->device->id, t->timeout_ms, t->hostname);
+    if (devrun_agent_silence(run, t))
+        devrun_say(run, LOG_ALWAYS,
+                   "Device[%" PRIu32 "] HT[1] WARNING: SNMP timeout detected [%" PRIu32
+                   " ms], ignoring host '%s'",
+                   run->device->id, t->timeout_ms, t->hostname);
 }
 
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
