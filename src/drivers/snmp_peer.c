@@ -33,13 +33,15 @@ int64_t snmp_peer_patience_ms(const struct target *t, const struct snmp_options 
 /* ---- the transport's functions, called by the library ---- */
 
 /* A message that cannot leave is as good as lost on the way, unless it is too big: the timer sends
- * it again. */
+ * it again.  The library forgets a request whose repeat has failed, and leaks it: it is not told. */
 static int peer_send_datagram(netsnmp_transport *t, const void *bytes, int len,
                               void **opaque UNUSED, int *opaque_len UNUSED)
 {
     struct snmp_peer *p = (struct snmp_peer *)t;
     ssize_t n = p->wire->send(p->wire->arg, t->sock, bytes, (size_t)len, &p->address);
-    if (n == -EMSGSIZE) {
+    bool first = !p->tried;
+    p->tried = true;
+    if (n == -EMSGSIZE && first) {
         errno = EMSGSIZE; /* where the library looks for it */
         return -1;
     }
@@ -108,7 +110,7 @@ static int peer_close(netsnmp_transport *t)
 void snmp_peer_begin(struct snmp_peer *p)
 {
     p->received = 0;
-    p->sent = false;
+    p->tried = p->sent = false;
     p->send_errno = 0;
 }
 

@@ -47,7 +47,7 @@ struct snmp_peer {
     struct address address;
     size_t received;     /* by a stream, since the request was sent */
     bool from_elsewhere; /* the last datagram */
-    bool sent;           /* something of this request has left */
+    bool tried, sent;    /* to send this request; something of it has left */
     int send_errno;      /* why the last message has not */
 };
 

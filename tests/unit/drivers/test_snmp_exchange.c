@@ -225,6 +225,34 @@ static void a_request_that_fits_into_no_message_is_too_big(void **state UNUSED)
     }
 }
 
+/* The library keeps the request: nothing of it may meet the next one. */
+static void a_repeat_that_fits_into_no_message_is_too_big(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(2);
+    bench_init(&b, 3);
+    bench_ask(&b, &t);
+    bench_message(&b, bench_reply(&b, 0, 3));
+    bench_answered(&b, 3);
+
+    bench_begin(&b, &t);
+    b.wire.fail_send = EMSGSIZE;
+    bench_time(&b);
+    bench_over(&b, SNMP_ANSWERED, "");
+    assert_int_equal(b.reply.error_status, SNMP_ERROR_TOO_BIG);
+    assert_int_equal(b.reply.error_index, 0);
+    assert_int_equal(b.reply.count, 0);
+
+    b.wire.fail_send = 0;
+    bench_ask(&b, &t);
+    bench_waits(&b, 3);
+    bench_time(&b);
+    bench_waits(&b, 4);
+    bench_message(&b, bench_reply(&b, 3, 4));
+    bench_answered(&b, 4);
+    bench_done(&b);
+}
+
 static void our_own_trouble_is_not_the_devices(void **state UNUSED)
 {
     static const struct {
@@ -559,6 +587,7 @@ int main(void)
         cmocka_unit_test(the_deadline_ends_a_request_and_none_begins_after_it),
         cmocka_unit_test(a_nonsense_time_out_is_half_a_second),
         cmocka_unit_test(a_request_that_fits_into_no_message_is_too_big),
+        cmocka_unit_test(a_repeat_that_fits_into_no_message_is_too_big),
         cmocka_unit_test(our_own_trouble_is_not_the_devices),
         cmocka_unit_test(without_socket_or_address_to_leave_from_nothing_is_said_of_the_device),
         cmocka_unit_test(a_client_address_counts_for_targets_of_its_family),
