@@ -160,8 +160,7 @@ enum snmp_peer_step snmp_peer_connected(int number, enum snmp_outcome *ret_why, 
 {
     if (number == 0)
         return SNMP_PEER_OPEN;
-    return peer_fail(ret_why, wire_own_trouble(number) ? SNMP_IMPOSSIBLE : SNMP_TIMED_OUT, detail,
-                     "cannot connect", number);
+    return peer_fail(ret_why, SNMP_TIMED_OUT, detail, "cannot connect", number);
 }
 
 enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *to, uint16_t port,
@@ -188,5 +187,7 @@ enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *to
         number = -w->connect(w->arg, fd, &p->address);
     if (number == EINPROGRESS)
         return SNMP_PEER_CONNECTING;
+    if (wire_own_trouble(number))
+        return peer_fail(ret_why, SNMP_IMPOSSIBLE, detail, "cannot connect", number);
     return snmp_peer_connected(number, ret_why, detail);
 }
