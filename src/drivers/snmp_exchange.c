@@ -337,7 +337,7 @@ static void snmpx_open_session(struct snmp_exchange *s)
     netsnmp_session wanted;
     thr_lock(&snmp_library_lock);
     snmpx_describe(s, &wanted);
-    s->session = snmp_sess_add(&wanted, &s->peer->transport, NULL, NULL);
+    s->session = snmp_sess_add(&wanted, &s->peer->transport, snmp_peer_note_message, NULL);
     if (s->session != NULL)
         snmp_sess_session(s->session)->flags |= SNMP_FLAGS_DONT_PROBE;
     thr_unlock(&snmp_library_lock);
@@ -394,7 +394,9 @@ static void snmpx_connect_end(struct snmp_exchange *s, int number)
 
 static void snmpx_connected(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
 {
-    snmpx_connect_end(s, -s->wire->error(s->wire->arg, s->peer->transport.sock));
+    int number = -s->wire->error(s->wire->arg, s->peer->transport.sock);
+    if (number != EINPROGRESS)
+        snmpx_connect_end(s, number);
 }
 
 static void snmpx_connect_late(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
@@ -657,14 +659,14 @@ static void snmpx_look(struct snmp_exchange *s)
 static void snmpx_read(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
 {
     s->noticed = false;
+    s->peer->messages = 0;
     NETSNMP_LARGE_FD_SET(s->peer->transport.sock, &s->readable);
     snmpx_enter_library(s);
     snmp_sess_read2(s->session, &s->readable);
     snmpx_leave_library(s);
-    if (!s->noticed) {
-        s->puzzled = true;
-        s->counts.ignored++;
-    }
+    unsigned ignored = s->peer->messages - (s->noticed && s->peer->messages > 0);
+    s->counts.ignored += ignored;
+    s->puzzled = s->puzzled || ignored > 0;
     snmpx_look(s);
 }
 

@@ -54,6 +54,8 @@ static void what_only_looks_like_the_answer_is_ignored(void **state UNUSED)
     bench_ignored(&b, rubbish, 8);
     bench_ignored(&b, message_of(1, "secret", pdu_of(0xa0, id, name, sizeof(name), null)), 9);
     bench_ignored(&b, message_of(1, "secret", pdu_of(0xa8, id, name, sizeof(name), null)), 10);
+    BENCH_IGNORES(&b, EXCHANGE_READY); /* for nothing: that is no message */
+    assert_int_equal(snmp_exchange_counts(b.s)->ignored, 10);
     bench_message(&b, right);
     bench_answered(&b, 1);
     bench_done(&b);
@@ -429,6 +431,23 @@ static void an_answer_may_come_in_pieces_over_a_stream(void **state UNUSED)
             bench_feed(&b, EXCHANGE_READY); /* for nothing: the stream is not at its end */
     }
     bench_answered(&b, 8);
+    assert_int_equal(snmp_exchange_counts(b.s)->ignored, 0); /* a piece is no message */
+    bench_done(&b);
+}
+
+/* Two late answers, the right one and one more, in one piece. */
+static void each_message_of_a_stream_is_looked_at_by_itself(void **state UNUSED)
+{
+    struct bench b;
+    struct target t;
+    bench_stream(&b, &t, 1);
+    bench_feed(&b, EXCHANGE_READY);
+    int32_t id = bench_sent(&b, 0).request_id;
+    struct bytes late = message_of(1, "secret", uptime_pdu(id - 1, 7));
+    struct bytes right = bench_reply(&b, 0, 8);
+    bench_message(&b, cat(cat(late, late), cat(right, late)));
+    bench_answered(&b, 8);
+    assert_int_equal(snmp_exchange_counts(b.s)->ignored, 3);
     bench_done(&b);
 }
 
@@ -466,6 +485,21 @@ static void a_refused_or_unanswered_connection_is_a_device_that_is_down(void **s
         bench_over(&b, SNMP_TIMED_OUT, "cannot connect: Connection timed out");
         bench_done(&b);
     }
+}
+
+static void a_connection_is_used_when_it_is_there_and_not_before(void **state UNUSED)
+{
+    struct bench b;
+    struct target t;
+    bench_stream(&b, &t, 1);
+    b.wire.error = EINPROGRESS;
+    BENCH_IGNORES(&b, EXCHANGE_READY, EXCHANGE_READY);
+    b.wire.error = 0;
+    bench_feed(&b, EXCHANGE_READY);
+    bench_waits(&b, 1);
+    bench_message(&b, bench_reply(&b, 0, 8));
+    bench_answered(&b, 8);
+    bench_done(&b);
 }
 
 static void bench_hang_up(struct bench *b)
@@ -598,7 +632,9 @@ int main(void)
         cmocka_unit_test(what_can_never_work_fails_at_once),
         cmocka_unit_test(a_session_serves_its_target_until_another_one_comes),
         cmocka_unit_test(an_answer_may_come_in_pieces_over_a_stream),
+        cmocka_unit_test(each_message_of_a_stream_is_looked_at_by_itself),
         cmocka_unit_test(a_refused_or_unanswered_connection_is_a_device_that_is_down),
+        cmocka_unit_test(a_connection_is_used_when_it_is_there_and_not_before),
         cmocka_unit_test(a_connection_that_is_gone_is_opened_again_once_if_it_has_served),
         cmocka_unit_test(a_stream_that_takes_nothing_more_is_as_good_as_gone),
         cmocka_unit_test(giving_up_ends_every_state_and_other_events_change_nothing),
