@@ -48,7 +48,6 @@
 
 enum {
     SNMP_RESOLVE_MS = 10000,
-    SNMP_DEFAULT_TIMEOUT_MS = 500, /* for a stored time-out <= 0 */
     SNMP_RETRIES_MAX = 100,
 };
 

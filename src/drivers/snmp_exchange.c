@@ -207,7 +207,7 @@ static int64_t snmpx_before(const struct snmp_exchange *s, int64_t after_us)
 
 static int64_t snmpx_timeout_us(const struct snmp_exchange *s)
 {
-    return (int64_t)snmp_peer_timeout_ms(s->target) * 1000;
+    return (int64_t)s->target->timeout_ms * 1000;
 }
 
 static int64_t snmpx_patience_us(const struct snmp_exchange *s)

@@ -19,15 +19,9 @@ enum {
     RECEIVED_MAX = 4 * 1024 * 1024, /* of a stream for one answer */
 };
 
-uint32_t snmp_peer_timeout_ms(const struct target *t)
-{
-    bool stored_negative = t->timeout_ms > INT32_MAX;
-    return t->timeout_ms == 0 || stored_negative ? SNMP_DEFAULT_TIMEOUT_MS : t->timeout_ms;
-}
-
 int64_t snmp_peer_patience_ms(const struct target *t, const struct snmp_options *options)
 {
-    return (int64_t)snmp_peer_timeout_ms(t) * (options->retries + 1);
+    return (int64_t)t->timeout_ms * (options->retries + 1);
 }
 
 /* ---- the transport's functions, called by the library ---- */

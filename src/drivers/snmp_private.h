@@ -71,7 +71,6 @@ int snmp_peer_note_message(netsnmp_session *session, netsnmp_transport *t, void 
                            int opaque_len);
 void snmp_peer_begin(struct snmp_peer *p); /* a new request */
 
-uint32_t snmp_peer_timeout_ms(const struct target *t);
 int64_t snmp_peer_patience_ms(const struct target *t, const struct snmp_options *options);
 
 /* ---- snmp_v3.c ---- */

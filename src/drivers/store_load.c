@@ -191,7 +191,7 @@ static struct target borrow_target(const char *const *f)
         .hostname = text_of(f[0]),
         .port = port(f[1], 161),
         .version = (uint8_t)version,
-        .timeout_ms = (uint32_t)number(f[3], 500, 0, INT32_MAX),
+        .timeout_ms = target_timeout_ms(number(f[3], 0, INT32_MIN, INT32_MAX)),
         .community = text_of(f[4]),
         .username = text_of(f[5]),
         .password = text_of(f[6]),

@@ -4,6 +4,15 @@
 
 #include <string.h>
 
+enum { TARGET_DEFAULT_TIMEOUT_MS = 500 };
+
+uint32_t target_timeout_ms(int64_t stored)
+{
+    if (stored <= 0)
+        return TARGET_DEFAULT_TIMEOUT_MS;
+    return stored < INT32_MAX ? (uint32_t)stored : INT32_MAX;
+}
+
 bool target_usable(const struct target *t)
 {
     if (t->version == 1 || t->version == 2)

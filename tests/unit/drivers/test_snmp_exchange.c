@@ -178,22 +178,6 @@ static void the_deadline_ends_a_request_and_none_begins_after_it(void **state UN
     bench_done(&b);
 }
 
-static void a_nonsense_time_out_is_half_a_second(void **state UNUSED)
-{
-    static const uint32_t stored[] = {0, UINT32_MAX, (uint32_t)-500};
-    for (size_t i = 0; i < ARRAY_LEN(stored); i++) {
-        struct bench b;
-        struct target t = bench_target(1);
-        t.timeout_ms = stored[i];
-        bench_init(&b, -1);
-        bench_ask(&b, &t);
-        assert_int_equal(b.x->want.until_us, START_US + SNMP_DEFAULT_TIMEOUT_MS * MS);
-        bench_time(&b);
-        bench_over(&b, SNMP_TIMED_OUT, "no answer");
-        bench_done(&b);
-    }
-}
-
 /* ---- what does not leave ---- */
 
 static void a_request_that_fits_into_no_message_is_too_big(void **state UNUSED)
@@ -622,7 +606,6 @@ int main(void)
         cmocka_unit_test(an_answer_to_the_request_before_is_not_taken_for_this_ones),
         cmocka_unit_test(a_flood_of_rubbish_does_not_stop_the_clock),
         cmocka_unit_test(the_deadline_ends_a_request_and_none_begins_after_it),
-        cmocka_unit_test(a_nonsense_time_out_is_half_a_second),
         cmocka_unit_test(a_request_that_fits_into_no_message_is_too_big),
         cmocka_unit_test(a_repeat_that_fits_into_no_message_is_too_big),
         cmocka_unit_test(our_own_trouble_is_not_the_devices),
