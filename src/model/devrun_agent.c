@@ -51,9 +51,10 @@ static int64_t agent_left_us(const struct devrun *run, const struct agent *a)
     return own < all ? own : all;
 }
 
+/* The fraction of a millisecond that a request limited in milliseconds may leave is no time. */
 static bool agent_has_time(const struct devrun *run, const struct agent *a)
 {
-    return agent_left_us(run, a) > 0;
+    return agent_left_us(run, a) >= 1000;
 }
 
 /* Once before the values are polled, and once then. */
@@ -170,7 +171,7 @@ void devrun_ask_snmp(struct devrun *run, const struct snmp_request *request)
     int64_t left_us = agent_left_us(run, a);
     *r = *request;
     if (run->options.agent_ms > 0)
-        r->limit_ms = left_us >= 1000 ? left_us / 1000 : 1;
+        r->limit_ms = left_us > 0 ? (left_us + 999) / 1000 : 1;
     run->agents.asked = (struct asked){
         .target = request->target,
         .is_get = request->op == SNMP_OP_GET,
