@@ -141,18 +141,12 @@ static bool parse_word(const struct option_def *def, const char *text, int64_t *
     return parse_digits(text, def->min, def->max, ret);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static void sort_ids(struct id_list *list)
 {
     size_t n = 0;
     if (list->count == 0)
         return;
-    qsort(list->ids, list->count, sizeof(*list->ids), compare_ids);
+    qsort(list->ids, list->count, sizeof(*list->ids), num_compare_u32);
     for (size_t i = 0; i < list->count; i++)
         if (n == 0 || list->ids[n - 1] != list->ids[i])
             list->ids[n++] = list->ids[i];

@@ -7,6 +7,7 @@
 #include "base/lastword.h"
 #include "base/mem.h"
 #include "base/thr.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,24 +74,6 @@ static bool is_control(unsigned char c)
     return c < 0x20 || c == 0x7f;
 }
 
-/* Bytes that follow this one in UTF-8; 0 also for what cannot start a character. */
-static int utf8_follow(unsigned char c)
-{
-    if (c >= 0xf0 && c <= 0xf4)
-        return 3;
-    if (c >= 0xe0 && c <= 0xef)
-        return 2;
-    return c >= 0xc2 && c <= 0xdf ? 1 : 0;
-}
-
-static bool utf8_complete(const unsigned char *p, int follow)
-{
-    for (int i = 1; i <= follow; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return false;
-    return true;
-}
-
 /* C0, DEL and C1 controls (the latter as bytes of their own and in UTF-8) become blanks, so that
  * neither a line nor an escape sequence can be forged; "<?" gets a blank, because Cacti's log may
  * lie below a web root (docs/contract.md 3.6).  Line ends at the end of the text are dropped. */
@@ -102,13 +85,13 @@ static void append_clean(struct buf *out, const char *text)
     buf_reserve(out, len);
     const unsigned char *p = (const unsigned char *)text, *end = p + len;
     while (p < end) {
-        int follow = utf8_follow(*p);
-        if (follow > 0 && utf8_complete(p, follow)) {
+        size_t n = utf8_length(p, (size_t)(end - p));
+        if (n > 1) {
             if (p[0] == 0xc2 && p[1] < 0xa0)
                 buf_putc(out, ' ');
             else
-                buf_append(out, p, (size_t)follow + 1);
-            p += follow + 1;
+                buf_append(out, p, n);
+            p += n;
             continue;
         }
         bool c1 = *p >= 0x80 && *p < 0xa0;
@@ -123,10 +106,7 @@ static void append_clean(struct buf *out, const char *text)
 static void finish_line(struct buf *b)
 {
     if (b->len > LINE_BYTES - 1) {
-        size_t cut = LINE_BYTES - 4;
-        while (cut > 0 && ((unsigned char)b->data[cut] & 0xc0) == 0x80)
-            cut--;
-        buf_truncate(b, cut);
+        buf_truncate(b, utf8_cut(b->data, LINE_BYTES - 4));
         buf_puts(b, "...");
     }
     buf_putc(b, '\n');

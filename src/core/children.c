@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/thr.h"
 #include "core/warden.h"
 
@@ -163,12 +164,6 @@ void children_one_less(struct children *c)
 
 /* ---- orphans, and the end ---- */
 
-static int compare_pids(const void *a, const void *b)
-{
-    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
-    return (x > y) - (x < y);
-}
-
 static size_t sweep(struct children *c)
 {
     pid_t *known = mem_zalloc(c->figures.live + 1, sizeof(known[0]));
@@ -181,7 +176,7 @@ static size_t sweep(struct children *c)
     }
     if (c->stopping && (c->stop_by_ms - clock_mono_ms()) / 2 < view.grace_ms)
         view.grace_ms = (c->stop_by_ms - clock_mono_ms()) / 2;
-    qsort(known, view.count, sizeof(known[0]), compare_pids);
+    qsort(known, view.count, sizeof(known[0]), num_compare_pids);
     size_t left = orphan_sweep(&c->orphans, &view, c->stopping);
     free(known);
     return left;

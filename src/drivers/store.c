@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "drivers/dberror.h"
 #include "model/sqltext.h"
 #include "model/value.h"
@@ -591,13 +592,6 @@ bool store_write_boost(struct store *s, const struct batch *b, struct store_outc
     return write_batch(s, b, false, true, ret, err);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* In the order of ids, so that a statement touches neighbours. */
 bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
                          const uint32_t *device_ids, size_t count, struct err *err)
@@ -606,7 +600,7 @@ bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
         return true;
     uint32_t *ids = mem_zalloc(count, sizeof(*ids));
     memcpy(ids, device_ids, count * sizeof(*ids));
-    qsort(ids, count, sizeof(*ids), compare_ids);
+    qsort(ids, count, sizeof(*ids), num_compare_u32);
     struct job steps = {.table = "poller_item (next step)",
                         .build = build_steps,
                         .rows = ids,

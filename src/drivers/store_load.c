@@ -259,16 +259,9 @@ struct load {
     struct known_target **targets;
 };
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static bool in_list(const struct load *l, uint32_t device_id)
 {
-    return bsearch(&device_id, l->ids, l->sel->id_count, sizeof(*l->ids), compare_ids) != NULL;
+    return bsearch(&device_id, l->ids, l->sel->id_count, sizeof(*l->ids), num_compare_u32) != NULL;
 }
 
 static void load_init(struct load *l, const struct selection *sel)
@@ -278,7 +271,7 @@ static void load_init(struct load *l, const struct selection *sel)
     if (sel->id_count > 0) {
         l->ids = mem_zalloc(sel->id_count, sizeof(*l->ids));
         memcpy(l->ids, sel->ids, sel->id_count * sizeof(*l->ids));
-        qsort(l->ids, sel->id_count, sizeof(*l->ids), compare_ids);
+        qsort(l->ids, sel->id_count, sizeof(*l->ids), num_compare_u32);
     }
     bool named = sel->id_count > 0 ? in_list(l, 0) : !sel->has_range || sel->first == 0;
     l->zero = sel->poller_id == 1 && named;
@@ -402,7 +395,7 @@ static bool load_devices(struct store *s, struct load *l, struct err *err)
 
 static int compare_slots(const void *a, const void *b)
 {
-    return compare_ids(&((const struct slot *)a)->id, &((const struct slot *)b)->id);
+    return num_compare_u32(&((const struct slot *)a)->id, &((const struct slot *)b)->id);
 }
 
 static void index_devices(struct load *l)

@@ -3,6 +3,7 @@
 #include "model/devrun.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "devrun_private.h"
 
 #include <inttypes.h>
@@ -149,12 +150,6 @@ void devrun_free(struct devrun *run)
 
 /* ---- the end ---- */
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Rows of one data source carry one time and come together (docs/contract.md 17.2): after a stop a data
  * source with an unfinished row gives none.  Its rows need not be neighbours.  The ids are to be
  * freed. */
@@ -165,7 +160,7 @@ static uint32_t *unfinished_sources(const struct devrun *run, size_t *ret_count)
     for (size_t i = 0; i < run->device->item_count; i++)
         if (!run->outcomes[i].done)
             ids[(*ret_count)++] = run->device->items[i].local_data_id;
-    qsort(ids, *ret_count, sizeof(ids[0]), compare_ids);
+    qsort(ids, *ret_count, sizeof(ids[0]), num_compare_u32);
     return ids;
 }
 
@@ -177,7 +172,7 @@ static void add_rows(struct devrun *run, struct devrun_result *result)
     for (size_t i = 0; i < d->item_count; i++) {
         const struct outcome *o = &run->outcomes[i];
         if (unfinished > 0 && bsearch(&d->items[i].local_data_id, partial, unfinished,
-                                      sizeof(partial[0]), compare_ids) != NULL) {
+                                      sizeof(partial[0]), num_compare_u32) != NULL) {
             result->unfinished++;
             continue;
         }

@@ -2,6 +2,7 @@
 
 #include "model/value.h"
 
+#include "base/num.h"
 #include "model/octets.h"
 
 #include <inttypes.h>
@@ -26,17 +27,6 @@ struct text {
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static int hex_digit(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 static bool is_blank(char c)
@@ -220,7 +210,7 @@ static bool is_hex(struct text t)
         return false;
     for (size_t i = 0; i < t.len; i++) {
         bool gap = i % 3 == 2;
-        if (gap ? t.p[i] != ' ' && t.p[i] != '-' : hex_digit(t.p[i]) < 0)
+        if (gap ? t.p[i] != ' ' && t.p[i] != '-' : num_hex_digit(t.p[i]) < 0)
             return false;
     }
     return true;
@@ -245,7 +235,7 @@ static bool put_hex(struct text t, struct buf *out)
     uint64_t n = 0;
     for (size_t i = 0; i < t.len; i++) {
         if (i % 3 != 2)
-            n = n << 4 | (uint64_t)hex_digit(t.p[i]);
+            n = n << 4 | (uint64_t)num_hex_digit(t.p[i]);
     }
     buf_printf(out, "%" PRIu64, n);
     return true;
