@@ -130,6 +130,26 @@ void devrun_agent_say_failed(struct devrun *run, const struct target *t, const c
                run->device->id, t->hostname, why);
 }
 
+/* ---- answers with an error status ---- */
+
+/* Some agents count from 0: an error about a single object needs no index. */
+size_t devrun_agent_names(struct devrun *run, const struct snmp_reply *reply, size_t asked)
+{
+    if (asked == 1)
+        return 0;
+    if (reply->error_index >= 1 && (size_t)reply->error_index <= asked &&
+        reply->error_status != SNMP_ERROR_TOO_BIG)
+        return (size_t)reply->error_index - 1;
+    run->max_oids = asked / 2;
+    devrun_say(
+        run, LOG_MEDIUM,
+        "Device[%" PRIu32 "] HT[1] NOTE: A request for %zu OIDs was refused (error status "
+        "%ld), asking for %zu at a time.  Set the device's 'Maximum OIDs Per Get Request' to "
+        "that",
+        run->device->id, asked, reply->error_status, run->max_oids);
+    return asked;
+}
+
 /* ---- answers that leave objects out ---- */
 
 void devrun_agent_omits(struct devrun *run, const struct target *t, size_t asked, size_t answered,

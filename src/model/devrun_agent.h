@@ -74,6 +74,10 @@ bool devrun_agent_is_mute(const struct devrun *run, const struct target *t, stru
 /* A request that could not be made, or that the agent refuses. */
 void devrun_agent_say_failed(struct devrun *run, const struct target *t, const char *why);
 
+/* Which of so many objects an error status is about, from 0.  `asked`: none of them; the next request
+ * is half as large. */
+size_t devrun_agent_names(struct devrun *run, const struct snmp_reply *reply, size_t asked);
+
 /* Objects are missing in an answer to more than one: they are asked for again, in smaller requests
  * if that seems to be the reason.  Then: one of them has come, in an answer to a request for so
  * many. */

@@ -175,25 +175,12 @@ static void take_failure(struct devrun *run, enum unknown_reason reason, const s
  * (docs/contract.md 13.5). */
 static void take_error(struct devrun *run, const struct snmp_reply *reply, const struct moment *now)
 {
-    size_t n = run->span.count;
-    bool names_one = reply->error_index >= 1 && (size_t)reply->error_index <= n &&
-                     reply->error_status != SNMP_ERROR_TOO_BIG;
+    size_t k = devrun_agent_names(run, reply, run->span.count);
     bool missing = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
-    enum unknown_reason reason = missing ? UNKNOWN_MISSING : UNKNOWN_AGENT_ERROR;
-    if (n == 1) {
-        take_failure(run, reason, now);
-    } else if (names_one) {
-        size_t i = run->span.asked[reply->error_index - 1];
-        devrun_settle_unknown(run, i, reason);
-        settled(run, i, now);
-    } else {
-        run->max_oids = n / 2;
-        devrun_say(run, LOG_MEDIUM,
-                   "Device[%" PRIu32 "] HT[1] NOTE: A request for %zu OIDs was refused (error "
-                   "status %ld), asking for %zu at a time.  Set the device's 'Maximum OIDs Per Get "
-                   "Request' to that",
-                   run->device->id, n, reply->error_status, run->max_oids);
-    }
+    if (k == run->span.count)
+        return;
+    devrun_settle_unknown(run, run->span.asked[k], missing ? UNKNOWN_MISSING : UNKNOWN_AGENT_ERROR);
+    settled(run, run->span.asked[k], now);
 }
 
 static void add_suspects(struct devrun *run, size_t first, size_t end)

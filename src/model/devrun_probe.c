@@ -170,22 +170,15 @@ void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
         take_values(run, reply);
         return;
     }
-    bool names_one = reply->outcome == SNMP_ANSWERED && reply->error_index >= 1 &&
-                     (size_t)reply->error_index <= p->asked_count &&
-                     reply->error_status != SNMP_ERROR_TOO_BIG;
-    if (reply->outcome == SNMP_ANSWERED && !names_one && p->asked_count > 1) {
-        run->max_oids = p->asked_count / 2;
+    if (reply->outcome != SNMP_ANSWERED) {
+        give_up(p);
         return;
     }
-    /* Some agents count from 0: an error about a single object needs no index. */
-    bool about_one = reply->outcome == SNMP_ANSWERED && (names_one || p->asked_count == 1);
-    if (about_one) {
-        size_t slot = p->asked[names_one ? reply->error_index - 1 : 0];
-        p->pending[slot] = false;
-        p->missing[slot] = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
-        return;
+    size_t k = devrun_agent_names(run, reply, p->asked_count);
+    if (k < p->asked_count) {
+        p->pending[p->asked[k]] = false;
+        p->missing[p->asked[k]] = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
     }
-    give_up(p);
 }
 
 bool devrun_probe_missing(const struct devrun *run, size_t slot)
