@@ -19,7 +19,7 @@ struct stream_reader {
     struct stream_item *items; /* room for queue.events */
     size_t count;
     size_t bytes; /* of the details among them */
-    uint64_t offered, dropped;
+    uint64_t offered;
     bool closed;
 };
 
@@ -47,7 +47,6 @@ static bool offer(struct stream_reader *r, const struct happening *e, char *deta
         return false;
     r->offered++;
     if (r->count == r->queue.events || detail_len > r->queue.bytes - r->bytes) {
-        r->dropped++;
         state.figures.dropped++;
         return false;
     }
@@ -204,14 +203,6 @@ uint64_t stream_offered(struct stream_reader *r)
 {
     thr_lock(&lock);
     uint64_t n = r->offered;
-    thr_unlock(&lock);
-    return n;
-}
-
-uint64_t stream_dropped(struct stream_reader *r)
-{
-    thr_lock(&lock);
-    uint64_t n = r->dropped;
     thr_unlock(&lock);
     return n;
 }

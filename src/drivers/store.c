@@ -298,8 +298,8 @@ static size_t build_outputs(struct store *s, const struct job *job, size_t at,
                             const struct sqltext_limits *limits, struct buf *sql)
 {
     const struct output_row *rows = job->rows;
-    return sqltext_outputs_fit(sql, job->table, rows + at, job->count - at, job->output_chars,
-                               limits, db_escape, s->db);
+    return sqltext_outputs(sql, job->table, rows + at, job->count - at, job->output_chars, limits,
+                           db_escape, s->db);
 }
 
 static size_t build_hosts(struct store *s, const struct job *job, size_t at,

@@ -90,15 +90,8 @@ static void literal_date(struct buf *out, int64_t unix_s)
 }
 
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
-                       size_t count, const struct sqltext_limits *limits, sqltext_escape_fn *escape,
-                       void *arg)
-{
-    return sqltext_outputs_fit(out, table, rows, count, SIZE_MAX, limits, escape, arg);
-}
-
-size_t sqltext_outputs_fit(struct buf *out, const char *table, const struct output_row *rows,
-                           size_t count, size_t chars, const struct sqltext_limits *limits,
-                           sqltext_escape_fn *escape, void *arg)
+                       size_t count, size_t chars, const struct sqltext_limits *limits,
+                       sqltext_escape_fn *escape, void *arg)
 {
     static const char tail[] = " ON DUPLICATE KEY UPDATE output=VALUES(output)";
     if (count == 0)

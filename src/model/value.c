@@ -477,11 +477,6 @@ void value_trim(const char *raw, size_t len, struct buf *out)
     buf_append(out, t.p, t.len);
 }
 
-bool value_is_unknown(const char *text)
-{
-    return strcmp(text, "U") == 0;
-}
-
 bool value_is_pairs(const char *text)
 {
     return strchr(text, ':') != NULL;
