@@ -32,7 +32,7 @@ static void put_escaped(struct buf *out, const uint8_t *p, size_t len)
 
 /* ---- values ---- */
 
-static void begin(struct buf *out, const char *key)
+static void jsonout_begin(struct buf *out, const char *key)
 {
     char last = out->len == 0 ? '\n' : out->data[out->len - 1];
     if (last != '{' && last != '[' && last != '\n')
@@ -43,7 +43,7 @@ static void begin(struct buf *out, const char *key)
 
 void jsonout_open(struct buf *out, const char *key, char bracket)
 {
-    begin(out, key);
+    jsonout_begin(out, key);
     buf_putc(out, bracket);
 }
 
@@ -54,25 +54,25 @@ void jsonout_close(struct buf *out, char bracket)
 
 void jsonout_null(struct buf *out, const char *key)
 {
-    begin(out, key);
+    jsonout_begin(out, key);
     buf_puts(out, "null");
 }
 
 void jsonout_bool(struct buf *out, const char *key, bool value)
 {
-    begin(out, key);
+    jsonout_begin(out, key);
     buf_puts(out, value ? "true" : "false");
 }
 
 void jsonout_int(struct buf *out, const char *key, int64_t value)
 {
-    begin(out, key);
+    jsonout_begin(out, key);
     buf_printf(out, "%" PRId64, value);
 }
 
 void jsonout_unsigned(struct buf *out, const char *key, uint64_t value)
 {
-    begin(out, key);
+    jsonout_begin(out, key);
     buf_printf(out, value > INT64_MAX ? "\"%" PRIu64 "\"" : "%" PRIu64, value);
 }
 
@@ -80,7 +80,7 @@ void jsonout_unsigned(struct buf *out, const char *key, uint64_t value)
  * be several bytes. */
 void jsonout_real(struct buf *out, const char *key, double value)
 {
-    begin(out, key);
+    jsonout_begin(out, key);
     if (!isfinite(value)) {
         uint64_t bits;
         memcpy(&bits, &value, sizeof(bits));
@@ -111,7 +111,7 @@ void jsonout_text(struct buf *out, const char *key, const char *text)
 void jsonout_bytes(struct buf *out, const char *key, const void *bytes, size_t len)
 {
     const uint8_t *p = len == 0 ? (const uint8_t *)"" : bytes;
-    begin(out, key);
+    jsonout_begin(out, key);
     if (utf8_is_valid(p, len) && memchr(p, 0, len) == NULL) {
         buf_putc(out, '"');
         put_escaped(out, p, len);
@@ -126,6 +126,6 @@ void jsonout_bytes(struct buf *out, const char *key, const void *bytes, size_t l
 
 void jsonout_raw(struct buf *out, const char *key, const char *json, size_t len)
 {
-    begin(out, key);
+    jsonout_begin(out, key);
     buf_append(out, json, len);
 }

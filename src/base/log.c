@@ -69,7 +69,7 @@ static atomic_int threshold = LOG_ALWAYS; /* options.level, read without the loc
 
 /* ---- text ---- */
 
-static bool is_control(unsigned char c)
+static bool log_is_control(unsigned char c)
 {
     return c < 0x20 || c == 0x7f;
 }
@@ -97,7 +97,7 @@ static void append_clean(struct buf *out, const char *text)
         bool c1 = *p >= 0x80 && *p < 0xa0;
         if (*p == '?' && out->len > 0 && out->data[out->len - 1] == '<')
             buf_putc(out, ' ');
-        buf_putc(out, is_control(*p) || c1 ? ' ' : (char)*p);
+        buf_putc(out, log_is_control(*p) || c1 ? ' ' : (char)*p);
         p++;
     }
 }
@@ -112,7 +112,7 @@ static void finish_line(struct buf *b)
     buf_putc(b, '\n');
 }
 
-static const char *stamp(time_t when)
+static const char *log_stamp(time_t when)
 {
     if (when == state.stamp_second)
         return state.stamp;
@@ -128,7 +128,7 @@ static const char *stamp(time_t when)
 
 static void render(struct buf *out, const struct line *line)
 {
-    buf_printf(out, "%s - SPINE: Poller[%d] PID[%ld] PT[%ju] %s", stamp(line->when),
+    buf_printf(out, "%s - SPINE: Poller[%d] PID[%ld] PT[%ju] %s", log_stamp(line->when),
                state.options.poller_id, (long)getpid(), (uintmax_t)line->thread, line->text);
     finish_line(out);
 }
@@ -198,7 +198,7 @@ static void aim_lastword(int fd)
                  state.options.poller_id);
 }
 
-static void close_file(void)
+static void log_close_file(void)
 {
     aim_lastword(-1);
     if (state.fd >= 0)
@@ -219,13 +219,13 @@ static void give_notice(const char *what, int number)
 }
 
 /* Non-blocking, because the path may name a FIFO without a reader. */
-static bool open_file(void)
+static bool log_open_file(void)
 {
     struct stat st;
     if (state.fd >= 0) {
         if (stat(state.options.path, &st) == 0 && st.st_dev == state.dev && st.st_ino == state.ino)
             return true;
-        close_file();
+        log_close_file();
     }
     state.fd = open(state.options.path,
                     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
@@ -236,14 +236,14 @@ static bool open_file(void)
         return true;
     }
     give_notice("Could Not Be Opened/Created", errno);
-    close_file();
+    log_close_file();
     return false;
 }
 
 /* false: the line is not in the file. */
 static bool to_file(const struct buf *rendered)
 {
-    if (!open_file())
+    if (!log_open_file())
         return false;
     struct buf whole = BUF_INIT;
     if (state.torn)
@@ -311,7 +311,7 @@ static bool passes(enum log_level level)
 
 /* ---- lines kept until the destination is known ---- */
 
-static void keep(const struct line *line)
+static void log_keep(const struct line *line)
 {
     struct kept *k = &state.kept;
     if (k->count == KEPT_LINES) {
@@ -389,7 +389,7 @@ static void deliver(struct line *line)
     render(&b, line);
     line->shown = to_console(&b, line->text);
     if (wants_file() && state.options.path == NULL)
-        keep(line);
+        log_keep(line);
     else
         to_destinations(&b, line->text);
     buf_done(&b);
@@ -402,7 +402,7 @@ static void set_options(const struct log_options *o)
     char *path = o->path != NULL && *o->path != '\0' ? mem_strdup(o->path) : NULL;
     const char *before = state.options.path;
     if (before == NULL || path == NULL || strcmp(before, path) != 0)
-        close_file();
+        log_close_file();
     free((char *)(uintptr_t)before);
     state.options = *o;
     state.options.path = path;
@@ -430,7 +430,7 @@ void log_configure(const struct log_options *options)
     thr_lock(&lock);
     set_options(options);
     if (wants_file() && state.options.path != NULL)
-        open_file(); /* now, while there are descriptors */
+        log_open_file(); /* now, while there are descriptors */
     if (!wants_file() || state.options.path != NULL)
         release_kept();
     thr_unlock(&lock);
@@ -440,7 +440,7 @@ void log_stop(void)
 {
     thr_lock(&lock);
     rescue_kept();
-    close_file();
+    log_close_file();
     free((char *)(uintptr_t)state.options.path);
     state.options.path = NULL;
     if (state.syslog_open)

@@ -60,7 +60,7 @@ static bool offer(struct stream_reader *r, const struct happening *e, char *deta
     return true;
 }
 
-static void stamp(struct happening *e)
+static void stream_stamp(struct happening *e)
 {
     if (e->mono_us == 0)
         e->mono_us = clock_mono_us();
@@ -72,7 +72,7 @@ void stream_emit(const struct happening *event)
 {
     struct happening e = *event;
     struct stream_reader *r;
-    stamp(&e);
+    stream_stamp(&e);
     thr_lock(&lock);
     state.figures.emitted++;
     TAILQ_FOREACH (r, &state.readers, next)
@@ -97,7 +97,7 @@ void stream_emit_detail(enum happening_type type, uint32_t device, struct buf *j
     struct happening e = {.type = type, .device = device};
     size_t len = json->len;
     char *detail = buf_take(json);
-    stamp(&e);
+    stream_stamp(&e);
     thr_lock(&lock);
     state.figures.emitted++;
     bool taken = state.detailed != NULL && offer(state.detailed, &e, detail, len);

@@ -300,7 +300,7 @@ static bool end_by_force(struct children *c)
     return clean;
 }
 
-static void release(struct children *c)
+static void children_release(struct children *c)
 {
     bool clean = true;
     if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->figures.started > 0)
@@ -357,7 +357,7 @@ static void release_thread(struct children *c)
     struct loop *loop = c->loop;
     free(c->thread);
     c->thread = NULL;
-    release(c);
+    children_release(c);
     loop_free(loop);
 }
 
@@ -413,7 +413,7 @@ void children_free(struct children *c)
     if (c == NULL)
         return;
     if (c->thread == NULL) {
-        release(c);
+        children_release(c);
         return;
     }
     children_end(c, clock_mono_ms() + c->force_ms);

@@ -100,4 +100,3 @@ void jobq_close(struct jobq *q)
     pthread_cond_broadcast(&q->not_empty);
     thr_unlock(&q->lock);
 }
-

@@ -121,7 +121,7 @@ void store_set_poller(struct store *s, int poller_id)
     s->poller_id = poller_id;
 }
 
-static void tell(struct store *s, const struct store_event *event)
+static void store_tell(struct store *s, const struct store_event *event)
 {
     if (s->on_event != NULL)
         s->on_event(s->on_event_arg, event);
@@ -145,7 +145,7 @@ bool store_connect(struct store *s, struct err *err)
     s->reconnects++;
     struct store_event back = {.kind = STORE_EVENT_BACK,
                                .away_ms = clock_mono_ms() - s->lost_mono_ms};
-    tell(s, &back);
+    store_tell(s, &back);
     return true;
 }
 
@@ -155,7 +155,7 @@ static void disconnect(struct store *s, const struct err *why)
     s->db = NULL;
     s->lost_mono_ms = clock_mono_ms();
     struct store_event lost = {.kind = STORE_EVENT_LOST, .why = why};
-    tell(s, &lost);
+    store_tell(s, &lost);
 }
 
 /* ---- one statement, as often as it makes sense ---- */
@@ -341,7 +341,7 @@ static void refuse(struct store *s, struct job *job, size_t at, size_t rows, con
         const struct output_row *outputs = job->rows;
         struct store_event event = {.kind = STORE_EVENT_REJECTED, .why = why, .row = &outputs[i]};
         if (!job->refused[i])
-            tell(s, &event);
+            store_tell(s, &event);
         job->refused[i] = true;
     }
 }

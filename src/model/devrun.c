@@ -252,7 +252,7 @@ void devrun_watch(struct devrun *run, const struct devrun_watcher *watcher)
     run->watcher = *watcher;
 }
 
-static void tell(const struct devrun *run, const struct devrun_event *event)
+static void devrun_tell(const struct devrun *run, const struct devrun_event *event)
 {
     if (run->watcher.event != NULL)
         run->watcher.event(run->watcher.arg, run->device, &run->options, event);
@@ -269,7 +269,7 @@ void devrun_feed(struct devrun *run, const struct devrun_event *e)
     }
 }
 
-static void begin(struct devrun *run, const struct moment *now)
+static void devrun_begin(struct devrun *run, const struct moment *now)
 {
     const struct device *d = run->device;
     run->max_oids = (size_t)d->max_oids;
@@ -314,7 +314,7 @@ static void advance(struct devrun *run, const struct moment *now)
             return;
         }
         switch (run->phase) {
-        case PHASE_NEW: begin(run, now); break;
+        case PHASE_NEW: devrun_begin(run, now); break;
         case PHASE_CHECK: devrun_check_step(run, now); break;
         case PHASE_SYSTEM: devrun_system_step(run); break;
         case PHASE_REINDEX: devrun_reindex_step(run); break;
@@ -365,7 +365,7 @@ static bool is_script(enum ask_kind kind)
 void devrun_start(struct devrun *run, const struct moment *now)
 {
     CHECK(run->phase == PHASE_NEW);
-    tell(run, &(struct devrun_event){.kind = DEVRUN_START, .at = *now});
+    devrun_tell(run, &(struct devrun_event){.kind = DEVRUN_START, .at = *now});
     run->started = *now;
     advance(run, now);
 }
@@ -374,8 +374,8 @@ void devrun_answer_snmp(struct devrun *run, uint32_t ask_id, const struct snmp_r
                         const struct moment *now)
 {
     struct open_ask ask;
-    tell(run,
-         &(struct devrun_event){.kind = DEVRUN_SNMP, .ask_id = ask_id, .at = *now, .snmp = reply});
+    devrun_tell(run, &(struct devrun_event){
+                         .kind = DEVRUN_SNMP, .ask_id = ask_id, .at = *now, .snmp = reply});
     if (!begin_event(run, ask_id, is_snmp, &ask))
         return;
     reply = devrun_agent_hear(run, reply);
@@ -396,8 +396,8 @@ void devrun_answer_ping(struct devrun *run, uint32_t ask_id, const struct ping_r
                         const struct moment *now)
 {
     struct open_ask ask;
-    tell(run,
-         &(struct devrun_event){.kind = DEVRUN_PING, .ask_id = ask_id, .at = *now, .ping = reply});
+    devrun_tell(run, &(struct devrun_event){
+                         .kind = DEVRUN_PING, .ask_id = ask_id, .at = *now, .ping = reply});
     if (!begin_event(run, ask_id, is_ping, &ask))
         return;
     devrun_check_ping(run, reply);
@@ -408,8 +408,8 @@ void devrun_answer_script(struct devrun *run, uint32_t ask_id, const struct scri
                           const struct moment *now)
 {
     struct open_ask ask;
-    tell(run, &(struct devrun_event){
-                  .kind = DEVRUN_SCRIPT, .ask_id = ask_id, .at = *now, .script = reply});
+    devrun_tell(run, &(struct devrun_event){
+                         .kind = DEVRUN_SCRIPT, .ask_id = ask_id, .at = *now, .script = reply});
     if (!begin_event(run, ask_id, is_script, &ask))
         return;
     if (reply->outcome == SCRIPT_CANCELLED) { /* the cycle is over: nothing is known of the item */
@@ -425,7 +425,7 @@ void devrun_answer_script(struct devrun *run, uint32_t ask_id, const struct scri
 
 void devrun_stop(struct devrun *run, const struct moment *now)
 {
-    tell(run, &(struct devrun_event){.kind = DEVRUN_STOP, .at = *now});
+    devrun_tell(run, &(struct devrun_event){.kind = DEVRUN_STOP, .at = *now});
     if (run->phase == PHASE_FINISHED)
         return;
     drop_actions(run);

@@ -26,7 +26,7 @@ void devrun_settle_unknown(struct devrun *run, size_t i, enum unknown_reason rea
 
 /* What the agent sent, not the U that it became: that is what the operator wants to see
  * (docs/contract.md 3.12). */
-static void say_invalid(struct devrun *run, size_t i, const struct varbind *vb)
+static void items_say_invalid(struct devrun *run, size_t i, const struct varbind *vb)
 {
     const struct device *d = run->device;
     const struct item *it = &d->items[i];
@@ -53,7 +53,7 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
     buf_putc(&run->text, '\0');
     o->done = true;
     if (run->options.invalid_log == 2 && o->reason == UNKNOWN_INVALID)
-        say_invalid(run, i, vb);
+        items_say_invalid(run, i, vb);
 }
 
 /* After logging and before storing: a value without ':' is no use after the counters went back
@@ -135,8 +135,8 @@ static const struct varbind *find_varbind(const struct snmp_reply *reply, struct
 
 /* An object that is left out of an answer is asked for again; alone and still left out it is
  * missing. */
-static void take_values(struct devrun *run, const struct snmp_reply *reply,
-                        const struct moment *now)
+static void items_take_values(struct devrun *run, const struct snmp_reply *reply,
+                              const struct moment *now)
 {
     size_t n = run->span.count, found = 0, last = 0;
     const struct target *t = run->agents.asked.target;
@@ -194,7 +194,7 @@ static void add_suspects(struct devrun *run, size_t first, size_t end)
 
 /* The agent lives, so one of the objects is to blame: it is found by halves, after everything else
  * has been asked for. */
-static void blame_objects(struct devrun *run, const struct moment *now)
+static void items_blame_objects(struct devrun *run, const struct moment *now)
 {
     struct span *s = &run->span;
     if (s->count > 1) {
@@ -212,12 +212,12 @@ static void blame_objects(struct devrun *run, const struct moment *now)
     take_failure(run, UNKNOWN_NO_ANSWER, now);
 }
 
-static void take_timeout(struct devrun *run, const struct moment *now)
+static void items_take_timeout(struct devrun *run, const struct moment *now)
 {
     const struct device *d = run->device;
     const struct target *t = run->agents.asked.target;
     if (run->agents.about_objects) {
-        blame_objects(run, now);
+        items_blame_objects(run, now);
         return;
     }
     for (size_t k = 0; k < run->span.count && !run->agents.unexplained; k++)
@@ -235,7 +235,7 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const
     const struct item *first = &run->device->items[run->span.asked[0]];
     run->span.open = false;
     switch (reply->outcome) {
-    case SNMP_TIMED_OUT: take_timeout(run, now); break;
+    case SNMP_TIMED_OUT: items_take_timeout(run, now); break;
     case SNMP_REFUSED:
     case SNMP_FAILED:
     case SNMP_IMPOSSIBLE:
@@ -251,7 +251,7 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const
         if (reply->error_status != SNMP_ERROR_NONE)
             take_error(run, reply, now);
         else
-            take_values(run, reply, now);
+            items_take_values(run, reply, now);
         break;
     }
 }
@@ -327,7 +327,7 @@ static size_t next_snmp(struct devrun *run)
     return found ? run->span.asked[0] : run->device->item_count;
 }
 
-static void ask_snmp(struct devrun *run, const struct moment *now)
+static void items_ask_snmp(struct devrun *run, const struct moment *now)
 {
     struct span *s = &run->span;
     s->open = true;
@@ -359,7 +359,7 @@ void devrun_items_step(struct devrun *run, const struct moment *now)
         if (snmp == end && script == end)
             break;
         if (snmp < script)
-            ask_snmp(run, now);
+            items_ask_snmp(run, now);
         else
             devrun_script_ask(run, run->next_script++);
     }

@@ -123,7 +123,7 @@ static enum unknown_reason reason_of(enum script_outcome outcome)
     return UNKNOWN_FAILED;
 }
 
-static void say_invalid(struct devrun *run, size_t i, const struct script_reply *reply)
+static void items_script_say_invalid(struct devrun *run, size_t i, const struct script_reply *reply)
 {
     const struct item *it = &run->device->items[i];
     struct buf sent = BUF_INIT;
@@ -194,7 +194,7 @@ void devrun_items_script(struct devrun *run, const struct open_ask *ask,
         put_remark(run, ask->item, &remark);
     say_reply(run, ask->kind, "DS", it->local_data_id, it->arg1, reply, buf_str(&remark));
     if (run->outcomes[ask->item].reason == UNKNOWN_INVALID && run->options.invalid_log == 2)
-        say_invalid(run, ask->item, reply);
+        items_script_say_invalid(run, ask->item, reply);
     say_value(run, ask->item, reply);
     devrun_kill_spike(run, ask->item);
     if (remark.len == 0)

@@ -21,7 +21,7 @@ static struct bytes bytes_of(const char *text)
     return (struct bytes){(const uint8_t *)text, strlen(text)};
 }
 
-static bool is_control(uint8_t c)
+static bool indextext_is_control(uint8_t c)
 {
     return c < 0x20 || c == 0x7f;
 }
@@ -31,7 +31,7 @@ static bool is_text(struct bytes b)
 {
     for (size_t i = 0, n; i < b.len; i += n) {
         n = utf8_length(b.p + i, b.len - i);
-        if (n == 0 || (is_control(b.p[i]) && (b.p[i] < '\t' || b.p[i] > '\r')))
+        if (n == 0 || (indextext_is_control(b.p[i]) && (b.p[i] < '\t' || b.p[i] > '\r')))
             return false;
     }
     return true;
@@ -110,7 +110,7 @@ static void put_formatted(const char *s, struct buf *out)
     size_t start = out->len;
     while (*s != '\0') {
         size_t label = label_length(s);
-        bool removed = is_control((uint8_t)*s) || strchr("\"'<>\\", *s) != NULL;
+        bool removed = indextext_is_control((uint8_t)*s) || strchr("\"'<>\\", *s) != NULL;
         bool leading = *s == ' ' && out->len == start;
         if (label == 0 && !removed && !leading)
             buf_putc(out, *s);
@@ -120,7 +120,7 @@ static void put_formatted(const char *s, struct buf *out)
         buf_truncate(out, out->len - 1);
 }
 
-static void put_trimmed(const char *s, struct buf *out)
+static void indextext_put_trimmed(const char *s, struct buf *out)
 {
     value_trim(s, strlen(s), out);
 }
@@ -252,7 +252,7 @@ static bool same_octets(const char *stored, bool full, struct bytes now)
 
 static bool same_shown(const char *stored, bool full, const struct buf *shown)
 {
-    return same_text(stored, full, bytes_of(buf_str(shown)), put_trimmed);
+    return same_text(stored, full, bytes_of(buf_str(shown)), indextext_put_trimmed);
 }
 
 /* snmpbulkwalk's form: days:hours:minutes:seconds. */
@@ -305,13 +305,13 @@ bool indextext_equal_output(const char *stored, const char *output, size_t len)
 {
     struct bytes now = {(const uint8_t *)output, len};
     bool full = is_full(stored);
-    return same_text(stored, full, now, put_trimmed) ||
+    return same_text(stored, full, now, indextext_put_trimmed) ||
            (!is_text(now) && same_hex(stored, full, now));
 }
 
 /* ---- showing ---- */
 
-static void put_octets(const struct varbind *vb, struct buf *out)
+static void indextext_put_octets(const struct varbind *vb, struct buf *out)
 {
     struct bytes text = without_padding((struct bytes){vb->octets.data, vb->octets.len});
     if (!is_text(text)) {
@@ -327,7 +327,7 @@ static void put_octets(const struct varbind *vb, struct buf *out)
 void indextext_put(const struct varbind *vb, struct buf *out)
 {
     if (vb->type == VARBIND_OCTETS)
-        put_octets(vb, out);
+        indextext_put_octets(vb, out);
     else if (vb->type == VARBIND_OBJECT_ID)
         oid_print(vb->oid, out);
     else

@@ -11,7 +11,7 @@ static bool is_padding(uint8_t c)
     return c == 0x00 || c == 0xff;
 }
 
-static bool is_printable(uint8_t c)
+static bool octets_is_printable(uint8_t c)
 {
     return c >= 0x20 && c <= 0x7e;
 }
@@ -32,7 +32,7 @@ static bool octets_is_utf8(const uint8_t *data, size_t len)
 {
     for (size_t i = 0; i < len;) {
         size_t bytes = utf8_length(data + i, len - i);
-        bool good = bytes == 1 ? is_printable(data[i]) || is_space(data[i])
+        bool good = bytes == 1 ? octets_is_printable(data[i]) || is_space(data[i])
                                : bytes > 1 && !octets_is_high_control(data + i, bytes);
         if (!good)
             return false;
@@ -44,7 +44,7 @@ static bool octets_is_utf8(const uint8_t *data, size_t len)
 static bool is_latin1(const uint8_t *data, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (!is_printable(data[i]) && !is_space(data[i]) && data[i] < 0xa0)
+        if (!octets_is_printable(data[i]) && !is_space(data[i]) && data[i] < 0xa0)
             return false;
     }
     return true;
@@ -54,7 +54,7 @@ void octets_count(const uint8_t *data, size_t len, size_t *ret_ascii, size_t *re
 {
     *ret_ascii = *ret_beyond = 0;
     for (size_t i = 0; i < len; i++) {
-        *ret_ascii += is_printable(data[i]);
+        *ret_ascii += octets_is_printable(data[i]);
         *ret_beyond += data[i] >= 0x80;
     }
 }
