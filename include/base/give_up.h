@@ -5,14 +5,13 @@
  * Use:     struct give_up g;
  *          if (!give_up_init(&g, &err)) ...
  *          give_up_set(&g);            every wait that borrows it ends
- *          give_up_reset(&g);          and it is as new
  *          give_up_done(&g);
  *          A wait in poll(2) includes give_up_fd(&g), POLLIN.  A wait on a condition registers a
  *          watch that signals the condition, and looks at give_up_is_set() each time it wakes.
- * Threads: set, is_set, watch and unwatch from any thread; init, reset and done while no thread waits.
+ * Threads: set, is_set, watch and unwatch from any thread; init and done while no thread waits.
  * Owns:    two descriptors, close-on-exec.  A watch belongs to its caller and stays where it is
  *          between watch and unwatch.
- * Locks:   `lock` guards the watches and orders set and reset.  It is held while a watch is called:
+ * Locks:   `lock` guards the watches.  It is held while a watch is called:
  *          a watch may take the lock of its condition, so a watch is never registered or removed with
  *          that lock held.
  * Promise: NULL is an object that is never set; the descriptor of NULL is -1.
@@ -44,7 +43,6 @@ struct give_up {
 NODISCARD bool give_up_init(struct give_up *g, struct err *err); /* ERR_OS: no descriptors */
 void give_up_done(struct give_up *g);
 void give_up_set(struct give_up *g); /* again: nothing */
-void give_up_reset(struct give_up *g);
 bool give_up_is_set(const struct give_up *g);
 int give_up_fd(const struct give_up *g); /* readable while set; never read from */
 

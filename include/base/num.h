@@ -1,4 +1,5 @@
-/* base/num.h - text to numbers, strictly, and Cacti's lenient forms under their own names.
+/* base/num.h - text to numbers, strictly, and Cacti's lenient forms under their own names; the order of
+ * numbers.
  *
  * Threads: any; pure.  Independent of the locale.
  */
@@ -12,6 +13,15 @@
 
 /* Whole text is a decimal integer within [min, max]; *ret only on success. */
 NODISCARD bool num_parse(const char *text, int64_t min, int64_t max, int64_t *ret);
+
+/* 0 to 15, -1 if it is no hexadecimal digit. */
+int num_hex_digit(char c);
+
+/* -1, 0 or 1: a is less than b, the same, more. */
+int num_order(int64_t a, int64_t b);
+/* The same of two uint32_t or pid_t, for qsort() and bsearch(). */
+int num_compare_u32(const void *a, const void *b);
+int num_compare_pids(const void *a, const void *b);
 
 /* Leading integer part, else 0; saturates (docs/contract.md 2.2: how settings rows are read). */
 int64_t num_leading(const char *text);

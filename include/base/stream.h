@@ -6,7 +6,7 @@
  *          struct stream_reader *r = stream_subscribe(&queue);
  *          while (stream_take(r, &items, until_mono_ms)) ... stream_items_done(&items);
  *          stream_unsubscribe(r);
- * Threads: any; a reader belongs to one thread, except stream_close() and stream_dropped() (any).
+ * Threads: any; a reader belongs to one thread, except stream_close() and stream_offered() (any).
  *          At most one reader takes details.
  * Promise: emitting takes no longer than copying the event into each queue and the trace, waits for
  *          nobody and allocates nothing but a detail's text. A reader's queue is bounded in
@@ -69,9 +69,8 @@ bool stream_take(struct stream_reader *r, struct stream_items *ret, int64_t unti
 /* Wakes the reader for good: it takes what is left and waits no more; nothing new is queued. */
 void stream_close(struct stream_reader *r);
 bool stream_is_closed(struct stream_reader *r);
-/* So far: events meant for this reader, and those of them that found its queue full. */
+/* So far: events meant for this reader, those that found its queue full too. */
 uint64_t stream_offered(struct stream_reader *r);
-uint64_t stream_dropped(struct stream_reader *r);
 void stream_items_done(struct stream_items *items);
 void stream_unsubscribe(struct stream_reader *r); /* NULL allowed */
 

@@ -12,7 +12,8 @@
  *          until_us, or EXCHANGE_GIVE_UP.  After EXCHANGE_TIME or EXCHANGE_GIVE_UP the earlier want
  *          is void: the answer of a look-up that comes later is not fed.  A job that has begun is
  *          never void: EXCHANGE_JOB_DONE is fed for it, also after EXCHANGE_GIVE_UP.  An event that
- *          means nothing in the present state changes nothing, so a spurious one does no harm.  All
+ *          means nothing in the present state changes nothing: EXCHANGE_TIME before until_us, and
+ *          EXCHANGE_READY of a descriptor that is not ready, as each machine looks for itself.  All
  *          times are monotonic; the machines never look at a clock.
  */
 #ifndef SPINE_DRIVERS_EXCHANGE_H

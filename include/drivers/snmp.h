@@ -11,22 +11,25 @@
  *          thread at a time.
  * Owns:    the reply's contents belong to the agent until its next ask or snmp_agent_free().  The
  *          resolver, the give-up object and the targets are borrowed and must outlive the agents.
- * Promise: an ask takes at most time-out x (retries + 1), twice that when a v3 session is opened
- *          (the agent's engine must be found first) and once more when the agent turns out to be
- *          another engine than at the last answer, plus SNMP_RESOLVE_MS for a name, and never
- *          longer than the deadline.  When the give-up object is set, every ask that borrows it, in
- *          progress or to come, ends at once as timed out.  The session is opened once and kept
- *          while the target stays the same.  Repeats keep the request id.  Only an answer with the
- *          id, version and community (v1, v2c) or valid authentication (v3) of the request is
- *          taken.  Credentials and engine times of one agent never touch those of another, also if
- *          both claim one engine id.  No MIB and no configuration file is read, nothing is written
- *          to disk.  Descriptors are close-on-exec from birth and may be beyond 1023.
+ * Promise: an ask takes at most its patience, which is time-out x (retries + 1); twice that when a
+ *          v3 session is opened (the agent's engine must be found first); once more for the
+ *          connection of a stream; plus SNMP_RESOLVE_MS each for the name and for the client
+ *          address.  When a session that has served turns out to be stale (the agent has closed the
+ *          stream, or is another engine than at the last answer), one patience may be gone by then,
+ *          and all of this begins once more.  It never takes longer than the deadline.
+ *          When the give-up object is set, every ask that borrows it, in progress or to come, ends
+ *          at once as timed out.  The session is opened once and kept while the target stays the
+ *          same.  Repeats keep the request id.  Only an answer with the id, version and community
+ *          (v1, v2c) or valid authentication (v3) of the request is taken.  Credentials and engine
+ *          times of one agent never touch those of another, also if both claim one engine id.  No
+ *          MIB and no configuration file is read, nothing is written to disk.  Descriptors are
+ *          close-on-exec from birth and may be beyond 1023.
  * Errors:  never fails to give a reply; `detail` says why there is no answer.
  *          SNMP_TIMED_OUT: silence, or a network that says "unreachable" or "refused".
  *          SNMP_REFUSED: a v3 Report; the detail names it.
  *          SNMP_FAILED: wrong parameters, a name that does not exist.
  *          SNMP_IMPOSSIBLE: our own trouble: descriptors, buffers, memory, rights, local address,
- *          name server.
+ *          name server.  A connection that is under way can only fail for the network.
  *          A request that does not fit into a message is answered here: error status tooBig,
  *          index 0.
  * Source:  RFC 1157, 3414, 3416, 3826, 7860.
@@ -45,7 +48,6 @@
 
 enum {
     SNMP_RESOLVE_MS = 10000,
-    SNMP_DEFAULT_TIMEOUT_MS = 500, /* for a stored time-out <= 0 */
     SNMP_RETRIES_MAX = 100,
 };
 

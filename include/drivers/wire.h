@@ -21,7 +21,8 @@ struct wire {
     int (*open)(void *arg, int family, int type);
     int (*bind)(void *arg, int fd, const struct address *local);
     int (*connect)(void *arg, int fd, const struct address *to);
-    int (*error)(void *arg, int fd); /* what a connect in progress came to: 0 or -errno */
+    /* What a connect in progress came to: 0 or -errno; -EINPROGRESS: nothing yet. */
+    int (*error)(void *arg, int fd);
     /* to == NULL: the address that the socket is connected to. */
     ssize_t (*send)(void *arg, int fd, const void *bytes, size_t len, const struct address *to);
     /* A datagram, cut at size, or some bytes of a stream.  ret_from may be NULL. */

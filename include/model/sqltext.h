@@ -3,9 +3,10 @@
  * Why:     one place knows how rows become SQL, and it can be tested and fuzzed without a server:
  *          the escaper is handed in.
  * Use:     struct sqltext_limits lim = {.rows = 1000, .bytes = 1 << 20};
- *          for (size_t at = 0;
- *          at < n;) { buf_clear(&sql);
- *          at += sqltext_outputs(&sql, "poller_output", rows + at, n - at, &lim, escape, arg);
+ *          for (size_t at = 0; at < n;) {
+ *          buf_clear(&sql);
+ *          at += sqltext_outputs(&sql, "poller_output", rows + at, n - at, chars, &lim, escape,
+ *                                arg);
  *          run(&sql);
  *          }
  * Threads: any; pure.
@@ -52,15 +53,11 @@ typedef void sqltext_escape_fn(void *arg, const char *text, size_t len, struct b
 
 /* INSERT INTO <table> (local_data_id, rrd_name, time, output) ... ON DUPLICATE KEY UPDATE
  * output=VALUES(output). Appends one statement for the first rows that fit; returns how many (>= 1
- * when count >= 1). */
+ * when count >= 1).  chars: what the column takes (SIZE_MAX: everything); wider values lose whole
+ * fields, never half a number; one of which nothing fits is U. */
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
-                       size_t count, const struct sqltext_limits *limits, sqltext_escape_fn *escape,
-                       void *arg);
-/* The same for a column of so many characters: wider values lose whole fields, never half a number;
- * one of which nothing fits is U. */
-size_t sqltext_outputs_fit(struct buf *out, const char *table, const struct output_row *rows,
-                           size_t count, size_t chars, const struct sqltext_limits *limits,
-                           sqltext_escape_fn *escape, void *arg);
+                       size_t count, size_t chars, const struct sqltext_limits *limits,
+                       sqltext_escape_fn *escape, void *arg);
 
 /* UPDATE of many host rows joined with a derived table, so that a device deleted meanwhile is never
  * created again. One call makes one statement of the leading run of rows with equal has_status and

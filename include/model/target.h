@@ -14,7 +14,7 @@ struct target {
     const char *hostname; /* as stored; may carry a transport prefix */
     uint16_t port;
     uint8_t version;     /* 1, 2 (= v2c), 3; others cannot be asked */
-    uint32_t timeout_ms; /* of one attempt */
+    uint32_t timeout_ms; /* of one attempt, as target_timeout_ms() gives it: never 0 */
     const char *community;
     const char *username;
     const char *password;
@@ -24,6 +24,10 @@ struct target {
     const char *context;
     const char *engine_id;
 };
+
+/* The time-out of a stored one: 0 or less is 500 ms (docs/contract.md 13.2), for whoever waits and
+ * whoever compares. */
+uint32_t target_timeout_ms(int64_t stored);
 
 /* SNMP is configured: v1 or v2c with a community, or v3 (docs/contract.md 12.1). */
 bool target_usable(const struct target *t);

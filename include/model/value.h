@@ -41,9 +41,6 @@ bool value_from_varbind(const struct varbind *vb, struct buf *out);
 /* Appends raw[0..len) up to a NUL, trimmed at both ends (docs/contract.md 16.1). */
 void value_trim(const char *raw, size_t len, struct buf *out);
 
-/* Exactly "U". */
-bool value_is_unknown(const char *text);
-
 /* Holds a ':' : exempt from the spike kill (docs/contract.md 11.8). */
 bool value_is_pairs(const char *text);
 

@@ -113,7 +113,7 @@ static int open_conf(const char *path, struct stat *st, const char **why)
 }
 
 /* Up to `room` bytes into text; -1 with errno. */
-static ssize_t read_all(int fd, char *text, size_t room)
+static ssize_t conffile_read_all(int fd, char *text, size_t room)
 {
     size_t len = 0;
     while (len < room) {
@@ -142,7 +142,7 @@ bool conffile_read(const char *path, conffile_entry_fn *on_entry, void *arg, boo
                        path, why);
     *world_readable = (st.st_mode & S_IROTH) != 0;
     char *text = mem_alloc(CONFFILE_MAX + 2);
-    ssize_t len = read_all(fd, text, CONFFILE_MAX + 1);
+    ssize_t len = conffile_read_all(fd, text, CONFFILE_MAX + 1);
     int number = errno;
     close(fd);
     bool ok = false;

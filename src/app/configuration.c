@@ -97,7 +97,7 @@ static const struct option_value *value_of(const struct state *s, enum option_id
     return effective(s, id, &source);
 }
 
-static int number(const struct state *s, enum option_id id)
+static int configuration_number(const struct state *s, enum option_id id)
 {
     return (int)value_of(s, id)->number;
 }
@@ -107,7 +107,7 @@ static bool boolean(const struct state *s, enum option_id id)
     return value_of(s, id)->number != 0;
 }
 
-static const char *text(const struct state *s, enum option_id id)
+static const char *configuration_text(const struct state *s, enum option_id id)
 {
     const struct option_value *v = value_of(s, id);
     return v->text == NULL ? "" : v->text;
@@ -135,16 +135,16 @@ static void fill_log(struct state *s)
 {
     struct log_options *log = &s->public.log;
     buf_clear(&s->log_path);
-    if (*text(s, OPTION_PATH_CACTILOG) != '\0')
-        buf_puts(&s->log_path, text(s, OPTION_PATH_CACTILOG));
-    else if (*text(s, OPTION_PATH_WEBROOT) != '\0')
-        buf_printf(&s->log_path, "%s/log/cacti.log", text(s, OPTION_PATH_WEBROOT));
+    if (*configuration_text(s, OPTION_PATH_CACTILOG) != '\0')
+        buf_puts(&s->log_path, configuration_text(s, OPTION_PATH_CACTILOG));
+    else if (*configuration_text(s, OPTION_PATH_WEBROOT) != '\0')
+        buf_printf(&s->log_path, "%s/log/cacti.log", configuration_text(s, OPTION_PATH_WEBROOT));
     int64_t destination = value_of(s, OPTION_LOG_DESTINATION)->number;
     bool known = destination >= LOG_TO_FILE && destination <= LOG_TO_STDOUT;
-    log->level = (enum log_level)number(s, OPTION_LOG_VERBOSITY);
+    log->level = (enum log_level)configuration_number(s, OPTION_LOG_VERBOSITY);
     log->destination = known ? (enum log_destination)destination : LOG_TO_NOTHING;
     log->path = buf_str(&s->log_path);
-    log->date_separator = "-/."[number(s, OPTION_DEFAULT_DATECHAR)];
+    log->date_separator = "-/."[configuration_number(s, OPTION_DEFAULT_DATECHAR)];
     log->poller_id = s->public.poller_id;
     log->syslog_errors = boolean(s, OPTION_LOG_PERROR);
     log->syslog_warnings = boolean(s, OPTION_LOG_PWARN);
@@ -155,19 +155,20 @@ static void fill_log(struct state *s)
 static void fill_db(const struct state *s, enum option_id first, struct db_params *db)
 {
     int shift = (int)first - OPTION_DB_HOST;
-    const char *host = text(s, first);
-    int port = number(s, (enum option_id)(OPTION_DB_PORT + shift));
+    const char *host = configuration_text(s, first);
+    int port = configuration_number(s, (enum option_id)(OPTION_DB_PORT + shift));
     db->host = *host == '\0' ? option_get(first)->standard : host;
-    db->database = text(s, (enum option_id)(OPTION_DB_DATABASE + shift));
-    db->user = text(s, (enum option_id)(OPTION_DB_USER + shift));
-    db->password = text(s, (enum option_id)(OPTION_DB_PASS + shift));
+    db->database = configuration_text(s, (enum option_id)(OPTION_DB_DATABASE + shift));
+    db->user = configuration_text(s, (enum option_id)(OPTION_DB_USER + shift));
+    db->password = configuration_text(s, (enum option_id)(OPTION_DB_PASS + shift));
     db->port = port == 0 ? 3306 : (unsigned)port;
     db->use_ssl = boolean(s, (enum option_id)(OPTION_DB_USE_SSL + shift));
-    db->ssl_key = text(s, (enum option_id)(OPTION_DB_SSL_KEY + shift));
-    db->ssl_cert = text(s, (enum option_id)(OPTION_DB_SSL_CERT + shift));
-    db->ssl_ca = text(s, (enum option_id)(OPTION_DB_SSL_CA + shift));
+    db->ssl_key = configuration_text(s, (enum option_id)(OPTION_DB_SSL_KEY + shift));
+    db->ssl_cert = configuration_text(s, (enum option_id)(OPTION_DB_SSL_CERT + shift));
+    db->ssl_ca = configuration_text(s, (enum option_id)(OPTION_DB_SSL_CA + shift));
     db->is_main = first == OPTION_RDB_HOST;
-    db->ssl_verify = (enum db_verify)number(s, (enum option_id)(OPTION_DB_SSL_VERIFY + shift));
+    db->ssl_verify =
+        (enum db_verify)configuration_number(s, (enum option_id)(OPTION_DB_SSL_VERIFY + shift));
 }
 
 static void fill_selection(struct state *s)
@@ -175,13 +176,13 @@ static void fill_selection(struct state *s)
     struct config *c = &s->public;
     const struct option_value *first = value_of(s, OPTION_FIRST), *last = value_of(s, OPTION_LAST);
     const struct option_value *list = value_of(s, OPTION_HOST_LIST);
-    c->poller_id = number(s, OPTION_POLLER);
+    c->poller_id = configuration_number(s, OPTION_POLLER);
     c->has_range = first->set && last->set;
     c->first = (uint32_t)first->number;
     c->last = (uint32_t)last->number;
     c->has_host_list = list->set;
     c->host_list = list->ids;
-    c->mode = (enum config_mode)number(s, OPTION_MODE);
+    c->mode = (enum config_mode)configuration_number(s, OPTION_MODE);
     c->mibs = boolean(s, OPTION_MIBS);
     c->read_only = boolean(s, OPTION_READ_ONLY);
     c->ping_only = boolean(s, OPTION_PING_ONLY);
@@ -190,13 +191,14 @@ static void fill_selection(struct state *s)
 static void fill_telling(struct state *s)
 {
     struct config *c = &s->public;
-    c->replay = text(s, OPTION_REPLAY);
-    c->event_log = text(s, OPTION_EVENT_LOG);
+    c->replay = configuration_text(s, OPTION_REPLAY);
+    c->event_log = configuration_text(s, OPTION_EVENT_LOG);
     c->event_detail_full = boolean(s, OPTION_EVENT_DETAIL);
-    c->event_log_bytes = (int64_t)number(s, OPTION_EVENT_LOG_SIZE) * 1024 * 1024;
-    c->event_log_queue = number(s, OPTION_EVENT_LOG_QUEUE);
-    c->event_log_buffer_bytes = (int64_t)number(s, OPTION_EVENT_LOG_BUFFER) * 1024 * 1024;
-    c->trace_events = number(s, OPTION_TRACE_EVENTS);
+    c->event_log_bytes = (int64_t)configuration_number(s, OPTION_EVENT_LOG_SIZE) * 1024 * 1024;
+    c->event_log_queue = configuration_number(s, OPTION_EVENT_LOG_QUEUE);
+    c->event_log_buffer_bytes =
+        (int64_t)configuration_number(s, OPTION_EVENT_LOG_BUFFER) * 1024 * 1024;
+    c->trace_events = configuration_number(s, OPTION_TRACE_EVENTS);
 }
 
 /* Derive everything anew; called after each change, so that the public part is valid at any time.
@@ -206,37 +208,37 @@ static void refresh(struct state *s)
     struct config *c = &s->public;
     fill_selection(s);
     c->event_loop = effective(s, OPTION_EVENT_LOOP, &c->event_loop_source)->number != 0;
-    c->threads = number(s, OPTION_THREADS);
-    c->poller_interval_s = number(s, OPTION_POLLER_INTERVAL);
-    c->active_profiles = number(s, OPTION_ACTIVE_PROFILES);
-    c->snmp_retries = number(s, OPTION_SNMP_RETRIES);
-    c->snmp_client_address = text(s, OPTION_SNMP_CLIENTADDR);
-    c->ping_failure_count = number(s, OPTION_PING_FAILURE_COUNT);
-    c->ping_recovery_count = number(s, OPTION_PING_RECOVERY_COUNT);
-    c->script_timeout_s = number(s, OPTION_SCRIPT_TIMEOUT);
-    c->max_scripts = number(s, OPTION_MAX_SCRIPTS);
-    c->script_cpu_s = number(s, OPTION_SCRIPT_CPU);
-    c->script_files = number(s, OPTION_SCRIPT_FILES);
+    c->threads = configuration_number(s, OPTION_THREADS);
+    c->poller_interval_s = configuration_number(s, OPTION_POLLER_INTERVAL);
+    c->active_profiles = configuration_number(s, OPTION_ACTIVE_PROFILES);
+    c->snmp_retries = configuration_number(s, OPTION_SNMP_RETRIES);
+    c->snmp_client_address = configuration_text(s, OPTION_SNMP_CLIENTADDR);
+    c->ping_failure_count = configuration_number(s, OPTION_PING_FAILURE_COUNT);
+    c->ping_recovery_count = configuration_number(s, OPTION_PING_RECOVERY_COUNT);
+    c->script_timeout_s = configuration_number(s, OPTION_SCRIPT_TIMEOUT);
+    c->max_scripts = configuration_number(s, OPTION_MAX_SCRIPTS);
+    c->script_cpu_s = configuration_number(s, OPTION_SCRIPT_CPU);
+    c->script_files = configuration_number(s, OPTION_SCRIPT_FILES);
     c->script_core = boolean(s, OPTION_SCRIPT_CORE);
-    c->php_servers = number(s, OPTION_PHP_SERVERS);
-    c->path_php_binary = text(s, OPTION_PATH_PHP_BINARY);
-    c->path_webroot = text(s, OPTION_PATH_WEBROOT);
+    c->php_servers = configuration_number(s, OPTION_PHP_SERVERS);
+    c->path_php_binary = configuration_text(s, OPTION_PATH_PHP_BINARY);
+    c->path_webroot = configuration_text(s, OPTION_PATH_WEBROOT);
     c->boost = boolean(s, OPTION_BOOST_REDIRECT) && boolean(s, OPTION_BOOST_RRD_UPDATE_ENABLE);
-    c->invalid_log = number(s, OPTION_SPINE_LOG_LEVEL);
-    c->cacti_version_text = text(s, OPTION_CACTI_VERSION);
-    c->cacti_version = cacti_version(text(s, OPTION_CACTI_VERSION));
+    c->invalid_log = configuration_number(s, OPTION_SPINE_LOG_LEVEL);
+    c->cacti_version_text = configuration_text(s, OPTION_CACTI_VERSION);
+    c->cacti_version = cacti_version(configuration_text(s, OPTION_CACTI_VERSION));
     c->debug_devices = value_of(s, OPTION_SELECTIVE_DEVICE_DEBUG)->ids;
     fill_telling(s);
     fill_log(s);
-    c->spool_file = text(s, OPTION_SPOOL_FILE);
+    c->spool_file = configuration_text(s, OPTION_SPOOL_FILE);
     c->spool_bytes = value_of(s, OPTION_SPOOL_SIZE)->number * 1024 * 1024;
     fill_db(s, OPTION_DB_HOST, &c->db);
     fill_db(s, OPTION_RDB_HOST, &c->rdb);
-    c->rdb_patience_ms = number(s, OPTION_RDB_PATIENCE);
+    c->rdb_patience_ms = configuration_number(s, OPTION_RDB_PATIENCE);
 }
 
-static void put(struct state *s, enum option_id id, enum config_source source,
-                const struct option_value *value)
+static void configuration_put(struct state *s, enum option_id id, enum config_source source,
+                              const struct option_value *value)
 {
     struct option_value *slot = &s->values[id][source];
     option_value_done(slot);
@@ -258,7 +260,7 @@ struct config *configuration_new(void)
         if (def->standard == NULL)
             continue;
         CHECK(option_parse(def, def->standard, &value, &why));
-        put(s, (enum option_id)id, SOURCE_DEFAULT, &value);
+        configuration_put(s, (enum option_id)id, SOURCE_DEFAULT, &value);
     }
     buf_done(&why);
     refresh(s);
@@ -286,7 +288,7 @@ void configuration_free(struct config *c)
 
 static void on_argument(void *arg, enum option_id id, struct option_value *value)
 {
-    put(arg, id, SOURCE_COMMAND_LINE, value);
+    configuration_put(arg, id, SOURCE_COMMAND_LINE, value);
 }
 
 static void on_argument_warning(void *arg, const char *text_)
@@ -364,7 +366,7 @@ static void set_from_file(struct state *s, enum option_id id, const char *value)
     struct option_value v;
     struct buf why = BUF_INIT;
     CHECK(option_parse(option_get(id), value, &v, &why));
-    put(s, id, SOURCE_FILE, &v);
+    configuration_put(s, id, SOURCE_FILE, &v);
     buf_done(&why);
 }
 
@@ -383,7 +385,7 @@ static bool set_entry(struct state *s, const struct option_def *def, const struc
     struct buf why = BUF_INIT;
     bool ok = option_parse(def, e->value, &v, &why);
     if (ok)
-        put(s, id, SOURCE_FILE, &v);
+        configuration_put(s, id, SOURCE_FILE, &v);
     else
         err_set(err, ERR_CONFIG,
                 "ERROR: %.300s:%d: %s %s, not '%.200s'; correct or remove the line", s->path,
@@ -463,7 +465,7 @@ bool configuration_read_environment(struct config *c, struct err *err)
             continue;
         ok = option_parse(def, given, &value, &why);
         if (ok)
-            put(s, (enum option_id)id, SOURCE_ENVIRONMENT, &value);
+            configuration_put(s, (enum option_id)id, SOURCE_ENVIRONMENT, &value);
         else
             err_set(err, ERR_CONFIG,
                     "ERROR: environment variable %s %s, not '%.200s'; correct or unset it",
@@ -485,7 +487,7 @@ void configuration_set_setting(struct config *c, const char *name, const char *v
     struct option_value v;
     struct buf why = BUF_INIT;
     if (option_parse_row(def, value, &v, &why))
-        put(s, id, SOURCE_SETTINGS, &v);
+        configuration_put(s, id, SOURCE_SETTINGS, &v);
     else
         clear(s, id, SOURCE_SETTINGS);
     effective(s, id, &source);

@@ -119,7 +119,7 @@ void option_expected(const struct option_def *def, struct buf *out)
     }
 }
 
-static bool parse_digits(const char *text, int64_t min, int64_t max, int64_t *ret)
+static bool options_parse_digits(const char *text, int64_t min, int64_t max, int64_t *ret)
 {
     return isdigit((unsigned char)*text) && num_parse(text, min, max, ret);
 }
@@ -138,13 +138,7 @@ static bool parse_word(const struct option_def *def, const char *text, int64_t *
             return true;
         }
     }
-    return parse_digits(text, def->min, def->max, ret);
-}
-
-static int compare_ids(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
+    return options_parse_digits(text, def->min, def->max, ret);
 }
 
 static void sort_ids(struct id_list *list)
@@ -152,7 +146,7 @@ static void sort_ids(struct id_list *list)
     size_t n = 0;
     if (list->count == 0)
         return;
-    qsort(list->ids, list->count, sizeof(*list->ids), compare_ids);
+    qsort(list->ids, list->count, sizeof(*list->ids), num_compare_u32);
     for (size_t i = 0; i < list->count; i++)
         if (n == 0 || list->ids[n - 1] != list->ids[i])
             list->ids[n++] = list->ids[i];
@@ -178,7 +172,7 @@ static size_t parse_ids(const char *text, struct id_list *ret)
         const char *rest = start + digits + strspn(start + digits, blanks);
         char *id = mem_strndup(start, digits);
         int64_t number;
-        if (rest == p + len && parse_digits(id, 0, UINT32_MAX, &number))
+        if (rest == p + len && options_parse_digits(id, 0, UINT32_MAX, &number))
             ret->ids[ret->count++] = (uint32_t)number;
         else
             bad++;
@@ -195,7 +189,7 @@ static bool parse_by_type(const struct option_def *def, const char *text, struct
 {
     switch (def->type) {
     case OPTION_TYPE_INTEGER: return num_parse(text, def->min, def->max, &v->number);
-    case OPTION_TYPE_ID: return parse_digits(text, def->min, def->max, &v->number);
+    case OPTION_TYPE_ID: return options_parse_digits(text, def->min, def->max, &v->number);
     case OPTION_TYPE_BOOLEAN: return parse_boolean(text, &v->number);
     case OPTION_TYPE_WORD: return parse_word(def, text, &v->number);
     case OPTION_TYPE_IDS: return parse_ids(text, &v->ids) == 0 && (int64_t)v->ids.count >= def->min;

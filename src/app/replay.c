@@ -251,7 +251,7 @@ static bool play_file(struct replay *p, FILE *in, struct err *err)
     return ok;
 }
 
-static void release(struct replay *p)
+static void replay_release(struct replay *p)
 {
     struct process *of;
     (void)end_process(p, -1, NULL);
@@ -283,7 +283,7 @@ bool replay_file(const char *path, replay_show_fn *show, void *arg, FILE *out, s
                 "log lines: all as recorded\n",
                 path, p->line, p->devices, p->inputs, p->asks, p->rows, p->unknown, p->logs);
     fclose(in);
-    release(p);
+    replay_release(p);
     return ok;
 }
 

@@ -29,7 +29,7 @@ static struct arena_block *add_block(struct arena *a, size_t size)
     return b;
 }
 
-static void *take(struct arena *a, size_t size, size_t align)
+static void *arena_take(struct arena *a, size_t size, size_t align)
 {
     CHECK(size < SIZE_MAX / 2);
     struct arena_block *b = a->blocks;
@@ -46,7 +46,7 @@ static void *take(struct arena *a, size_t size, size_t align)
 
 void *arena_zalloc(struct arena *a, size_t size)
 {
-    return memset(take(a, size, alignof(max_align_t)), 0, size);
+    return memset(arena_take(a, size, alignof(max_align_t)), 0, size);
 }
 
 const char *arena_strdup(struct arena *a, const char *s)
@@ -56,7 +56,7 @@ const char *arena_strdup(struct arena *a, const char *s)
 
 const char *arena_strndup(struct arena *a, const char *s, size_t len)
 {
-    char *copy = take(a, len + 1, 1);
+    char *copy = arena_take(a, len + 1, 1);
     memcpy(copy, s, len);
     copy[len] = '\0';
     return copy;

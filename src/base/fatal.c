@@ -47,7 +47,7 @@ static void on_fatal(int signo)
     raise(signo);
 }
 
-static void take(int signo)
+static void fatal_take(int signo)
 {
     struct sigaction old, ours = {.sa_handler = on_fatal};
     ours.sa_flags = SA_ONSTACK | (int)SA_RESETHAND;
@@ -62,7 +62,7 @@ void fatal_start(void)
     sigset_t all;
     sigemptyset(&all);
     for (size_t i = 0; i < ARRAY_LEN(fatal); i++) {
-        take(fatal[i].signo);
+        fatal_take(fatal[i].signo);
         sigaddset(&all, fatal[i].signo);
     }
     sigprocmask(SIG_UNBLOCK, &all, NULL);

@@ -40,15 +40,6 @@ void give_up_set(struct give_up *g)
     thr_unlock(&g->lock);
 }
 
-void give_up_reset(struct give_up *g)
-{
-    char byte;
-    thr_lock(&g->lock);
-    if (atomic_exchange(&g->set, false))
-        CHECK(read(g->fds[0], &byte, 1) == 1);
-    thr_unlock(&g->lock);
-}
-
 bool give_up_is_set(const struct give_up *g)
 {
     return g != NULL && atomic_load(&g->set);

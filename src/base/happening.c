@@ -4,6 +4,7 @@
 
 #include "base/jsonout.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -83,11 +84,8 @@ const struct happening_def *happening_get(enum happening_type type)
 void happening_set_text(struct happening *e, const char *text)
 {
     size_t len = text == NULL ? 0 : strnlen(text, EVENT_TEXT);
-    if (len == EVENT_TEXT) {
-        len = EVENT_TEXT - 1;
-        while (len > 0 && ((unsigned char)text[len] & 0xc0) == 0x80)
-            len--;
-    }
+    if (len == EVENT_TEXT)
+        len = utf8_cut(text, EVENT_TEXT - 1);
     memcpy(e->text, text == NULL ? "" : text, len);
     e->text[len] = '\0';
 }

@@ -45,7 +45,7 @@ static char *put_number(char *at, int64_t n, int width)
     return at;
 }
 
-static char *put_text(char *at, const char *end, const char *text)
+static char *lastword_put_text(char *at, const char *end, const char *text)
 {
     while (*text != '\0' && at < end)
         *at++ = *text++;
@@ -98,12 +98,12 @@ void lastword_say(const char *text)
     const char *end = line + sizeof(line) - 1;
     clock_gettime(CLOCK_REALTIME, &now);
     lastword_date((int64_t)now.tv_sec + zone_s, (char)separator, line);
-    at = put_text(line + 19, end, " - SPINE: Poller[");
+    at = lastword_put_text(line + 19, end, " - SPINE: Poller[");
     at = put_number(at, poller, 1);
-    at = put_text(at, end, "] PID[");
+    at = lastword_put_text(at, end, "] PID[");
     at = put_number(at, getpid(), 1);
-    at = put_text(at, end, "] ");
-    at = put_text(at, end, text);
+    at = lastword_put_text(at, end, "] ");
+    at = lastword_put_text(at, end, text);
     *at++ = '\n';
     send_line(STDERR_FILENO, line, (size_t)(at - line));
     if (target != STDERR_FILENO)

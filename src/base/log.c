@@ -7,6 +7,7 @@
 #include "base/lastword.h"
 #include "base/mem.h"
 #include "base/thr.h"
+#include "base/utf8.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -68,27 +69,9 @@ static atomic_int threshold = LOG_ALWAYS; /* options.level, read without the loc
 
 /* ---- text ---- */
 
-static bool is_control(unsigned char c)
+static bool log_is_control(unsigned char c)
 {
     return c < 0x20 || c == 0x7f;
-}
-
-/* Bytes that follow this one in UTF-8; 0 also for what cannot start a character. */
-static int utf8_follow(unsigned char c)
-{
-    if (c >= 0xf0 && c <= 0xf4)
-        return 3;
-    if (c >= 0xe0 && c <= 0xef)
-        return 2;
-    return c >= 0xc2 && c <= 0xdf ? 1 : 0;
-}
-
-static bool utf8_complete(const unsigned char *p, int follow)
-{
-    for (int i = 1; i <= follow; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return false;
-    return true;
 }
 
 /* C0, DEL and C1 controls (the latter as bytes of their own and in UTF-8) become blanks, so that
@@ -102,19 +85,19 @@ static void append_clean(struct buf *out, const char *text)
     buf_reserve(out, len);
     const unsigned char *p = (const unsigned char *)text, *end = p + len;
     while (p < end) {
-        int follow = utf8_follow(*p);
-        if (follow > 0 && utf8_complete(p, follow)) {
+        size_t n = utf8_length(p, (size_t)(end - p));
+        if (n > 1) {
             if (p[0] == 0xc2 && p[1] < 0xa0)
                 buf_putc(out, ' ');
             else
-                buf_append(out, p, (size_t)follow + 1);
-            p += follow + 1;
+                buf_append(out, p, n);
+            p += n;
             continue;
         }
         bool c1 = *p >= 0x80 && *p < 0xa0;
         if (*p == '?' && out->len > 0 && out->data[out->len - 1] == '<')
             buf_putc(out, ' ');
-        buf_putc(out, is_control(*p) || c1 ? ' ' : (char)*p);
+        buf_putc(out, log_is_control(*p) || c1 ? ' ' : (char)*p);
         p++;
     }
 }
@@ -123,16 +106,13 @@ static void append_clean(struct buf *out, const char *text)
 static void finish_line(struct buf *b)
 {
     if (b->len > LINE_BYTES - 1) {
-        size_t cut = LINE_BYTES - 4;
-        while (cut > 0 && ((unsigned char)b->data[cut] & 0xc0) == 0x80)
-            cut--;
-        buf_truncate(b, cut);
+        buf_truncate(b, utf8_cut(b->data, LINE_BYTES - 4));
         buf_puts(b, "...");
     }
     buf_putc(b, '\n');
 }
 
-static const char *stamp(time_t when)
+static const char *log_stamp(time_t when)
 {
     if (when == state.stamp_second)
         return state.stamp;
@@ -148,7 +128,7 @@ static const char *stamp(time_t when)
 
 static void render(struct buf *out, const struct line *line)
 {
-    buf_printf(out, "%s - SPINE: Poller[%d] PID[%ld] PT[%ju] %s", stamp(line->when),
+    buf_printf(out, "%s - SPINE: Poller[%d] PID[%ld] PT[%ju] %s", log_stamp(line->when),
                state.options.poller_id, (long)getpid(), (uintmax_t)line->thread, line->text);
     finish_line(out);
 }
@@ -218,7 +198,7 @@ static void aim_lastword(int fd)
                  state.options.poller_id);
 }
 
-static void close_file(void)
+static void log_close_file(void)
 {
     aim_lastword(-1);
     if (state.fd >= 0)
@@ -239,13 +219,13 @@ static void give_notice(const char *what, int number)
 }
 
 /* Non-blocking, because the path may name a FIFO without a reader. */
-static bool open_file(void)
+static bool log_open_file(void)
 {
     struct stat st;
     if (state.fd >= 0) {
         if (stat(state.options.path, &st) == 0 && st.st_dev == state.dev && st.st_ino == state.ino)
             return true;
-        close_file();
+        log_close_file();
     }
     state.fd = open(state.options.path,
                     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
@@ -256,14 +236,14 @@ static bool open_file(void)
         return true;
     }
     give_notice("Could Not Be Opened/Created", errno);
-    close_file();
+    log_close_file();
     return false;
 }
 
 /* false: the line is not in the file. */
 static bool to_file(const struct buf *rendered)
 {
-    if (!open_file())
+    if (!log_open_file())
         return false;
     struct buf whole = BUF_INIT;
     if (state.torn)
@@ -331,7 +311,7 @@ static bool passes(enum log_level level)
 
 /* ---- lines kept until the destination is known ---- */
 
-static void keep(const struct line *line)
+static void log_keep(const struct line *line)
 {
     struct kept *k = &state.kept;
     if (k->count == KEPT_LINES) {
@@ -409,7 +389,7 @@ static void deliver(struct line *line)
     render(&b, line);
     line->shown = to_console(&b, line->text);
     if (wants_file() && state.options.path == NULL)
-        keep(line);
+        log_keep(line);
     else
         to_destinations(&b, line->text);
     buf_done(&b);
@@ -422,7 +402,7 @@ static void set_options(const struct log_options *o)
     char *path = o->path != NULL && *o->path != '\0' ? mem_strdup(o->path) : NULL;
     const char *before = state.options.path;
     if (before == NULL || path == NULL || strcmp(before, path) != 0)
-        close_file();
+        log_close_file();
     free((char *)(uintptr_t)before);
     state.options = *o;
     state.options.path = path;
@@ -450,7 +430,7 @@ void log_configure(const struct log_options *options)
     thr_lock(&lock);
     set_options(options);
     if (wants_file() && state.options.path != NULL)
-        open_file(); /* now, while there are descriptors */
+        log_open_file(); /* now, while there are descriptors */
     if (!wants_file() || state.options.path != NULL)
         release_kept();
     thr_unlock(&lock);
@@ -460,7 +440,7 @@ void log_stop(void)
 {
     thr_lock(&lock);
     rescue_kept();
-    close_file();
+    log_close_file();
     free((char *)(uintptr_t)state.options.path);
     state.options.path = NULL;
     if (state.syslog_open)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/types.h>
 
 static bool starts_number(const char *s)
 {
@@ -24,6 +25,30 @@ bool num_parse(const char *text, int64_t min, int64_t max, int64_t *ret)
         return false;
     *ret = v;
     return true;
+}
+
+int num_hex_digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    if (c >= 'a' && c <= 'f')
+        return c - 'a' + 10;
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+int num_order(int64_t a, int64_t b)
+{
+    return (a > b) - (a < b);
+}
+
+int num_compare_u32(const void *a, const void *b)
+{
+    return num_order(*(const uint32_t *)a, *(const uint32_t *)b);
+}
+
+int num_compare_pids(const void *a, const void *b)
+{
+    return num_order(*(const pid_t *)a, *(const pid_t *)b);
 }
 
 int64_t num_leading(const char *text)

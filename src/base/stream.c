@@ -19,7 +19,7 @@ struct stream_reader {
     struct stream_item *items; /* room for queue.events */
     size_t count;
     size_t bytes; /* of the details among them */
-    uint64_t offered, dropped;
+    uint64_t offered;
     bool closed;
 };
 
@@ -47,7 +47,6 @@ static bool offer(struct stream_reader *r, const struct happening *e, char *deta
         return false;
     r->offered++;
     if (r->count == r->queue.events || detail_len > r->queue.bytes - r->bytes) {
-        r->dropped++;
         state.figures.dropped++;
         return false;
     }
@@ -61,7 +60,7 @@ static bool offer(struct stream_reader *r, const struct happening *e, char *deta
     return true;
 }
 
-static void stamp(struct happening *e)
+static void stream_stamp(struct happening *e)
 {
     if (e->mono_us == 0)
         e->mono_us = clock_mono_us();
@@ -73,7 +72,7 @@ void stream_emit(const struct happening *event)
 {
     struct happening e = *event;
     struct stream_reader *r;
-    stamp(&e);
+    stream_stamp(&e);
     thr_lock(&lock);
     state.figures.emitted++;
     TAILQ_FOREACH (r, &state.readers, next)
@@ -98,7 +97,7 @@ void stream_emit_detail(enum happening_type type, uint32_t device, struct buf *j
     struct happening e = {.type = type, .device = device};
     size_t len = json->len;
     char *detail = buf_take(json);
-    stamp(&e);
+    stream_stamp(&e);
     thr_lock(&lock);
     state.figures.emitted++;
     bool taken = state.detailed != NULL && offer(state.detailed, &e, detail, len);
@@ -204,14 +203,6 @@ uint64_t stream_offered(struct stream_reader *r)
 {
     thr_lock(&lock);
     uint64_t n = r->offered;
-    thr_unlock(&lock);
-    return n;
-}
-
-uint64_t stream_dropped(struct stream_reader *r)
-{
-    thr_lock(&lock);
-    uint64_t n = r->dropped;
     thr_unlock(&lock);
     return n;
 }

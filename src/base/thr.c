@@ -80,7 +80,7 @@ struct begin {
     void *arg;
 };
 
-static void *run(void *arg)
+static void *thr_run(void *arg)
 {
     struct begin begin = *(struct begin *)arg;
     free(arg);
@@ -101,7 +101,7 @@ bool thr_start(pthread_t *ret, const char *name, void *(*fn)(void *), void *arg,
     PTOK(pthread_attr_setstacksize(&attr, STACK_BYTES));
     struct begin *begin = mem_alloc(sizeof(*begin));
     *begin = (struct begin){fn, arg};
-    int rc = pthread_create(ret, &attr, run, begin);
+    int rc = pthread_create(ret, &attr, thr_run, begin);
     PTOK(pthread_attr_destroy(&attr));
     PTOK(pthread_sigmask(SIG_SETMASK, &before, NULL));
     if (rc != 0) {

@@ -83,9 +83,9 @@ struct piece {
     size_t len;
 };
 
-static void add(struct piece *p, const char *fmt, ...) PRINTF(2, 3);
+static void trace_put(struct piece *p, const char *fmt, ...) PRINTF(2, 3);
 
-static void add(struct piece *p, const char *fmt, ...)
+static void trace_put(struct piece *p, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -102,14 +102,14 @@ static void add_event(struct piece *p, const struct happening *e)
     if (e->type >= EVENT_TYPES)
         return;
     const struct happening_def *def = happening_get(e->type);
-    add(p, "%s", def->name);
+    trace_put(p, "%s", def->name);
     if (def->has_device)
-        add(p, " Device[%" PRIu32 "]", e->device);
+        trace_put(p, " Device[%" PRIu32 "]", e->device);
     for (size_t i = 0; i < EVENT_FIGURES && def->figures[i] != NULL; i++)
-        add(p, " %s=%" PRId64, def->figures[i], e->figures[i]);
+        trace_put(p, " %s=%" PRId64, def->figures[i], e->figures[i]);
     size_t from = p->len;
     if (def->text != NULL)
-        add(p, " %s=%.*s", def->text, EVENT_TEXT, e->text);
+        trace_put(p, " %s=%.*s", def->text, EVENT_TEXT, e->text);
     for (; from < p->len; from++)
         if ((unsigned char)p->text[from] < 0x20 || p->text[from] == 0x7f)
             p->text[from] = ' ';
@@ -127,7 +127,7 @@ UNCHECKED_LOCKS void trace_say(void)
         if (locked)
             thr_unlock(&lock);
         struct piece line = {.len = 0};
-        add(&line, "NOTE: TRACE %.6f s ago: ", (double)(now - e.mono_us) / 1e6);
+        trace_put(&line, "NOTE: TRACE %.6f s ago: ", (double)(now - e.mono_us) / 1e6);
         add_event(&line, &e);
         lastword_say(line.text); /* not under the lock: this may hang */
     }

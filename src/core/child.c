@@ -114,7 +114,7 @@ static void close_exit(struct child *c)
     c->pidfd = -1;
 }
 
-static void release(struct child *c)
+static void child_release(struct child *c)
 {
     close_output(c);
     close_input(c);
@@ -275,7 +275,7 @@ static void bury(struct child *c)
         &(struct happening){.type = EVENT_CHILD_ENDED, .figures = {c->pid, c->status, age_us(c)}});
     if (c->calls->over != NULL)
         c->calls->over(c->arg);
-    release(c);
+    child_release(c);
     children_one_less(children);
 }
 
@@ -638,5 +638,5 @@ bool child_reap_now(struct child *c)
 
 void child_drop(struct child *c)
 {
-    release(c);
+    child_release(c);
 }

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/thr.h"
 #include "core/warden.h"
 
@@ -163,12 +164,6 @@ void children_one_less(struct children *c)
 
 /* ---- orphans, and the end ---- */
 
-static int compare_pids(const void *a, const void *b)
-{
-    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
-    return (x > y) - (x < y);
-}
-
 static size_t sweep(struct children *c)
 {
     pid_t *known = mem_zalloc(c->figures.live + 1, sizeof(known[0]));
@@ -181,7 +176,7 @@ static size_t sweep(struct children *c)
     }
     if (c->stopping && (c->stop_by_ms - clock_mono_ms()) / 2 < view.grace_ms)
         view.grace_ms = (c->stop_by_ms - clock_mono_ms()) / 2;
-    qsort(known, view.count, sizeof(known[0]), compare_pids);
+    qsort(known, view.count, sizeof(known[0]), num_compare_pids);
     size_t left = orphan_sweep(&c->orphans, &view, c->stopping);
     free(known);
     return left;
@@ -305,7 +300,7 @@ static bool end_by_force(struct children *c)
     return clean;
 }
 
-static void release(struct children *c)
+static void children_release(struct children *c)
 {
     bool clean = true;
     if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->figures.started > 0)
@@ -362,7 +357,7 @@ static void release_thread(struct children *c)
     struct loop *loop = c->loop;
     free(c->thread);
     c->thread = NULL;
-    release(c);
+    children_release(c);
     loop_free(loop);
 }
 
@@ -418,7 +413,7 @@ void children_free(struct children *c)
     if (c == NULL)
         return;
     if (c->thread == NULL) {
-        release(c);
+        children_release(c);
         return;
     }
     children_end(c, clock_mono_ms() + c->force_ms);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/num.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -33,12 +34,6 @@ static void add_pid(struct pids *p, pid_t pid)
         p->list = mem_realloc(p->list, p->cap, sizeof(p->list[0]));
     }
     p->list[p->count++] = pid;
-}
-
-static int compare_pids(const void *a, const void *b)
-{
-    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
-    return (x > y) - (x < y);
 }
 
 /* ---- /proc ---- */
@@ -174,7 +169,7 @@ int64_t orphan_now_ticks(void)
 
 static bool is_known(const struct orphan_view *view, pid_t pid)
 {
-    return bsearch(&pid, view->known, view->count, sizeof(pid), compare_pids) != NULL;
+    return bsearch(&pid, view->known, view->count, sizeof(pid), num_compare_pids) != NULL;
 }
 
 /* The command line, unless the kernel may keep the reader waiting for it. */

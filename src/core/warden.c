@@ -46,7 +46,7 @@ typedef pid_t word;
 
 static pid_t groups[WARDEN_GROUPS_MAX];
 
-static void note(word w)
+static void warden_note(word w)
 {
     pid_t group = w > 0 ? w : -w;
     int vacant = -1;
@@ -204,7 +204,7 @@ NORETURN static void guard(int fd, const char *mark)
         if (n == 0 || (n < 0 && errno != EINTR))
             break;
         for (ssize_t i = 0; i < n / (ssize_t)sizeof(words[0]); i++)
-            note(words[i]);
+            warden_note(words[i]);
     }
     kill_all(mark);
     _exit(0);

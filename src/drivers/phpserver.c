@@ -68,10 +68,10 @@ struct phpserver_pool {
     struct phpserver_figures figures;
 };
 
-static void on_turn(void *arg);
+static void phpserver_on_turn(void *arg);
 static void on_slot_time(void *arg);
 static void quit(void *arg);
-static void on_end(void *arg);
+static void phpserver_on_end(void *arg);
 
 struct phpserver_options phpserver_default_options(void)
 {
@@ -105,7 +105,7 @@ struct phpserver_pool *phpserver_pool_new(struct children *children,
     TAILQ_INIT(&p->refused);
     TAILQ_INIT(&p->waiting);
     TAILQ_INIT(&p->processes);
-    loop_timer_init(&p->turn, loop, on_turn, p);
+    loop_timer_init(&p->turn, loop, phpserver_on_turn, p);
     for (int i = 0; i < options->count; i++) {
         struct slot *s = &p->slots[i];
         s->pool = p;
@@ -113,7 +113,7 @@ struct phpserver_pool *phpserver_pool_new(struct children *children,
         phpproto_init(&s->proto, &proto);
         loop_timer_init(&s->timer, loop, on_slot_time, s);
     }
-    children_at_end(children, on_end, p);
+    children_at_end(children, phpserver_on_end, p);
     return p;
 }
 
@@ -122,7 +122,7 @@ struct phpserver_figures phpserver_get_figures(const struct phpserver_pool *p)
     return p->figures;
 }
 
-static void turn_within(struct phpserver_pool *p, int64_t delay_ms)
+static void phpserver_turn_within(struct phpserver_pool *p, int64_t delay_ms)
 {
     int64_t at_ms = clock_mono_ms() + delay_ms;
     if (at_ms >= p->turn_ms)
@@ -133,7 +133,7 @@ static void turn_within(struct phpserver_pool *p, int64_t delay_ms)
 
 /* ---- answers and notes ---- */
 
-static void answer(struct job *job, struct script_reply *reply)
+static void phpserver_answer(struct job *job, struct script_reply *reply)
 {
     struct phpserver_figures *f = &job->pool->figures;
     f->answered += reply->outcome == SCRIPT_OUTPUT;
@@ -147,10 +147,10 @@ static void answer(struct job *job, struct script_reply *reply)
     free(job);
 }
 
-static void answer_short(struct job *job, enum script_outcome outcome, const char *detail)
+static void phpserver_answer_short(struct job *job, enum script_outcome outcome, const char *detail)
 {
     struct script_reply reply = {.outcome = outcome, .output = "", .detail = detail};
-    answer(job, &reply);
+    phpserver_answer(job, &reply);
 }
 
 static void answer_in_flight(struct slot *s, const struct phpproto_do *d)
@@ -164,10 +164,10 @@ static void answer_in_flight(struct slot *s, const struct phpproto_do *d)
                                  .detail = d->detail,
                                  .elapsed_us = clock_mono_us() - job->sent_us};
     s->job = NULL;
-    answer(job, &reply);
+    phpserver_answer(job, &reply);
 }
 
-static void note(struct phpserver_pool *p, const char *line)
+static void phpserver_note(struct phpserver_pool *p, const char *line)
 {
     if (p->options.note != NULL)
         p->options.note(p->options.note_arg, line);
@@ -195,7 +195,7 @@ static void note_event(const struct slot *s, const struct phpproto_do *d)
     } else {
         buf_printf(&line, "WARNING: SS[%d] The PHP Script Server %s", s->index, d->note);
     }
-    note(p, line.data);
+    phpserver_note(p, line.data);
     buf_done(&line);
 }
 
@@ -212,7 +212,7 @@ static void set_slot_timer(struct slot *s)
         loop_timer_set(&s->timer, due_ms - clock_mono_ms());
 }
 
-static void replace(struct slot *s)
+static void phpserver_replace(struct slot *s)
 {
     struct process *process = s->process;
     s->process = NULL;
@@ -243,7 +243,7 @@ static void act(struct slot *s, struct phpproto_do d)
     if (d.note != NULL)
         note_event(s, &d);
     if (d.end)
-        replace(s);
+        phpserver_replace(s);
     if (d.fence) {
         if (!child_write(s->process->child, " ", 1)) {
             act(s, phpproto_closed(&s->proto, clock_mono_ms()));
@@ -261,7 +261,7 @@ static void act(struct slot *s, struct phpproto_do d)
     if (s->proto.state == PHPPROTO_IDLE)
         child_set_idle(s->process->child, true);
     set_slot_timer(s);
-    turn_within(s->pool, 0);
+    phpserver_turn_within(s->pool, 0);
 }
 
 /* ---- what a process does ---- */
@@ -290,7 +290,7 @@ static void on_closed(void *arg)
         act(s, phpproto_closed(&s->proto, clock_mono_ms()));
 }
 
-static void on_over(void *arg)
+static void phpserver_on_over(void *arg)
 {
     struct process *process = arg;
     TAILQ_REMOVE(&process->pool->processes, process, next);
@@ -298,7 +298,7 @@ static void on_over(void *arg)
 }
 
 static const struct child_calls calls = {
-    .data = on_data, .consumed = on_consumed, .closed = on_closed, .over = on_over};
+    .data = on_data, .consumed = on_consumed, .closed = on_closed, .over = phpserver_on_over};
 
 /* A late turn of the loop must not make a punctual answer late: look again first. */
 static void on_slot_time(void *arg)
@@ -311,8 +311,8 @@ static void on_slot_time(void *arg)
         struct job *job = s->job;
         s->job = NULL;
         phpproto_drop(&s->proto, now_ms);
-        replace(s);
-        answer_short(job, SCRIPT_CANCELLED, "the cycle is over");
+        phpserver_replace(s);
+        phpserver_answer_short(job, SCRIPT_CANCELLED, "the cycle is over");
         set_slot_timer(s);
         return;
     }
@@ -321,7 +321,7 @@ static void on_slot_time(void *arg)
 
 /* ---- starting ---- */
 
-static void start_failed(struct slot *s, enum spawn_result result, const struct err *err)
+static void phpserver_start_failed(struct slot *s, enum spawn_result result, const struct err *err)
 {
     int64_t now_ms = clock_mono_ms();
     if (err->number == ECANCELED) {
@@ -356,7 +356,7 @@ static void start_process(struct slot *s)
     enum spawn_result result = child_start(p->children, &order, &process->child, &err);
     if (result != SPAWN_STARTED) {
         free(process);
-        start_failed(s, result, &err);
+        phpserver_start_failed(s, result, &err);
         return;
     }
     TAILQ_INSERT_TAIL(&p->processes, process, next);
@@ -399,12 +399,12 @@ static void start_one(struct phpserver_pool *p)
         struct slot *s = &p->slots[i];
         if (s->proto.state == PHPPROTO_DOWN && s->proto.start_at_ms <= now_ms) {
             start_process(s);
-            turn_within(p, 0);
+            phpserver_turn_within(p, 0);
             return;
         }
     }
     if (n.next_start_ms != INT64_MAX)
-        turn_within(p, n.next_start_ms - now_ms);
+        phpserver_turn_within(p, n.next_start_ms - now_ms);
 }
 
 /* ---- the queue ---- */
@@ -448,7 +448,7 @@ static void hand_out(struct phpserver_pool *p)
 }
 
 /* Everybody in the queue whose time is over; the next turn is set for the one who is next. */
-static void expire(struct phpserver_pool *p)
+static void phpserver_expire(struct phpserver_pool *p)
 {
     int64_t now_ms = clock_mono_ms();
     struct job *job, *following;
@@ -462,7 +462,8 @@ static void expire(struct phpserver_pool *p)
         }
         TAILQ_REMOVE(&p->waiting, job, next);
         p->figures.waiting--;
-        answer_short(job, SCRIPT_CANCELLED, "the cycle ended while it waited for a script server");
+        phpserver_answer_short(job, SCRIPT_CANCELLED,
+                               "the cycle ended while it waited for a script server");
     }
 }
 
@@ -474,7 +475,7 @@ static void answer_all(struct phpserver_pool *p, enum script_outcome outcome, co
     p->figures.waiting = 0;
     while ((job = TAILQ_FIRST(&list)) != NULL) {
         TAILQ_REMOVE(&list, job, next);
-        answer_short(job, outcome, detail);
+        phpserver_answer_short(job, outcome, detail);
     }
 }
 
@@ -484,12 +485,12 @@ static void cancel_in_flight(struct phpserver_pool *p)
         struct job *job = p->slots[i].job;
         p->slots[i].job = NULL;
         if (job != NULL)
-            answer_short(job, SCRIPT_CANCELLED, "the cycle is over");
+            phpserver_answer_short(job, SCRIPT_CANCELLED, "the cycle is over");
     }
 }
 
 /* What no script server can be asked is told without one. */
-static void refuse(struct phpserver_pool *p)
+static void phpserver_refuse(struct phpserver_pool *p)
 {
     struct job *job;
     while ((job = TAILQ_FIRST(&p->refused)) != NULL) {
@@ -498,15 +499,15 @@ static void refuse(struct phpserver_pool *p)
                                      .limit_hit = true,
                                      .detail = phpproto_refuses(job->command)};
         TAILQ_REMOVE(&p->refused, job, next);
-        answer(job, &reply);
+        phpserver_answer(job, &reply);
     }
 }
 
-static void on_turn(void *arg)
+static void phpserver_on_turn(void *arg)
 {
     struct phpserver_pool *p = arg;
     p->turn_ms = INT64_MAX;
-    refuse(p);
+    phpserver_refuse(p);
     if (p->quitting) {
         cancel_in_flight(p);
         answer_all(p, SCRIPT_CANCELLED, "the cycle is over");
@@ -521,9 +522,9 @@ static void on_turn(void *arg)
         buf_done(&why);
     }
     if (clock_mono_ms() >= p->expire_ms)
-        expire(p);
+        phpserver_expire(p);
     if (!TAILQ_EMPTY(&p->waiting))
-        turn_within(p, p->expire_ms - clock_mono_ms());
+        phpserver_turn_within(p, p->expire_ms - clock_mono_ms());
 }
 
 void phpserver_start(struct phpserver_pool *p, const struct script_request *request,
@@ -535,7 +536,7 @@ void phpserver_start(struct phpserver_pool *p, const struct script_request *requ
     job->deadline_ms = deadline_mono_ms;
     job->done = done;
     job->arg = arg;
-    turn_within(p, 0);
+    phpserver_turn_within(p, 0);
     if (phpproto_refuses(job->command) != NULL) {
         TAILQ_INSERT_TAIL(&p->refused, job, next);
         return;
@@ -559,7 +560,7 @@ static void warm(void *arg)
     struct warm_call *w = arg;
     size_t most = (size_t)w->pool->options.count;
     w->pool->warm = w->requests < most ? w->requests : most;
-    turn_within(w->pool, 0);
+    phpserver_turn_within(w->pool, 0);
     free(w);
 }
 
@@ -572,7 +573,7 @@ void phpserver_warm(struct phpserver_pool *p, size_t requests)
         free(w);
 }
 
-static void leave(struct slot *s)
+static void phpserver_leave(struct slot *s)
 {
     struct process *process = s->process;
     bool idle = s->proto.state == PHPPROTO_IDLE;
@@ -597,10 +598,10 @@ static void quit(void *arg)
         return;
     p->quitting = true;
     for (int i = 0; i < p->options.count; i++) {
-        leave(&p->slots[i]);
+        phpserver_leave(&p->slots[i]);
         loop_timer_cancel(&p->slots[i].timer);
     }
-    turn_within(p, 0);
+    phpserver_turn_within(p, 0);
 }
 
 void phpserver_quit(struct phpserver_pool *p)
@@ -609,11 +610,11 @@ void phpserver_quit(struct phpserver_pool *p)
 }
 
 /* Nobody must wait for what will not come. */
-static void on_end(void *arg)
+static void phpserver_on_end(void *arg)
 {
     struct phpserver_pool *p = arg;
     quit(p);
-    refuse(p);
+    phpserver_refuse(p);
     cancel_in_flight(p);
     answer_all(p, SCRIPT_CANCELLED, "the cycle is over");
 }
@@ -624,7 +625,7 @@ void phpserver_pool_free(struct phpserver_pool *p)
     if (p == NULL)
         return;
     children_at_end(p->children, NULL, p);
-    on_end(p);
+    phpserver_on_end(p);
     for (int i = 0; i < p->options.count; i++) {
         struct slot *s = &p->slots[i];
         phpproto_done(&s->proto);

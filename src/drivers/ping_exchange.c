@@ -283,7 +283,7 @@ static void pingx_tcp_ready(struct ping_exchange *p, const struct exchange_event
     int number = -p->wire->error(p->wire->arg, p->fd); /* 0 also after a refusal at once */
     if (number == 0 || number == ECONNREFUSED)
         pingx_finish_up(p, p->now_us - p->start_us);
-    else
+    else if (number != EINPROGRESS)
         pingx_sit_out(p, RESULT_UNREACHABLE);
 }
 

@@ -22,7 +22,7 @@ struct reader {
     bool failed;
 };
 
-static void fail(struct reader *r, const char *key, const char *what)
+static void recording_fail(struct reader *r, const char *key, const char *what)
 {
     if (!r->failed)
         err_set(r->err, ERR_DATA, "\"%s\" %s", key, what);
@@ -35,7 +35,7 @@ static json_t *get(struct reader *r, json_t *object, const char *key)
 {
     json_t *v = json_object_get(object, key);
     if (v == NULL)
-        fail(r, key, "is missing");
+        recording_fail(r, key, "is missing");
     return v;
 }
 
@@ -47,7 +47,7 @@ static int64_t get_int(struct reader *r, json_t *object, const char *key, int64_
     int64_t n = json_integer_value(v);
     if (json_is_integer(v) && n >= min && n <= max)
         return n;
-    fail(r, key, "is not a number in its range");
+    recording_fail(r, key, "is not a number in its range");
     return min;
 }
 
@@ -70,11 +70,11 @@ static bool get_bool(struct reader *r, json_t *object, const char *key)
 {
     json_t *v = get(r, object, key);
     if (v != NULL && !json_is_boolean(v))
-        fail(r, key, "is neither true nor false");
+        recording_fail(r, key, "is neither true nor false");
     return json_is_true(v);
 }
 
-static bool parse_digits(const char *text, int base, uint64_t *ret)
+static bool recording_parse_digits(const char *text, int base, uint64_t *ret)
 {
     static const char digits[] = "0123456789abcdef";
     uint64_t n = 0;
@@ -95,8 +95,8 @@ static uint64_t get_unsigned(struct reader *r, json_t *object, const char *key)
     uint64_t n = 0;
     if (json_is_integer(v) && json_integer_value(v) >= 0)
         return (uint64_t)json_integer_value(v);
-    if (v != NULL && (!json_is_string(v) || !parse_digits(json_string_value(v), 10, &n)))
-        fail(r, key, "is not a number from 0 to 2^64-1");
+    if (v != NULL && (!json_is_string(v) || !recording_parse_digits(json_string_value(v), 10, &n)))
+        recording_fail(r, key, "is not a number from 0 to 2^64-1");
     return n;
 }
 
@@ -108,10 +108,10 @@ static double get_real(struct reader *r, json_t *object, const char *key)
     double real = 0;
     if (json_is_number(v))
         return json_number_value(v);
-    if (bits != NULL && parse_digits(bits, 16, &n))
+    if (bits != NULL && recording_parse_digits(bits, 16, &n))
         memcpy(&real, &n, sizeof(real));
     else if (v != NULL)
-        fail(r, key, "is not a number");
+        recording_fail(r, key, "is not a number");
     return real;
 }
 
@@ -124,7 +124,7 @@ static const char *decode_hex(struct reader *r, const char *hex, size_t *ret_len
     for (size_t i = 0; i < len; i++) {
         uint64_t value;
         memcpy(pair, hex + 2 * i, 2);
-        if (!parse_digits(pair, 16, &value))
+        if (!recording_parse_digits(pair, 16, &value))
             return NULL;
         bytes[i] = (char)value;
     }
@@ -145,7 +145,7 @@ static const char *get_bytes(struct reader *r, json_t *object, const char *key, 
     if (hex != NULL)
         bytes = decode_hex(r, hex, ret_len);
     if (v != NULL && bytes == NULL && !json_is_null(v))
-        fail(r, key, "is not a text");
+        recording_fail(r, key, "is not a text");
     return bytes;
 }
 
@@ -159,7 +159,7 @@ static const char *get_text(struct reader *r, json_t *object, const char *key)
 {
     const char *text = get_optional_text(r, object, key);
     if (text == NULL)
-        fail(r, key, "is not a text");
+        recording_fail(r, key, "is not a text");
     return text == NULL ? "" : text;
 }
 
@@ -173,7 +173,7 @@ static struct oid parse_oid(struct reader *r, const char *key, const char *text)
         int64_t number;
         snprintf(digits, sizeof(digits), "%.*s", (int)(len < 15 ? len : 15), text);
         if (n == OID_MAX_LEN || !num_parse(digits, 0, UINT32_MAX, &number)) {
-            fail(r, key, "is not an object identifier");
+            recording_fail(r, key, "is not an object identifier");
             return (struct oid){0};
         }
         sub[n++] = (uint32_t)number;
@@ -195,7 +195,7 @@ static int get_word(struct reader *r, json_t *object, const char *key, enum reco
 {
     int n = record_number(list, get_text(r, object, key));
     if (n < 0)
-        fail(r, key, "is no word of its list");
+        recording_fail(r, key, "is no word of its list");
     return n < 0 ? 0 : n;
 }
 
@@ -203,7 +203,7 @@ static json_t *get_array(struct reader *r, json_t *object, const char *key, size
 {
     json_t *v = get(r, object, key);
     if (v != NULL && !json_is_array(v))
-        fail(r, key, "is not a list");
+        recording_fail(r, key, "is not a list");
     *ret_count = json_array_size(v);
     return v;
 }
@@ -254,7 +254,7 @@ static const struct target *get_targets(struct reader *r, json_t *o, size_t *ret
     for (size_t i = 0; i < *ret_count && !r->failed; i++)
         targets[i] = get_target(r, json_array_get(list, i));
     if (*ret_count == 0)
-        fail(r, "targets", "is empty");
+        recording_fail(r, "targets", "is empty");
     return targets;
 }
 
@@ -449,11 +449,11 @@ static void get_line(struct reader *r, json_t *line, struct recorded *ret)
     if (input)
         get_input(r, data, ret);
     else if (!json_is_object(data))
-        fail(r, "data", "is not an object");
+        recording_fail(r, "data", "is not an object");
     else
         ret->action = spell(data);
     if (ret->started != NULL && ret->started->id != ret->device)
-        fail(r, "device", "is not the id of the device that starts");
+        recording_fail(r, "device", "is not the id of the device that starts");
 }
 
 bool recording_parse(const char *line, size_t len, struct recorded *ret, struct err *err)

@@ -55,8 +55,8 @@ struct script_runner {
     struct script_figures figures;
 };
 
-static void on_turn(void *arg);
-static void on_end(void *arg);
+static void script_on_turn(void *arg);
+static void script_on_end(void *arg);
 
 struct script_options script_default_options(void)
 {
@@ -78,8 +78,8 @@ struct script_runner *script_runner_new(struct children *children,
     s->turn_ms = s->expire_ms = INT64_MAX;
     TAILQ_INIT(&s->waiting);
     TAILQ_INIT(&s->running);
-    loop_timer_init(&s->turn, children_get_loop(children), on_turn, s);
-    children_at_end(children, on_end, s);
+    loop_timer_init(&s->turn, children_get_loop(children), script_on_turn, s);
+    children_at_end(children, script_on_end, s);
     return s;
 }
 
@@ -90,7 +90,7 @@ struct script_figures script_get_figures(const struct script_runner *s)
 
 /* ---- answers ---- */
 
-static void answer(struct job *job, struct script_reply *reply)
+static void script_answer(struct job *job, struct script_reply *reply)
 {
     struct script_figures *f = &job->runner->figures;
     script_done_fn *done = job->done;
@@ -104,10 +104,10 @@ static void answer(struct job *job, struct script_reply *reply)
     done(job->arg, reply);
 }
 
-static void answer_short(struct job *job, enum script_outcome outcome, const char *detail)
+static void script_answer_short(struct job *job, enum script_outcome outcome, const char *detail)
 {
     struct script_reply reply = {.outcome = outcome, .output = "", .detail = detail};
-    answer(job, &reply);
+    script_answer(job, &reply);
 }
 
 static size_t whole_lines(const char *output, size_t len)
@@ -132,7 +132,8 @@ static bool is_cut(const struct job *job, const struct child_report *r)
 }
 
 /* What an end like this is worth; *len is what of the output may be used. */
-static enum script_outcome judge(const struct job *job, const struct child_report *r, size_t *len)
+static enum script_outcome script_judge(const struct job *job, const struct child_report *r,
+                                        size_t *len)
 {
     *len = used(job, r);
     switch (r->end) {
@@ -215,13 +216,13 @@ static void on_settled(void *arg)
     struct child_report r = child_get_report(job->child);
     struct script_reply reply = {.output = r.output, .lines = r.lines, .elapsed_us = r.elapsed_us};
     struct buf detail = BUF_INIT;
-    reply.outcome = judge(job, &r, &reply.len);
+    reply.outcome = script_judge(job, &r, &reply.len);
     say_end(&detail, job->runner, job, &r);
     reply.detail = detail.len == 0 ? NULL : detail.data;
     reply.cut = is_cut(job, &r);
     reply.limit_hit = r.end != CHILD_BY_ITSELF || reply.cut;
     job->told_force = r.force;
-    answer(job, &reply);
+    script_answer(job, &reply);
     buf_done(&detail);
 }
 
@@ -246,7 +247,7 @@ static void note_force(const struct job *job)
 
 /* ---- the queue ---- */
 
-static void turn_within(struct script_runner *s, int64_t delay_ms)
+static void script_turn_within(struct script_runner *s, int64_t delay_ms)
 {
     int64_t at_ms = clock_mono_ms() + delay_ms;
     if (at_ms >= s->turn_ms)
@@ -261,7 +262,7 @@ static void free_job(struct job *job)
     free(job);
 }
 
-static void on_over(void *arg)
+static void script_on_over(void *arg)
 {
     struct job *job = arg;
     struct script_runner *s = job->runner;
@@ -269,10 +270,10 @@ static void on_over(void *arg)
     TAILQ_REMOVE(&s->running, job, next);
     s->figures.running--;
     free_job(job);
-    turn_within(s, 0);
+    script_turn_within(s, 0);
 }
 
-static const struct child_calls calls = {.settled = on_settled, .over = on_over};
+static const struct child_calls calls = {.settled = on_settled, .over = script_on_over};
 
 static void drop_waiting(struct job *job)
 {
@@ -317,21 +318,21 @@ static int64_t retry_delay(struct job *job, enum spawn_result result)
     return 0;
 }
 
-static void refuse(struct job *job, const struct err *err)
+static void script_refuse(struct job *job, const struct err *err)
 {
     char detail[sizeof(err->text) + 80];
     if (err->number == ECANCELED) {
-        answer_short(job, SCRIPT_CANCELLED, err->text);
+        script_answer_short(job, SCRIPT_CANCELLED, err->text);
     } else if (err->number == E2BIG) {
         snprintf(detail, sizeof(detail), "%s (the command has %zu bytes)", err->text,
                  strlen(job->command));
-        answer_short(job, SCRIPT_NOT_STARTED, detail);
+        script_answer_short(job, SCRIPT_NOT_STARTED, detail);
     } else if (job->trouble_ms != 0) {
         snprintf(detail, sizeof(detail), "%s (for %" PRId64 " ms)", err->text,
                  clock_mono_ms() - job->trouble_ms);
-        answer_short(job, SCRIPT_NOT_STARTED, detail);
+        script_answer_short(job, SCRIPT_NOT_STARTED, detail);
     } else {
-        answer_short(job, SCRIPT_NOT_STARTED, err->text);
+        script_answer_short(job, SCRIPT_NOT_STARTED, err->text);
     }
 }
 
@@ -355,16 +356,16 @@ static bool start_first(struct script_runner *s)
     if (delay_ms > 0) {
         if (result == SPAWN_NO_PROCESS)
             s->pause_ms = clock_mono_ms() + delay_ms;
-        turn_within(s, delay_ms);
+        script_turn_within(s, delay_ms);
         return false;
     }
-    refuse(job, &err);
+    script_refuse(job, &err);
     drop_waiting(job);
     return true;
 }
 
 /* Everybody in the queue whose time is over; the next turn is set for the one who is next. */
-static void expire(struct script_runner *s)
+static void script_expire(struct script_runner *s)
 {
     int64_t now_ms = clock_mono_ms();
     struct job *job, *following;
@@ -372,7 +373,8 @@ static void expire(struct script_runner *s)
     for (job = TAILQ_FIRST(&s->waiting); job != NULL; job = following) {
         following = TAILQ_NEXT(job, next);
         if (s->given_up || job->deadline_ms <= now_ms) {
-            answer_short(job, SCRIPT_CANCELLED, "the cycle ended while it waited for a free slot");
+            script_answer_short(job, SCRIPT_CANCELLED,
+                                "the cycle ended while it waited for a free slot");
             drop_waiting(job);
         } else if (job->deadline_ms < s->expire_ms) {
             s->expire_ms = job->deadline_ms;
@@ -384,27 +386,27 @@ static void cancel_running(struct script_runner *s)
 {
     struct job *job;
     TAILQ_FOREACH (job, &s->running, next)
-        answer_short(job, SCRIPT_CANCELLED, "the cycle is over");
+        script_answer_short(job, SCRIPT_CANCELLED, "the cycle is over");
 }
 
-static void on_turn(void *arg)
+static void script_on_turn(void *arg)
 {
     struct script_runner *s = arg;
     s->turn_ms = INT64_MAX;
     if (s->given_up)
         cancel_running(s);
     if (s->given_up || clock_mono_ms() >= s->expire_ms)
-        expire(s);
+        script_expire(s);
     /* One a turn: a start takes 0.1 ms, up to 3 when the processors are busy, and the loop has other
      * things to do. */
     if (!TAILQ_EMPTY(&s->waiting) && s->figures.running < (size_t)s->options.slots &&
         clock_mono_ms() >= s->pause_ms && start_first(s))
-        turn_within(s, 0);
+        script_turn_within(s, 0);
     if (TAILQ_EMPTY(&s->waiting))
         return;
-    turn_within(s, s->expire_ms - clock_mono_ms());
+    script_turn_within(s, s->expire_ms - clock_mono_ms());
     if (s->pause_ms > clock_mono_ms())
-        turn_within(s, s->pause_ms - clock_mono_ms());
+        script_turn_within(s, s->pause_ms - clock_mono_ms());
 }
 
 void script_start(struct script_runner *s, const struct script_request *request,
@@ -426,33 +428,33 @@ void script_start(struct script_runner *s, const struct script_request *request,
     if (deadline_mono_ms < s->expire_ms)
         s->expire_ms = deadline_mono_ms;
     if (s->given_up || s->figures.running < (size_t)s->options.slots)
-        turn_within(s, 0);
+        script_turn_within(s, 0);
     else
-        turn_within(s, deadline_mono_ms - clock_mono_ms());
+        script_turn_within(s, deadline_mono_ms - clock_mono_ms());
 }
 
-static void give_up(void *arg)
+static void script_cancel_all(void *arg)
 {
     struct script_runner *s = arg;
     struct job *job;
     s->given_up = true;
     TAILQ_FOREACH (job, &s->running, next)
         child_stop(job->child);
-    turn_within(s, 0);
+    script_turn_within(s, 0);
 }
 
 void script_give_up(struct script_runner *s)
 {
-    (void)!children_call(s->children, give_up, s); /* false: everything is over already */
+    (void)!children_call(s->children, script_cancel_all, s); /* false: everything is over already */
 }
 
 /* Nobody must wait for what will not come. */
-static void on_end(void *arg)
+static void script_on_end(void *arg)
 {
     struct script_runner *s = arg;
     s->given_up = true;
     cancel_running(s);
-    expire(s);
+    script_expire(s);
 }
 
 void script_runner_free(struct script_runner *s)
@@ -461,7 +463,7 @@ void script_runner_free(struct script_runner *s)
     if (s == NULL)
         return;
     children_at_end(s->children, NULL, s);
-    on_end(s);
+    script_on_end(s);
     while ((job = TAILQ_FIRST(&s->running)) != NULL) { /* not even SIGKILL could end it */
         child_forget(job->child);
         TAILQ_REMOVE(&s->running, job, next);

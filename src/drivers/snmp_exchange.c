@@ -93,6 +93,7 @@ struct snmp_exchange {
     netsnmp_large_fd_set readable;
 
     /* the request as the library's callback sees it */
+    bool open; /* the library has it */
     bool settled, noticed, puzzled;
     enum end end;
     int report;
@@ -206,7 +207,7 @@ static int64_t snmpx_before(const struct snmp_exchange *s, int64_t after_us)
 
 static int64_t snmpx_timeout_us(const struct snmp_exchange *s)
 {
-    return (int64_t)snmp_peer_timeout_ms(s->target) * 1000;
+    return (int64_t)s->target->timeout_ms * 1000;
 }
 
 static int64_t snmpx_patience_us(const struct snmp_exchange *s)
@@ -336,7 +337,7 @@ static void snmpx_open_session(struct snmp_exchange *s)
     netsnmp_session wanted;
     thr_lock(&snmp_library_lock);
     snmpx_describe(s, &wanted);
-    s->session = snmp_sess_add(&wanted, &s->peer->transport, NULL, NULL);
+    s->session = snmp_sess_add(&wanted, &s->peer->transport, snmp_peer_note_message, NULL);
     if (s->session != NULL)
         snmp_sess_session(s->session)->flags |= SNMP_FLAGS_DONT_PROBE;
     thr_unlock(&snmp_library_lock);
@@ -393,7 +394,9 @@ static void snmpx_connect_end(struct snmp_exchange *s, int number)
 
 static void snmpx_connected(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
 {
-    snmpx_connect_end(s, -s->wire->error(s->wire->arg, s->peer->transport.sock));
+    int number = -s->wire->error(s->wire->arg, s->peer->transport.sock);
+    if (number != EINPROGRESS)
+        snmpx_connect_end(s, number);
 }
 
 static void snmpx_connect_late(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
@@ -439,6 +442,20 @@ static int snmpx_take_message(struct snmp_exchange *s, const netsnmp_pdu *pdu)
     return 1;
 }
 
+/* What could be sent once is no wrong request: a repeat that cannot is our own trouble. */
+static void snmpx_settle_unsent(struct snmp_exchange *s, const netsnmp_session *session)
+{
+    if (session->s_snmp_errno == SNMPERR_TOO_LONG || session->s_errno == EMSGSIZE) {
+        snmpx_settle(s, END_TOO_BIG);
+        return;
+    }
+    bool ours =
+        s->open || session->s_snmp_errno == SNMPERR_MALLOC || wire_own_trouble(session->s_errno);
+    s->outcome = ours ? SNMP_IMPOSSIBLE : SNMP_FAILED;
+    buf_printf(&s->detail, "cannot send: %s", snmp_api_errstring(session->s_snmp_errno));
+    snmpx_settle(s, END_NOT_SENT);
+}
+
 static void snmpx_start_timer(struct snmp_exchange *s)
 {
     s->timer_us = s->now_us + snmpx_timeout_us(s);
@@ -446,14 +463,14 @@ static void snmpx_start_timer(struct snmp_exchange *s)
 
 /* Runs inside snmp_sess_async_send(), snmp_sess_read2(), snmp_sess_timeout() and snmp_sess_close().
  */
-static int snmpx_on_event(int op, netsnmp_session *session UNUSED, int reqid UNUSED,
-                          netsnmp_pdu *pdu, void *arg)
+static int snmpx_on_event(int op, netsnmp_session *session, int reqid UNUSED, netsnmp_pdu *pdu,
+                          void *arg)
 {
     struct snmp_exchange *s = arg;
     switch (op) {
     case NETSNMP_CALLBACK_OP_RECEIVED_MESSAGE: return snmpx_take_message(s, pdu);
     case NETSNMP_CALLBACK_OP_TIMED_OUT: snmpx_settle(s, END_SILENCE); break;
-    case NETSNMP_CALLBACK_OP_SEND_FAILED: snmpx_settle(s, END_NOT_SENT); break;
+    case NETSNMP_CALLBACK_OP_SEND_FAILED: snmpx_settle_unsent(s, session); break;
     case NETSNMP_CALLBACK_OP_RESEND:
         s->noticed = true;
         s->counts.repeats++;
@@ -479,19 +496,6 @@ UNCHECKED_LOCKS static void snmpx_leave_library(struct snmp_exchange *s)
         snmp_v3_leave(s->v3, snmp_sess_session(s->session));
 }
 
-static void snmpx_settle_unsent(struct snmp_exchange *s)
-{
-    const netsnmp_session *session = snmp_sess_session(s->session);
-    if (session->s_snmp_errno == SNMPERR_TOO_LONG || session->s_errno == EMSGSIZE) {
-        snmpx_settle(s, END_TOO_BIG);
-        return;
-    }
-    bool ours = session->s_snmp_errno == SNMPERR_MALLOC || wire_own_trouble(session->s_errno);
-    s->outcome = ours ? SNMP_IMPOSSIBLE : SNMP_FAILED;
-    buf_printf(&s->detail, "cannot send: %s", snmp_api_errstring(session->s_snmp_errno));
-    snmpx_settle(s, END_NOT_SENT);
-}
-
 /* The pdu is the library's or gone in any case. */
 static void snmpx_send(struct snmp_exchange *s, enum state state, netsnmp_pdu *pdu)
 {
@@ -501,18 +505,18 @@ static void snmpx_send(struct snmp_exchange *s, enum state state, netsnmp_pdu *p
     }
     snmp_decode_clear(&s->answer);
     snmp_peer_begin(s->peer);
-    s->settled = s->puzzled = false;
+    s->open = s->settled = s->puzzled = false;
     s->counts.requests++;
     s->state = state;
     snmpx_start_timer(s);
 
     snmpx_enter_library(s);
-    bool sent = snmp_sess_async_send(s->session, pdu, snmpx_on_event, s) != 0;
+    s->open = snmp_sess_async_send(s->session, pdu, snmpx_on_event, s) != 0;
     snmpx_leave_library(s);
 
-    if (!sent) {
+    if (!s->open) {
         snmp_free_pdu(pdu);
-        snmpx_settle_unsent(s);
+        snmpx_settle_unsent(s, snmp_sess_session(s->session));
     }
     snmpx_look(s);
 }
@@ -584,7 +588,7 @@ static void snmpx_end_asking(struct snmp_exchange *s, enum end end)
     switch (end) {
     case END_TOO_BIG:
         s->answer.error_status = SNMP_ERROR_TOO_BIG;
-        snmpx_over(s, SNMP_ANSWERED, true);
+        snmpx_over(s, SNMP_ANSWERED, !s->open);
         break;
     case END_ANSWERED:
         s->used = true;
@@ -640,6 +644,8 @@ static void snmpx_look(struct snmp_exchange *s)
         snmpx_run_timer(s);
         open = s->peer->transport.sock >= 0;
     }
+    if (!s->settled && s->peer->send_errno == EMSGSIZE)
+        snmpx_settle(s, END_TOO_BIG);
     if (s->settled)
         snmpx_end(s, s->end);
     else if (!open)
@@ -653,14 +659,14 @@ static void snmpx_look(struct snmp_exchange *s)
 static void snmpx_read(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
 {
     s->noticed = false;
+    s->peer->messages = 0;
     NETSNMP_LARGE_FD_SET(s->peer->transport.sock, &s->readable);
     snmpx_enter_library(s);
     snmp_sess_read2(s->session, &s->readable);
     snmpx_leave_library(s);
-    if (!s->noticed) {
-        s->puzzled = true;
-        s->counts.ignored++;
-    }
+    unsigned ignored = s->peer->messages - (s->noticed && s->peer->messages > 0);
+    s->counts.ignored += ignored;
+    s->puzzled = s->puzzled || ignored > 0;
     snmpx_look(s);
 }
 

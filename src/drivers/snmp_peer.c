@@ -19,27 +19,23 @@ enum {
     RECEIVED_MAX = 4 * 1024 * 1024, /* of a stream for one answer */
 };
 
-uint32_t snmp_peer_timeout_ms(const struct target *t)
-{
-    bool stored_negative = t->timeout_ms > INT32_MAX;
-    return t->timeout_ms == 0 || stored_negative ? SNMP_DEFAULT_TIMEOUT_MS : t->timeout_ms;
-}
-
 int64_t snmp_peer_patience_ms(const struct target *t, const struct snmp_options *options)
 {
-    return (int64_t)snmp_peer_timeout_ms(t) * (options->retries + 1);
+    return (int64_t)t->timeout_ms * (options->retries + 1);
 }
 
 /* ---- the transport's functions, called by the library ---- */
 
 /* A message that cannot leave is as good as lost on the way, unless it is too big: the timer sends
- * it again. */
+ * it again.  The library forgets a request whose repeat has failed, and leaks it: it is not told. */
 static int peer_send_datagram(netsnmp_transport *t, const void *bytes, int len,
                               void **opaque UNUSED, int *opaque_len UNUSED)
 {
     struct snmp_peer *p = (struct snmp_peer *)t;
     ssize_t n = p->wire->send(p->wire->arg, t->sock, bytes, (size_t)len, &p->address);
-    if (n == -EMSGSIZE) {
+    bool first = !p->tried;
+    p->tried = true;
+    if (n == -EMSGSIZE && first) {
         errno = EMSGSIZE; /* where the library looks for it */
         return -1;
     }
@@ -105,10 +101,19 @@ static int peer_close(netsnmp_transport *t)
     return 0;
 }
 
+/* The library says so before it looks at what is in a message. */
+int snmp_peer_note_message(netsnmp_session *session UNUSED, netsnmp_transport *t,
+                           void *opaque UNUSED, int opaque_len UNUSED)
+{
+    struct snmp_peer *p = (struct snmp_peer *)t;
+    p->messages++;
+    return 1;
+}
+
 void snmp_peer_begin(struct snmp_peer *p)
 {
     p->received = 0;
-    p->sent = false;
+    p->tried = p->sent = false;
     p->send_errno = 0;
 }
 
@@ -158,8 +163,7 @@ enum snmp_peer_step snmp_peer_connected(int number, enum snmp_outcome *ret_why, 
 {
     if (number == 0)
         return SNMP_PEER_OPEN;
-    return peer_fail(ret_why, wire_own_trouble(number) ? SNMP_IMPOSSIBLE : SNMP_TIMED_OUT, detail,
-                     "cannot connect", number);
+    return peer_fail(ret_why, SNMP_TIMED_OUT, detail, "cannot connect", number);
 }
 
 enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *to, uint16_t port,
@@ -186,5 +190,7 @@ enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *to
         number = -w->connect(w->arg, fd, &p->address);
     if (number == EINPROGRESS)
         return SNMP_PEER_CONNECTING;
+    if (wire_own_trouble(number))
+        return peer_fail(ret_why, SNMP_IMPOSSIBLE, detail, "cannot connect", number);
     return snmp_peer_connected(number, ret_why, detail);
 }

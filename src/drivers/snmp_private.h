@@ -46,8 +46,9 @@ struct snmp_peer {
     const struct wire *wire;
     struct address address;
     size_t received;     /* by a stream, since the request was sent */
+    unsigned messages;   /* whole ones, whatever is in them; set to 0 by whoever counts */
     bool from_elsewhere; /* the last datagram */
-    bool sent;           /* something of this request has left */
+    bool tried, sent;    /* to send this request; something of it has left */
     int send_errno;      /* why the last message has not */
 };
 
@@ -62,11 +63,14 @@ void snmp_peer_free(struct snmp_peer *p); /* only as long as no session has it *
 enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *to, uint16_t port,
                                    const struct address *local, enum snmp_outcome *ret_why,
                                    struct buf *detail);
-/* A connect in progress has come to an end: number is 0 or an errno. */
+/* A connect in progress has come to an end: number is 0 or an errno, and then what the network says,
+ * as our own trouble shows before anything has left. */
 enum snmp_peer_step snmp_peer_connected(int number, enum snmp_outcome *ret_why, struct buf *detail);
+/* For the library: a hook that sees each message first. */
+int snmp_peer_note_message(netsnmp_session *session, netsnmp_transport *t, void *opaque,
+                           int opaque_len);
 void snmp_peer_begin(struct snmp_peer *p); /* a new request */
 
-uint32_t snmp_peer_timeout_ms(const struct target *t);
 int64_t snmp_peer_patience_ms(const struct target *t, const struct snmp_options *options);
 
 /* ---- snmp_v3.c ---- */

@@ -9,6 +9,7 @@
 #include "snmp_private.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "base/thr.h"
 
 #include <stdlib.h>
@@ -261,17 +262,6 @@ static bool take_level(struct snmp_v3 *v, struct buf *detail)
     return v3_check_passphrase(&v->auth, t->priv_passphrase, "privacy", detail);
 }
 
-static int v3_hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static bool v3_take_context_engine(struct snmp_v3 *v, struct buf *detail)
 {
     const char *hex = v->target->engine_id;
@@ -281,7 +271,7 @@ static bool v3_take_context_engine(struct snmp_v3 *v, struct buf *detail)
     bool ok = len % 2 == 0 && len / 2 <= SNMP_MAX_ENG_SIZE;
     v->context_engine = mem_zalloc(len / 2 + 1, 1);
     for (size_t i = 0; ok && i < len; i++) {
-        int digit = v3_hex_digit(hex[i]);
+        int digit = num_hex_digit(hex[i]);
         ok = digit >= 0;
         v->context_engine[i / 2] = (u_char)(v->context_engine[i / 2] << 4 | (digit & 15));
     }

@@ -32,7 +32,7 @@ struct spool {
     struct spool_report report;
 };
 
-static bool fail(struct err *err, const char *path, const char *what)
+static bool spool_fail(struct err *err, const char *path, const char *what)
 {
     return err_set_number(err, ERR_OS, errno, "spool file %s: %s: %s", path, what, strerror(errno));
 }
@@ -52,12 +52,12 @@ static bool lock_within(int fd, int64_t wait_ms)
 }
 
 /* -1: not to be used. */
-static int open_file(const struct spool_options *o, int flags, struct err *err)
+static int spool_open_file(const struct spool_options *o, int flags, struct err *err)
 {
     int fd = open(o->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, 0600);
     struct stat st;
     if (fd < 0) {
-        fail(err, o->path, "cannot be opened");
+        spool_fail(err, o->path, "cannot be opened");
         return -1;
     }
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
@@ -74,7 +74,7 @@ static bool keep_private(int fd, const struct spool_options *o, struct err *err)
     if (fstat(fd, &st) == 0 && (st.st_mode & 077) == 0)
         return true;
     return fchmod(fd, 0600) == 0 ||
-           fail(err, o->path, "others may read it, and its mode cannot be changed");
+           spool_fail(err, o->path, "others may read it, and its mode cannot be changed");
 }
 
 static int64_t file_size(int fd)
@@ -218,7 +218,7 @@ bool spool_append(const struct spool_options *o, const struct output_row *rows, 
     int64_t end;
     bool ok = false;
     *ret_kept = 0;
-    int fd = open_file(o, O_CREAT, err);
+    int fd = spool_open_file(o, O_CREAT, err);
     if (fd < 0)
         return false;
     if (!lock_within(fd, LOCK_WAIT_MS)) {
@@ -233,7 +233,7 @@ bool spool_append(const struct spool_options *o, const struct output_row *rows, 
         goto out;
     }
     if (ftruncate(fd, (off_t)end) != 0 || !write_at(fd, end, &data)) {
-        fail(err, o->path, "cannot be written");
+        spool_fail(err, o->path, "cannot be written");
         if (ftruncate(fd, (off_t)end) != 0)
             (void)errno; /* the half record at its end is found by its checksum */
         goto out;
@@ -251,7 +251,7 @@ bool spool_check(const struct spool_options *o, struct err *err)
 {
     if (access(o->path, F_OK) == 0) {
         int64_t end;
-        int fd = open_file(o, 0, err);
+        int fd = spool_open_file(o, 0, err);
         bool ok = fd >= 0 && find_end(fd, o, &end, err);
         if (fd >= 0)
             close(fd);
@@ -262,7 +262,7 @@ bool spool_check(const struct spool_options *o, struct err *err)
     if (slash != NULL)
         slash[slash == folder ? 1 : 0] = '\0'; /* "/name" lies in "/" */
     bool ok = access(slash == NULL ? "." : folder, W_OK | X_OK) == 0 ||
-              fail(err, o->path, "cannot be created");
+              spool_fail(err, o->path, "cannot be created");
     free(folder);
     return ok;
 }
@@ -273,7 +273,7 @@ struct spool *spool_take(const struct spool_options *o, int64_t now_unix_s, stru
 {
     if (access(o->path, F_OK) != 0 && errno == ENOENT)
         return NULL;
-    int fd = open_file(o, 0, err);
+    int fd = spool_open_file(o, 0, err);
     if (fd < 0)
         return NULL;
     struct spool *s = mem_zalloc(1, sizeof(*s));

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "drivers/dberror.h"
 #include "model/sqltext.h"
 #include "model/value.h"
@@ -100,7 +101,7 @@ void store_set_latest(struct store *s, int64_t latest_mono_ms)
     s->latest = latest_mono_ms;
 }
 
-static void draw_near(_Atomic int64_t *time, int64_t mono_ms)
+static void store_draw_near(_Atomic int64_t *time, int64_t mono_ms)
 {
     int64_t old = *time;
     while (mono_ms < old)
@@ -110,8 +111,8 @@ static void draw_near(_Atomic int64_t *time, int64_t mono_ms)
 
 void store_hurry(struct store *s, int64_t deadline_mono_ms, int64_t latest_mono_ms)
 {
-    draw_near(&s->deadline, deadline_mono_ms);
-    draw_near(&s->latest, latest_mono_ms);
+    store_draw_near(&s->deadline, deadline_mono_ms);
+    store_draw_near(&s->latest, latest_mono_ms);
 }
 
 void store_set_patience(struct store *s, int64_t patience_ms)
@@ -143,7 +144,7 @@ void store_set_poller(struct store *s, int poller_id)
     s->poller_id = poller_id;
 }
 
-static void tell(struct store *s, const struct store_event *event)
+static void store_tell(struct store *s, const struct store_event *event)
 {
     if (s->on_event != NULL)
         s->on_event(s->on_event_arg, event);
@@ -173,7 +174,7 @@ bool store_connect(struct store *s, struct err *err)
     s->reconnects++;
     struct store_event back = {.kind = STORE_EVENT_BACK,
                                .away_ms = clock_mono_ms() - s->lost_mono_ms};
-    tell(s, &back);
+    store_tell(s, &back);
     return true;
 }
 
@@ -184,7 +185,7 @@ static void disconnect(struct store *s, const struct err *why)
     s->lost_mono_ms = clock_mono_ms();
     s->lost_why = *why;
     struct store_event lost = {.kind = STORE_EVENT_LOST, .why = why};
-    tell(s, &lost);
+    store_tell(s, &lost);
 }
 
 /* ---- one statement, as often as it makes sense ---- */
@@ -327,8 +328,8 @@ static size_t build_outputs(struct store *s, const struct job *job, size_t at,
                             const struct sqltext_limits *limits, struct buf *sql)
 {
     const struct output_row *rows = job->rows;
-    return sqltext_outputs_fit(sql, job->table, rows + at, job->count - at, job->output_chars,
-                               limits, db_escape, s->db);
+    return sqltext_outputs(sql, job->table, rows + at, job->count - at, job->output_chars, limits,
+                           db_escape, s->db);
 }
 
 static size_t build_hosts(struct store *s, const struct job *job, size_t at,
@@ -370,7 +371,7 @@ static void refuse(struct store *s, struct job *job, size_t at, size_t rows, con
         const struct output_row *outputs = job->rows;
         struct store_event event = {.kind = STORE_EVENT_REJECTED, .why = why, .row = &outputs[i]};
         if (!job->refused[i])
-            tell(s, &event);
+            store_tell(s, &event);
         job->refused[i] = true;
     }
 }
@@ -621,13 +622,6 @@ bool store_write_boost(struct store *s, const struct batch *b, struct store_outc
     return write_batch(s, b, false, true, ret, err);
 }
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* In the order of ids, so that a statement touches neighbours. */
 bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
                          const uint32_t *device_ids, size_t count, struct err *err)
@@ -636,7 +630,7 @@ bool store_advance_steps(struct store *s, int poller_id, int64_t interval_s,
         return true;
     uint32_t *ids = mem_zalloc(count, sizeof(*ids));
     memcpy(ids, device_ids, count * sizeof(*ids));
-    qsort(ids, count, sizeof(*ids), compare_ids);
+    qsort(ids, count, sizeof(*ids), num_compare_u32);
     struct job steps = {.table = "poller_item (next step)",
                         .build = build_steps,
                         .rows = ids,

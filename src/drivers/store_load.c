@@ -136,7 +136,7 @@ bool store_know_schema(struct store *s, struct err *err)
 /* ---- fields ---- */
 
 /* NULL gives the fallback of docs/contract.md 4.3, nonsense the nearest bound. */
-static int64_t number(const char *text, int64_t fallback, int64_t min, int64_t max)
+static int64_t load_number(const char *text, int64_t fallback, int64_t min, int64_t max)
 {
     if (text == NULL)
         return fallback;
@@ -157,14 +157,14 @@ static double real(const char *text, double fallback)
 /* A port that does not exist becomes 0: asking nobody is better than asking somebody else. */
 static uint16_t port(const char *text, uint16_t fallback)
 {
-    int64_t v = number(text, fallback, -1, UINT16_MAX + 1);
+    int64_t v = load_number(text, fallback, -1, UINT16_MAX + 1);
     return v < 0 || v > UINT16_MAX ? 0 : (uint16_t)v;
 }
 
 /* false: no id that a row could have. */
 static bool parse_id(const char *text, uint32_t *ret)
 {
-    int64_t v = number(text, -1, -1, (int64_t)UINT32_MAX + 1);
+    int64_t v = load_number(text, -1, -1, (int64_t)UINT32_MAX + 1);
     if (v < 0 || v > UINT32_MAX)
         return false;
     *ret = (uint32_t)v;
@@ -186,12 +186,12 @@ static const char *text_of(const char *field)
 
 static struct target borrow_target(const char *const *f)
 {
-    int64_t version = number(f[2], 1, 0, UINT8_MAX);
+    int64_t version = load_number(f[2], 1, 0, UINT8_MAX);
     return (struct target){
         .hostname = text_of(f[0]),
         .port = port(f[1], 161),
         .version = (uint8_t)version,
-        .timeout_ms = (uint32_t)number(f[3], 500, 0, INT32_MAX),
+        .timeout_ms = target_timeout_ms(load_number(f[3], 0, INT32_MIN, INT32_MAX)),
         .community = text_of(f[4]),
         .username = text_of(f[5]),
         .password = text_of(f[6]),
@@ -259,16 +259,9 @@ struct load {
     struct known_target **targets;
 };
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a;
-    uint32_t y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 static bool in_list(const struct load *l, uint32_t device_id)
 {
-    return bsearch(&device_id, l->ids, l->sel->id_count, sizeof(*l->ids), compare_ids) != NULL;
+    return bsearch(&device_id, l->ids, l->sel->id_count, sizeof(*l->ids), num_compare_u32) != NULL;
 }
 
 static void load_init(struct load *l, const struct selection *sel)
@@ -278,7 +271,7 @@ static void load_init(struct load *l, const struct selection *sel)
     if (sel->id_count > 0) {
         l->ids = mem_zalloc(sel->id_count, sizeof(*l->ids));
         memcpy(l->ids, sel->ids, sel->id_count * sizeof(*l->ids));
-        qsort(l->ids, sel->id_count, sizeof(*l->ids), compare_ids);
+        qsort(l->ids, sel->id_count, sizeof(*l->ids), num_compare_u32);
     }
     bool named = sel->id_count > 0 ? in_list(l, 0) : !sel->has_range || sel->first == 0;
     l->zero = sel->poller_id == 1 && named;
@@ -342,17 +335,17 @@ static void forget_devices(void *arg)
 static struct device_status read_status(const char *const *f, struct arena *memory)
 {
     return (struct device_status){
-        .status = (int)number(f[9], HOST_UP, 0, UINT8_MAX),
-        .event_count = number(f[10], 0, 0, INT64_MAX),
-        .fail_date = number(f[11], 0, 0, INT64_MAX),
-        .rec_date = number(f[12], 0, 0, INT64_MAX),
+        .status = (int)load_number(f[9], HOST_UP, 0, UINT8_MAX),
+        .event_count = load_number(f[10], 0, 0, INT64_MAX),
+        .fail_date = load_number(f[11], 0, 0, INT64_MAX),
+        .rec_date = load_number(f[12], 0, 0, INT64_MAX),
         .last_error = arena_strdup(memory, text_of(f[13])),
         .min_time = real(f[14], 0),
         .max_time = real(f[15], 0),
         .cur_time = real(f[16], 0),
         .avg_time = real(f[17], 0),
-        .total_polls = number(f[18], 0, 0, INT64_MAX),
-        .failed_polls = number(f[19], 0, 0, INT64_MAX),
+        .total_polls = load_number(f[18], 0, 0, INT64_MAX),
+        .failed_polls = load_number(f[19], 0, 0, INT64_MAX),
         .availability = real(f[20], 100),
     };
 }
@@ -367,14 +360,14 @@ static bool device_row(void *arg, const char *const *f, const size_t *lengths UN
     *d = (struct device){
         .id = device_id,
         .deleted = text_of(f[1])[0] != '\0',
-        .device_threads = (int)number(f[2], 1, 1, INT_MAX),
-        .max_oids = number(f[3], 10, INT64_MIN, INT64_MAX),
+        .device_threads = (int)load_number(f[2], 1, 1, INT_MAX),
+        .max_oids = load_number(f[3], 10, INT64_MIN, INT64_MAX),
         .snmp = borrow_target(f + DEVICE_WIDTH),
-        .availability_method = (int)number(f[4], AVAIL_NONE, 0, INT_MAX),
-        .ping_method = (int)number(f[5], 0, 0, INT_MAX),
+        .availability_method = (int)load_number(f[4], AVAIL_NONE, 0, INT_MAX),
+        .ping_method = (int)load_number(f[5], 0, 0, INT_MAX),
         .ping_port = port(f[6], 23),
-        .ping_timeout_ms = (int)number(f[7], 500, 0, INT_MAX),
-        .ping_retries = (int)number(f[8], 2, 0, INT_MAX),
+        .ping_timeout_ms = (int)load_number(f[7], 500, 0, INT_MAX),
+        .ping_retries = (int)load_number(f[8], 2, 0, INT_MAX),
         .status = read_status(f, &l->memory),
     };
     own_target(&d->snmp, &l->memory);
@@ -402,7 +395,7 @@ static bool load_devices(struct store *s, struct load *l, struct err *err)
 
 static int compare_slots(const void *a, const void *b)
 {
-    return compare_ids(&((const struct slot *)a)->id, &((const struct slot *)b)->id);
+    return num_compare_u32(&((const struct slot *)a)->id, &((const struct slot *)b)->id);
 }
 
 static void index_devices(struct load *l)
@@ -505,10 +498,10 @@ static bool item_row(void *arg, const char *const *f, const size_t *lengths)
     if (slot == NULL)
         return true; /* its device is disabled or another poller's */
     l->zero_exists = l->zero_exists || device_id == 0;
-    item.action = (int)number(f[2], -1, INT_MIN, INT_MAX);
+    item.action = (int)load_number(f[2], -1, INT_MIN, INT_MAX);
     item.rrd_name = arena_strndup(&l->memory, text_of(f[3]), f[3] == NULL ? 0 : lengths[3]);
     item.arg1 = arena_strndup(&l->memory, text_of(f[4]), f[4] == NULL ? 0 : lengths[4]);
-    item.step_s = (int)number(f[5], 0, 0, INT_MAX);
+    item.step_s = (int)load_number(f[5], 0, 0, INT_MAX);
     item.target = intern_target(l, f + ITEM_WIDTH);
     if (item.action == ITEM_SNMP)
         item.oid = read_oid(l, item.arg1);
@@ -599,7 +592,7 @@ static bool reindex_row(void *arg, const char *const *f, const size_t *lengths U
     const struct slot *slot = find_device(l, device_id);
     if (slot == NULL)
         return true;
-    row.action = (int)number(f[2], -1, INT_MIN, INT_MAX);
+    row.action = (int)load_number(f[2], -1, INT_MIN, INT_MAX);
     row.op = text_of(f[3])[0];
     row.assert_value = arena_strdup(&l->memory, text_of(f[4]));
     row.arg1 = arena_strdup(&l->memory, text_of(f[5]));

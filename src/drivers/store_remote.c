@@ -89,8 +89,8 @@ static bool host_row(void *arg, const char *const *fields, const size_t *lengths
     return true;
 }
 
-static size_t build_hosts(struct store *s, const struct job *job, size_t at,
-                          const struct sqltext_limits *limits, struct buf *sql)
+static size_t remote_build_hosts(struct store *s, const struct job *job, size_t at,
+                                 const struct sqltext_limits *limits, struct buf *sql)
 {
     const struct pushed_host *rows = job->rows;
     return pushtext_hosts(sql, rows + at, job->count - at, limits, db_escape, s->db);
@@ -109,7 +109,7 @@ static bool push_slice(struct store *from, struct store *to, int poller_id, stru
     bool ok = store_query(from, "cannot read the status of the devices", &sql, &reader, err);
     buf_done(&sql);
     struct job job = {.table = "host on the main server",
-                      .build = build_hosts,
+                      .build = remote_build_hosts,
                       .rows = slice->hosts,
                       .count = slice->count};
     if (ok) {
@@ -142,15 +142,15 @@ static void forget_steps(void *arg)
     pushed_steps_done(arg);
 }
 
-static bool step_row(void *arg, const char *const *fields, const size_t *lengths UNUSED)
+static bool remote_step_row(void *arg, const char *const *fields, const size_t *lengths UNUSED)
 {
     pushed_steps_add(arg, id_of(fields[0]), fields[1] == NULL ? "" : fields[1],
                      fields[2] == NULL ? 0 : num_leading(fields[2]));
     return true;
 }
 
-static size_t build_steps(struct store *s, const struct job *job, size_t at,
-                          const struct sqltext_limits *limits, struct buf *sql)
+static size_t remote_build_steps(struct store *s, const struct job *job, size_t at,
+                                 const struct sqltext_limits *limits, struct buf *sql)
 {
     const struct pushed_step *rows = job->rows;
     return pushtext_steps(sql, rows + at, job->count - at, limits, db_escape, s->db);
@@ -160,7 +160,7 @@ bool store_push_steps(struct store *from, struct store *to, int poller_id, struc
 {
     struct pushed_steps steps = {0};
     const struct db_reader reader = {.columns = PUSHTEXT_STEP_FIELDS,
-                                     .on_row = step_row,
+                                     .on_row = remote_step_row,
                                      .restart = forget_steps,
                                      .arg = &steps};
     struct buf sql = BUF_INIT;
@@ -172,7 +172,7 @@ bool store_push_steps(struct store *from, struct store *to, int poller_id, struc
     if (ok) {
         pushed_steps_end(&steps);
         struct job job = {.table = "poller_item on the main server",
-                          .build = build_steps,
+                          .build = remote_build_steps,
                           .rows = steps.rows,
                           .count = steps.count,
                           .rows_at_most = STEPS_AT_MOST};

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -32,10 +33,14 @@ static int wire_connect(void *arg UNUSED, int fd, const struct address *to)
     return errno == EINTR ? -EINPROGRESS : -errno;
 }
 
+/* The socket has no error either while it connects: whether it does is known by poll(2) alone. */
 static int wire_error(void *arg UNUSED, int fd)
 {
+    struct pollfd ready = {.fd = fd, .events = POLLOUT};
     int number = 0;
     socklen_t len = sizeof(number);
+    if (poll(&ready, 1, 0) == 0)
+        return -EINPROGRESS;
     return getsockopt(fd, SOL_SOCKET, SO_ERROR, &number, &len) == 0 ? -number : -errno;
 }
 

@@ -60,7 +60,7 @@ static void allow_main(struct uplink *u, int64_t ms)
 }
 
 /* Nearer only: a stop signal may come at any time, even before the cycle says how long it has. */
-static void draw_near(struct uplink *u, int64_t deadline_mono_ms)
+static void uplink_draw_near(struct uplink *u, int64_t deadline_mono_ms)
 {
     int64_t old = u->until;
     while (deadline_mono_ms < old)
@@ -78,7 +78,7 @@ static void uplink_draw_latest(struct uplink *u, int64_t until_mono_ms, int64_t 
 
 void uplink_hurry(struct uplink *u, int64_t deadline_mono_ms)
 {
-    draw_near(u, deadline_mono_ms);
+    uplink_draw_near(u, deadline_mono_ms);
     uplink_draw_latest(u, deadline_mono_ms, deadline_mono_ms + BUDGET_CLOSE_MS);
 }
 
@@ -457,7 +457,7 @@ void uplink_begin(struct uplink *u, const struct config *config, int64_t until_m
     store_set_read_only(u->main, config->read_only);
     store_set_read_only(u->shelter, config->read_only);
     u->config = config;
-    draw_near(u, until_mono_ms);
+    uplink_draw_near(u, until_mono_ms);
     uplink_draw_latest(u, until_mono_ms, latest_mono_ms);
     thr_lock(&u->lock);
     u->begun = true;

@@ -3,6 +3,7 @@
 #include "model/devrun.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 #include "devrun_private.h"
 
 #include <inttypes.h>
@@ -166,12 +167,6 @@ void devrun_free(struct devrun *run)
 
 /* ---- the end ---- */
 
-static int compare_ids(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Rows of one data source carry one time and come together (docs/contract.md 17.2): after a stop a data
  * source with an unfinished row gives none.  Its rows need not be neighbours.  The ids are to be
  * freed. */
@@ -182,7 +177,7 @@ static uint32_t *unfinished_sources(const struct devrun *run, size_t *ret_count)
     for (size_t i = 0; i < run->device->item_count; i++)
         if (!run->outcomes[i].done)
             ids[(*ret_count)++] = run->device->items[i].local_data_id;
-    qsort(ids, *ret_count, sizeof(ids[0]), compare_ids);
+    qsort(ids, *ret_count, sizeof(ids[0]), num_compare_u32);
     return ids;
 }
 
@@ -194,7 +189,7 @@ static void add_rows(struct devrun *run, struct devrun_result *result)
     for (size_t i = 0; i < d->item_count; i++) {
         const struct outcome *o = &run->outcomes[i];
         if (unfinished > 0 && bsearch(&d->items[i].local_data_id, partial, unfinished,
-                                      sizeof(partial[0]), compare_ids) != NULL) {
+                                      sizeof(partial[0]), num_compare_u32) != NULL) {
             result->unfinished++;
             continue;
         }
@@ -275,7 +270,7 @@ void devrun_watch(struct devrun *run, const struct devrun_watcher *watcher)
     run->watcher = *watcher;
 }
 
-static void tell(const struct devrun *run, const struct devrun_event *event)
+static void devrun_tell(const struct devrun *run, const struct devrun_event *event)
 {
     if (run->watcher.event != NULL)
         run->watcher.event(run->watcher.arg, run->device, &run->options, event);
@@ -292,7 +287,7 @@ void devrun_feed(struct devrun *run, const struct devrun_event *e)
     }
 }
 
-static void begin(struct devrun *run, const struct moment *now)
+static void devrun_begin(struct devrun *run, const struct moment *now)
 {
     const struct device *d = run->device;
     run->max_oids = (size_t)d->max_oids;
@@ -337,7 +332,7 @@ static void advance(struct devrun *run, const struct moment *now)
             return;
         }
         switch (run->phase) {
-        case PHASE_NEW: begin(run, now); break;
+        case PHASE_NEW: devrun_begin(run, now); break;
         case PHASE_CHECK: devrun_check_step(run, now); break;
         case PHASE_SYSTEM: devrun_system_step(run); break;
         case PHASE_REINDEX: devrun_reindex_step(run); break;
@@ -388,7 +383,7 @@ static bool is_script(enum ask_kind kind)
 void devrun_start(struct devrun *run, const struct moment *now)
 {
     CHECK(run->phase == PHASE_NEW);
-    tell(run, &(struct devrun_event){.kind = DEVRUN_START, .at = *now});
+    devrun_tell(run, &(struct devrun_event){.kind = DEVRUN_START, .at = *now});
     run->started = *now;
     advance(run, now);
 }
@@ -397,8 +392,8 @@ void devrun_answer_snmp(struct devrun *run, uint32_t ask_id, const struct snmp_r
                         const struct moment *now)
 {
     struct open_ask ask;
-    tell(run,
-         &(struct devrun_event){.kind = DEVRUN_SNMP, .ask_id = ask_id, .at = *now, .snmp = reply});
+    devrun_tell(run, &(struct devrun_event){
+                         .kind = DEVRUN_SNMP, .ask_id = ask_id, .at = *now, .snmp = reply});
     if (!begin_event(run, ask_id, is_snmp, &ask))
         return;
     reply = devrun_agent_hear(run, reply);
@@ -419,8 +414,8 @@ void devrun_answer_ping(struct devrun *run, uint32_t ask_id, const struct ping_r
                         const struct moment *now)
 {
     struct open_ask ask;
-    tell(run,
-         &(struct devrun_event){.kind = DEVRUN_PING, .ask_id = ask_id, .at = *now, .ping = reply});
+    devrun_tell(run, &(struct devrun_event){
+                         .kind = DEVRUN_PING, .ask_id = ask_id, .at = *now, .ping = reply});
     if (!begin_event(run, ask_id, is_ping, &ask))
         return;
     devrun_check_ping(run, reply);
@@ -431,8 +426,8 @@ void devrun_answer_script(struct devrun *run, uint32_t ask_id, const struct scri
                           const struct moment *now)
 {
     struct open_ask ask;
-    tell(run, &(struct devrun_event){
-                  .kind = DEVRUN_SCRIPT, .ask_id = ask_id, .at = *now, .script = reply});
+    devrun_tell(run, &(struct devrun_event){
+                         .kind = DEVRUN_SCRIPT, .ask_id = ask_id, .at = *now, .script = reply});
     if (!begin_event(run, ask_id, is_script, &ask))
         return;
     if (reply->outcome == SCRIPT_CANCELLED) { /* the cycle is over: nothing is known of the item */
@@ -448,7 +443,7 @@ void devrun_answer_script(struct devrun *run, uint32_t ask_id, const struct scri
 
 void devrun_stop(struct devrun *run, const struct moment *now)
 {
-    tell(run, &(struct devrun_event){.kind = DEVRUN_STOP, .at = *now});
+    devrun_tell(run, &(struct devrun_event){.kind = DEVRUN_STOP, .at = *now});
     if (run->phase == PHASE_FINISHED)
         return;
     drop_actions(run);

@@ -32,32 +32,35 @@ static struct agent *agent_meet(struct devrun *run, const struct target *t)
 
 /* ---- time ---- */
 
+/* The checks that may be skipped leave half of the time for the values. */
+static bool agent_before_polling(const struct devrun *run)
+{
+    return run->phase == PHASE_SYSTEM || run->phase == PHASE_REINDEX;
+}
+
 /* Of what this agent, and all agents of the device, may take until the end of this part of the run.
  */
-static int64_t agent_left_us(const struct devrun *run, const struct agent *a, int64_t agent_us)
+static int64_t agent_left_us(const struct devrun *run, const struct agent *a)
 {
-    int64_t own = agent_us - (a == NULL ? 0 : a->spent_us);
-    int64_t all = 2 * agent_us - run->agents.spent_us;
+    int64_t whole = run->options.agent_ms * 1000;
+    int64_t share = agent_before_polling(run) ? whole / 2 : whole;
+    int64_t own = share - (a == NULL ? 0 : a->spent_us);
+    int64_t all = 2 * share - run->agents.spent_us;
     if (run->options.agent_ms == 0)
         return INT64_MAX;
     return own < all ? own : all;
 }
 
-static int64_t agent_share_us(const struct devrun *run)
-{
-    int64_t whole = run->options.agent_ms * 1000;
-    return run->phase == PHASE_ITEMS ? whole : whole / 2;
-}
-
+/* The fraction of a millisecond that a request limited in milliseconds may leave is no time. */
 static bool agent_has_time(const struct devrun *run, const struct agent *a)
 {
-    return agent_left_us(run, a, agent_share_us(run)) > 0;
+    return agent_left_us(run, a) >= 1000;
 }
 
 /* Once before the values are polled, and once then. */
 static void agent_say_time(struct devrun *run, struct agent *a)
 {
-    bool before = run->phase == PHASE_SYSTEM || run->phase == PHASE_REINDEX;
+    bool before = agent_before_polling(run);
     bool *told = before ? &a->told_early : &a->told_late;
     if (*told || agent_has_time(run, a) || !(before || run->phase == PHASE_ITEMS))
         return;
@@ -82,13 +85,15 @@ bool devrun_agent_is_news(struct devrun *run, const struct target *t)
     return news;
 }
 
-void devrun_agent_silence(struct devrun *run, const struct target *t)
+bool devrun_agent_silence(struct devrun *run, const struct target *t)
 {
     struct agent *a = agent_meet(run, t);
+    if (run->agents.unexplained || !agent_has_time(run, a))
+        return false;
     a->silent_ms = t->timeout_ms; /* more than before: else it would not have been asked */
     a->silent = true;
-    if (agent_has_time(run, a)) /* else that has been told */
-        devrun_say_silence(run, a);
+    devrun_say_silence(run, a);
+    return true;
 }
 
 bool devrun_agent_gone(const struct devrun *run, const struct target *t)
@@ -126,6 +131,26 @@ void devrun_agent_blame(struct devrun *run, const struct target *t, struct oid n
                run->device->id, whose, t->timeout_ms, buf_str(&text), t->hostname);
     buf_done(&text);
     devrun_agent_note_mute(run, t, name);
+}
+
+/* ---- answers with an error status ---- */
+
+/* Some agents count from 0: an error about a single object needs no index. */
+size_t devrun_agent_names(struct devrun *run, const struct snmp_reply *reply, size_t asked)
+{
+    if (asked == 1)
+        return 0;
+    if (reply->error_index >= 1 && (size_t)reply->error_index <= asked &&
+        reply->error_status != SNMP_ERROR_TOO_BIG)
+        return (size_t)reply->error_index - 1;
+    run->max_oids = asked / 2;
+    devrun_say(
+        run, LOG_MEDIUM,
+        "Device[%" PRIu32 "] HT[1] NOTE: A request for %zu OIDs was refused (error status "
+        "%ld), asking for %zu at a time.  Set the device's 'Maximum OIDs Per Get Request' to "
+        "that",
+        run->device->id, asked, reply->error_status, run->max_oids);
+    return asked;
 }
 
 /* ---- answers that leave objects out ---- */
@@ -166,10 +191,10 @@ void devrun_ask_snmp(struct devrun *run, const struct snmp_request *request)
 {
     const struct agent *a = agent_meet(run, request->target);
     struct snmp_request *r = &devrun_add_ask(run, ASK_SNMP)->snmp;
-    int64_t left_us = agent_left_us(run, a, run->options.agent_ms * 1000);
+    int64_t left_us = agent_left_us(run, a);
     *r = *request;
     if (run->options.agent_ms > 0)
-        r->limit_ms = left_us >= 1000 ? left_us / 1000 : 1;
+        r->limit_ms = left_us > 0 ? (left_us + 999) / 1000 : 1;
     run->agents.asked = (struct asked){
         .target = request->target,
         .is_get = request->op == SNMP_OP_GET,
@@ -198,7 +223,7 @@ static void agent_ask_known(struct devrun *run, const struct agent *a)
 }
 
 /* Whether it is worth asking if the agent still lives.  It is not if it was asked for nothing else,
- * nor after so many time-outs that it makes no difference. */
+ * nor after so many time-outs that it makes no difference, nor without time for the answer. */
 static bool agent_is_doubtful(struct devrun *run, struct agent *a)
 {
     bool same = run->agents.asked.count == 1 && run->agents.asked.is_get &&
@@ -240,18 +265,33 @@ static void agent_note_reply(struct devrun *run, struct agent *a, const struct s
         a->known = run->agents.asked.name;
 }
 
+/* Only an answer shows that it lives, and only silence that it does not: trouble of our own leaves
+ * both open. */
+static void agent_hear_doubt(struct devrun *run, const struct snmp_reply *reply)
+{
+    struct agents *all = &run->agents;
+    const struct target *t = all->doubted.target;
+    all->asked = all->doubted;
+    switch (reply->outcome) {
+    case SNMP_ANSWERED:
+    case SNMP_REFUSED: all->about_objects = !devrun_agent_gone(run, t); break;
+    case SNMP_TIMED_OUT: (void)devrun_agent_silence(run, t); break;
+    case SNMP_FAILED:
+    case SNMP_IMPOSSIBLE:
+        all->unexplained = true; /* told already */
+        break;
+    }
+}
+
 const struct snmp_reply *devrun_agent_hear(struct devrun *run, const struct snmp_reply *reply)
 {
     static const struct snmp_reply silence = {.outcome = SNMP_TIMED_OUT, .detail = ""};
     struct agent *a = agent_meet(run, run->agents.asked.target);
     bool timed_out = reply->outcome == SNMP_TIMED_OUT;
-    run->agents.about_objects = false;
+    run->agents.about_objects = run->agents.unexplained = false;
     agent_note_reply(run, a, reply);
     if (run->agents.asked.is_doubt) {
-        run->agents.asked = run->agents.doubted;
-        if (timed_out)
-            devrun_agent_silence(run, run->agents.asked.target);
-        run->agents.about_objects = !devrun_agent_gone(run, run->agents.asked.target);
+        agent_hear_doubt(run, reply);
         return &silence;
     }
     if (!timed_out || !agent_is_doubtful(run, a))

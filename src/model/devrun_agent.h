@@ -2,8 +2,9 @@
  *
  * Rule: silence belongs to an agent, not to the device: its items may have others.  A time-out of an
  *       agent that has answered before is looked into first: the agent is asked for an object that
- *       it has answered.  If it answers, the time-out is due to the objects that were asked for,
- *       otherwise the agent has fallen silent. */
+ *       it has answered.  If it answers, the time-out is due to the objects that were asked for;
+ *       if it times out, the agent has fallen silent.  A request that ends with the time for the
+ *       checks before polling says nothing of the agent: the items ask it again. */
 #ifndef SPINE_MODEL_DEVRUN_AGENT_H
 #define SPINE_MODEL_DEVRUN_AGENT_H
 
@@ -49,6 +50,7 @@ struct agents {
     struct asked doubted;  /* asked.is_doubt: the request whose time-out is looked into */
     struct oid doubt_name; /* of the request that does */
     bool about_objects;    /* the time-out is due to what was asked for: the agent lives */
+    bool unexplained;      /* whether it lives could not be asked */
 };
 
 void devrun_ask_snmp(struct devrun *run, const struct snmp_request *request);
@@ -57,7 +59,9 @@ void devrun_ask_snmp(struct devrun *run, const struct snmp_request *request);
  * is a time-out); NULL: that depends on one more question, which is open now. */
 const struct snmp_reply *devrun_agent_hear(struct devrun *run, const struct snmp_reply *reply);
 
-void devrun_agent_silence(struct devrun *run, const struct target *t);
+/* A request has timed out, and not for its objects: the agent is silent.  false: it may live; its
+ * time in this part of the run was over before it could answer, or it could not be asked. */
+bool devrun_agent_silence(struct devrun *run, const struct target *t);
 
 /* That it does not answer, or not as it should, is told once; false: it has been. */
 bool devrun_agent_is_news(struct devrun *run, const struct target *t);
@@ -71,6 +75,10 @@ void devrun_agent_note_mute(struct devrun *run, const struct target *t, struct o
 void devrun_agent_blame(struct devrun *run, const struct target *t, struct oid name,
                         const char *whose);
 bool devrun_agent_is_mute(const struct devrun *run, const struct target *t, struct oid name);
+
+/* Which of so many objects an error status is about, from 0.  `asked`: none of them; the next request
+ * is half as large. */
+size_t devrun_agent_names(struct devrun *run, const struct snmp_reply *reply, size_t asked);
 
 /* Objects are missing in an answer to more than one: they are asked for again, in smaller requests
  * if that seems to be the reason.  Then: one of them has come, in an answer to a request for so

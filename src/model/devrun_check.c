@@ -20,7 +20,7 @@ static void ask_ping(struct devrun *run)
     };
 }
 
-static void ask_snmp(struct devrun *run)
+static void check_ask_snmp(struct devrun *run)
 {
     static const uint32_t uptime[] = {1, 3, 6, 1, 2, 1, 1, 3, 0};
     static const uint32_t descr[] = {1, 3, 6, 1, 2, 1, 1, 1, 0};
@@ -70,7 +70,7 @@ static void say_check(struct devrun *run)
                    d->snmp.hostname);
 }
 
-static void settle(struct devrun *run, bool up, const struct moment *now)
+static void check_settle(struct devrun *run, bool up, const struct moment *now)
 {
     enum avail_event event = avail_settle(run->device, &run->check, up, run->options.failure_count,
                                           run->options.recovery_count, now->wall_us / 1000000,
@@ -88,12 +88,12 @@ void devrun_check_step(struct devrun *run, const struct moment *now)
         return;
     }
     if (next == AVAIL_ASK_SNMP) {
-        ask_snmp(run);
+        check_ask_snmp(run);
         return;
     }
     say_check(run);
     if (next != AVAIL_DECIDED_UNTESTED)
-        settle(run, next == AVAIL_DECIDED_UP, now);
+        check_settle(run, next == AVAIL_DECIDED_UP, now);
     devrun_say_why(run, next != AVAIL_DECIDED_UNTESTED);
     if (run->down || run->options.ping_only)
         devrun_finish(run, true, now);

@@ -26,7 +26,7 @@ void devrun_settle_unknown(struct devrun *run, size_t i, enum unknown_reason rea
 
 /* What the agent sent, not the U that it became: that is what the operator wants to see
  * (docs/contract.md 3.12). */
-static void say_invalid(struct devrun *run, size_t i, const char *sent)
+static void items_say_invalid(struct devrun *run, size_t i, const char *sent)
 {
     const struct device *d = run->device;
     const struct item *it = &d->items[i];
@@ -47,7 +47,7 @@ static void say_invalid_varbind(struct devrun *run, size_t i, const struct varbi
     devrun_probe_value(vb, &sent);
     if (!varbind_is_exception(vb))
         devrun_note_no_value(run, i, buf_str(&sent));
-    say_invalid(run, i, buf_str(&sent));
+    items_say_invalid(run, i, buf_str(&sent));
     buf_done(&sent);
 }
 
@@ -148,8 +148,8 @@ static const struct varbind *find_varbind(const struct snmp_reply *reply, struct
 
 /* An object that is left out of an answer is asked for again; alone and still left out it is
  * missing. */
-static void take_values(struct devrun *run, const struct snmp_reply *reply,
-                        const struct moment *now)
+static void items_take_values(struct devrun *run, const struct snmp_reply *reply,
+                              const struct moment *now)
 {
     size_t n = run->span.count, found = 0, last = 0;
     const struct target *t = run->agents.asked.target;
@@ -163,7 +163,7 @@ static void take_values(struct devrun *run, const struct snmp_reply *reply,
         if (vb == NULL) {
             devrun_settle_unknown(run, i, UNKNOWN_MISSING);
             devrun_note_reason(run, i, "the agent leaves the object out of its answers");
-            say_invalid(run, i, "left out of the answer");
+            items_say_invalid(run, i, "left out of the answer");
         } else {
             found++;
             last = k + 1;
@@ -198,7 +198,7 @@ static void settle_error(struct devrun *run, size_t i, long status, const struct
                        missing ? "the agent has no such object (%s)"
                                : "the agent answers with an error (%s)",
                        name);
-    say_invalid(run, i, name);
+    items_say_invalid(run, i, name);
     settled(run, i, now);
 }
 
@@ -207,20 +207,9 @@ static void settle_error(struct devrun *run, size_t i, long status, const struct
  * (docs/contract.md 13.5). */
 static void take_error(struct devrun *run, const struct snmp_reply *reply, const struct moment *now)
 {
-    size_t n = run->span.count;
-    bool names_one = reply->error_index >= 1 && (size_t)reply->error_index <= n &&
-                     reply->error_status != SNMP_ERROR_TOO_BIG;
-    if (n == 1 || names_one) {
-        size_t k = n == 1 ? 0 : (size_t)reply->error_index - 1;
+    size_t k = devrun_agent_names(run, reply, run->span.count);
+    if (k < run->span.count)
         settle_error(run, run->span.asked[k], reply->error_status, now);
-    } else {
-        run->max_oids = n / 2;
-        devrun_say(run, LOG_MEDIUM,
-                   "Device[%" PRIu32 "] HT[1] NOTE: A request for %zu OIDs was refused (error "
-                   "status %ld), asking for %zu at a time.  Set the device's 'Maximum OIDs Per Get "
-                   "Request' to that",
-                   run->device->id, n, reply->error_status, run->max_oids);
-    }
 }
 
 static void add_suspects(struct devrun *run, size_t first, size_t end)
@@ -234,7 +223,7 @@ static void add_suspects(struct devrun *run, size_t first, size_t end)
 
 /* The agent lives, so one of the objects is to blame: it is found by halves, after everything else
  * has been asked for. */
-static void blame_objects(struct devrun *run, const struct moment *now)
+static void items_blame_objects(struct devrun *run, const struct moment *now)
 {
     struct span *s = &run->span;
     if (s->count > 1) {
@@ -252,15 +241,15 @@ static void blame_objects(struct devrun *run, const struct moment *now)
     take_failure(run, UNKNOWN_NO_ANSWER, NULL, now);
 }
 
-static void take_timeout(struct devrun *run, const struct moment *now)
+static void items_take_timeout(struct devrun *run, const struct moment *now)
 {
     const struct device *d = run->device;
     const struct target *t = run->agents.asked.target;
     if (run->agents.about_objects) {
-        blame_objects(run, now);
+        items_blame_objects(run, now);
         return;
     }
-    for (size_t k = 0; k < run->span.count; k++)
+    for (size_t k = 0; k < run->span.count && !run->agents.unexplained; k++)
         devrun_say(run, LOG_ALWAYS,
                    "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32
                    "] WARNING: SNMP timeout detected [%" PRIu32 " ms], ignoring host '%s'",
@@ -274,7 +263,7 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const
 {
     run->span.open = false;
     switch (reply->outcome) {
-    case SNMP_TIMED_OUT: take_timeout(run, now); break;
+    case SNMP_TIMED_OUT: items_take_timeout(run, now); break;
     case SNMP_REFUSED:
     case SNMP_FAILED:
     case SNMP_IMPOSSIBLE: take_failure(run, UNKNOWN_FAILED, reply->detail, now); break;
@@ -282,7 +271,7 @@ void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply, const
         if (reply->error_status != SNMP_ERROR_NONE)
             take_error(run, reply, now);
         else
-            take_values(run, reply, now);
+            items_take_values(run, reply, now);
         break;
     }
 }
@@ -360,7 +349,7 @@ static size_t next_snmp(struct devrun *run)
     return found ? run->span.asked[0] : run->device->item_count;
 }
 
-static void ask_snmp(struct devrun *run, const struct moment *now)
+static void items_ask_snmp(struct devrun *run, const struct moment *now)
 {
     struct span *s = &run->span;
     s->open = true;
@@ -392,7 +381,7 @@ void devrun_items_step(struct devrun *run, const struct moment *now)
         if (snmp == end && script == end)
             break;
         if (snmp < script)
-            ask_snmp(run, now);
+            items_ask_snmp(run, now);
         else
             devrun_script_ask(run, run->next_script++);
     }

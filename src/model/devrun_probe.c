@@ -87,7 +87,7 @@ static bool take_one(struct devrun *run, size_t k, const struct snmp_reply *repl
 }
 
 /* What is left out of an answer is asked for again, alone at last. */
-static void take_values(struct devrun *run, const struct snmp_reply *reply)
+static void probe_take_values(struct devrun *run, const struct snmp_reply *reply)
 {
     struct probe *p = &run->probe;
     size_t found = 0, last = 0;
@@ -122,14 +122,14 @@ static bool blame_optional(struct probe *p)
     return false;
 }
 
-static void give_up(struct probe *p)
+static void probe_give_up(struct probe *p)
 {
     for (size_t i = 0; i < p->count; i++)
         p->pending[i] = false;
 }
 
 /* Of several objects, fewer are asked for at a time until the one is found. */
-static void blame_objects(struct devrun *run)
+static void probe_blame_objects(struct devrun *run)
 {
     struct probe *p = &run->probe;
     const struct target *t = &run->device->snmp;
@@ -141,51 +141,44 @@ static void blame_objects(struct devrun *run)
     devrun_agent_blame(run, t, p->names[0], "");
 }
 
-static void take_timeout(struct devrun *run)
+static void probe_take_timeout(struct devrun *run)
 {
     struct probe *p = &run->probe;
     const struct target *t = &run->device->snmp;
     if (!devrun_agent_gone(run, t) && blame_optional(p))
         return;
     if (run->agents.about_objects) {
-        blame_objects(run);
+        probe_blame_objects(run);
         return;
     }
-    give_up(p);
-    devrun_say(run, LOG_ALWAYS,
-               "Device[%" PRIu32 "] HT[1] WARNING: SNMP timeout detected [%" PRIu32
-               " ms], ignoring host '%s'",
-               run->device->id, t->timeout_ms, t->hostname);
-    devrun_agent_silence(run, t);
+    probe_give_up(p);
+    if (devrun_agent_silence(run, t))
+        devrun_say(run, LOG_ALWAYS,
+                   "Device[%" PRIu32 "] HT[1] WARNING: SNMP timeout detected [%" PRIu32
+                   " ms], ignoring host '%s'",
+                   run->device->id, t->timeout_ms, t->hostname);
 }
 
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
 {
     struct probe *p = &run->probe;
     if (reply->outcome == SNMP_TIMED_OUT) {
-        take_timeout(run);
+        probe_take_timeout(run);
         return;
     }
     if (reply->outcome == SNMP_ANSWERED && reply->error_status == SNMP_ERROR_NONE) {
-        take_values(run, reply);
+        probe_take_values(run, reply);
         return;
     }
-    bool names_one = reply->outcome == SNMP_ANSWERED && reply->error_index >= 1 &&
-                     (size_t)reply->error_index <= p->asked_count &&
-                     reply->error_status != SNMP_ERROR_TOO_BIG;
-    if (reply->outcome == SNMP_ANSWERED && !names_one && p->asked_count > 1) {
-        run->max_oids = p->asked_count / 2;
+    if (reply->outcome != SNMP_ANSWERED) {
+        probe_give_up(p);
         return;
     }
-    /* Some agents count from 0: an error about a single object needs no index. */
-    bool about_one = reply->outcome == SNMP_ANSWERED && (names_one || p->asked_count == 1);
-    if (about_one) {
-        size_t slot = p->asked[names_one ? reply->error_index - 1 : 0];
-        p->pending[slot] = false;
-        p->missing[slot] = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
-        return;
+    size_t k = devrun_agent_names(run, reply, p->asked_count);
+    if (k < p->asked_count) {
+        p->pending[p->asked[k]] = false;
+        p->missing[p->asked[k]] = reply->error_status == SNMP_ERROR_NO_SUCH_NAME;
     }
-    give_up(p);
 }
 
 bool devrun_probe_missing(const struct devrun *run, size_t slot)

@@ -103,7 +103,7 @@ static void judge_as(struct devrun *run, const char *result, bool equal)
     run->reindex.row++;
 }
 
-static void judge(struct devrun *run, const char *result)
+static void reindex_judge(struct devrun *run, const char *result)
 {
     judge_as(run, result, result != NULL && strcmp(this_row(run)->assert_value, result) == 0);
 }
@@ -233,7 +233,7 @@ static void end_get(struct devrun *run, const char *result)
 {
     say_probe(run, "OID", result == NULL ? "U" : result);
     if (is_uptime(this_row(run)))
-        judge(run, result);
+        reindex_judge(run, result);
     else
         judge_as(run, result,
                  run->reindex.equal ||
@@ -271,7 +271,7 @@ static void end_walk(struct devrun *run, bool counted)
     struct buf text = BUF_INIT;
     buf_printf(&text, "%" PRIu64, run->reindex.walked);
     say_probe(run, "OID COUNT", counted ? buf_str(&text) : "U");
-    judge(run, counted ? buf_str(&text) : NULL);
+    reindex_judge(run, counted ? buf_str(&text) : NULL);
     buf_done(&text);
 }
 
@@ -490,7 +490,7 @@ void devrun_reindex_script(struct devrun *run, enum ask_kind kind, const struct 
         judge_as(run, buf_str(&text),
                  indextext_equal_output(r->assert_value, reply->output, reply->len));
     else
-        judge(run, buf_str(&text));
+        reindex_judge(run, buf_str(&text));
     buf_done(&text);
 }
 
@@ -505,7 +505,7 @@ static void step_snmp(struct devrun *run)
                    "] Reindex Check FAILED: No SNMP Session.  If not an SNMP host, don't use "
                    "Uptime Goes Backwards!",
                    run->device->id, r->data_query_id);
-        judge(run, NULL);
+        reindex_judge(run, NULL);
     } else if (r->action == REINDEX_SNMP) {
         step_get(run);
     } else {
@@ -513,11 +513,11 @@ static void step_snmp(struct devrun *run)
     }
 }
 
-static void step_row(struct devrun *run)
+static void reindex_step_row(struct devrun *run)
 {
     const struct reindex_row *r = this_row(run);
     if (run->options.no_scripts && reindex_is_script(r)) {
-        judge(run, NULL);
+        reindex_judge(run, NULL);
         return;
     }
     switch (r->action) {
@@ -530,7 +530,7 @@ static void step_row(struct devrun *run)
     default:
         devrun_say(run, LOG_ALWAYS, "Device[%" PRIu32 "] HT[1] ERROR: Unknown Assert Action!",
                    run->device->id);
-        judge(run, NULL);
+        reindex_judge(run, NULL);
     }
 }
 
@@ -542,7 +542,7 @@ void devrun_reindex_step(struct devrun *run)
     else if (x->skip_query && this_row(run)->data_query_id == x->failed_query)
         x->row++;
     else
-        step_row(run);
+        reindex_step_row(run);
 }
 
 void devrun_reindex_snmp(struct devrun *run, const struct snmp_reply *reply)

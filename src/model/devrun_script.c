@@ -123,7 +123,7 @@ static enum unknown_reason reason_of(enum script_outcome outcome)
     return UNKNOWN_FAILED;
 }
 
-static void say_invalid(struct devrun *run, size_t i, const struct script_reply *reply)
+static void items_script_say_invalid(struct devrun *run, size_t i, const struct script_reply *reply)
 {
     const struct item *it = &run->device->items[i];
     struct buf sent = BUF_INIT;
@@ -153,7 +153,7 @@ static void settle_output(struct devrun *run, size_t i, const struct script_repl
     o->done = true;
 }
 
-static void note_trouble(struct devrun *run, size_t i, enum ask_kind kind,
+static void items_script_note_trouble(struct devrun *run, size_t i, enum ask_kind kind,
                          const struct script_reply *reply)
 {
     bool was = reply->outcome == SCRIPT_NOT_STARTED || reply->outcome == SCRIPT_LOST ||
@@ -210,9 +210,9 @@ void devrun_items_script(struct devrun *run, const struct open_ask *ask,
         put_remark(run, ask->item, &remark);
     say_reply(run, ask->kind, "DS", it->local_data_id, it->arg1, reply, buf_str(&remark));
     if (reply->outcome != SCRIPT_OUTPUT)
-        note_trouble(run, ask->item, ask->kind, reply);
+        items_script_note_trouble(run, ask->item, ask->kind, reply);
     if (devrun_is_invalid(run->outcomes[ask->item].reason))
-        say_invalid(run, ask->item, reply);
+        items_script_say_invalid(run, ask->item, reply);
     say_value(run, ask->item, reply);
     devrun_kill_spike(run, ask->item);
     if (remark.len == 0)

@@ -52,24 +52,24 @@ void devrun_system_text(const struct varbind *vb, struct buf *out)
     buf_done(&text);
 }
 
-static const char *keep(struct devrun *run, enum slot slot)
+static const char *system_keep(struct devrun *run, enum slot slot)
 {
     const char *text = devrun_probe_text(run, slot);
     return text == NULL ? NULL : arena_strdup(&run->memory, text);
 }
 
-static void collect(struct devrun *run)
+static void system_collect(struct devrun *run)
 {
     int64_t ticks = 0;
     bool has_ticks = devrun_probe_uptime(run, UPTIME, ENGINE_TIME, &ticks);
     run->system = (struct system_info){
-        .descr = keep(run, DESCR),
-        .object_id = keep(run, OBJECT_ID),
+        .descr = system_keep(run, DESCR),
+        .object_id = system_keep(run, OBJECT_ID),
         .has_uptime = has_ticks,
         .uptime_ticks = ticks,
-        .contact = keep(run, CONTACT),
-        .name = keep(run, NAME),
-        .location = keep(run, LOCATION),
+        .contact = system_keep(run, CONTACT),
+        .name = system_keep(run, NAME),
+        .location = system_keep(run, LOCATION),
     };
     run->has_system = true;
 }
@@ -79,7 +79,7 @@ void devrun_system_step(struct devrun *run)
     if (run->probe.count > 0) {
         if (!devrun_agent_gone(run, &run->device->snmp) && devrun_probe_ask(run))
             return;
-        collect(run);
+        system_collect(run);
     }
     run->phase = PHASE_REINDEX;
 }

@@ -2,6 +2,8 @@
 
 #include "model/indextext.h"
 
+#include "base/num.h"
+#include "base/utf8.h"
 #include "model/value.h"
 
 #include <inttypes.h>
@@ -19,33 +21,17 @@ static struct bytes bytes_of(const char *text)
     return (struct bytes){(const uint8_t *)text, strlen(text)};
 }
 
-static bool is_control(uint8_t c)
+static bool indextext_is_control(uint8_t c)
 {
     return c < 0x20 || c == 0x7f;
-}
-
-/* Length of the UTF-8 character (RFC 3629) at the start of b; 0: there is none. */
-static size_t utf8_length(struct bytes b)
-{
-    uint8_t c = b.p[0];
-    size_t len = c < 0x80 ? 1 : c < 0xc2 ? 0 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : c < 0xf5 ? 4 : 0;
-    if (len > b.len)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((b.p[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (c == 0xe0 && b.p[1] < 0xa0) || (c == 0xf0 && b.p[1] < 0x90);
-    bool surrogate = c == 0xed && b.p[1] > 0x9f;
-    bool too_big = c == 0xf4 && b.p[1] > 0x8f;
-    return overlong || surrogate || too_big ? 0 : len;
 }
 
 /* Neither control characters, but for blanks of any kind, nor anything that is not UTF-8. */
 static bool is_text(struct bytes b)
 {
     for (size_t i = 0, n; i < b.len; i += n) {
-        n = utf8_length((struct bytes){b.p + i, b.len - i});
-        if (n == 0 || (is_control(b.p[i]) && (b.p[i] < '\t' || b.p[i] > '\r')))
+        n = utf8_length(b.p + i, b.len - i);
+        if (n == 0 || (indextext_is_control(b.p[i]) && (b.p[i] < '\t' || b.p[i] > '\r')))
             return false;
     }
     return true;
@@ -82,17 +68,11 @@ static void put_bad(uint8_t c, enum way way, struct buf *out)
         buf_putc(out, (char)c);
 }
 
-static void put_latin1(uint8_t c, struct buf *out)
-{
-    buf_putc(out, (char)(0xc0 | c >> 6));
-    buf_putc(out, (char)(0x80 | (c & 0x3f)));
-}
-
 static void put_way(struct bytes b, enum way way, struct buf *out)
 {
     for (size_t i = 0, n; i < b.len; i += n) {
         uint8_t c = b.p[i];
-        n = utf8_length((struct bytes){b.p + i, b.len - i});
+        n = utf8_length(b.p + i, b.len - i);
         bool bad = n == 0 || (n == 4 && way == LONG_MARKED);
         if (way == READ_AS_LATIN_1 || bad)
             n = 1;
@@ -101,7 +81,7 @@ static void put_way(struct bytes b, enum way way, struct buf *out)
         if (c < 0x80)
             buf_putc(out, way == LINES_JOINED && (c == '\n' || c == '\r') ? ' ' : (char)c);
         else if (way == READ_AS_LATIN_1)
-            put_latin1(c, out);
+            utf8_put_latin1(out, c);
         else if (way != WITHOUT_HIGH && bad)
             put_bad(c, way, out);
         else if (way != WITHOUT_HIGH)
@@ -130,7 +110,7 @@ static void put_formatted(const char *s, struct buf *out)
     size_t start = out->len;
     while (*s != '\0') {
         size_t label = label_length(s);
-        bool removed = is_control((uint8_t)*s) || strchr("\"'<>\\", *s) != NULL;
+        bool removed = indextext_is_control((uint8_t)*s) || strchr("\"'<>\\", *s) != NULL;
         bool leading = *s == ' ' && out->len == start;
         if (label == 0 && !removed && !leading)
             buf_putc(out, *s);
@@ -140,7 +120,7 @@ static void put_formatted(const char *s, struct buf *out)
         buf_truncate(out, out->len - 1);
 }
 
-static void put_trimmed(const char *s, struct buf *out)
+static void indextext_put_trimmed(const char *s, struct buf *out)
 {
     value_trim(s, strlen(s), out);
 }
@@ -194,13 +174,6 @@ static bool same_text(const char *stored, bool full, struct bytes now, change_fn
     return found;
 }
 
-static int hex_value(char c)
-{
-    static const char digits[] = "0123456789abcdef";
-    const char *at = c == '\0' ? NULL : strchr(digits, c | 0x20);
-    return at == NULL ? -1 : (int)(at - digits);
-}
-
 /* What net-snmp and Cacti put before hex pairs. */
 static const char *after_hex_label(const char *s)
 {
@@ -220,11 +193,11 @@ static bool same_hex(const char *stored, bool full, struct bytes now)
     char separator = '\0';
     size_t i = 0;
     for (; i < now.len && *s != '\0'; i++) {
-        if (hex_value(s[0]) != now.p[i] >> 4)
+        if (num_hex_digit(s[0]) != now.p[i] >> 4)
             return false;
         if (s[1] == '\0')
             return full && separator != '\0';
-        if (hex_value(s[1]) != (now.p[i] & 15))
+        if (num_hex_digit(s[1]) != (now.p[i] & 15))
             return false;
         s += 2;
         if (i == 0 && *s != '\0' && strchr(" :-.", *s) != NULL)
@@ -279,7 +252,7 @@ static bool same_octets(const char *stored, bool full, struct bytes now)
 
 static bool same_shown(const char *stored, bool full, const struct buf *shown)
 {
-    return same_text(stored, full, bytes_of(buf_str(shown)), put_trimmed);
+    return same_text(stored, full, bytes_of(buf_str(shown)), indextext_put_trimmed);
 }
 
 /* snmpbulkwalk's form: days:hours:minutes:seconds. */
@@ -332,13 +305,13 @@ bool indextext_equal_output(const char *stored, const char *output, size_t len)
 {
     struct bytes now = {(const uint8_t *)output, len};
     bool full = is_full(stored);
-    return same_text(stored, full, now, put_trimmed) ||
+    return same_text(stored, full, now, indextext_put_trimmed) ||
            (!is_text(now) && same_hex(stored, full, now));
 }
 
 /* ---- showing ---- */
 
-static void put_octets(const struct varbind *vb, struct buf *out)
+static void indextext_put_octets(const struct varbind *vb, struct buf *out)
 {
     struct bytes text = without_padding((struct bytes){vb->octets.data, vb->octets.len});
     if (!is_text(text)) {
@@ -354,7 +327,7 @@ static void put_octets(const struct varbind *vb, struct buf *out)
 void indextext_put(const struct varbind *vb, struct buf *out)
 {
     if (vb->type == VARBIND_OCTETS)
-        put_octets(vb, out);
+        indextext_put_octets(vb, out);
     else if (vb->type == VARBIND_OBJECT_ID)
         oid_print(vb->oid, out);
     else

@@ -7,7 +7,7 @@
 /* What net-snmp calls the three arcs at the top when no MIB is loaded. */
 static const char *const root_names[] = {"ccitt", "iso", "joint-iso-ccitt"};
 
-static bool is_digit(char c)
+static bool oid_is_digit(char c)
 {
     return c >= '0' && c <= '9';
 }
@@ -15,10 +15,10 @@ static bool is_digit(char c)
 /* One sub-identifier; returns what follows it, or NULL. */
 static const char *parse_sub(const char *p, uint32_t *ret)
 {
-    if (!is_digit(*p))
+    if (!oid_is_digit(*p))
         return NULL;
     uint64_t n = 0;
-    for (; is_digit(*p); p++) {
+    for (; oid_is_digit(*p); p++) {
         n = n * 10 + (uint64_t)(*p - '0');
         if (n > UINT32_MAX)
             return NULL;

@@ -71,8 +71,8 @@ static void go_down(struct phpproto *p, int64_t start_at_ms)
     p->due_ms = INT64_MAX;
 }
 
-static struct phpproto_do start_failed(struct phpproto *p, int64_t now_ms, const char *why,
-                                       bool for_good)
+static struct phpproto_do phpproto_start_failed(struct phpproto *p, int64_t now_ms, const char *why,
+                                                bool for_good)
 {
     buf_clear(&p->text);
     show(&p->text, buf_str(&p->in), p->in.len);
@@ -86,7 +86,7 @@ static struct phpproto_do start_failed(struct phpproto *p, int64_t now_ms, const
 }
 
 /* It worked once, but cannot be trusted or is not there any more. */
-static void replace(struct phpproto *p, int64_t now_ms)
+static void phpproto_replace(struct phpproto *p, int64_t now_ms)
 {
     p->fruitless = p->answered ? 0 : p->fruitless + 1;
     int beyond = p->fruitless - FRUITLESS_FREE;
@@ -98,7 +98,7 @@ static struct phpproto_do doubt(struct phpproto *p, int64_t now_ms, enum script_
 {
     struct phpproto_do d = {
         .end = true, .answer = true, .outcome = outcome, .output = "", .detail = detail};
-    replace(p, now_ms);
+    phpproto_replace(p, now_ms);
     return d;
 }
 
@@ -118,7 +118,7 @@ struct phpproto_do phpproto_not_started(struct phpproto *p, int64_t now_ms, cons
                                         bool for_good)
 {
     buf_clear(&p->in);
-    struct phpproto_do d = start_failed(p, now_ms, why, for_good);
+    struct phpproto_do d = phpproto_start_failed(p, now_ms, why, for_good);
     d.end = false;
     return d;
 }
@@ -140,7 +140,8 @@ static struct phpproto_do greet(struct phpproto *p, int64_t now_ms)
             break;
     if (lf == NULL) {
         if (p->in.len > PHPPROTO_HELLO_MAX)
-            return start_failed(p, now_ms, "it printed much, but not that it started", false);
+            return phpproto_start_failed(p, now_ms, "it printed much, but not that it started",
+                                         false);
         return d;
     }
     if (line > p->in.data)
@@ -176,7 +177,7 @@ static bool is_u(const char *rest, size_t len)
 }
 
 /* All that it has said for this request is in p->in. */
-static struct phpproto_do judge(struct phpproto *p, int64_t now_ms, bool gone)
+static struct phpproto_do phpproto_judge(struct phpproto *p, int64_t now_ms, bool gone)
 {
     struct phpproto_do d = {.end = gone, .answer = true, .outcome = SCRIPT_OUTPUT};
     const char *lf = memchr(p->in.data, '\n', p->in.len);
@@ -204,7 +205,7 @@ static struct phpproto_do judge(struct phpproto *p, int64_t now_ms, bool gone)
     return d;
 }
 
-static struct phpproto_do collect(struct phpproto *p, int64_t now_ms)
+static struct phpproto_do phpproto_collect(struct phpproto *p, int64_t now_ms)
 {
     const char *lf = memchr(p->in.data, '\n', p->in.len);
     size_t len = lf == NULL ? p->in.len : (size_t)(lf - p->in.data);
@@ -227,7 +228,7 @@ static struct phpproto_do collect(struct phpproto *p, int64_t now_ms)
             p->due_ms = now_ms + TAIL_MS;
         return nothing;
     }
-    return judge(p, now_ms, false);
+    return phpproto_judge(p, now_ms, false);
 }
 
 /* ---- events ---- */
@@ -241,14 +242,14 @@ struct phpproto_do phpproto_bytes(struct phpproto *p, int64_t now_ms, const char
     case PHPPROTO_IDLE:
         d.end = true;
         d.note = quote(p, "printed without being asked, it is restarted", bytes, len);
-        replace(p, now_ms);
+        phpproto_replace(p, now_ms);
         return d;
-    case PHPPROTO_BUSY: buf_append(&p->in, bytes, len); return collect(p, now_ms);
+    case PHPPROTO_BUSY: buf_append(&p->in, bytes, len); return phpproto_collect(p, now_ms);
     case PHPPROTO_HELD:
         if (p->in.len < p->options.line_max + HELD_MAX)
             buf_append(&p->in, bytes, len);
         if (!p->fenced)
-            return judge(p, now_ms, false);
+            return phpproto_judge(p, now_ms, false);
         return d;
     case PHPPROTO_DOWN:
     case PHPPROTO_DEAD: break;
@@ -262,7 +263,7 @@ struct phpproto_do phpproto_consumed(struct phpproto *p, int64_t now_ms)
         p->failed_starts = 0;
         become_idle(p);
     } else if (p->state == PHPPROTO_HELD) {
-        return judge(p, now_ms, false);
+        return phpproto_judge(p, now_ms, false);
     }
     return nothing;
 }
@@ -278,7 +279,7 @@ void phpproto_drop(struct phpproto *p, int64_t now_ms)
     if (p->state == PHPPROTO_DEAD || p->state == PHPPROTO_DOWN)
         return;
     p->answered = true; /* it is not its fault */
-    replace(p, now_ms);
+    phpproto_replace(p, now_ms);
 }
 
 struct phpproto_do phpproto_closed(struct phpproto *p, int64_t now_ms)
@@ -286,22 +287,24 @@ struct phpproto_do phpproto_closed(struct phpproto *p, int64_t now_ms)
     struct phpproto_do d = {.end = true};
     switch (p->state) {
     case PHPPROTO_STARTING:
-    case PHPPROTO_SETTLING: return start_failed(p, now_ms, "it ended while it started", false);
+    case PHPPROTO_SETTLING:
+        return phpproto_start_failed(p, now_ms, "it ended while it started", false);
     case PHPPROTO_IDLE:
-        replace(p, now_ms);
+        phpproto_replace(p, now_ms);
         d.note = "ended while it had nothing to do";
         return d;
     case PHPPROTO_BUSY:
         if (p->in.len > 0)
             return doubt(p, now_ms, SCRIPT_LOST,
                          "the script server ended in the middle of its answer");
-        replace(p, now_ms);
+        phpproto_replace(p, now_ms);
         d.retry = true;
         d.note = "ended before it answered";
         d.outcome = SCRIPT_LOST;
         d.detail = "the script server ended before it answered";
         return d;
-    case PHPPROTO_HELD: return judge(p, now_ms, true); /* no fence is better than its end */
+    case PHPPROTO_HELD:
+        return phpproto_judge(p, now_ms, true); /* no fence is better than its end */
     case PHPPROTO_DOWN:
     case PHPPROTO_DEAD: break;
     }
@@ -320,16 +323,18 @@ struct phpproto_do phpproto_time(struct phpproto *p, int64_t now_ms)
     if (now_ms < p->due_ms)
         return nothing;
     switch (p->state) {
-    case PHPPROTO_STARTING: return start_failed(p, now_ms, "it did not start in time", false);
+    case PHPPROTO_STARTING:
+        return phpproto_start_failed(p, now_ms, "it did not start in time", false);
     case PHPPROTO_SETTLING:
-        return start_failed(p, now_ms, "it said that it had started, and did not read", false);
+        return phpproto_start_failed(p, now_ms, "it said that it had started, and did not read",
+                                     false);
     case PHPPROTO_BUSY:
         return doubt(
             p, now_ms, SCRIPT_TIMED_OUT,
             say_timeout(p, p->in.len == 0 ? "nothing was printed" : "the line was not finished"));
     case PHPPROTO_HELD:
         if (!p->fenced)
-            return judge(p, now_ms, false);
+            return phpproto_judge(p, now_ms, false);
         return doubt(p, now_ms, SCRIPT_TIMED_OUT,
                      say_timeout(p, "a line was printed, but the function did not end"));
     case PHPPROTO_IDLE:

@@ -57,7 +57,7 @@ void pushtext_select_steps(struct buf *out, int poller_id)
 
 /* ---- hosts ---- */
 
-static bool is_number(const char *text, size_t len)
+static bool pushtext_is_number(const char *text, size_t len)
 {
     return len > 0 && strspn(text, "+-.0123456789eE") == len;
 }
@@ -71,7 +71,7 @@ static void put_field(struct buf *out, const struct field *f, const char *text, 
         buf_putc(out, '\'');
         escape(arg, text, len, out);
         buf_putc(out, '\'');
-    } else if (is_number(text, len)) {
+    } else if (pushtext_is_number(text, len)) {
         buf_append(out, text, len);
     } else {
         buf_putc(out, '0');
@@ -79,8 +79,8 @@ static void put_field(struct buf *out, const struct field *f, const char *text, 
 }
 
 /* Column names stand in the first SELECT only; the rest of the union takes them over. */
-static void put_host(struct buf *out, const struct pushed_host *h, bool first,
-                     sqltext_escape_fn *escape, void *arg)
+static void pushtext_put_host(struct buf *out, const struct pushed_host *h, bool first,
+                              sqltext_escape_fn *escape, void *arg)
 {
     buf_printf(out, first ? "SELECT %" PRIu32 " AS id" : " UNION ALL SELECT %" PRIu32, h->id);
     for (size_t i = 0; i < PUSHTEXT_HOST_FIELDS; i++) {
@@ -91,7 +91,7 @@ static void put_host(struct buf *out, const struct pushed_host *h, bool first,
     }
 }
 
-static void hosts_tail(struct buf *out)
+static void pushtext_hosts_tail(struct buf *out)
 {
     buf_puts(out, ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET ");
     for (size_t i = 0; i < PUSHTEXT_HOST_FIELDS; i++) {
@@ -109,13 +109,13 @@ size_t pushtext_hosts(struct buf *out, const struct pushed_host *rows, size_t co
     if (count == 0)
         return 0;
     struct buf tail = BUF_INIT;
-    hosts_tail(&tail);
+    pushtext_hosts_tail(&tail);
     size_t start = out->len;
     buf_puts(out, "UPDATE (");
     size_t n;
     for (n = 0; n < count && n < limits->rows; n++) {
         size_t before = out->len;
-        put_host(out, &rows[n], n == 0, escape, arg);
+        pushtext_put_host(out, &rows[n], n == 0, escape, arg);
         if (n > 0 && out->len - start + tail.len > limits->bytes) {
             buf_truncate(out, before);
             break;
@@ -161,7 +161,7 @@ void pushed_steps_add(struct pushed_steps *steps, uint32_t local_data_id, const 
     };
 }
 
-static bool same_kind(const struct pushed_step *a, const struct pushed_step *b)
+static bool pushtext_same_kind(const struct pushed_step *a, const struct pushed_step *b)
 {
     return a->next_step == b->next_step && (a->rrd_name == NULL) == (b->rrd_name == NULL);
 }
@@ -212,7 +212,7 @@ size_t pushtext_steps(struct buf *out, const struct pushed_step *rows, size_t co
     size_t start = out->len;
     buf_printf(out, "UPDATE poller_item SET rrd_next_step=%" PRId64 " WHERE ", rows[0].next_step);
     size_t n;
-    for (n = 0; n < count && n < limits->rows && same_kind(&rows[n], &rows[0]); n++) {
+    for (n = 0; n < count && n < limits->rows && pushtext_same_kind(&rows[n], &rows[0]); n++) {
         size_t before = out->len;
         put_step(out, &rows[n], n == 0, escape, arg);
         if (n > 0 && out->len - start + 1 > limits->bytes) {

@@ -407,7 +407,7 @@ static void put_row(struct buf *out, const struct output_row *row)
     jsonout_bytes(out, "output", row->output, row->output_len);
 }
 
-static void put_host(struct buf *out, const struct host_row *h)
+static void record_put_host(struct buf *out, const struct host_row *h)
 {
     jsonout_open(out, "host", '{');
     if (h->has_status)
@@ -440,7 +440,7 @@ static void put_result(struct buf *out, const struct devrun_result *r)
     jsonout_close(out, '}');
     jsonout_int(out, "unfinished", (int64_t)r->unfinished);
     jsonout_int(out, "skipped", (int64_t)r->skipped);
-    put_host(out, &r->host);
+    record_put_host(out, &r->host);
 }
 
 void record_action(const struct device *device, const struct action *a, struct buf *out)

@@ -26,7 +26,7 @@ uint32_t spoolrec_crc32(const void *data, size_t len)
 
 /* ---- writing ---- */
 
-static void put(struct buf *out, uint64_t value, unsigned bytes)
+static void spoolrec_put(struct buf *out, uint64_t value, unsigned bytes)
 {
     for (unsigned i = 0; i < bytes; i++)
         buf_putc(out, (char)(unsigned char)(value >> 8 * i));
@@ -42,7 +42,7 @@ static void put_at(struct buf *out, size_t at, uint32_t value)
 static size_t open_frame(struct buf *out)
 {
     size_t at = out->len;
-    put(out, 0, FRAME);
+    spoolrec_put(out, 0, FRAME);
     return at;
 }
 
@@ -58,9 +58,9 @@ void spoolrec_put_header(struct buf *out, const struct spoolrec_header *header)
     size_t len = header->database_len < NAME_MAX_LEN ? header->database_len : NAME_MAX_LEN;
     buf_append(out, magic, sizeof(magic));
     size_t at = open_frame(out);
-    put(out, (uint32_t)header->poller_id, 4);
-    put(out, header->interval_s, 4);
-    put(out, len, 2);
+    spoolrec_put(out, (uint32_t)header->poller_id, 4);
+    spoolrec_put(out, header->interval_s, 4);
+    spoolrec_put(out, len, 2);
     buf_append(out, header->database, len);
     close_frame(out, at);
 }
@@ -71,11 +71,11 @@ size_t spoolrec_put_row(struct buf *out, const struct output_row *row)
     if (name_len > NAME_MAX_LEN || name_len + row->output_len > SPOOLREC_SIZE_MAX - 64)
         return 0;
     size_t at = open_frame(out);
-    put(out, row->local_data_id, 4);
-    put(out, (uint64_t)row->time, 8);
-    put(out, name_len, 2);
+    spoolrec_put(out, row->local_data_id, 4);
+    spoolrec_put(out, (uint64_t)row->time, 8);
+    spoolrec_put(out, name_len, 2);
     buf_append(out, row->rrd_name, name_len);
-    put(out, row->output_len, 4);
+    spoolrec_put(out, row->output_len, 4);
     buf_append(out, row->output, row->output_len);
     close_frame(out, at);
     return out->len - at;
@@ -89,7 +89,7 @@ struct reader {
     bool short_of;
 };
 
-static const unsigned char *take(struct reader *r, size_t len)
+static const unsigned char *spoolrec_take(struct reader *r, size_t len)
 {
     static const unsigned char nothing[8];
     if (r->short_of || r->left < len) {
@@ -102,18 +102,18 @@ static const unsigned char *take(struct reader *r, size_t len)
     return at;
 }
 
-static uint64_t number(struct reader *r, unsigned bytes)
+static uint64_t spoolrec_number(struct reader *r, unsigned bytes)
 {
-    const unsigned char *p = take(r, bytes);
+    const unsigned char *p = spoolrec_take(r, bytes);
     uint64_t value = 0;
     for (unsigned i = 0; i < bytes; i++)
         value |= (uint64_t)p[i] << 8 * i;
     return value;
 }
 
-static const char *text(struct reader *r, size_t len)
+static const char *spoolrec_text(struct reader *r, size_t len)
 {
-    const char *at = (const char *)take(r, len);
+    const char *at = (const char *)spoolrec_take(r, len);
     return r->short_of ? "" : at;
 }
 
@@ -121,10 +121,10 @@ static const char *text(struct reader *r, size_t len)
 static enum spoolrec_result open_reader(const char *data, size_t len, struct reader *ret)
 {
     struct reader r = {.at = (const unsigned char *)data, .left = len};
-    uint64_t size = number(&r, 4);
+    uint64_t size = spoolrec_number(&r, 4);
     if (!r.short_of && (size == 0 || size > SPOOLREC_SIZE_MAX))
         return SPOOLREC_DAMAGED;
-    uint64_t crc = number(&r, 4);
+    uint64_t crc = spoolrec_number(&r, 4);
     if (r.short_of || r.left < size)
         return SPOOLREC_MORE;
     r.left = (size_t)size;
@@ -147,10 +147,10 @@ enum spoolrec_result spoolrec_get_header(const char *data, size_t len, struct sp
     if (result != SPOOLREC_OK)
         return result;
     size_t size = sizeof(magic) + FRAME + r.left;
-    ret->poller_id = (int32_t)(uint32_t)number(&r, 4);
-    ret->interval_s = (uint32_t)number(&r, 4);
-    ret->database_len = (size_t)number(&r, 2);
-    ret->database = text(&r, ret->database_len);
+    ret->poller_id = (int32_t)(uint32_t)spoolrec_number(&r, 4);
+    ret->interval_s = (uint32_t)spoolrec_number(&r, 4);
+    ret->database_len = (size_t)spoolrec_number(&r, 2);
+    ret->database = spoolrec_text(&r, ret->database_len);
     *ret_size = size;
     return r.short_of || r.left > 0 ? SPOOLREC_DAMAGED : SPOOLREC_OK;
 }
@@ -163,12 +163,12 @@ enum spoolrec_result spoolrec_get_row(const char *data, size_t len, struct spool
     if (result != SPOOLREC_OK)
         return result;
     size_t size = FRAME + r.left;
-    ret->local_data_id = (uint32_t)number(&r, 4);
-    ret->time = (int64_t)number(&r, 8);
-    ret->name_len = (size_t)number(&r, 2);
-    ret->name = text(&r, ret->name_len);
-    ret->output_len = (size_t)number(&r, 4);
-    ret->output = text(&r, ret->output_len);
+    ret->local_data_id = (uint32_t)spoolrec_number(&r, 4);
+    ret->time = (int64_t)spoolrec_number(&r, 8);
+    ret->name_len = (size_t)spoolrec_number(&r, 2);
+    ret->name = spoolrec_text(&r, ret->name_len);
+    ret->output_len = (size_t)spoolrec_number(&r, 4);
+    ret->output = spoolrec_text(&r, ret->output_len);
     *ret_size = size;
     return r.short_of || r.left > 0 ? SPOOLREC_DAMAGED : SPOOLREC_OK;
 }

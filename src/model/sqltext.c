@@ -90,15 +90,8 @@ static void literal_date(struct buf *out, int64_t unix_s)
 }
 
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
-                       size_t count, const struct sqltext_limits *limits, sqltext_escape_fn *escape,
-                       void *arg)
-{
-    return sqltext_outputs_fit(out, table, rows, count, SIZE_MAX, limits, escape, arg);
-}
-
-size_t sqltext_outputs_fit(struct buf *out, const char *table, const struct output_row *rows,
-                           size_t count, size_t chars, const struct sqltext_limits *limits,
-                           sqltext_escape_fn *escape, void *arg)
+                       size_t count, size_t chars, const struct sqltext_limits *limits,
+                       sqltext_escape_fn *escape, void *arg)
 {
     static const char tail[] = " ON DUPLICATE KEY UPDATE output=VALUES(output)";
     if (count == 0)
@@ -158,7 +151,7 @@ struct host_kind {
     bool status, system, time;
 };
 
-static bool same_kind(const struct host_row *a, const struct host_row *b)
+static bool sqltext_same_kind(const struct host_row *a, const struct host_row *b)
 {
     return a->has_status == b->has_status && a->has_polling_time == b->has_polling_time;
 }
@@ -168,7 +161,7 @@ static struct host_kind kind_of_run(const struct host_row *rows, size_t wanted, 
 {
     struct host_kind kind = {rows[0].has_status, false, rows[0].has_polling_time};
     size_t n;
-    for (n = 0; n < wanted && same_kind(&rows[n], &rows[0]); n++)
+    for (n = 0; n < wanted && sqltext_same_kind(&rows[n], &rows[0]); n++)
         kind.system = kind.system || rows[n].system != NULL;
     *ret_count = n;
     return kind;
@@ -262,7 +255,7 @@ static const char set_system[] =
                       "sl") "h.snmp_sysUpTimeInstance=IFNULL(d.su,h.snmp_sysUpTimeInstance)";
 static const char set_time[] = "h.polling_time=d.pt";
 
-static void hosts_tail(struct buf *out, const struct host_kind *kind)
+static void sqltext_hosts_tail(struct buf *out, const struct host_kind *kind)
 {
     const char *comma = "";
     buf_puts(out, HOSTS_JOIN);
@@ -288,7 +281,7 @@ size_t sqltext_hosts(struct buf *out, const struct host_row *rows, size_t count,
     if (!kind.status && !kind.system && !kind.time)
         return wanted;
     struct buf tail = BUF_INIT;
-    hosts_tail(&tail, &kind);
+    sqltext_hosts_tail(&tail, &kind);
     size_t start = out->len;
     buf_puts(out, HOSTS_HEAD);
     size_t n;

@@ -2,18 +2,24 @@
 
 #include "model/target.h"
 
+#include "base/num.h"
+
 #include <string.h>
+
+enum { TARGET_DEFAULT_TIMEOUT_MS = 500 };
+
+uint32_t target_timeout_ms(int64_t stored)
+{
+    if (stored <= 0)
+        return TARGET_DEFAULT_TIMEOUT_MS;
+    return stored < INT32_MAX ? (uint32_t)stored : INT32_MAX;
+}
 
 bool target_usable(const struct target *t)
 {
     if (t->version == 1 || t->version == 2)
         return t->community[0] != '\0';
     return t->version == 3;
-}
-
-static int compare_numbers(uint32_t a, uint32_t b)
-{
-    return (a > b) - (a < b);
 }
 
 static int compare_v3(const struct target *a, const struct target *b)
@@ -34,11 +40,11 @@ static int compare_v3(const struct target *a, const struct target *b)
 
 static int compare_place(const struct target *a, const struct target *b)
 {
-    int c = compare_numbers(a->port, b->port); /* Cacti's order: by port first */
+    int c = num_order(a->port, b->port); /* Cacti's order: by port first */
     if (c == 0)
         c = strcmp(a->hostname, b->hostname);
     if (c == 0)
-        c = compare_numbers(a->version, b->version);
+        c = num_order(a->version, b->version);
     return c;
 }
 
@@ -54,7 +60,7 @@ int target_compare(const struct target *a, const struct target *b)
         return 0;
     int c = compare_place(a, b);
     if (c == 0)
-        c = compare_numbers(a->timeout_ms, b->timeout_ms);
+        c = num_order(a->timeout_ms, b->timeout_ms);
     if (c == 0)
         c = compare_credentials(a, b);
     return c;

@@ -2,6 +2,7 @@
 
 #include "model/value.h"
 
+#include "base/num.h"
 #include "model/octets.h"
 
 #include <inttypes.h>
@@ -23,20 +24,9 @@ struct text {
 
 /* --- characters (docs/contract.md 16.1) --- */
 
-static bool is_digit(char c)
+static bool value_is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-static int hex_digit(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 static bool is_blank(char c)
@@ -62,7 +52,7 @@ static bool is_letter(char c)
 /* Of a field of pairs. */
 static bool is_name(char c)
 {
-    return is_letter(c) || is_digit(c) || c == '_' || c == '-' || c == '.';
+    return is_letter(c) || value_is_digit(c) || c == '_' || c == '-' || c == '.';
 }
 
 /* --- text --- */
@@ -137,7 +127,7 @@ static size_t scan_mantissa(struct text t, struct magnitude *m)
     bool fraction = false;
     size_t i = 0;
     for (; i < t.len; i++) {
-        if (is_digit(t.p[i]))
+        if (value_is_digit(t.p[i]))
             add_digit(m, t.p[i] - '0', fraction);
         else if (t.p[i] == '.' && !fraction)
             fraction = true;
@@ -164,7 +154,7 @@ static bool scan_exponent(struct text t, int *ret)
     size_t digits = 1 + scan_sign((struct text){t.p + 1, t.len - 1});
     int n = 0;
     for (size_t i = digits; i < t.len; i++) {
-        if (!is_digit(t.p[i]))
+        if (!value_is_digit(t.p[i]))
             return false;
         if (n < 100 * NUMBER_CHARS)
             n = n * 10 + (t.p[i] - '0');
@@ -189,7 +179,7 @@ static bool in_range(struct magnitude m)
     return m.power > -308 && m.power < 308;
 }
 
-static bool is_number(struct text t)
+static bool value_is_number(struct text t)
 {
     if (t.len > NUMBER_CHARS)
         return false;
@@ -220,7 +210,7 @@ static bool is_hex(struct text t)
         return false;
     for (size_t i = 0; i < t.len; i++) {
         bool gap = i % 3 == 2;
-        if (gap ? t.p[i] != ' ' && t.p[i] != '-' : hex_digit(t.p[i]) < 0)
+        if (gap ? t.p[i] != ' ' && t.p[i] != '-' : num_hex_digit(t.p[i]) < 0)
             return false;
     }
     return true;
@@ -232,7 +222,7 @@ static bool put_unknown(struct buf *out)
     return false;
 }
 
-static bool put_text(struct text t, struct buf *out)
+static bool value_put_text(struct text t, struct buf *out)
 {
     buf_append(out, t.p, t.len);
     return true;
@@ -245,7 +235,7 @@ static bool put_hex(struct text t, struct buf *out)
     uint64_t n = 0;
     for (size_t i = 0; i < t.len; i++) {
         if (i % 3 != 2)
-            n = n << 4 | (uint64_t)hex_digit(t.p[i]);
+            n = n << 4 | (uint64_t)num_hex_digit(t.p[i]);
     }
     buf_printf(out, "%" PRIu64, n);
     return true;
@@ -276,7 +266,7 @@ static bool is_field(struct text word, bool *ret_numeric_name)
     if (name == 0 || name == word.len || !is_separator(word.p[name]))
         return false;
     struct text value = {word.p + name + 1, word.len - name - 1};
-    return is_number(value) || (value.len == 1 && value.p[0] == 'U');
+    return value_is_number(value) || (value.len == 1 && value.p[0] == 'U');
 }
 
 /* The words of a text that has separators. */
@@ -322,22 +312,22 @@ static bool put_fields(struct text t, struct words n, struct buf *out)
 
 static struct text strip_unit(struct text t)
 {
-    while (t.len > 0 && !is_digit(t.p[t.len - 1]))
+    while (t.len > 0 && !value_is_digit(t.p[t.len - 1]))
         t.len--;
     return t;
 }
 
 static bool is_number_with_unit(struct text t)
 {
-    return is_number(strip_unit(t)) && !is_hex_notation(t);
+    return value_is_number(strip_unit(t)) && !is_hex_notation(t);
 }
 
 /* --- public: texts --- */
 
-static bool put_trimmed(struct text t, struct buf *out)
+static bool value_put_trimmed(struct text t, struct buf *out)
 {
-    if (is_number(t))
-        return put_text(t, out);
+    if (value_is_number(t))
+        return value_put_text(t, out);
     struct words n = {0};
     if (count(t, is_separator) > 0)
         n = count_words(t);
@@ -346,13 +336,13 @@ static bool put_trimmed(struct text t, struct buf *out)
     if (is_hex(t))
         return put_hex(t, out);
     if (!has_pairs_shape(t) && is_number_with_unit(t))
-        return put_text(strip_unit(t), out);
+        return value_put_text(strip_unit(t), out);
     return put_fields(t, n, out);
 }
 
 bool value_normalise(const char *raw, size_t len, struct buf *out)
 {
-    return put_trimmed(trim(until_nul(raw, len)), out);
+    return value_put_trimmed(trim(until_nul(raw, len)), out);
 }
 
 /* The rest of a number may stand behind the cut, but for a number that a unit follows. */
@@ -370,20 +360,20 @@ bool value_normalise_cut(const char *raw, size_t len, struct buf *out)
     struct text t = until_nul(raw, len);
     size_t whole = t.len;
     if (t.len < len)
-        return put_trimmed(trim(t), out); /* it ended before the cut */
+        return value_put_trimmed(trim(t), out); /* it ended before the cut */
     while (whole > 0 && !is_blank(t.p[whole - 1]))
         whole--;
     struct text words = trim((struct text){t.p, whole}), all = trim(t);
     if (words.len == 0 && count(all, is_separator) == 0 && ends_in_unit(all))
-        return put_trimmed(all, out);
-    return put_trimmed(words, out);
+        return value_put_trimmed(all, out);
+    return value_put_trimmed(words, out);
 }
 
 size_t value_fit(const char *text, size_t len, size_t chars, size_t *ret_left_out)
 {
     struct text t = {text, len}, word;
     *ret_left_out = 0;
-    if (len <= chars || (count(t, is_separator) == 0 && !is_number(t)))
+    if (len <= chars || (count(t, is_separator) == 0 && !value_is_number(t)))
         return len;
     size_t fit = 0;
     while (next_word(&t, &word)) {
@@ -435,7 +425,7 @@ static bool is_prose(const struct varbind *vb, size_t len, enum octets_kind kind
 
 /* Text is text, padded or not; only what cannot be text is a binary number.  An Opaque value is meant
  * to be binary, so that only a number is taken for text there. */
-static bool put_octets(const struct varbind *vb, struct buf *out)
+static bool value_put_octets(const struct varbind *vb, struct buf *out)
 {
     size_t len, before = out->len;
     enum octets_kind kind = octets_kind(vb->octets.data, vb->octets.len, &len);
@@ -444,7 +434,7 @@ static bool put_octets(const struct varbind *vb, struct buf *out)
     struct text t = trim((struct text){(const char *)vb->octets.data, len});
     if (vb->type == VARBIND_OPAQUE && !begins_as_number(t))
         return put_octets_as_number(vb, out);
-    bool known = put_trimmed(t, out);
+    bool known = value_put_trimmed(t, out);
     if (known || kind == OCTETS_ASCII || begins_as_number(t) || is_prose(vb, len, kind))
         return known;
     buf_truncate(out, before);
@@ -469,7 +459,7 @@ bool value_from_varbind(const struct varbind *vb, struct buf *out)
         varbind_text(vb, out);
         return true;
     case VARBIND_OCTETS:
-    case VARBIND_OPAQUE: return put_octets(vb, out);
+    case VARBIND_OPAQUE: return value_put_octets(vb, out);
     case VARBIND_IPADDRESS:
     case VARBIND_OBJECT_ID:
     case VARBIND_NULL:
@@ -485,11 +475,6 @@ void value_trim(const char *raw, size_t len, struct buf *out)
 {
     struct text t = trim(until_nul(raw, len));
     buf_append(out, t.p, t.len);
-}
-
-bool value_is_unknown(const char *text)
-{
-    return strcmp(text, "U") == 0;
 }
 
 bool value_is_pairs(const char *text)

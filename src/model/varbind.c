@@ -13,7 +13,7 @@ bool varbind_is_exception(const struct varbind *vb)
 }
 
 /* isprint() or isspace() of the C locale. */
-static bool is_printable(uint8_t c)
+static bool varbind_is_printable(uint8_t c)
 {
     return (c >= 0x20 && c <= 0x7e) || (c >= '\t' && c <= '\r');
 }
@@ -21,7 +21,7 @@ static bool is_printable(uint8_t c)
 static bool all_printable(const uint8_t *data, size_t len)
 {
     for (size_t i = 0; i < len; i++) {
-        if (!is_printable(data[i]))
+        if (!varbind_is_printable(data[i]))
             return false;
     }
     return true;

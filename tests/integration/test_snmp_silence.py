@@ -109,6 +109,17 @@ def test_objects_left_out_of_an_answer_are_asked_for_again_and_the_remedy_is_nam
 
 # ---- agents ----
 
+
+def test_a_time_out_of_0_is_one_of_500_ms(site, agents, poller):
+    """Items of both kinds, one after the other, are one session with the device: all go into one request."""
+    farm = agents(f"{objects()}agent 127.2.0.1\n")
+    values, = seed(site, farm.port, ["127.2.0.1"], snmp_timeout=500)
+    site.sql("UPDATE poller_item SET snmp_timeout = 0 WHERE local_data_id % 2 = 0")
+    run = poller.run()
+    assert run.status == 0, run
+    assert_stored(site, values)
+    assert farm.counters("127.2.0.1")["requests"] == 2, "the check, and the items"
+
 def test_one_silent_agent_does_not_silence_the_others_of_a_device(site, agents, poller):
     """Whatever it is by which they differ: port, host name, version, community."""
     farm = agents(f"{objects()}agent 127.2.0.1 community=* version=2c\nagent 127.2.0.2 silent\nagent 127.2.0.3\n")

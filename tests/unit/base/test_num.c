@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -91,6 +92,31 @@ static void cacti_booleans_in_any_case(void **state UNUSED)
     }
 }
 
+static void hexadecimal_digits_are_read_in_either_case(void **state UNUSED)
+{
+    static const char digits[] = "0123456789abcdef", capitals[] = "0123456789ABCDEF";
+    for (int c = -128; c < 128; c++) {
+        const char *at = c == 0 ? NULL : strchr(digits, c);
+        const char *capital = c == 0 ? NULL : strchr(capitals, c);
+        int expected = at != NULL        ? (int)(at - digits)
+                       : capital != NULL ? (int)(capital - capitals)
+                                         : -1;
+        assert_int_equal(num_hex_digit((char)c), expected);
+    }
+}
+
+static void ids_are_in_the_order_of_their_numbers(void **state UNUSED)
+{
+    static const uint32_t ids[] = {0, 1, INT32_MAX, (uint32_t)INT32_MAX + 1, UINT32_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(ids); i++)
+        for (size_t k = 0; k < ARRAY_LEN(ids); k++)
+            assert_int_equal(num_compare_u32(&ids[i], &ids[k]), (i > k) - (i < k));
+    static const int64_t numbers[] = {INT64_MIN, -1, 0, UINT32_MAX, INT64_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
+        for (size_t k = 0; k < ARRAY_LEN(numbers); k++)
+            assert_int_equal(num_order(numbers[i], numbers[k]), (i > k) - (i < k));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -98,6 +124,8 @@ int main(void)
         cmocka_unit_test(anything_else_is_refused_and_changes_nothing),
         cmocka_unit_test(settings_rows_give_their_leading_number),
         cmocka_unit_test(cacti_booleans_in_any_case),
+        cmocka_unit_test(hexadecimal_digits_are_read_in_either_case),
+        cmocka_unit_test(ids_are_in_the_order_of_their_numbers),
     };
     return cmocka_run_group_tests_name("num", tests, NULL, NULL);
 }

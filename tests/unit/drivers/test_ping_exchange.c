@@ -348,6 +348,21 @@ static void a_wrong_name_means_down_and_a_silent_name_server_nothing(void **stat
     bench_done(&b);
 }
 
+static void a_connection_that_is_not_there_yet_is_no_sign_of_life(void **state UNUSED)
+{
+    struct bench b;
+    bench_init(&b);
+    b.wire.fail_connect = b.wire.error = EINPROGRESS;
+    bench_ask(&b, TCP, 0);
+    bench_feed(&b, EXCHANGE_READY);
+    assert_int_equal(b.x->want.kind, WANT_IO);
+    b.now_us += 30 * MS;
+    b.wire.error = 0;
+    bench_feed(&b, EXCHANGE_READY);
+    bench_up(&b, "TCP: Device is Alive", 30 * MS);
+    bench_done(&b);
+}
+
 static void an_attempt_that_the_deadline_cuts_says_nothing(void **state UNUSED)
 {
     static const int methods[] = {ICMP, UDP, TCP};
@@ -465,6 +480,7 @@ int main(void)
         cmocka_unit_test(our_own_trouble_is_not_the_devices_and_takes_its_time),
         cmocka_unit_test(without_a_descriptor_nothing_is_said_of_the_device),
         cmocka_unit_test(a_wrong_name_means_down_and_a_silent_name_server_nothing),
+        cmocka_unit_test(a_connection_that_is_not_there_yet_is_no_sign_of_life),
         cmocka_unit_test(an_attempt_that_the_deadline_cuts_says_nothing),
         cmocka_unit_test(giving_up_ends_every_state_and_other_events_change_nothing),
         cmocka_unit_test(nonsense_numbers_get_their_defaults),

@@ -54,6 +54,8 @@ static void what_only_looks_like_the_answer_is_ignored(void **state UNUSED)
     bench_ignored(&b, rubbish, 8);
     bench_ignored(&b, message_of(1, "secret", pdu_of(0xa0, id, name, sizeof(name), null)), 9);
     bench_ignored(&b, message_of(1, "secret", pdu_of(0xa8, id, name, sizeof(name), null)), 10);
+    BENCH_IGNORES(&b, EXCHANGE_READY); /* for nothing: that is no message */
+    assert_int_equal(snmp_exchange_counts(b.s)->ignored, 10);
     bench_message(&b, right);
     bench_answered(&b, 1);
     bench_done(&b);
@@ -176,22 +178,6 @@ static void the_deadline_ends_a_request_and_none_begins_after_it(void **state UN
     bench_done(&b);
 }
 
-static void a_nonsense_time_out_is_half_a_second(void **state UNUSED)
-{
-    static const uint32_t stored[] = {0, UINT32_MAX, (uint32_t)-500};
-    for (size_t i = 0; i < ARRAY_LEN(stored); i++) {
-        struct bench b;
-        struct target t = bench_target(1);
-        t.timeout_ms = stored[i];
-        bench_init(&b, -1);
-        bench_ask(&b, &t);
-        assert_int_equal(b.x->want.until_us, START_US + SNMP_DEFAULT_TIMEOUT_MS * MS);
-        bench_time(&b);
-        bench_over(&b, SNMP_TIMED_OUT, "no answer");
-        bench_done(&b);
-    }
-}
-
 /* ---- what does not leave ---- */
 
 static void a_request_that_fits_into_no_message_is_too_big(void **state UNUSED)
@@ -223,6 +209,34 @@ static void a_request_that_fits_into_no_message_is_too_big(void **state UNUSED)
         bench_answered(&b, 3);
         bench_done(&b);
     }
+}
+
+/* The library keeps the request: nothing of it may meet the next one. */
+static void a_repeat_that_fits_into_no_message_is_too_big(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(2);
+    bench_init(&b, 3);
+    bench_ask(&b, &t);
+    bench_message(&b, bench_reply(&b, 0, 3));
+    bench_answered(&b, 3);
+
+    bench_begin(&b, &t);
+    b.wire.fail_send = EMSGSIZE;
+    bench_time(&b);
+    bench_over(&b, SNMP_ANSWERED, "");
+    assert_int_equal(b.reply.error_status, SNMP_ERROR_TOO_BIG);
+    assert_int_equal(b.reply.error_index, 0);
+    assert_int_equal(b.reply.count, 0);
+
+    b.wire.fail_send = 0;
+    bench_ask(&b, &t);
+    bench_waits(&b, 3);
+    bench_time(&b);
+    bench_waits(&b, 4);
+    bench_message(&b, bench_reply(&b, 3, 4));
+    bench_answered(&b, 4);
+    bench_done(&b);
 }
 
 static void our_own_trouble_is_not_the_devices(void **state UNUSED)
@@ -401,6 +415,23 @@ static void an_answer_may_come_in_pieces_over_a_stream(void **state UNUSED)
             bench_feed(&b, EXCHANGE_READY); /* for nothing: the stream is not at its end */
     }
     bench_answered(&b, 8);
+    assert_int_equal(snmp_exchange_counts(b.s)->ignored, 0); /* a piece is no message */
+    bench_done(&b);
+}
+
+/* Two late answers, the right one and one more, in one piece. */
+static void each_message_of_a_stream_is_looked_at_by_itself(void **state UNUSED)
+{
+    struct bench b;
+    struct target t;
+    bench_stream(&b, &t, 1);
+    bench_feed(&b, EXCHANGE_READY);
+    int32_t id = bench_sent(&b, 0).request_id;
+    struct bytes late = message_of(1, "secret", uptime_pdu(id - 1, 7));
+    struct bytes right = bench_reply(&b, 0, 8);
+    bench_message(&b, cat(cat(late, late), cat(right, late)));
+    bench_answered(&b, 8);
+    assert_int_equal(snmp_exchange_counts(b.s)->ignored, 3);
     bench_done(&b);
 }
 
@@ -408,12 +439,15 @@ static void a_refused_or_unanswered_connection_is_a_device_that_is_down(void **s
 {
     static const struct {
         int number;
-        enum snmp_outcome outcome;
+        enum snmp_outcome at_once;
         const char *detail;
     } cases[] = {
         {ECONNREFUSED, SNMP_TIMED_OUT, "cannot connect: Connection refused"},
         {EHOSTUNREACH, SNMP_TIMED_OUT, "cannot connect: No route to host"},
         {ETIMEDOUT, SNMP_TIMED_OUT, "cannot connect: Connection timed out"},
+        /* our own trouble, but once the connection is under way the network's */
+        {EACCES, SNMP_IMPOSSIBLE, "cannot connect: Permission denied"},
+        {EPERM, SNMP_IMPOSSIBLE, "cannot connect: Operation not permitted"},
         {EADDRNOTAVAIL, SNMP_IMPOSSIBLE, "cannot connect: Cannot assign requested address"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct bench b;
@@ -421,11 +455,11 @@ static void a_refused_or_unanswered_connection_is_a_device_that_is_down(void **s
         bench_stream(&b, &t, 0);
         b.wire.error = cases[i].number;
         bench_feed(&b, EXCHANGE_READY);
-        bench_over(&b, cases[i].outcome, cases[i].detail);
+        bench_over(&b, SNMP_TIMED_OUT, cases[i].detail);
         b.wire.fail_connect = cases[i].number; /* and at once */
         bench_begin(&b, &t);
         bench_found(&b);
-        bench_over(&b, cases[i].outcome, cases[i].detail);
+        bench_over(&b, cases[i].at_once, cases[i].detail);
         bench_done(&b);
 
         bench_stream(&b, &t, 2);
@@ -435,6 +469,21 @@ static void a_refused_or_unanswered_connection_is_a_device_that_is_down(void **s
         bench_over(&b, SNMP_TIMED_OUT, "cannot connect: Connection timed out");
         bench_done(&b);
     }
+}
+
+static void a_connection_is_used_when_it_is_there_and_not_before(void **state UNUSED)
+{
+    struct bench b;
+    struct target t;
+    bench_stream(&b, &t, 1);
+    b.wire.error = EINPROGRESS;
+    BENCH_IGNORES(&b, EXCHANGE_READY, EXCHANGE_READY);
+    b.wire.error = 0;
+    bench_feed(&b, EXCHANGE_READY);
+    bench_waits(&b, 1);
+    bench_message(&b, bench_reply(&b, 0, 8));
+    bench_answered(&b, 8);
+    bench_done(&b);
 }
 
 static void bench_hang_up(struct bench *b)
@@ -557,8 +606,8 @@ int main(void)
         cmocka_unit_test(an_answer_to_the_request_before_is_not_taken_for_this_ones),
         cmocka_unit_test(a_flood_of_rubbish_does_not_stop_the_clock),
         cmocka_unit_test(the_deadline_ends_a_request_and_none_begins_after_it),
-        cmocka_unit_test(a_nonsense_time_out_is_half_a_second),
         cmocka_unit_test(a_request_that_fits_into_no_message_is_too_big),
+        cmocka_unit_test(a_repeat_that_fits_into_no_message_is_too_big),
         cmocka_unit_test(our_own_trouble_is_not_the_devices),
         cmocka_unit_test(without_socket_or_address_to_leave_from_nothing_is_said_of_the_device),
         cmocka_unit_test(a_client_address_counts_for_targets_of_its_family),
@@ -566,7 +615,9 @@ int main(void)
         cmocka_unit_test(what_can_never_work_fails_at_once),
         cmocka_unit_test(a_session_serves_its_target_until_another_one_comes),
         cmocka_unit_test(an_answer_may_come_in_pieces_over_a_stream),
+        cmocka_unit_test(each_message_of_a_stream_is_looked_at_by_itself),
         cmocka_unit_test(a_refused_or_unanswered_connection_is_a_device_that_is_down),
+        cmocka_unit_test(a_connection_is_used_when_it_is_there_and_not_before),
         cmocka_unit_test(a_connection_that_is_gone_is_opened_again_once_if_it_has_served),
         cmocka_unit_test(a_stream_that_takes_nothing_more_is_as_good_as_gone),
         cmocka_unit_test(giving_up_ends_every_state_and_other_events_change_nothing),

@@ -152,6 +152,14 @@ static UNUSED size_t count_lines(int level, const char *text)
     return n;
 }
 
+static UNUSED size_t lines_with(const char *text)
+{
+    size_t n = 0;
+    for (const char *p = buf_str(&b.log); (p = strstr(p, text)) != NULL; p++)
+        n++;
+    return n;
+}
+
 static UNUSED void assert_logged(int level, const char *text)
 {
     if (count_lines(level, text) != 1)

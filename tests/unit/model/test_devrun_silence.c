@@ -1,5 +1,5 @@
 /* What a time-out costs: the objects that nobody answers, one silent agent among several, answers
- * that leave objects out, agents that take too long. */
+ * that leave objects out. */
 #include "config.h"
 
 #include "model/devrun.h"
@@ -33,14 +33,6 @@ static void dying(const struct snmp_request *rq, struct answer *a)
     honest(rq, a);
     if (b.snmp_count >= b.arg)
         a->reply.outcome = SNMP_TIMED_OUT;
-}
-
-static size_t lines_with(const char *text)
-{
-    size_t n = 0;
-    for (const char *p = buf_str(&b.log); (p = strstr(p, text)) != NULL; p++)
-        n++;
-    return n;
 }
 
 /* So many items, these of them mute, after an answer to the availability check. */
@@ -242,6 +234,50 @@ static void make_others(void)
 }
 
 /* Of each the same number of items, wherever the silent one stands. */
+static enum snmp_outcome trouble;
+
+/* The check, a time-out, trouble in asking whether the agent lives, and answers from then on. */
+static void troubled(const struct snmp_request *rq, struct answer *a)
+{
+    honest(rq, a);
+    if (b.snmp_count == 2)
+        a->reply.outcome = SNMP_TIMED_OUT;
+    else if (b.snmp_count == 3)
+        a->reply.outcome = trouble;
+}
+
+static void trouble_of_our_own_blames_neither_an_object_nor_the_agent(void **state)
+{
+    static const enum snmp_outcome outcomes[] = {SNMP_IMPOSSIBLE, SNMP_FAILED};
+    for (size_t k = 0; k < 2 * ARRAY_LEN(outcomes); k++) {
+        set_up(state);
+        add_items(12);
+        b.agent = troubled;
+        trouble = outcomes[k / 2];
+        b.device.max_oids = k % 2 == 0 ? 10 : 1;
+        b.device.availability_method = AVAIL_SNMP_UPTIME;
+        run_device();
+        assert_int_equal(b.result.values, k % 2 == 0 ? 2 : 11);
+        assert_logged(LOG_ALWAYS,
+                      "Device[7] HT[1] ERROR: SNMP request to '10.0.0.1' failed: no route");
+        assert_silent("alone");
+        assert_silent("ignoring host");
+        forget_run();
+    }
+}
+
+static void a_report_shows_that_an_agent_lives(void **state)
+{
+    (void)state;
+    add_items(12);
+    b.agent = troubled;
+    trouble = SNMP_REFUSED;
+    b.device.availability_method = AVAIL_SNMP_UPTIME;
+    run_device();
+    assert_int_equal(b.result.values, 12);
+    assert_silent("failed");
+}
+
 static void one_silent_agent_does_not_silence_the_others_of_a_device(void **state)
 {
     for (size_t k = 0; k < ARRAY_LEN(others); k++) {
@@ -537,124 +573,6 @@ static void a_re_index_probe_asks_again_for_what_was_left_out(void **state)
     assert_logged(LOG_ALWAYS, "Device[7] HT[1] DQ[3] RECACHE ASSERT FAILED: '99999999<1234500'");
 }
 
-/* ---- agents that take too long ---- */
-
-static int64_t limits[ITEMS_MAX];
-
-/* A second for every answer of the device's own agent. */
-static void sluggish(const struct snmp_request *rq, struct answer *a)
-{
-    honest(rq, a);
-    limits[b.snmp_count - 1] = rq->limit_ms;
-    if (strcmp(rq->target->hostname, b.target.hostname) == 0)
-        a->reply.elapsed_us = 1000000;
-}
-
-static void late(const struct snmp_request *rq, struct answer *a)
-{
-    honest(rq, a);
-    limits[b.snmp_count - 1] = rq->limit_ms;
-    a->reply.elapsed_us = b.snmp_count == 1 ? 0 : 2000000;
-    if (b.snmp_count > 1)
-        a->reply.outcome = SNMP_TIMED_OUT;
-}
-
-static void an_agent_takes_no_more_than_its_part_of_the_cycle(void **state)
-{
-    (void)state;
-    struct target other = b.target;
-    other.hostname = "10.0.0.2";
-    add_items(20);
-    b.items[18].target = b.items[19].target = &other;
-    b.device.max_oids = 1;
-    b.options.agent_ms = 5000;
-    b.agent = sluggish;
-    run_device();
-    assert_int_equal(b.result.values, 7); /* five and the two others */
-    assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], 13);
-    for (int i = 0; i < 5; i++)
-        assert_int_equal(limits[i], 5000 - 1000 * i);
-    assert_int_equal(lines_with("all that they may take of a cycle"), 1);
-}
-
-/* A time-out that ends with its time: it is not even asked whether it lives. */
-static void an_agent_without_time_left_is_not_asked_again(void **state)
-{
-    (void)state;
-    add_items(12);
-    b.device.availability_method = AVAIL_SNMP_UPTIME;
-    b.options.agent_ms = 2000;
-    b.agent = late;
-    run_device();
-    assert_string_equal(buf_str(&b.asks), "C 10 ");
-    assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], 12);
-    assert_int_equal(limits[1], 2000);
-}
-
-static void without_a_limit_an_agent_may_take_as_long_as_it_likes(void **state)
-{
-    (void)state;
-    add_items(20);
-    b.device.max_oids = 1;
-    b.agent = sluggish;
-    run_device();
-    assert_int_equal(b.result.values, 20);
-    assert_int_equal(limits[7], 0);
-}
-
-/* Six agents, each within its part. */
-static void a_device_takes_no_more_than_twice_the_part_of_an_agent(void **state)
-{
-    (void)state;
-    struct target ports[6];
-    add_items(18);
-    for (size_t i = 0; i < 18; i++) {
-        ports[i / 3] = b.target;
-        ports[i / 3].port = (uint16_t)(1000 + i / 3);
-        b.items[i].target = &ports[i / 3];
-    }
-    b.device.max_oids = 1;
-    b.options.agent_ms = 5000;
-    b.agent = sluggish;
-    run_device();
-    assert_int_equal(b.result.values, 10);
-    assert_int_equal(lines_with("all that they may take of a cycle"), 1);
-}
-
-/* A row for every GETNEXT and GETBULK, without end. */
-static void endless(const struct snmp_request *rq, struct answer *a)
-{
-    static uint32_t subs[OID_MAX_LEN];
-    sluggish(rq, a);
-    if (rq->op == SNMP_OP_GET)
-        return;
-    size_t n = rq->names[0].len;
-    uint32_t last = n > SUBS ? rq->names[0].sub[SUBS] : 0;
-    memcpy(subs, rq->names[0].sub, SUBS * sizeof(subs[0]));
-    subs[SUBS] = last + 1;
-    a->vb[0].name = (struct oid){subs, SUBS + 1};
-}
-
-static void an_endless_index_leaves_half_of_the_time_for_the_values(void **state)
-{
-    (void)state;
-    struct reindex_row row = {.data_query_id = 3,
-                              .action = REINDEX_SNMP_COUNT,
-                              .op = '=',
-                              .assert_value = "5",
-                              .arg1 = ".1.3.6.1.2.1.1.3.0",
-                              .oid = {uptime_name, SUBS}};
-    b.device.reindex = &row;
-    b.device.reindex_count = 1;
-    b.options.agent_ms = 20000;
-    add_items(100);
-    b.agent = endless;
-    run_device();
-    assert_int_equal(b.result.values, 100);
-    assert_int_equal(lines_with("what is left of the checks before polling is skipped"), 1);
-    assert_silent("RECACHE ASSERT FAILED");
-}
-
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -668,6 +586,8 @@ int main(void)
         TEST(an_agent_is_known_by_what_it_has_answered),
         TEST(an_agent_silent_about_what_it_has_answered_is_silent),
         TEST(nothing_known_about_an_agent_a_time_out_is_silence),
+        TEST(trouble_of_our_own_blames_neither_an_object_nor_the_agent),
+        TEST(a_report_shows_that_an_agent_lives),
         TEST(one_silent_agent_does_not_silence_the_others_of_a_device),
         TEST(the_silent_agent_is_named_with_its_own_name_and_time_out),
         TEST(who_waits_longer_may_still_hear_an_agent_that_was_silent),
@@ -680,11 +600,6 @@ int main(void)
         TEST(system_information_is_asked_for_again_where_it_was_left_out),
         TEST(an_object_left_out_although_asked_for_alone_is_missing),
         TEST(a_re_index_probe_asks_again_for_what_was_left_out),
-        TEST(an_agent_takes_no_more_than_its_part_of_the_cycle),
-        TEST(an_agent_without_time_left_is_not_asked_again),
-        TEST(without_a_limit_an_agent_may_take_as_long_as_it_likes),
-        TEST(a_device_takes_no_more_than_twice_the_part_of_an_agent),
-        TEST(an_endless_index_leaves_half_of_the_time_for_the_values),
     };
     return cmocka_run_group_tests_name("devrun: silence", tests, NULL, NULL);
 }

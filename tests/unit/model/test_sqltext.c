@@ -32,7 +32,7 @@ static size_t outputs(struct buf *sql, const struct output_row *rows, size_t cou
                       struct sqltext_limits limits)
 {
     buf_clear(sql);
-    return sqltext_outputs(sql, "poller_output", rows, count, &limits, fake_escape, NULL);
+    return sqltext_outputs(sql, "poller_output", rows, count, SIZE_MAX, &limits, fake_escape, NULL);
 }
 
 static void results_become_one_statement(void **state)
@@ -44,8 +44,9 @@ static void results_become_one_statement(void **state)
     };
     struct buf sql = BUF_INIT;
     size_t escaped = 0;
-    assert_int_equal(
-        sqltext_outputs(&sql, "poller_output_boost", rows, 2, &wide, fake_escape, &escaped), 2);
+    assert_int_equal(sqltext_outputs(&sql, "poller_output_boost", rows, 2, SIZE_MAX, &wide,
+                                     fake_escape, &escaped),
+                     2);
     assert_string_equal(
         buf_str(&sql),
         "INSERT INTO poller_output_boost (local_data_id,rrd_name,time,output) VALUES "
@@ -65,8 +66,8 @@ static void a_column_gets_no_half_of_a_number(void **state)
                                       {4, "", 1, "U", 1},
                                       {5, "", 1, "", 0}};
     struct buf sql = BUF_INIT;
-    assert_int_equal(
-        sqltext_outputs_fit(&sql, "poller_output", rows, 5, 17, &wide, fake_escape, NULL), 5);
+    assert_int_equal(sqltext_outputs(&sql, "poller_output", rows, 5, 17, &wide, fake_escape, NULL),
+                     5);
     assert_string_equal(
         buf_str(&sql),
         "INSERT INTO poller_output (local_data_id,rrd_name,time,output) VALUES "
@@ -132,8 +133,8 @@ static void the_byte_limit_counts_this_statement_only(void **state)
     for (int i = 0; i < 100; i++)
         buf_puts(&sql, "something before; ");
     struct sqltext_limits limits = {.rows = 1000, .bytes = 400};
-    assert_int_equal(sqltext_outputs(&sql, "poller_output", rows, 2, &limits, fake_escape, NULL),
-                     2);
+    assert_int_equal(
+        sqltext_outputs(&sql, "poller_output", rows, 2, SIZE_MAX, &limits, fake_escape, NULL), 2);
     buf_done(&sql);
 }
 

@@ -26,6 +26,16 @@ static struct target v3(void)
                            .engine_id = ""};
 }
 
+static void a_nonsense_time_out_is_half_a_second(void **state UNUSED)
+{
+    static const struct {
+        int64_t stored;
+        uint32_t ms;
+    } cases[] = {{0, 500}, {-1, 500}, {INT64_MIN, 500}, {1, 1}, {500, 500}, {INT64_MAX, INT32_MAX}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        assert_int_equal(target_timeout_ms(cases[i].stored), cases[i].ms);
+}
+
 /* ---- SNMPv3 security as Cacti means it ---- */
 
 static const struct {
@@ -111,6 +121,7 @@ static void what_differs_in_anything_else_is_another_agent(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_nonsense_time_out_is_half_a_second),
         cmocka_unit_test(a_protocol_of_none_is_none_whatever_pass_phrase_is_left_over),
         cmocka_unit_test(what_differs_in_its_time_out_alone_is_the_same_agent),
         cmocka_unit_test(what_differs_in_anything_else_is_another_agent),

@@ -158,7 +158,7 @@ static bool case_holds(const struct buf *kind, const struct buf *input, const st
 {
     struct buf actual = BUF_INIT, again = BUF_INIT;
     bool known = normalise(kind, input, &actual);
-    bool holds = equal(&actual, expected) && known == !value_is_unknown(buf_str(expected));
+    bool holds = equal(&actual, expected) && known == (strcmp(buf_str(expected), "U") != 0);
     if (!holds) {
         printf("values.md:%d: returned %s\n", number, known ? "true" : "false");
         print_bytes("input   ", input);
@@ -307,16 +307,6 @@ static void a_column_gets_whole_fields_and_never_half_a_number(void **state)
     assert_int_equal(value_fields("42", 2), 1);
 }
 
-static void only_a_capital_u_alone_is_unknown(void **state)
-{
-    (void)state;
-    assert_true(value_is_unknown("U"));
-    assert_false(value_is_unknown(""));
-    assert_false(value_is_unknown("u"));
-    assert_false(value_is_unknown("U "));
-    assert_false(value_is_unknown("a:U"));
-}
-
 static void a_colon_exempts_from_the_spike_kill(void **state)
 {
     (void)state;
@@ -335,7 +325,6 @@ int main(void)
         cmocka_unit_test(the_result_is_appended),
         cmocka_unit_test(nothing_is_read_beyond_the_length),
         cmocka_unit_test(a_column_gets_whole_fields_and_never_half_a_number),
-        cmocka_unit_test(only_a_capital_u_alone_is_unknown),
         cmocka_unit_test(a_colon_exempts_from_the_spike_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
