@@ -16,10 +16,10 @@ struct lease {
     void *arg;
     lease_late_fn *late;
     struct thr_mutex lock;
-    pthread_cond_t changed; /* ended, or in a call while `ending` */
+    pthread_cond_t changed;         /* ended, or in a call while `ending` */
     enum lease_state state GUARDED; /* under lock, like the rest */
-    bool ending GUARDED; /* the owner waits for the next call or the end */
-    int references GUARDED; /* the owner and the thread */
+    bool ending GUARDED;            /* the owner waits for the next call or the end */
+    int references GUARDED;         /* the owner and the thread */
 };
 
 static void lease_drop(struct lease *l)
