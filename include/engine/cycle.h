@@ -54,6 +54,7 @@ struct cycle {
     bool none_found;     /* as the site: none of the devices asked for by id can be polled */
     bool no_scripts;     /* driver, before the first run: no script can be started */
 
+    struct store_row row; /* writer, or the uplink; its id: any */
     struct thr_role
         writer;    /* adopted by cycle_begin(), asserted by cycle_write() and cycle_end() */
     bool loaded;   /* writer: the site is complete */

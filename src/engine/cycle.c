@@ -39,6 +39,7 @@ struct cycle *cycle_new(const struct config *config, struct store *store, int64_
     c->references = 1;
     c->config = config;
     c->store = store;
+    c->row = (struct store_row){.poller_id = config->poller_id, .pid = (int)getpid()};
     c->started_mono_us = started_mono_us;
     c->budget = budget_make(started_mono_us / 1000, config->poller_interval_s);
     c->end_by_mono_ms = c->budget.end_by;
@@ -247,10 +248,10 @@ static bool cycle_open(struct cycle *c, struct err *err)
     cycle_warn_of_waste(cf);
     spooling_check(cf);
     if (c->uplink != NULL) {
-        uplink_begin(c->uplink, cf, c->budget.store_until);
+        uplink_begin(c->uplink, cf, &c->row, c->budget.store_until);
         c->opened = true;
     } else if (!cf->ping_only) { /* no row, no date, no steps then */
-        bool ok = store_open_cycle(c->store, cf->poller_id, (int)getpid(), err);
+        bool ok = store_open_cycle(c->store, &c->row, err);
         /* A server that has not answered may have done it, or may do it still. */
         c->opened = ok || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TEMPORARY;
         if (!ok)
@@ -388,7 +389,7 @@ static void cycle_close_row(struct cycle *c)
     struct err err = ERR_INIT;
     /* Whatever happened before, the row is worth one more connection. */
     store_grant(c->store, BUDGET_CLOSE_MS);
-    if (store_close_cycle(c->store, c->config->poller_id, (int)getpid(), &err))
+    if (store_close_cycle(c->store, &c->row, &err))
         return;
     ledger_write_failed(&c->ledger);
     log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
@@ -494,8 +495,7 @@ static void cycle_close_row_anew(struct cycle *c)
     const struct config *cf = c->config;
     const struct db_params *db = c->uplink != NULL ? &cf->rdb : &cf->db;
     struct store *s = store_open(db, cycle_writer_until(c) + BUDGET_RESCUE_MS * 2 / 3, &err);
-    bool ok = s != NULL && (cf->read_only || cf->ping_only ||
-                            store_close_cycle(s, cf->poller_id, (int)getpid(), &err));
+    bool ok = s != NULL && (cf->read_only || cf->ping_only || store_close_cycle(s, &c->row, &err));
     if (!ok)
         log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
     store_close(s);

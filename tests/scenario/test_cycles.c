@@ -104,6 +104,8 @@ static void end(struct house *h)
     check_stream_end();
     check_stream(&sum, RUNS);
     assert_int_equal(sum.stored, fake_store.rows);
+    assert_int_equal(fake_store.last_row, RUNS);
+    assert_int_equal(fake_store.open_rows, 0);
     fake_store_sort(); /* checks that no row is there twice */
 }
 
@@ -123,6 +125,8 @@ static void two_at_once_store_each_its_own(void **state)
     add_cycle(&h, 0, FAR_AWAY_MS);
     add_cycle(&h, 1, FAR_AWAY_MS);
     process_poll(h.process, h.runs, RUNS);
+    assert_int_equal(h.runs[0].cycle->row.pid, h.runs[1].cycle->row.pid);
+    assert_int_not_equal(h.runs[0].cycle->row.id, h.runs[1].cycle->row.id);
     for (int i = 0; i < RUNS; i++) {
         end_cycle(&h, i);
         assert_int_equal(h.figures[i].devices, 20);
