@@ -64,8 +64,9 @@ struct cycle {
     atomic_bool out_of_time;        /* polling was ended by the deadline */
     atomic_int stop_signal;         /* the signal that ended the cycle, 0 = none */
     _Atomic int64_t end_by_mono_ms; /* the watchdog's time; a stop signal moves it nearer */
-    size_t left_behind;             /* driver: asks that have not come back although given up */
-    bool writer_lost;               /* driver: nor has the writer */
+    int64_t loop_lag_us; /* driver: the latest timer of the event loop; 0 = there is none */
+    size_t left_behind;  /* driver: asks that have not come back although given up */
+    bool writer_lost;    /* driver: nor has the writer */
 };
 
 NODISCARD struct cycle *cycle_new(const struct config *config, struct store *store,

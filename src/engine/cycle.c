@@ -524,6 +524,7 @@ int cycle_report(struct cycle *c)
         .devices = c->site.device_count,
         .threads = c->config->threads,
         .elapsed_us = clock_mono_us() - c->started_mono_us,
+        .loop_lag_us = c->loop_lag_us,
         .read_only = c->config->read_only,
         .out_of_time = c->out_of_time,
     };

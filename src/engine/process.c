@@ -66,17 +66,20 @@ static void process_start_path(struct process_work *w)
         process_say_fallback(&err);
 }
 
-/* Until every cycle is over that is polled on the loop or beside it. */
-static void process_turn_loop(struct process *p)
+/* Until every cycle is over that is polled on the loop or beside it.  Returns by how much the loop was late. */
+static int64_t process_turn_loop(struct process *p)
 {
+    (void)loop_take_lag_us(p->loop); /* of earlier cycles */
     process_on_beat(p);
     loop_run(p->loop);
     loop_timer_cancel(&p->beat);
     watchdog_rest(p->watchdog);
+    return loop_take_lag_us(p->loop);
 }
 
-static void process_finish_path(struct process_work *w)
+static void process_finish_path(struct process_work *w, int64_t lag_us)
 {
+    w->run->cycle->loop_lag_us = lag_us;
     w->run->polled = eventpath_finish(w->path, &w->run->err);
     w->done = true;
 }
@@ -144,10 +147,10 @@ static void process_poll_on_loop(struct process *p, struct process_work *all, si
     for (size_t i = 0; i < count; i++)
         if (all[i].path == NULL)
             process_start_thread(&all[i]);
-    process_turn_loop(p);
+    int64_t lag_us = process_turn_loop(p);
     for (size_t i = 0; i < count; i++) {
         if (all[i].path != NULL)
-            process_finish_path(&all[i]);
+            process_finish_path(&all[i], lag_us);
         process_join(&all[i]);
         rest |= !all[i].done;
     }
