@@ -12,7 +12,6 @@
 #include "base/compiler.h"
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct jobq;
 
@@ -23,12 +22,8 @@ void jobq_free(struct jobq *q); /* must be empty; NULL allowed */
 NODISCARD bool jobq_push(struct jobq *q, void *item);
 /* Waits for an item; NULL: closed and empty. */
 NODISCARD void *jobq_pop(struct jobq *q);
-/* The same, at most until a monotonic time; NULL then, too (jobq_is_over() tells the difference).
- */
-NODISCARD void *jobq_pop_until(struct jobq *q, int64_t mono_ms);
 /* An item if there is one now. */
 NODISCARD void *jobq_try_pop(struct jobq *q);
 void jobq_close(struct jobq *q);
-bool jobq_is_over(struct jobq *q); /* closed and empty */
 
 #endif

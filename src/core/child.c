@@ -193,7 +193,6 @@ static void terminate(struct child *c)
     if (c->end == CHILD_BY_ITSELF)
         c->end = CHILD_STOPPED;
     c->force = CHILD_TERMED;
-    c->children->figures.termed++;
     c->state = TERMED;
     close_input(c); /* nothing more to say, nothing more to hear about it */
     signal_group(c, SIGTERM);
@@ -239,7 +238,6 @@ static void end_left(struct child *c)
 static void kill_hard(struct child *c)
 {
     c->force = CHILD_KILLED;
-    c->children->figures.killed++;
     c->state = KILLED;
     signal_group(c, SIGKILL);
     loop_timer_set(&c->timer, PATIENCE_MS);

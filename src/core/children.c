@@ -127,13 +127,6 @@ struct loop *children_get_loop(struct children *c)
     return c->loop;
 }
 
-struct children_figures children_get_figures(const struct children *c)
-{
-    struct children_figures f = c->figures;
-    f.orphans = c->orphans.ended;
-    return f;
-}
-
 /* ---- what child.c reports ---- */
 
 static void set_sweep(struct children *c, int64_t delay_ms)
@@ -144,9 +137,8 @@ static void set_sweep(struct children *c, int64_t delay_ms)
 
 void children_one_more(struct children *c, struct child *child)
 {
-    c->figures.started++;
-    if (++c->figures.live > c->figures.most)
-        c->figures.most = c->figures.live;
+    c->used = true;
+    c->live_count++;
     warden_add(c->warden, child->pid);
     if (child->pidfd < 0 && !loop_watch_is_started(&c->watch_sigchld))
         loop_watch_start(&c->watch_sigchld, c->loop, c->sigchld, LOOP_READABLE, on_sigchld, c);
@@ -154,8 +146,7 @@ void children_one_more(struct children *c, struct child *child)
 
 void children_one_less(struct children *c)
 {
-    c->figures.ended++;
-    c->figures.live--;
+    c->live_count--;
     if (c->stopping && TAILQ_EMPTY(&c->live))
         loop_timer_cancel(&c->sweep);
     set_sweep(c, c->stopping ? 0 : SWEEP_AFTER_MS);
@@ -163,15 +154,9 @@ void children_one_less(struct children *c)
 
 /* ---- orphans, and the end ---- */
 
-static int compare_pids(const void *a, const void *b)
-{
-    pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
-    return (x > y) - (x < y);
-}
-
 static size_t sweep(struct children *c)
 {
-    pid_t *known = mem_zalloc(c->figures.live + 1, sizeof(known[0]));
+    pid_t *known = mem_zalloc(c->live_count + 1, sizeof(known[0]));
     struct orphan_view view = {.known = known, .oldest_ticks = INT64_MAX, .grace_ms = GRACE_MS};
     const struct child *child;
     TAILQ_FOREACH (child, &c->live, next) {
@@ -181,7 +166,6 @@ static size_t sweep(struct children *c)
     }
     if (c->stopping && (c->stop_by_ms - clock_mono_ms()) / 2 < view.grace_ms)
         view.grace_ms = (c->stop_by_ms - clock_mono_ms()) / 2;
-    qsort(known, view.count, sizeof(known[0]), compare_pids);
     size_t left = orphan_sweep(&c->orphans, &view, c->stopping);
     free(known);
     return left;
@@ -308,7 +292,7 @@ static bool end_by_force(struct children *c)
 static void release(struct children *c)
 {
     bool clean = true;
-    if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->figures.started > 0)
+    if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->used)
         clean = end_by_force(c);
     CHECK(c->at_end == NULL); /* the drivers go first */
     loop_timer_cancel(&c->sweep);

@@ -85,17 +85,6 @@ void *jobq_pop(struct jobq *q)
     return item;
 }
 
-void *jobq_pop_until(struct jobq *q, int64_t mono_ms)
-{
-    thr_lock(&q->lock);
-    while (q->count == 0 && !q->closed)
-        if (!thr_wait_until(&q->not_empty, &q->lock, mono_ms))
-            break;
-    void *item = take_locked(q);
-    thr_unlock(&q->lock);
-    return item;
-}
-
 void *jobq_try_pop(struct jobq *q)
 {
     thr_lock(&q->lock);
@@ -110,12 +99,4 @@ void jobq_close(struct jobq *q)
     q->closed = true;
     pthread_cond_broadcast(&q->not_empty);
     thr_unlock(&q->lock);
-}
-
-bool jobq_is_over(struct jobq *q)
-{
-    thr_lock(&q->lock);
-    bool over = q->closed && q->count == 0;
-    thr_unlock(&q->lock);
-    return over;
 }

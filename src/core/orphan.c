@@ -35,7 +35,7 @@ static void add_pid(struct pids *p, pid_t pid)
     p->list[p->count++] = pid;
 }
 
-static int compare_pids(const void *a, const void *b)
+static int orphan_compare_pids(const void *a, const void *b)
 {
     pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
     return (x > y) - (x < y);
@@ -174,7 +174,7 @@ int64_t orphan_now_ticks(void)
 
 static bool is_known(const struct orphan_view *view, pid_t pid)
 {
-    return bsearch(&pid, view->known, view->count, sizeof(pid), compare_pids) != NULL;
+    return bsearch(&pid, view->known, view->count, sizeof(pid), orphan_compare_pids) != NULL;
 }
 
 /* The command line, unless the kernel may keep the reader waiting for it. */
@@ -228,7 +228,6 @@ static void end_one(struct orphans *o, pid_t pid, const struct stat_line *line,
     if (one == NULL) {
         one = add(o, pid, line->born_ticks);
         one->kill_at_ms = INT64_MAX;
-        o->ended++;
         name_process(pid, line, o->last);
         send(pid, line, view, SIGTERM);
     } else if (now_ms >= one->kill_at_ms) {
@@ -264,6 +263,7 @@ size_t orphan_sweep(struct orphans *o, const struct orphan_view *view, bool all)
     size_t left = 0;
     if (!list_children(o, all, &children))
         return o->count; /* not now; come again for those that we know of */
+    qsort(view->known, view->count, sizeof(view->known[0]), orphan_compare_pids);
     for (size_t i = 0; i < o->count; i++)
         o->list[i].seen = false;
     for (size_t i = 0; i < children.count; i++) {

@@ -2,7 +2,6 @@
 
 #include "core/jobq.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
 
@@ -60,31 +59,12 @@ static void a_closed_queue_gives_what_it_has(void **state)
     (void)state;
     struct jobq *q = jobq_new();
     assert_true(jobq_push(q, &numbers[0]));
-    assert_false(jobq_is_over(q));
     jobq_close(q);
     jobq_close(q);
-    assert_false(jobq_is_over(q));
     assert_false(jobq_push(q, &numbers[1]));
     assert_ptr_equal(jobq_pop(q), &numbers[0]);
-    assert_true(jobq_is_over(q));
     assert_null(jobq_pop(q));
     assert_null(jobq_try_pop(q));
-    assert_null(jobq_pop_until(q, INT64_MAX / 2000));
-    jobq_free(q);
-}
-
-static void waiting_ends_at_the_given_time(void **state)
-{
-    (void)state;
-    struct jobq *q = jobq_new();
-    int64_t until = clock_mono_ms() + 20;
-    assert_null(jobq_pop_until(q, until));
-    assert_true(clock_mono_ms() >= until);
-    assert_null(jobq_pop_until(q, until)); /* in the past */
-    assert_false(jobq_is_over(q));
-    assert_true(jobq_push(q, &numbers[0]));
-    assert_ptr_equal(jobq_pop_until(q, until),
-                     &numbers[0]); /* what is there is given, however late */
     jobq_free(q);
 }
 
@@ -93,18 +73,13 @@ static void *pop_one(void *q)
     return jobq_pop(q);
 }
 
-static void *pop_one_late(void *q)
-{
-    return jobq_pop_until(q, clock_mono_ms() + 60000);
-}
-
 static void closing_wakes_all_who_wait_for_an_item(void **state)
 {
     (void)state;
     struct jobq *q = jobq_new();
     pthread_t t[8];
     for (int i = 0; i < 8; i++)
-        t[i] = start(i % 2 == 0 ? pop_one : pop_one_late, q);
+        t[i] = start(pop_one, q);
     jobq_close(q);
     for (int i = 0; i < 8; i++) {
         void *item = q;
@@ -121,7 +96,7 @@ static void an_item_wakes_one_who_waits(void **state)
     pthread_t t[8];
     int seen = 0;
     for (int i = 0; i < 8; i++)
-        t[i] = start(i % 2 == 0 ? pop_one : pop_one_late, q);
+        t[i] = start(pop_one, q);
     for (int i = 0; i < 8; i++)
         assert_true(jobq_push(q, &numbers[i]));
     for (int i = 0; i < 8; i++) {
@@ -225,7 +200,6 @@ static void close_on_producers(void)
     while (jobq_pop(m->q) != NULL)
         left++;
     assert_int_equal(m->refused, PRODUCERS * EACH - 200 - left);
-    assert_true(jobq_is_over(m->q));
     jobq_free(m->q);
     thr_mutex_done(&m->lock);
     free(m);
@@ -245,7 +219,6 @@ int main(void)
         cmocka_unit_test(comes_out_in_order),
         cmocka_unit_test(grows_without_losing_the_order),
         cmocka_unit_test(a_closed_queue_gives_what_it_has),
-        cmocka_unit_test(waiting_ends_at_the_given_time),
         cmocka_unit_test(closing_wakes_all_who_wait_for_an_item),
         cmocka_unit_test(an_item_wakes_one_who_waits),
         cmocka_unit_test(many_threads_lose_nothing),
