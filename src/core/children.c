@@ -83,7 +83,7 @@ static bool open_sigchld(struct children *c, struct err *err)
 
 /* ---- new and free ---- */
 
-static struct children *begin(const struct children_options *options, struct err *err)
+static struct children *children_begin(const struct children_options *options, struct err *err)
 {
     struct children *c = mem_zalloc(1, sizeof(*c));
     struct sigaction pipe;
@@ -107,7 +107,7 @@ static struct children *begin(const struct children_options *options, struct err
     return c;
 }
 
-static void attach(struct children *c, struct loop *loop)
+static void children_attach(struct children *c, struct loop *loop)
 {
     c->loop = loop;
     loop_timer_init(&c->sweep, loop, on_sweep, c);
@@ -116,9 +116,9 @@ static void attach(struct children *c, struct loop *loop)
 struct children *children_new_on_loop(struct loop *loop, const struct children_options *options,
                                       struct err *err)
 {
-    struct children *c = begin(options, err);
+    struct children *c = children_begin(options, err);
     if (c != NULL)
-        attach(c, loop);
+        children_attach(c, loop);
     return c;
 }
 
@@ -129,7 +129,7 @@ struct loop *children_get_loop(struct children *c)
 
 /* ---- what child.c reports ---- */
 
-static void set_sweep(struct children *c, int64_t delay_ms)
+static void children_set_sweep(struct children *c, int64_t delay_ms)
 {
     if (!loop_timer_is_set(&c->sweep))
         loop_timer_set(&c->sweep, delay_ms);
@@ -149,12 +149,12 @@ void children_one_less(struct children *c)
     c->live_count--;
     if (c->stopping && TAILQ_EMPTY(&c->live))
         loop_timer_cancel(&c->sweep);
-    set_sweep(c, c->stopping ? 0 : SWEEP_AFTER_MS);
+    children_set_sweep(c, c->stopping ? 0 : SWEEP_AFTER_MS);
 }
 
 /* ---- orphans, and the end ---- */
 
-static size_t sweep(struct children *c)
+static size_t children_sweep(struct children *c)
 {
     pid_t *known = mem_zalloc(c->live_count + 1, sizeof(known[0]));
     struct orphan_view view = {.known = known, .oldest_ticks = INT64_MAX, .grace_ms = GRACE_MS};
@@ -203,7 +203,7 @@ static void name_left(struct children *c)
         memcpy(c->left, c->orphans.last, sizeof(c->left));
 }
 
-static void stopped(struct children *c, bool clean)
+static void children_stopped(struct children *c, bool clean)
 {
     if (!clean)
         name_left(c);
@@ -225,16 +225,16 @@ static void stopped(struct children *c, bool clean)
 static void on_sweep(void *arg)
 {
     struct children *c = arg;
-    size_t left = sweep(c);
+    size_t left = children_sweep(c);
     if (c->stopping && c->stopped != NULL) {
         bool clean = left == 0 && TAILQ_EMPTY(&c->live);
         if (clean || clock_mono_ms() >= c->stop_by_ms) {
-            stopped(c, clean);
+            children_stopped(c, clean);
             return;
         }
     }
     if (left > 0 || c->stopped != NULL)
-        set_sweep(c, c->stopping ? STOPPING_AGAIN_MS : SWEEP_AGAIN_MS);
+        children_set_sweep(c, c->stopping ? STOPPING_AGAIN_MS : SWEEP_AGAIN_MS);
 }
 
 void children_stop(struct children *c, int64_t deadline_mono_ms, children_stopped_fn *done,
@@ -261,7 +261,7 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
 
 /* They were not stopped, or did not end: SIGKILL, and a bounded wait for each SIGCHLD.  false: some
  * are still there. */
-static bool end_by_force(struct children *c)
+static bool children_end_by_force(struct children *c)
 {
     int64_t until_ms = clock_mono_ms() + c->force_ms;
     struct child *child, *following;
@@ -277,7 +277,7 @@ static bool end_by_force(struct children *c)
             if (child_reap_now(child))
                 child_drop(child);
         }
-        clean = sweep(c) == 0 && TAILQ_EMPTY(&c->live);
+        clean = children_sweep(c) == 0 && TAILQ_EMPTY(&c->live);
         if (clean || clock_mono_ms() >= until_ms)
             break;
         (void)poll(&p, 1, FORCE_LOOK_MS);
@@ -289,11 +289,11 @@ static bool end_by_force(struct children *c)
     return clean;
 }
 
-static void release(struct children *c)
+static void children_release(struct children *c)
 {
     bool clean = true;
     if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->used)
-        clean = end_by_force(c);
+        clean = children_end_by_force(c);
     CHECK(c->at_end == NULL); /* the drivers go first */
     loop_timer_cancel(&c->sweep);
     loop_watch_stop(&c->watch_sigchld);
@@ -310,7 +310,7 @@ static void release(struct children *c)
 
 /* ---- a thread of its own ---- */
 
-static void *supervise(void *arg)
+static void *children_supervise(void *arg)
 {
     struct children *c = arg;
     loop_adopt(c->loop);
@@ -346,7 +346,7 @@ static void release_thread(struct children *c)
     struct loop *loop = c->loop;
     free(c->thread);
     c->thread = NULL;
-    release(c);
+    children_release(c);
     loop_free(loop);
 }
 
@@ -359,7 +359,7 @@ struct children *children_new_on_thread(const struct children_options *options, 
         return NULL;
     }
     c->thread = mem_zalloc(1, sizeof(*c->thread));
-    if (!thr_start(&c->thread->thread, "children", supervise, c, err)) {
+    if (!thr_start(&c->thread->thread, "children", children_supervise, c, err)) {
         release_thread(c);
         return NULL;
     }
@@ -402,7 +402,7 @@ void children_free(struct children *c)
     if (c == NULL)
         return;
     if (c->thread == NULL) {
-        release(c);
+        children_release(c);
         return;
     }
     children_end(c, clock_mono_ms() + c->force_ms);
