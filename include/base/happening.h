@@ -50,7 +50,7 @@ enum happening_type {
     EVENT_TYPES
 };
 
-enum { EVENT_FIGURES = 6, EVENT_TEXT = 64 };
+enum { EVENT_FIGURES = 7, EVENT_TEXT = 64 };
 
 struct happening_def {
     const char *name;                   /* "device.down" */

@@ -39,12 +39,6 @@ struct children_options {
     int64_t force_ms;            /* how long children_free() waits at most; 0: a second */
 };
 
-struct children_figures {
-    uint64_t started, ended, termed, killed; /* termed, killed: children that needed it */
-    uint64_t orphans;                        /* run-away descendants that were ended */
-    size_t live, most;
-};
-
 NODISCARD struct children *
 children_new_on_loop(struct loop *loop, const struct children_options *options, struct err *err);
 NODISCARD struct children *children_new_on_thread(const struct children_options *options,
@@ -74,7 +68,6 @@ bool children_end(struct children *c, int64_t deadline_mono_ms);
 /* After a stop that was not clean: what is still there, for the log; "" if nothing. */
 const char *children_get_left(const struct children *c);
 
-struct children_figures children_get_figures(const struct children *c);
 struct loop *children_get_loop(struct children *c);
 
 #endif

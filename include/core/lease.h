@@ -7,9 +7,9 @@
  *                                                       lease_enter(l);
  *                                                       blocking_call();
  *                                                       if (!lease_leave(l)) return;
- *          if (lease_wait(l, until)) ... it has ended
- *          else if (lease_revoke(l, NULL)) ... arg is the thread's now
- *          lease_free(l);
+ *          if (lease_end(l, until, NULL)) ... it has ended, arg is the owner's
+ *          else ... arg is the thread's
+ *          or, where the thread works on: lease_wait(), lease_revoke() and then lease_free().
  * Threads: lease_enter() and lease_leave() on the thread, everything else on the owner's.
  * Owns:    arg is the thread's and the owner's, guarded as the two agree, until lease_revoke() returns
  *          true; from then on it is the thread's alone, which calls late(arg) when it comes back, if it
@@ -47,8 +47,10 @@ bool lease_wait(struct lease *l, int64_t until_mono_ms);
 /* The owner: true: the thread is in a call and has lost its owner for good.  salvage(arg), if not NULL,
  * is called before this returns and before the thread can come back. */
 bool lease_revoke(struct lease *l, lease_salvage_fn *salvage);
-/* Since when the thread is in a call, monotonic milliseconds; 0: it is in none. */
-int64_t lease_entered_ms(struct lease *l);
+/* The owner: waits until fn has returned, at most until that monotonic time, then revokes; a thread that
+ * is between two calls then is waited for until it enters the next one or ends.  true: fn has returned;
+ * false: the thread is left behind, and salvage(arg) was called.  Frees the lease. */
+bool lease_end(struct lease *l, int64_t until_mono_ms, lease_salvage_fn *salvage);
 /* After lease_wait() or lease_revoke() returned true; NULL allowed. */
 void lease_free(struct lease *l);
 

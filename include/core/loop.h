@@ -63,9 +63,9 @@ void loop_turn_now(struct loop *loop);
 /* loop_run() returns at the end of the current turn. */
 void loop_stop(struct loop *loop);
 
-/* Figures: the number of turns, and by how much the latest timer so far was late. */
+/* Figures: the number of turns, and by how much the latest timer was late since this was asked last. */
 uint64_t loop_turns(const struct loop *loop);
-int64_t loop_lag_us(const struct loop *loop);
+int64_t loop_take_lag_us(struct loop *loop);
 
 /* Whether that number of descriptors can be opened now; none is kept. */
 bool loop_can_open(int count, struct err *err);

@@ -79,6 +79,9 @@ bool db_back_off(unsigned tries, const _Atomic int64_t *deadline_mono_ms);
 
 NODISCARD bool db_exec(struct db *db, const char *sql, size_t len, struct err *err);
 
+/* The number that the last statement of db_exec() has given to a row; 0: it has given none. */
+uint64_t db_insert_id(const struct db *db);
+
 /* Rows are streamed.  fields[i] is NULL for NULL, else NUL-terminated with lengths[i] bytes; both
  * are valid during the call.  on_row returns false to stop reading (not an error). */
 typedef bool db_row_fn(void *arg, const char *const *fields, const size_t *lengths);

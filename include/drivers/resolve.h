@@ -13,9 +13,8 @@
  *          brought no real answer, a caller waits for a second at most, so that a dead name server
  *          does not eat the time of the devices that have numeric addresses; the first real answer
  *          ends that.  Giving up ends the waits of those who passed the object; the look-up itself
- *          goes on, and the waits of others with it.  resolver_free() waits for no thread: one that
- *          hangs in the system's call is left behind and frees what it shares with us when it comes
- *          back.
+ *          goes on, and the waits of others with it.  resolver_free() does not wait for the
+ *          system: a thread that is in its call is left behind (core/lease).
  * Errors:  ERR_CONFIG: there is no such name, or it has no address of that family. Anything else:
  *          nothing is known of the name (name server silent or unable, deadline, given up, no
  *          thread). The text is Cacti's log line about it without the word in front.

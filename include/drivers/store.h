@@ -4,9 +4,9 @@
  *          and hands over batches.
  * Use:     struct store *s = store_open(&params, deadline, &err);
  *          store_load_settings(s, poller_id, on_setting, arg, &err);
- *          store_set_deadline(s, deadline);  store_open_cycle(s, poller_id, pid, &err);
+ *          store_set_deadline(s, deadline);  store_open_cycle(s, &row, &err);
  *          store_load_site(s, &selection, &site, &err);
- *          store_write(s, batch, boost, &outcome, &err);  store_close_cycle(s, poller_id, pid, &err);
+ *          store_write(s, batch, boost, &outcome, &err);  store_close_cycle(s, &row, &err);
  *          store_close(s);
  * Threads: one at a time per store, except store_hurry(); blocking; call from a worker or while
  *          single-threaded. Each store is one connection.
@@ -130,10 +130,19 @@ typedef void store_absent_fn(void *arg, uint32_t id, enum store_absence why, int
 NODISCARD bool store_explain_absent(struct store *s, int poller_id, const uint32_t *ids,
                                     size_t count, store_absent_fn *fn, void *arg, struct err *err);
 
-/* poller_time (docs/contract.md 19): open before polling, close last.  A row that a crashed server has
- * forgotten is written anew when closing. */
-NODISCARD bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err);
-NODISCARD bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err);
+/* The row of one cycle in poller_time (docs/contract.md 19); zeroed but for the first two. */
+struct store_row {
+    int poller_id;
+    int pid;
+    bool asked;          /* the server may have it, whatever it has answered */
+    _Atomic uint64_t id; /* 0: not known, the answer to the INSERT is missing */
+};
+
+/* Open before polling, close last, by any store.  Closing by the id touches no row of another cycle;
+ * without it all open rows of this poller and process are closed.  A row that a crashed server has forgotten
+ * is written anew when closing. */
+NODISCARD bool store_open_cycle(struct store *s, struct store_row *row, struct err *err);
+NODISCARD bool store_close_cycle(struct store *s, const struct store_row *row, struct err *err);
 NODISCARD bool store_write_date(struct store *s, struct err *err); /* settings.date */
 
 /* Store a batch: outputs (also to poller_output_boost when `boost`), then host rows, then re-index

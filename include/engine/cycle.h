@@ -54,6 +54,7 @@ struct cycle {
     bool none_found;     /* as the site: none of the devices asked for by id can be polled */
     bool no_scripts;     /* driver, before the first run: no script can be started */
 
+    struct store_row row; /* writer, or the uplink; its id: any */
     struct thr_role
         writer;         /* adopted by cycle_begin(), asserted by cycle_write() and cycle_end() */
     atomic_bool loaded; /* the site is complete */
@@ -64,8 +65,9 @@ struct cycle {
     atomic_int stop_signal;              /* the signal that ended the cycle, 0 = none */
     _Atomic int64_t store_until_mono_ms; /* budget.store_until; a stop signal moves it nearer */
     _Atomic int64_t end_by_mono_ms;      /* the watchdog's time; a stop signal moves it nearer */
-    size_t left_behind; /* driver: asks that have not come back although given up */
-    bool writer_lost;   /* driver: nor has the writer */
+    int64_t loop_lag_us; /* driver: the latest timer of the event loop; 0 = there is none */
+    size_t left_behind;  /* driver: asks that have not come back although given up */
+    bool writer_lost;    /* driver: nor has the writer */
 };
 
 NODISCARD struct cycle *cycle_new(const struct config *config, struct store *store,

@@ -91,6 +91,7 @@ struct ledger_closing {
     size_t items_due, devices; /* of the site */
     int threads;
     int64_t elapsed_us;
+    int64_t loop_lag_us; /* 0: no event loop */
     bool read_only;
     bool out_of_time;
 };

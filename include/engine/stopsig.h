@@ -7,8 +7,7 @@
  *          stopsig_listen(s, &listener);  ...  stopsig_forget(s, &listener);
  *          s = stopsig_leave_loop(s, &err);                   before the loop goes, if polling goes on
  *          stopsig_stop(s);
- * Threads: normalise, start, leave_loop and stop on the main thread; listen and forget on any, with a loop on its
- *          thread.  Listeners are called on the loop, or on the signal thread.
+ * Threads: normalise, start, leave_loop and stop on the main thread; listen and forget on any.  Listeners are called on the loop, or on the signal thread.
  * Owns:    a listener is its owner's, who forgets it before it goes.
  * Promise: every listener's stop() is called for the first of SIGTERM, SIGINT, SIGQUIT, SIGHUP; a second
  *          one ends the process by that signal at once; while the loop is stuck, a second one of the same

@@ -6,7 +6,7 @@
  *          main server does not take goes to the local poller_output_boost, where Cacti's own
  *          recovery looks for it.
  * Use:     u = uplink_start(config, &err);  threads = uplink_threads(u);
- *          uplink_begin(u, config, until);
+ *          uplink_begin(u, config, &row, until);
  *          uplink_put(u, batch);  while ((left = uplink_take_left(u)) != NULL) ...
  *          uplink_end(u, local, push);  uplink_take_result(u);  uplink_free(u);
  * Threads: start, threads, end_until and free: main thread. begin, put, end: the database thread.
@@ -61,9 +61,10 @@ void uplink_free(struct uplink *u); /* NULL allowed; before uplink_end(): nothin
 int uplink_threads(struct uplink *u);
 
 /* The configuration is complete: open the poller_time row as soon as the main server can be reached.
- * Does not wait.  latest: as in store_set_latest(), for closing the row. */
-void uplink_begin(struct uplink *u, const struct config *config, int64_t until_mono_ms,
-                  int64_t latest_mono_ms);
+ * Does not wait.  The row is the uplink's until it has ended, but for the id, which anybody may read.
+ * latest: as in store_set_latest(), for closing the row. */
+void uplink_begin(struct uplink *u, const struct config *config, struct store_row *row,
+                  int64_t until_mono_ms, int64_t latest_mono_ms);
 void uplink_put(struct uplink *u, struct batch *batch); /* takes the batch: outputs and recaches */
 /* Rows that neither server has taken so far; NULL = none. */
 NODISCARD struct batch *uplink_take_left(struct uplink *u);

@@ -85,7 +85,7 @@ static void tell_end(const struct run *r, struct cycle *c)
         .type = EVENT_CYCLE_ENDED,
         .figures = {(int64_t)f.devices, (int64_t)f.values, (int64_t)ledger_unknown(&f),
                     (int64_t)f.stored, r->end.signo != 0 ? -r->end.signo : r->end.status,
-                    clock_mono_us() - c->started_mono_us},
+                    clock_mono_us() - c->started_mono_us, c->loop_lag_us},
     });
 }
 

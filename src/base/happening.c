@@ -23,7 +23,7 @@ static const struct happening_def table[EVENT_TYPES] = {
     [EVENT_CYCLE_DEADLINE] = DEF("cycle.deadline", "polling ended because its time was over"),
     [EVENT_CYCLE_ENDED] =
         DEF("cycle.ended", "the last word of a cycle",
-            FIGURES("devices", "values", "unknown", "rows", "status", "elapsed_us")),
+            FIGURES("devices", "values", "unknown", "rows", "status", "elapsed_us", "loop_lag_us")),
     [EVENT_DEVICE_STARTED] = DEF("device.started", "a device's run begins", .has_device = true,
                                  FIGURES("items", "reindex_rows")),
     [EVENT_DEVICE_FINISHED] =

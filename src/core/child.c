@@ -38,19 +38,20 @@ enum event { EV_EXITED, EV_OUTPUT_ENDED, EV_TIME, EV_STOP, EVENTS };
 
 typedef void act_fn(struct child *c);
 
-static act_fn go_left, go_quiet, finish, finish_if_both, check_overdue, check_quiet, end_left,
-    terminate, kill_hard, give_up, bury;
+static act_fn child_go_left, child_go_quiet, child_finish, child_finish_if_both,
+    child_check_overdue, child_check_quiet, child_end_left, child_terminate, child_kill_hard,
+    child_give_up, child_bury;
 
 static act_fn *const rules[STATES][EVENTS] = {
-    [RUNNING] = {go_left, go_quiet, check_overdue, terminate},
-    [QUIET] = {finish, NULL, check_quiet, terminate},
-    [LEFT] = {NULL, finish, end_left, terminate},
-    [TERMED] = {finish_if_both, finish_if_both, kill_hard, NULL},
-    [KILLED] = {finish_if_both, finish_if_both, give_up, NULL},
-    [OVER] = {NULL, NULL, bury, NULL},
+    [RUNNING] = {child_go_left, child_go_quiet, child_check_overdue, child_terminate},
+    [QUIET] = {child_finish, NULL, child_check_quiet, child_terminate},
+    [LEFT] = {NULL, child_finish, child_end_left, child_terminate},
+    [TERMED] = {child_finish_if_both, child_finish_if_both, child_kill_hard, NULL},
+    [KILLED] = {child_finish_if_both, child_finish_if_both, child_give_up, NULL},
+    [OVER] = {NULL, NULL, child_bury, NULL},
 };
 
-static void handle(struct child *c, enum event event)
+static void child_handle(struct child *c, enum event event)
 {
     act_fn *act = rules[c->state][event];
     if (act != NULL)
@@ -70,7 +71,7 @@ static void tell_closed(struct child *c)
         c->calls->closed(c->arg);
 }
 
-static void settle(struct child *c)
+static void child_settle(struct child *c)
 {
     if (c->settled)
         return;
@@ -148,13 +149,13 @@ static bool is_overdue(const struct child *c)
 
 static void on_time(void *arg)
 {
-    handle(arg, EV_TIME);
+    child_handle(arg, EV_TIME);
 }
 
 /* ---- the acts ---- */
 
 /* Its zombie is kept until the end, so the group id is ours. */
-static void signal_group(const struct child *c, int signo)
+static void child_signal_group(const struct child *c, int signo)
 {
     if (c->stolen)
         return;
@@ -163,50 +164,49 @@ static void signal_group(const struct child *c, int signo)
         kill(c->pid, signo);
 }
 
-static void go_left(struct child *c)
+static void child_go_left(struct child *c)
 {
     c->state = LEFT;
     set_timer(c, clock_mono_us() + CHILD_LINGER_MS * 1000);
 }
 
-static void go_quiet(struct child *c)
+static void child_go_quiet(struct child *c)
 {
     c->state = QUIET;
     set_timer(c, clock_mono_us() + CHILD_LINGER_MS * 1000);
 }
 
 /* From a later turn of the loop, so that no owner is called back from within its own call. */
-static void finish(struct child *c)
+static void child_finish(struct child *c)
 {
     c->state = OVER;
     loop_timer_set(&c->timer, 0);
 }
 
-static void finish_if_both(struct child *c)
+static void child_finish_if_both(struct child *c)
 {
     if (c->exited && c->output_ended)
-        finish(c);
+        child_finish(c);
 }
 
-static void terminate(struct child *c)
+static void child_terminate(struct child *c)
 {
     if (c->end == CHILD_BY_ITSELF)
         c->end = CHILD_STOPPED;
     c->force = CHILD_TERMED;
-    c->children->figures.termed++;
     c->state = TERMED;
     close_input(c); /* nothing more to say, nothing more to hear about it */
-    signal_group(c, SIGTERM);
+    child_signal_group(c, SIGTERM);
     c->due_us = clock_mono_us() + c->grace_ms * 1000;
     loop_timer_set(&c->timer, c->grace_ms);
 }
 
-static void read_all(struct child *c);
+static void child_read_all(struct child *c);
 
 /* A late turn of the loop must not make a punctual child overdue: look again first. */
-static void check_overdue(struct child *c)
+static void child_check_overdue(struct child *c)
 {
-    read_all(c);
+    child_read_all(c);
     child_look_for_exit(c);
     if (c->state != RUNNING && c->state != QUIET)
         return;
@@ -215,62 +215,61 @@ static void check_overdue(struct child *c)
         stream_emit(
             &(struct happening){.type = EVENT_CHILD_TIMEOUT, .figures = {c->pid, age_us(c)}});
     }
-    terminate(c);
+    child_terminate(c);
 }
 
-static void check_quiet(struct child *c)
+static void child_check_quiet(struct child *c)
 {
     if (is_overdue(c)) {
-        check_overdue(c);
+        child_check_overdue(c);
         return;
     }
     set_timer(c, 0);
-    settle(c);
+    child_settle(c);
 }
 
-static void end_left(struct child *c)
+static void child_end_left(struct child *c)
 {
     if (c->end == CHILD_BY_ITSELF)
         c->end = CHILD_LEFT_OPEN;
-    terminate(c);
-    settle(c);
+    child_terminate(c);
+    child_settle(c);
 }
 
-static void kill_hard(struct child *c)
+static void child_kill_hard(struct child *c)
 {
     c->force = CHILD_KILLED;
-    c->children->figures.killed++;
     c->state = KILLED;
-    signal_group(c, SIGKILL);
+    child_signal_group(c, SIGKILL);
     loop_timer_set(&c->timer, PATIENCE_MS);
 }
 
-static void give_up(struct child *c)
+static void child_give_up(struct child *c)
 {
     if (c->exited) {
         c->force = CHILD_OUT_OF_REACH;
         close_output(c);
-        bury(c);
+        child_bury(c);
         return;
     }
     c->force = CHILD_UNKILLABLE;
-    signal_group(c, SIGKILL);
+    child_signal_group(c, SIGKILL);
     loop_timer_set(&c->timer, KILL_AGAIN_MS);
-    settle(c);
+    child_settle(c);
 }
 
-static void reap(struct child *c)
+static void child_reap(struct child *c)
 {
     warden_remove(c->children->warden, c->pid); /* before its number can be another's */
     while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
         ;
 }
 
-static void bury(struct child *c)
+static void child_bury(struct child *c)
 {
     struct children *children = c->children;
-    settle(c);
-    reap(c);
+    child_settle(c);
+    child_reap(c);
     stream_emit(
         &(struct happening){.type = EVENT_CHILD_ENDED, .figures = {c->pid, c->status, age_us(c)}});
     if (c->calls->over != NULL)
@@ -281,11 +280,11 @@ static void bury(struct child *c)
 
 /* ---- output ---- */
 
-static void flood(struct child *c)
+static void child_flood(struct child *c)
 {
     c->end = CHILD_FLOODED;
     close_output(c); /* it cannot go on while it is being ended */
-    terminate(c);
+    child_terminate(c);
 }
 
 static uint64_t count_lines(const char *bytes, size_t len)
@@ -297,7 +296,7 @@ static uint64_t count_lines(const char *bytes, size_t len)
     return n;
 }
 
-static void take(struct child *c, const char *bytes, size_t len)
+static void child_take(struct child *c, const char *bytes, size_t len)
 {
     if (c->settled || c->state >= TERMED)
         return; /* read so that it can end; the output is dropped */
@@ -310,7 +309,7 @@ static void take(struct child *c, const char *bytes, size_t len)
         buf_append(&c->output, bytes, len < room ? len : room);
     }
     if (c->flood_bytes != 0 && c->bytes > c->flood_bytes && c->state < TERMED)
-        flood(c);
+        child_flood(c);
 }
 
 static void output_ends(struct child *c)
@@ -318,7 +317,7 @@ static void output_ends(struct child *c)
     bool complete = !c->settled && c->state < TERMED;
     close_output(c);
     c->complete = complete;
-    handle(c, EV_OUTPUT_ENDED);
+    child_handle(c, EV_OUTPUT_ENDED);
     tell_closed(c);
 }
 
@@ -330,7 +329,7 @@ static bool read_once(struct child *c)
         return false;
     ssize_t n = read(c->from, scratch, CHILDREN_SCRATCH);
     if (n > 0) {
-        take(c, scratch, (size_t)n);
+        child_take(c, scratch, (size_t)n);
         return true;
     }
     if (n < 0 && errno == EINTR)
@@ -340,7 +339,7 @@ static bool read_once(struct child *c)
     return false;
 }
 
-static void read_all(struct child *c)
+static void child_read_all(struct child *c)
 {
     for (int i = 0; i < DRAIN_ROUNDS && read_once(c); i++)
         ;
@@ -377,8 +376,8 @@ void child_look_for_exit(struct child *c)
     }
     c->exited = true;
     close_exit(c);
-    read_all(c);
-    handle(c, EV_EXITED);
+    child_read_all(c);
+    child_handle(c, EV_EXITED);
     tell_closed(c);
 }
 
@@ -431,7 +430,7 @@ static void on_writable(void *arg)
     bool broken = !send_input(c);
     if (!broken && c->tell_consumed && has_read_everything(c)) {
         /* What it said before it came back to reading comes first; that may stop it. */
-        read_all(c);
+        child_read_all(c);
         if (c->tell_consumed) {
             c->tell_consumed = false;
             watch_input(c);
@@ -488,7 +487,7 @@ bool child_when_consumed(struct child *c)
 
 void child_read_now(struct child *c)
 {
-    read_all(c);
+    child_read_all(c);
 }
 
 /* ---- start, stop, look ---- */
@@ -508,8 +507,8 @@ static const char *command_of(const struct child_order *order)
     return command;
 }
 
-static struct child *adopt(struct children *children, const struct child_order *order,
-                           const struct spawned *s)
+static struct child *child_adopt(struct children *children, const struct child_order *order,
+                                 const struct spawned *s)
 {
     struct child *c = mem_zalloc(1, sizeof(*c));
     c->children = children;
@@ -559,7 +558,7 @@ enum spawn_result child_start(struct children *children, const struct child_orde
     enum spawn_result result = spawn_start(&so, &s, err);
     if (result != SPAWN_STARTED)
         return result;
-    struct child *c = adopt(children, order, &s);
+    struct child *c = child_adopt(children, order, &s);
     c->started_us = now_us;
     c->busy_ticks = now_ticks;
     c->due_us = order->time_ms == 0 ? 0 : now_us + order->time_ms * 1000;
@@ -587,7 +586,7 @@ struct child_report child_get_report(const struct child *c)
 
 void child_stop(struct child *c)
 {
-    handle(c, EV_STOP);
+    child_handle(c, EV_STOP);
 }
 
 void child_stop_within(struct child *c, int64_t delay_ms)
@@ -624,7 +623,7 @@ void child_shorten_grace(struct child *c, int64_t grace_ms)
 
 void child_kill_now(struct child *c)
 {
-    signal_group(c, SIGKILL);
+    child_signal_group(c, SIGKILL);
 }
 
 bool child_reap_now(struct child *c)
@@ -632,7 +631,7 @@ bool child_reap_now(struct child *c)
     siginfo_t info = {0};
     if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0)
         return false;
-    reap(c);
+    child_reap(c);
     return true;
 }
 

@@ -32,14 +32,13 @@ struct orphans {
     int64_t since_ticks;    /* older processes do not belong to the program, */
     struct orphan *foreign; /* nor are the children that we had then */
     size_t foreign_count;
-    uint64_t ended;
     char last[ORPHAN_NAME_BYTES]; /* what to call the last one that was found */
     bool no_children_file;
     int64_t next_full_ms; /* looking at all of /proc is dear */
 };
 
 struct orphan_view {
-    const pid_t *known; /* our children, sorted */
+    pid_t *known; /* our children; sorted by orphan_sweep() */
     size_t count;
     int64_t oldest_ticks; /* start of the oldest child that may have run-away descendants */
     int64_t grace_ms;     /* from SIGTERM to SIGKILL */
@@ -100,7 +99,8 @@ struct children {
     int sigchld; /* signalfd, -1 */
     struct loop_watch watch_sigchld;
     struct child_list live;
-    struct children_figures figures;
+    size_t live_count;
+    bool used;        /* there has been a child */
     int64_t force_ms; /* children_free() of children that were not stopped */
     char *scratch;    /* CHILDREN_SCRATCH bytes to read into */
 

@@ -84,7 +84,7 @@ static bool open_sigchld(struct children *c, struct err *err)
 
 /* ---- new and free ---- */
 
-static struct children *begin(const struct children_options *options, struct err *err)
+static struct children *children_begin(const struct children_options *options, struct err *err)
 {
     struct children *c = mem_zalloc(1, sizeof(*c));
     struct sigaction pipe;
@@ -108,7 +108,7 @@ static struct children *begin(const struct children_options *options, struct err
     return c;
 }
 
-static void attach(struct children *c, struct loop *loop)
+static void children_attach(struct children *c, struct loop *loop)
 {
     c->loop = loop;
     loop_timer_init(&c->sweep, loop, on_sweep, c);
@@ -117,9 +117,9 @@ static void attach(struct children *c, struct loop *loop)
 struct children *children_new_on_loop(struct loop *loop, const struct children_options *options,
                                       struct err *err)
 {
-    struct children *c = begin(options, err);
+    struct children *c = children_begin(options, err);
     if (c != NULL)
-        attach(c, loop);
+        children_attach(c, loop);
     return c;
 }
 
@@ -128,16 +128,9 @@ struct loop *children_get_loop(struct children *c)
     return c->loop;
 }
 
-struct children_figures children_get_figures(const struct children *c)
-{
-    struct children_figures f = c->figures;
-    f.orphans = c->orphans.ended;
-    return f;
-}
-
 /* ---- what child.c reports ---- */
 
-static void set_sweep(struct children *c, int64_t delay_ms)
+static void children_set_sweep(struct children *c, int64_t delay_ms)
 {
     if (!loop_timer_is_set(&c->sweep))
         loop_timer_set(&c->sweep, delay_ms);
@@ -145,9 +138,8 @@ static void set_sweep(struct children *c, int64_t delay_ms)
 
 void children_one_more(struct children *c, struct child *child)
 {
-    c->figures.started++;
-    if (++c->figures.live > c->figures.most)
-        c->figures.most = c->figures.live;
+    c->used = true;
+    c->live_count++;
     warden_add(c->warden, child->pid);
     if (child->pidfd < 0 && !loop_watch_is_started(&c->watch_sigchld))
         loop_watch_start(&c->watch_sigchld, c->loop, c->sigchld, LOOP_READABLE, on_sigchld, c);
@@ -155,18 +147,17 @@ void children_one_more(struct children *c, struct child *child)
 
 void children_one_less(struct children *c)
 {
-    c->figures.ended++;
-    c->figures.live--;
+    c->live_count--;
     if (c->stopping && TAILQ_EMPTY(&c->live))
         loop_timer_cancel(&c->sweep);
-    set_sweep(c, c->stopping ? 0 : SWEEP_AFTER_MS);
+    children_set_sweep(c, c->stopping ? 0 : SWEEP_AFTER_MS);
 }
 
 /* ---- orphans, and the end ---- */
 
-static size_t sweep(struct children *c)
+static size_t children_sweep(struct children *c)
 {
-    pid_t *known = mem_zalloc(c->figures.live + 1, sizeof(known[0]));
+    pid_t *known = mem_zalloc(c->live_count + 1, sizeof(known[0]));
     struct orphan_view view = {.known = known, .oldest_ticks = INT64_MAX, .grace_ms = GRACE_MS};
     const struct child *child;
     TAILQ_FOREACH (child, &c->live, next) {
@@ -176,7 +167,6 @@ static size_t sweep(struct children *c)
     }
     if (c->stopping && (c->stop_by_ms - clock_mono_ms()) / 2 < view.grace_ms)
         view.grace_ms = (c->stop_by_ms - clock_mono_ms()) / 2;
-    qsort(known, view.count, sizeof(known[0]), num_compare_pids);
     size_t left = orphan_sweep(&c->orphans, &view, c->stopping);
     free(known);
     return left;
@@ -214,7 +204,7 @@ static void name_left(struct children *c)
         memcpy(c->left, c->orphans.last, sizeof(c->left));
 }
 
-static void stopped(struct children *c, bool clean)
+static void children_stopped(struct children *c, bool clean)
 {
     if (!clean)
         name_left(c);
@@ -236,16 +226,16 @@ static void stopped(struct children *c, bool clean)
 static void on_sweep(void *arg)
 {
     struct children *c = arg;
-    size_t left = sweep(c);
+    size_t left = children_sweep(c);
     if (c->stopping && c->stopped != NULL) {
         bool clean = left == 0 && TAILQ_EMPTY(&c->live);
         if (clean || clock_mono_ms() >= c->stop_by_ms) {
-            stopped(c, clean);
+            children_stopped(c, clean);
             return;
         }
     }
     if (left > 0 || c->stopped != NULL)
-        set_sweep(c, c->stopping ? STOPPING_AGAIN_MS : SWEEP_AGAIN_MS);
+        children_set_sweep(c, c->stopping ? STOPPING_AGAIN_MS : SWEEP_AGAIN_MS);
 }
 
 void children_stop(struct children *c, int64_t deadline_mono_ms, children_stopped_fn *done,
@@ -272,7 +262,7 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
 
 /* They were not stopped, or did not end: SIGKILL, and a bounded wait for each SIGCHLD.  false: some
  * are still there. */
-static bool end_by_force(struct children *c)
+static bool children_end_by_force(struct children *c)
 {
     int64_t until_ms = clock_mono_ms() + c->force_ms;
     struct child *child, *following;
@@ -288,7 +278,7 @@ static bool end_by_force(struct children *c)
             if (child_reap_now(child))
                 child_drop(child);
         }
-        clean = sweep(c) == 0 && TAILQ_EMPTY(&c->live);
+        clean = children_sweep(c) == 0 && TAILQ_EMPTY(&c->live);
         if (clean || clock_mono_ms() >= until_ms)
             break;
         (void)poll(&p, 1, FORCE_LOOK_MS);
@@ -303,8 +293,8 @@ static bool end_by_force(struct children *c)
 static void children_release(struct children *c)
 {
     bool clean = true;
-    if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->figures.started > 0)
-        clean = end_by_force(c);
+    if (!TAILQ_EMPTY(&c->live) || c->orphans.count > 0 || c->used)
+        clean = children_end_by_force(c);
     CHECK(c->at_end == NULL); /* the drivers go first */
     loop_timer_cancel(&c->sweep);
     loop_watch_stop(&c->watch_sigchld);
@@ -321,7 +311,7 @@ static void children_release(struct children *c)
 
 /* ---- a thread of its own ---- */
 
-static void *supervise(void *arg)
+static void *children_supervise(void *arg)
 {
     struct children *c = arg;
     loop_adopt(c->loop);
@@ -370,7 +360,7 @@ struct children *children_new_on_thread(const struct children_options *options, 
         return NULL;
     }
     c->thread = mem_zalloc(1, sizeof(*c->thread));
-    if (!thr_start(&c->thread->thread, "children", supervise, c, err)) {
+    if (!thr_start(&c->thread->thread, "children", children_supervise, c, err)) {
         release_thread(c);
         return NULL;
     }

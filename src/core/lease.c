@@ -2,7 +2,6 @@
 
 #include "core/lease.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
 
@@ -17,10 +16,10 @@ struct lease {
     void *arg;
     lease_late_fn *late;
     struct thr_mutex lock;
-    pthread_cond_t ended;
+    pthread_cond_t changed;         /* ended, or in a call while `ending` */
     enum lease_state state GUARDED; /* under lock, like the rest */
-    int64_t entered_ms GUARDED;
-    int references GUARDED; /* the owner and the thread */
+    bool ending GUARDED;            /* the owner waits for the next call or the end */
+    int references GUARDED;         /* the owner and the thread */
 };
 
 static void lease_drop(struct lease *l)
@@ -30,7 +29,7 @@ static void lease_drop(struct lease *l)
     thr_unlock(&l->lock);
     if (!last)
         return;
-    pthread_cond_destroy(&l->ended);
+    pthread_cond_destroy(&l->changed);
     thr_mutex_done(&l->lock);
     free(l);
 }
@@ -43,7 +42,7 @@ static void *lease_main(void *arg)
     bool late = l->state == LEASE_REVOKED;
     if (!late)
         l->state = LEASE_ENDED;
-    pthread_cond_broadcast(&l->ended);
+    pthread_cond_broadcast(&l->changed);
     thr_unlock(&l->lock);
     if (late && l->late != NULL)
         l->late(l->arg);
@@ -57,7 +56,7 @@ UNCHECKED_LOCKS struct lease *lease_start(const char *name, lease_fn *fn, void *
     struct lease *l = mem_zalloc(1, sizeof(*l));
     *l = (struct lease){.fn = fn, .arg = arg, .late = late, .references = 2};
     thr_mutex_init(&l->lock);
-    thr_cond_init(&l->ended);
+    thr_cond_init(&l->changed);
     if (thr_start(&l->thread, name, lease_main, l, err))
         return l;
     l->references = 1;
@@ -71,7 +70,8 @@ void lease_enter(struct lease *l)
     thr_lock(&l->lock);
     if (l->state == LEASE_RUNNING)
         l->state = LEASE_IN_CALL;
-    l->entered_ms = clock_mono_ms();
+    if (l->ending)
+        pthread_cond_broadcast(&l->changed);
     thr_unlock(&l->lock);
 }
 
@@ -80,49 +80,74 @@ bool lease_leave(struct lease *l)
     thr_lock(&l->lock);
     if (l->state == LEASE_IN_CALL)
         l->state = LEASE_RUNNING;
-    l->entered_ms = 0;
     bool kept = l->state != LEASE_REVOKED;
     thr_unlock(&l->lock);
     return kept;
 }
 
+static void lease_join(struct lease *l)
+{
+    if (!l->joined)
+        thr_join(l->thread);
+    l->joined = true;
+}
+
+static void lease_detach(struct lease *l)
+{
+    pthread_detach(l->thread);
+    l->joined = true;
+}
+
 bool lease_wait(struct lease *l, int64_t until_mono_ms)
 {
     thr_lock(&l->lock);
-    while (l->state != LEASE_ENDED && thr_wait_until(&l->ended, &l->lock, until_mono_ms))
+    while (l->state != LEASE_ENDED && thr_wait_until(&l->changed, &l->lock, until_mono_ms))
         ;
     bool ended = l->state == LEASE_ENDED;
     thr_unlock(&l->lock);
-    if (ended && !l->joined) {
-        thr_join(l->thread);
-        l->joined = true;
-    }
+    if (ended)
+        lease_join(l);
     return ended;
+}
+
+static bool lease_take(struct lease *l, lease_salvage_fn *salvage) REQUIRES(l->lock);
+
+static bool lease_take(struct lease *l, lease_salvage_fn *salvage)
+{
+    if (l->state != LEASE_IN_CALL)
+        return false;
+    l->state = LEASE_REVOKED;
+    if (salvage != NULL)
+        salvage(l->arg);
+    return true;
 }
 
 bool lease_revoke(struct lease *l, lease_salvage_fn *salvage)
 {
     thr_lock(&l->lock);
-    bool revoked = l->state == LEASE_IN_CALL;
-    if (revoked) {
-        l->state = LEASE_REVOKED;
-        if (salvage != NULL)
-            salvage(l->arg);
-    }
+    bool revoked = lease_take(l, salvage);
     thr_unlock(&l->lock);
-    if (revoked) {
-        pthread_detach(l->thread);
-        l->joined = true;
-    }
+    if (revoked)
+        lease_detach(l);
     return revoked;
 }
 
-int64_t lease_entered_ms(struct lease *l)
+bool lease_end(struct lease *l, int64_t until_mono_ms, lease_salvage_fn *salvage)
 {
     thr_lock(&l->lock);
-    int64_t since = l->entered_ms;
+    while (l->state != LEASE_ENDED && thr_wait_until(&l->changed, &l->lock, until_mono_ms))
+        ;
+    l->ending = true;
+    while (l->state == LEASE_RUNNING)
+        thr_wait(&l->changed, &l->lock);
+    bool revoked = lease_take(l, salvage);
     thr_unlock(&l->lock);
-    return since;
+    if (revoked)
+        lease_detach(l);
+    else
+        lease_join(l);
+    lease_drop(l);
+    return !revoked;
 }
 
 void lease_free(struct lease *l)

@@ -122,9 +122,11 @@ uint64_t loop_turns(const struct loop *loop)
     return loop->turns;
 }
 
-int64_t loop_lag_us(const struct loop *loop)
+int64_t loop_take_lag_us(struct loop *loop)
 {
-    return loop->lag_us;
+    int64_t lag_us = loop->lag_us;
+    loop->lag_us = 0;
+    return lag_us;
 }
 
 bool loop_can_open(int count, struct err *err)

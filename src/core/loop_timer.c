@@ -9,7 +9,7 @@
 
 /* ---- a binary heap; each timer knows its place ---- */
 
-static void put(struct loop *loop, size_t place, struct loop_timer *t)
+static void loop_timer_put(struct loop *loop, size_t place, struct loop_timer *t)
 {
     loop->heap[place] = t;
     t->place = place;
@@ -19,8 +19,8 @@ static void sift_up(struct loop *loop, size_t place)
 {
     struct loop_timer *t = loop->heap[place];
     for (; place > 0 && loop->heap[(place - 1) / 2]->due_us > t->due_us; place = (place - 1) / 2)
-        put(loop, place, loop->heap[(place - 1) / 2]);
-    put(loop, place, t);
+        loop_timer_put(loop, place, loop->heap[(place - 1) / 2]);
+    loop_timer_put(loop, place, t);
 }
 
 static void sift_down(struct loop *loop, size_t place)
@@ -35,30 +35,30 @@ static void sift_down(struct loop *loop, size_t place)
             child++;
         if (loop->heap[child]->due_us >= t->due_us)
             break;
-        put(loop, place, loop->heap[child]);
+        loop_timer_put(loop, place, loop->heap[child]);
         place = child;
     }
-    put(loop, place, t);
+    loop_timer_put(loop, place, t);
 }
 
-static void insert(struct loop *loop, struct loop_timer *t)
+static void loop_timer_insert(struct loop *loop, struct loop_timer *t)
 {
     if (loop->timer_count == loop->timer_cap) {
         loop->timer_cap = loop->timer_cap == 0 ? 16 : loop->timer_cap * 2;
         loop->heap = mem_realloc(loop->heap, loop->timer_cap, sizeof(loop->heap[0]));
     }
     t->set = true;
-    put(loop, loop->timer_count, t);
+    loop_timer_put(loop, loop->timer_count, t);
     sift_up(loop, loop->timer_count++);
 }
 
-static void take_out(struct loop *loop, struct loop_timer *t)
+static void loop_timer_take_out(struct loop *loop, struct loop_timer *t)
 {
     struct loop_timer *last = loop->heap[--loop->timer_count];
     t->set = false;
     if (last == t)
         return;
-    put(loop, t->place, last);
+    loop_timer_put(loop, t->place, last);
     sift_up(loop, last->place);
     sift_down(loop, last->place);
 }
@@ -77,7 +77,7 @@ void loop_timer_set_at_us(struct loop_timer *t, int64_t mono_us)
     int64_t now_us = clock_mono_us();
     loop_timer_cancel(t);
     t->due_us = mono_us < now_us ? now_us : mono_us;
-    insert(t->loop, t);
+    loop_timer_insert(t->loop, t);
 }
 
 void loop_timer_set(struct loop_timer *t, int64_t delay_ms)
@@ -91,7 +91,7 @@ void loop_timer_cancel(struct loop_timer *t)
         return;
     loop_assert_here(t->loop);
     if (t->set)
-        take_out(t->loop, t);
+        loop_timer_take_out(t->loop, t);
 }
 
 bool loop_timer_is_set(const struct loop_timer *t)
@@ -120,7 +120,7 @@ void loop_timers_fire(struct loop *loop)
         int64_t late_us = clock_mono_us() - t->due_us;
         if (late_us > loop->lag_us)
             loop->lag_us = late_us;
-        take_out(loop, t);
+        loop_timer_take_out(loop, t);
         t->fn(t->arg); /* t may be gone afterwards */
     }
 }

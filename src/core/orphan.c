@@ -27,7 +27,7 @@ struct pids {
     size_t count, cap;
 };
 
-static void add_pid(struct pids *p, pid_t pid)
+static void orphan_add_pid(struct pids *p, pid_t pid)
 {
     if (p->count == p->cap) {
         p->cap = p->cap == 0 ? 64 : p->cap * 2;
@@ -85,7 +85,7 @@ static bool parse_stat(const char *text, struct stat_line *ret)
     return true;
 }
 
-static bool look_at(pid_t pid, struct stat_line *ret)
+static bool orphan_look_at(pid_t pid, struct stat_line *ret)
 {
     char path[40];
     struct buf text = BUF_INIT;
@@ -106,7 +106,7 @@ static bool list_of_thread(pid_t tid, struct pids *ret)
         long pid = strtol(p, &end, 10);
         if (end == p)
             break;
-        add_pid(ret, (pid_t)pid);
+        orphan_add_pid(ret, (pid_t)pid);
     }
     buf_done(&text);
     return ok;
@@ -120,7 +120,7 @@ static void each_number(const char *directory, struct pids *ret)
         return;
     while ((e = readdir(d)) != NULL)
         if (isdigit((unsigned char)e->d_name[0]))
-            add_pid(ret, (pid_t)strtol(e->d_name, NULL, 10));
+            orphan_add_pid(ret, (pid_t)strtol(e->d_name, NULL, 10));
     closedir(d);
 }
 
@@ -167,7 +167,7 @@ int64_t orphan_now_ticks(void)
 
 /* ---- what to do with one ---- */
 
-static bool is_known(const struct orphan_view *view, pid_t pid)
+static bool orphan_is_known(const struct orphan_view *view, pid_t pid)
 {
     return bsearch(&pid, view->known, view->count, sizeof(pid), num_compare_pids) != NULL;
 }
@@ -187,7 +187,7 @@ static void name_process(pid_t pid, const struct stat_line *line, char ret[ORPHA
     buf_done(&text);
 }
 
-static struct orphan *find(struct orphans *o, pid_t pid, int64_t born_ticks)
+static struct orphan *orphan_find(struct orphans *o, pid_t pid, int64_t born_ticks)
 {
     for (size_t i = 0; i < o->count; i++)
         if (o->list[i].pid == pid && o->list[i].born_ticks == born_ticks)
@@ -195,7 +195,7 @@ static struct orphan *find(struct orphans *o, pid_t pid, int64_t born_ticks)
     return NULL;
 }
 
-static struct orphan *add(struct orphans *o, pid_t pid, int64_t born_ticks)
+static struct orphan *orphan_add(struct orphans *o, pid_t pid, int64_t born_ticks)
 {
     if (o->count == o->cap) {
         o->cap = o->cap == 0 ? 8 : o->cap * 2;
@@ -208,26 +208,26 @@ static struct orphan *add(struct orphans *o, pid_t pid, int64_t born_ticks)
 
 /* It is our child and not reaped, so its pid and its group's number are taken: no stranger can be
  * hit. */
-static void send(pid_t pid, const struct stat_line *line, const struct orphan_view *view, int signo)
+static void orphan_send(pid_t pid, const struct stat_line *line, const struct orphan_view *view,
+                        int signo)
 {
-    if (!is_known(view, line->group))
+    if (!orphan_is_known(view, line->group))
         kill(-line->group, signo);
     kill(pid, signo);
 }
 
-static void end_one(struct orphans *o, pid_t pid, const struct stat_line *line,
-                    const struct orphan_view *view)
+static void orphan_end_one(struct orphans *o, pid_t pid, const struct stat_line *line,
+                           const struct orphan_view *view)
 {
     int64_t now_ms = clock_mono_ms();
-    struct orphan *one = find(o, pid, line->born_ticks);
+    struct orphan *one = orphan_find(o, pid, line->born_ticks);
     if (one == NULL) {
-        one = add(o, pid, line->born_ticks);
+        one = orphan_add(o, pid, line->born_ticks);
         one->kill_at_ms = INT64_MAX;
-        o->ended++;
         name_process(pid, line, o->last);
-        send(pid, line, view, SIGTERM);
+        orphan_send(pid, line, view, SIGTERM);
     } else if (now_ms >= one->kill_at_ms) {
-        send(pid, line, view, SIGKILL);
+        orphan_send(pid, line, view, SIGKILL);
     }
     if (now_ms + view->grace_ms < one->kill_at_ms)
         one->kill_at_ms = now_ms + view->grace_ms;
@@ -245,12 +245,12 @@ static bool is_foreign(const struct orphans *o, pid_t pid, int64_t born_ticks)
 /* A child with our own group was started by another part of this program, one older than the
  * supervisor by the process that exec'ed this one: not to be ended here.  A child that lives may be waiting for what
  * it started, so a descendant younger than any of them is left alone as well. */
-static bool may_end(const struct orphans *o, pid_t pid, const struct stat_line *line,
-                    const struct orphan_view *view, bool all)
+static bool orphan_may_end(const struct orphans *o, pid_t pid, const struct stat_line *line,
+                           const struct orphan_view *view, bool all)
 {
     if (line->group == getpgrp() || is_foreign(o, pid, line->born_ticks))
         return false;
-    return all || (line->born_ticks < view->oldest_ticks && !is_known(view, line->group));
+    return all || (line->born_ticks < view->oldest_ticks && !orphan_is_known(view, line->group));
 }
 
 size_t orphan_sweep(struct orphans *o, const struct orphan_view *view, bool all)
@@ -259,17 +259,19 @@ size_t orphan_sweep(struct orphans *o, const struct orphan_view *view, bool all)
     size_t left = 0;
     if (!list_children(o, all, &children))
         return o->count; /* not now; come again for those that we know of */
+    qsort(view->known, view->count, sizeof(view->known[0]), num_compare_pids);
     for (size_t i = 0; i < o->count; i++)
         o->list[i].seen = false;
     for (size_t i = 0; i < children.count; i++) {
         pid_t pid = children.list[i];
         struct stat_line line;
-        if (is_known(view, pid) || !look_at(pid, &line) || !may_end(o, pid, &line, view, all))
+        if (orphan_is_known(view, pid) || !orphan_look_at(pid, &line) ||
+            !orphan_may_end(o, pid, &line, view, all))
             continue;
         if (line.state == 'Z' || line.state == 'X')
             waitpid(pid, NULL, WNOHANG);
         else
-            end_one(o, pid, &line, view);
+            orphan_end_one(o, pid, &line, view);
         left++; /* a zombie's children are seen next time */
     }
     size_t n = 0;
@@ -290,7 +292,7 @@ void orphan_begin(struct orphans *o, bool no_children_file)
     list_children(o, true, &children);
     o->foreign = mem_zalloc(children.count + 1, sizeof(o->foreign[0]));
     for (size_t i = 0; i < children.count; i++)
-        if (look_at(children.list[i], &line))
+        if (orphan_look_at(children.list[i], &line))
             o->foreign[o->foreign_count++] =
                 (struct orphan){.pid = children.list[i], .born_ticks = line.born_ticks};
     free(children.list);

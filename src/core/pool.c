@@ -2,15 +2,11 @@
 
 #include "core/pool.h"
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "core/jobq.h"
 #include "core/lease.h"
 
 #include <stdlib.h>
-
-/* How long a worker that is between two calls needs to see that the queue is closed. */
-enum { POOL_STEP_MS = 10 };
 
 TAILQ_HEAD(job_list, job);
 
@@ -146,13 +142,9 @@ int pool_started(const struct pool *p)
 /* true: the worker has ended; false: it is left behind. */
 static bool pool_end_worker(struct pool *p, int i, int64_t until_mono_ms)
 {
-    struct lease *l = p->leases[i];
-    bool ended = lease_wait(l, until_mono_ms);
-    while (!ended && !lease_revoke(l, pool_salvage))
-        ended = lease_wait(l, clock_mono_ms() + POOL_STEP_MS); /* it is between two calls */
+    bool ended = lease_end(p->leases[i], until_mono_ms, pool_salvage);
     if (ended)
         free(p->workers[i]);
-    lease_free(l);
     p->workers[i] = NULL;
     p->leases[i] = NULL;
     return ended;

@@ -199,7 +199,7 @@ fail:
 
 /* ---- in the parent ---- */
 
-static enum spawn_result classify(int number)
+static enum spawn_result spawn_classify(int number)
 {
     switch (number) {
     case EMFILE:
@@ -210,10 +210,10 @@ static enum spawn_result classify(int number)
     }
 }
 
-static enum spawn_result fail(struct err *err, int number, const char *what, const char *path)
+static enum spawn_result spawn_fail(struct err *err, int number, const char *what, const char *path)
 {
     err_set_number(err, ERR_OS, number, "cannot %s %s: %s", what, path, strerror(number));
-    return classify(number);
+    return spawn_classify(number);
 }
 
 static void close_pair(int pair[2])
@@ -226,7 +226,7 @@ static void close_pair(int pair[2])
 }
 
 /* A parent may have been started without 0, 1 or 2; a pipe must not land there. */
-static bool lift(int *fd)
+static bool spawn_lift(int *fd)
 {
     if (*fd >= FIRST_FREE)
         return true;
@@ -242,7 +242,8 @@ static bool open_pipe(int pair[2], int ours)
 {
     if (pipe2(pair, O_CLOEXEC) != 0)
         return false;
-    if (!lift(&pair[0]) || !lift(&pair[1]) || fcntl(pair[ours], F_SETFL, O_NONBLOCK) != 0) {
+    if (!spawn_lift(&pair[0]) || !spawn_lift(&pair[1]) ||
+        fcntl(pair[ours], F_SETFL, O_NONBLOCK) != 0) {
         int number = errno;
         close_pair(pair);
         errno = number;
@@ -285,7 +286,7 @@ enum spawn_result spawn_start(const struct spawn_order *order, struct spawned *r
     sigset_t all, before;
 
     if (!open_pipe(out, 0) || (order->talk && !open_pipe(in, 1))) {
-        result = fail(err, errno, "open a pipe for", order->path);
+        result = spawn_fail(err, errno, "open a pipe for", order->path);
         goto out;
     }
     struct birth b = {.order = order, .in = in[0], .out = out[1], .parent = getpid()};
@@ -295,10 +296,11 @@ enum spawn_result spawn_start(const struct spawn_order *order, struct spawned *r
     int number = pid < 0 ? errno : b.number;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pid < 0) {
-        result = fail(err, number, "start a process for", order->path);
+        result = spawn_fail(err, number, "start a process for", order->path);
     } else if (number != 0) {
         reap_stillborn(pid, pidfd);
-        result = fail(err, number, b.stage == STAGE_EXEC ? "execute" : "prepare", order->path);
+        result =
+            spawn_fail(err, number, b.stage == STAGE_EXEC ? "execute" : "prepare", order->path);
     } else {
         *ret = (struct spawned){.pid = pid, .pidfd = pidfd, .from = out[0], .to = in[1]};
         out[0] = in[1] = -1;

@@ -130,6 +130,11 @@ bool db_exec(struct db *db, const char *sql, size_t len, struct err *err)
     return run(db, sql, len, 0, err);
 }
 
+uint64_t db_insert_id(const struct db *db)
+{
+    return mysql_insert_id(db->mysql);
+}
+
 bool db_query(struct db *db, const char *sql, size_t len, const struct db_reader *reader,
               struct err *err)
 {

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
+#include "core/lease.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -45,11 +46,12 @@ struct resolver {
     struct thr_mutex lock; /* guards all that follows, and the lookups but for name and family */
     pthread_cond_t work;   /* for helpers */
     pthread_cond_t done;   /* for callers: some look-up has ended, or some caller is to give up */
-    unsigned refs GUARDED; /* the owner and each helper thread */
     bool closing GUARDED;
     void *lookups GUARDED; /* tsearch(3) */
     STAILQ_HEAD(, lookup) queue;
-    unsigned queued GUARDED, helpers GUARDED, idle GUARDED;
+    unsigned queued GUARDED, idle GUARDED;
+    struct lease *helpers[HELPERS_MAX] GUARDED;
+    unsigned helper_count GUARDED;
     unsigned silent GUARDED; /* look-ups without a real answer since the last one with */
 };
 
@@ -60,7 +62,6 @@ UNCHECKED_LOCKS struct resolver *resolver_new(void)
     thr_cond_init(&r->work);
     thr_cond_init(&r->done);
     STAILQ_INIT(&r->queue);
-    r->refs = 1;
     return r;
 }
 
@@ -71,34 +72,27 @@ static void resolver_free_lookup(void *node)
     free(l);
 }
 
-/* Takes the locked resolver. */
-static void resolver_unref_and_unlock(struct resolver *r) RELEASE(r->lock);
-
-UNCHECKED_LOCKS static void resolver_destroy(struct resolver *r)
+/* The helpers that look something up are left behind, each with its own copy of the question. */
+UNCHECKED_LOCKS static void resolver_end_helpers(struct resolver *r)
 {
+    thr_lock(&r->lock);
+    r->closing = true;
+    pthread_cond_broadcast(&r->work);
+    thr_unlock(&r->lock);
+    for (unsigned i = 0; i < r->helper_count; i++)
+        (void)lease_end(r->helpers[i], 0, NULL);
+}
+
+UNCHECKED_LOCKS void resolver_free(struct resolver *r)
+{
+    if (r == NULL)
+        return;
+    resolver_end_helpers(r);
     tdestroy(r->lookups, resolver_free_lookup);
     pthread_cond_destroy(&r->work);
     pthread_cond_destroy(&r->done);
     thr_mutex_done(&r->lock);
     free(r);
-}
-
-static void resolver_unref_and_unlock(struct resolver *r)
-{
-    bool last = --r->refs == 0;
-    thr_unlock(&r->lock);
-    if (last)
-        resolver_destroy(r);
-}
-
-void resolver_free(struct resolver *r)
-{
-    if (r == NULL)
-        return;
-    thr_lock(&r->lock);
-    r->closing = true;
-    pthread_cond_broadcast(&r->work);
-    resolver_unref_and_unlock(r);
 }
 
 /* ---- asking the system ---- */
@@ -195,40 +189,81 @@ static void resolver_settle(struct resolver *r, struct lookup *l, const struct a
     pthread_cond_broadcast(&r->done);
 }
 
-static void *resolver_helper(void *arg)
+/* What a helper keeps when it is left behind in the system's call. */
+struct helper {
+    struct resolver *resolver;
+    char *name; /* of the look-up in progress */
+    enum resolve_family family;
+};
+
+static void helper_free(void *arg)
 {
-    struct resolver *r = arg;
+    struct helper *h = arg;
+    free(h->name);
+    free(h);
+}
+
+/* Returns NULL when the resolver is closing. */
+static struct lookup *resolver_take(struct resolver *r) REQUIRES(r->lock);
+
+static struct lookup *resolver_take(struct resolver *r)
+{
+    while (!r->closing && STAILQ_EMPTY(&r->queue)) {
+        r->idle++;
+        thr_wait(&r->work, &r->lock);
+        r->idle--;
+    }
+    if (r->closing)
+        return NULL;
+    struct lookup *l = STAILQ_FIRST(&r->queue);
+    STAILQ_REMOVE_HEAD(&r->queue, next);
+    r->queued--;
+    return l;
+}
+
+/* false: the resolver is gone. */
+static bool helper_ask(struct helper *h, struct lease *lease, const struct lookup *l,
+                       struct answer *ret)
+{
+    free(h->name);
+    h->name = mem_strdup(l->name);
+    h->family = l->family;
+    lease_enter(lease);
+    *ret = resolver_ask_by_name(h->name, h->family);
+    return lease_leave(lease);
+}
+
+static void helper_main(struct lease *lease, void *arg)
+{
+    struct helper *h = arg;
+    struct resolver *r = h->resolver;
+    struct lookup *l;
+    struct answer answer;
     thr_lock(&r->lock);
-    while (!r->closing) {
-        struct lookup *l = STAILQ_FIRST(&r->queue);
-        if (l == NULL) {
-            r->idle++;
-            thr_wait(&r->work, &r->lock);
-            r->idle--;
-            continue;
-        }
-        STAILQ_REMOVE_HEAD(&r->queue, next);
-        r->queued--;
+    while ((l = resolver_take(r)) != NULL) {
         thr_unlock(&r->lock);
-        struct answer answer = resolver_ask_by_name(l->name, l->family);
+        if (!helper_ask(h, lease, l, &answer))
+            return;
         thr_lock(&r->lock);
         resolver_settle(r, l, &answer);
     }
-    resolver_unref_and_unlock(r);
-    return NULL;
+    thr_unlock(&r->lock);
+    helper_free(h);
 }
 
 /* false: nobody is there to do the work. */
 static bool resolver_provide_helper(struct resolver *r, struct err *err)
 {
-    if (r->idle >= r->queued || r->helpers == HELPERS_MAX)
+    if (r->idle >= r->queued || r->helper_count == HELPERS_MAX)
         return true;
-    pthread_t thread;
-    if (!thr_start(&thread, "resolve", resolver_helper, r, err))
-        return r->helpers > 0;
-    pthread_detach(thread);
-    r->helpers++;
-    r->refs++;
+    struct helper *h = mem_zalloc(1, sizeof(*h));
+    h->resolver = r;
+    struct lease *lease = lease_start("resolve", helper_main, h, helper_free, err);
+    if (lease == NULL) {
+        helper_free(h);
+        return r->helper_count > 0;
+    }
+    r->helpers[r->helper_count++] = lease;
     return true;
 }
 

@@ -11,6 +11,7 @@
 #include "model/sqltext.h"
 #include "model/value.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,46 +276,72 @@ static bool exec_single(struct store *s, const char *what, const char *sql, cons
 
 /* ---- bookkeeping of the cycle (docs/contract.md 19) ---- */
 
-bool store_open_cycle(struct store *s, int poller_id, int pid, struct err *err)
+/* No column is needed to tell which row it is, so the answer is. */
+static void store_note_row(const struct store *s, struct store_row *row)
+{
+    if (s->db != NULL && !s->read_only)
+        row->id = db_insert_id(s->db);
+}
+
+bool store_open_cycle(struct store *s, struct store_row *row, struct err *err)
 {
     char sql[256];
     char after_lost[512];
     snprintf(sql, sizeof(sql),
              "INSERT INTO poller_time (poller_id,pid,start_time,end_time) VALUES (%d,%d,NOW(),"
              "'0000-00-00 00:00:00')",
-             poller_id, pid);
-    /* Two open rows of one process would both be closed and make poller.php believe that two have
-     * finished. */
+             row->poller_id, row->pid);
+    /* Two open rows of one cycle would make poller.php believe that two have finished. */
     snprintf(after_lost, sizeof(after_lost),
              "INSERT INTO poller_time (poller_id,pid,start_time,end_time) SELECT %d,%d,NOW(),"
              "'0000-00-00 00:00:00' FROM (SELECT COUNT(*) AS n FROM poller_time WHERE poller_id=%d "
              "AND pid=%d"
              " AND end_time='0000-00-00 00:00:00') AS t WHERE t.n=0",
-             poller_id, pid, poller_id, pid);
-    const char *first = s->row_asked ? after_lost : sql; /* the last answer may have got lost */
-    s->row_asked = true;
-    return exec_single(s, "cannot open the row of this cycle in poller_time", first, after_lost,
-                       err);
+             row->poller_id, row->pid, row->poller_id, row->pid);
+    const char *first = row->asked ? after_lost : sql; /* the last answer may have got lost */
+    row->asked = true;
+    if (!exec_single(s, "cannot open the row of this cycle in poller_time", first, after_lost, err))
+        return false;
+    store_note_row(s, row);
+    return true;
 }
 
-bool store_close_cycle(struct store *s, int poller_id, int pid, struct err *err)
+/* Text for the WHERE of the cycle's own row.  After a crash the server may give its id to another process. */
+static void store_put_row(const struct store_row *row, const char *unless_id, char text[128])
+{
+    int n = snprintf(text, 128, "poller_id=%d AND pid=%d", row->poller_id, row->pid);
+    if (row->id != 0)
+        snprintf(text + n, 128 - (size_t)n, " AND id=%" PRIu64, row->id);
+    else
+        snprintf(text + n, 128 - (size_t)n, "%s", unless_id);
+}
+
+/* A server that crashed may have forgotten what it had acknowledged (docs/contract.md 19.2: without this row
+ * poller.php waits for the whole interval). */
+static bool store_restore_row(struct store *s, const struct store_row *row, const char *what,
+                              struct err *err)
+{
+    static const char insert[] =
+        "INSERT INTO poller_time (poller_id,pid,start_time,end_time) SELECT %d,%d,NOW(),NOW()"
+        " FROM (SELECT COUNT(*) AS n FROM poller_time WHERE %s) AS t WHERE t.n=0";
+    char sql[512], after_lost[512], own[128], any[128];
+    store_put_row(row, "", own);
+    store_put_row(&(struct store_row){row->poller_id, row->pid, true, 0}, "", any);
+    snprintf(sql, sizeof(sql), insert, row->poller_id, row->pid, own);
+    /* The new row has another id. */
+    snprintf(after_lost, sizeof(after_lost), insert, row->poller_id, row->pid, any);
+    return exec_single(s, what, sql, after_lost, err);
+}
+
+bool store_close_cycle(struct store *s, const struct store_row *row, struct err *err)
 {
     static const char what[] = "cannot close the row of this cycle in poller_time";
-    char sql[512];
-    snprintf(sql, sizeof(sql),
-             "UPDATE poller_time SET end_time=NOW() WHERE poller_id=%d AND pid=%d", poller_id, pid);
+    char sql[512], own[128];
+    store_put_row(row, " AND end_time='0000-00-00 00:00:00'", own);
+    snprintf(sql, sizeof(sql), "UPDATE poller_time SET end_time=NOW() WHERE %s", own);
     if (!exec_single(s, what, sql, NULL, err))
         return false;
-    if (s->reconnects == 0)
-        return true;
-    /* A server that crashed may have forgotten what it had acknowledged (docs/contract.md 19.2: without
-     * this row poller.php waits for the whole interval). */
-    snprintf(sql, sizeof(sql),
-             "INSERT INTO poller_time (poller_id,pid,start_time,end_time) SELECT %d,%d,NOW(),NOW()"
-             " FROM (SELECT COUNT(*) AS n FROM poller_time WHERE poller_id=%d AND pid=%d) AS t"
-             " WHERE t.n=0",
-             poller_id, pid, poller_id, pid);
-    return exec_single(s, what, sql, NULL, err);
+    return s->reconnects == 0 || store_restore_row(s, row, what, err);
 }
 
 bool store_write_date(struct store *s, struct err *err)

@@ -16,7 +16,6 @@ struct store {
     int sites_can_be_disabled; /* sites.disabled exists: 1 yes, 0 no, -1 not asked yet */
     size_t output_chars;       /* width of poller_output.output */
     size_t boost_chars;        /* and of poller_output_boost.output */
-    bool row_asked;            /* poller_time may have the row of this process */
     size_t retries;
     int64_t lost_mono_ms; /* when the connection was lost */
     size_t reconnects;

@@ -39,6 +39,7 @@ struct cycle *cycle_new(const struct config *config, struct store *store, int64_
     c->references = 1;
     c->config = config;
     c->store = store;
+    c->row = (struct store_row){.poller_id = config->poller_id, .pid = (int)getpid()};
     c->started_mono_us = started_mono_us;
     c->budget = budget_make(started_mono_us / 1000, config->poller_interval_s);
     c->end_by_mono_ms = c->budget.end_by;
@@ -249,10 +250,10 @@ static bool cycle_open(struct cycle *c, struct err *err)
     cycle_warn_of_waste(cf);
     spooling_check(cf);
     if (c->uplink != NULL) {
-        uplink_begin(c->uplink, cf, c->budget.store_until, c->budget.close_until);
+        uplink_begin(c->uplink, cf, &c->row, c->budget.store_until, c->budget.close_until);
         c->opened = true;
     } else if (!cf->ping_only) { /* no row, no date, no steps then */
-        bool ok = store_open_cycle(c->store, cf->poller_id, (int)getpid(), err);
+        bool ok = store_open_cycle(c->store, &c->row, err);
         /* A server that has not answered may have done it, or may do it still. */
         c->opened = ok || err->kind == ERR_UNAVAILABLE || err->kind == ERR_TEMPORARY;
         if (!ok)
@@ -395,7 +396,7 @@ static void cycle_close_row(struct cycle *c)
     store_grant_last(c->store, left_ms > BUDGET_CLOSE_MS ? BUDGET_CLOSE_MS
                                : left_ms > least_ms      ? left_ms
                                                          : least_ms);
-    if (store_close_cycle(c->store, c->config->poller_id, (int)getpid(), &err))
+    if (store_close_cycle(c->store, &c->row, &err))
         return;
     ledger_write_failed(&c->ledger);
     log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
@@ -501,8 +502,7 @@ static void cycle_close_row_anew(struct cycle *c)
     const struct config *cf = c->config;
     const struct db_params *db = c->uplink != NULL ? &cf->rdb : &cf->db;
     struct store *s = store_open(db, cycle_writer_until(c) + BUDGET_RESCUE_MS * 2 / 3, &err);
-    bool ok = s != NULL && (cf->read_only || cf->ping_only ||
-                            store_close_cycle(s, cf->poller_id, (int)getpid(), &err));
+    bool ok = s != NULL && (cf->read_only || cf->ping_only || store_close_cycle(s, &c->row, &err));
     if (!ok)
         log_line(LOG_ALWAYS, "ERROR: the poller_time row could not be closed: %s", err.text);
     store_close(s);
@@ -532,6 +532,7 @@ int cycle_report(struct cycle *c)
         .devices = c->loaded ? c->site.device_count : 0,
         .threads = c->config->threads,
         .elapsed_us = clock_mono_us() - c->started_mono_us,
+        .loop_lag_us = c->loop_lag_us,
         .read_only = c->config->read_only,
         .out_of_time = c->out_of_time,
     };

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/stream.h"
 #include "base/thr.h"
+#include "core/lease.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,21 +25,27 @@
 /* Lines are gathered for this time, or up to this size, before they are written. */
 enum { GATHER_MS = 100, CHUNK = 64 * 1024 };
 
+/* What stop has to say. */
+struct eventlog_outcome {
+    uint64_t lost;
+    char why[128];
+};
+
 struct eventlog {
     struct eventlog_options options;
     char *path;
     struct stream_reader *reader;
-    pthread_t thread;
+    struct lease *lease;              /* stop's, like the next one */
+    struct eventlog_outcome *outcome; /* where it is noted if the thread is left behind */
 
     struct thr_mutex lock;
     pthread_cond_t changed;
-    int64_t give_up_mono_ms GUARDED;         /* lock: INT64_MAX until stop */
-    bool ended GUARDED, left_behind GUARDED; /* lock: the later one of writer and stop releases */
-    uint64_t written GUARDED;                /* lock: events in the file */
-    int error GUARDED;                       /* lock: errno of the last trouble, 0 = none */
-    bool capped GUARDED;                     /* lock: the size was the trouble */
+    int64_t give_up_mono_ms GUARDED; /* lock: INT64_MAX until stop */
+    uint64_t written GUARDED;        /* lock: events in the file */
+    int error GUARDED;               /* lock: errno of the last trouble, 0 = none */
+    bool capped GUARDED;             /* lock: the size was the trouble */
 
-    /* the writer's */
+    /* the thread's */
     int fd;
     dev_t dev;
     ino_t ino;
@@ -50,14 +57,14 @@ struct eventlog {
 
 /* ---- the file ---- */
 
-static void note_trouble(struct eventlog *e, int error)
+static void eventlog_note_trouble(struct eventlog *e, int error)
 {
     thr_lock(&e->lock);
     e->error = error;
     thr_unlock(&e->lock);
 }
 
-static void close_file(struct eventlog *e)
+static void eventlog_close_file(struct eventlog *e)
 {
     if (e->fd >= 0)
         close(e->fd);
@@ -65,17 +72,17 @@ static void close_file(struct eventlog *e)
 }
 
 /* Open, and still the one of that name.  Non-blocking, because the name may be that of a FIFO. */
-static bool look_at_file(struct eventlog *e)
+static bool eventlog_look_at_file(struct eventlog *e)
 {
     struct stat st;
     bool gone = stat(e->path, &st) != 0 || st.st_dev != e->dev || st.st_ino != e->ino;
     if (e->fd >= 0 && gone)
-        close_file(e);
+        eventlog_close_file(e);
     if (e->fd < 0)
         e->fd =
             open(e->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (e->fd < 0 || fstat(e->fd, &st) != 0) {
-        note_trouble(e, errno);
+        eventlog_note_trouble(e, errno);
         return false;
     }
     e->dev = st.st_dev;
@@ -86,7 +93,7 @@ static bool look_at_file(struct eventlog *e)
 }
 
 /* false: the time for that is over. */
-static bool wait_a_little(struct eventlog *e)
+static bool eventlog_wait_a_little(struct eventlog *e)
 {
     int64_t now = clock_mono_ms(), until = now + EVENTLOG_RETRY_MS;
     thr_lock(&e->lock);
@@ -100,15 +107,15 @@ static bool wait_a_little(struct eventlog *e)
     return !over;
 }
 
-static bool open_file(struct eventlog *e)
+static bool eventlog_open_file(struct eventlog *e)
 {
-    while (!look_at_file(e))
-        if (!wait_a_little(e))
+    while (!eventlog_look_at_file(e))
+        if (!eventlog_wait_a_little(e))
             return false;
     return true;
 }
 
-static bool is_over(struct eventlog *e)
+static bool eventlog_is_over(struct eventlog *e)
 {
     thr_lock(&e->lock);
     bool over = clock_mono_ms() >= e->give_up_mono_ms;
@@ -116,7 +123,7 @@ static bool is_over(struct eventlog *e)
     return over;
 }
 
-static void forget_written(struct eventlog *e, size_t len)
+static void eventlog_drop_written(struct eventlog *e, size_t len)
 {
     uint64_t lines = 0;
     for (size_t i = 0; i < len; i++)
@@ -130,39 +137,39 @@ static void forget_written(struct eventlog *e, size_t len)
 }
 
 /* A FIFO whose reader sleeps: wait for it, but not too long at a time. */
-static bool wait_for_room(struct eventlog *e)
+static bool eventlog_wait_for_room(struct eventlog *e)
 {
     struct pollfd pfd = {.fd = e->fd, .events = POLLOUT};
-    note_trouble(e, EAGAIN);
+    eventlog_note_trouble(e, EAGAIN);
     if (poll(&pfd, 1, EVENTLOG_RETRY_MS) == 0)
-        return !is_over(e);
-    return !is_over(e) && ((pfd.revents & POLLOUT) != 0 || wait_a_little(e));
+        return !eventlog_is_over(e);
+    return !eventlog_is_over(e) && ((pfd.revents & POLLOUT) != 0 || eventlog_wait_a_little(e));
 }
 
 /* A write has failed; false: no time left to try again. */
-static bool get_over(struct eventlog *e, int error)
+static bool eventlog_try_again(struct eventlog *e, int error)
 {
     if (error == EINTR)
         return true;
     if (error == EAGAIN)
-        return wait_for_room(e);
-    note_trouble(e, error);
+        return eventlog_wait_for_room(e);
+    eventlog_note_trouble(e, error);
     if (error == EPIPE)
-        close_file(e);
-    return wait_a_little(e);
+        eventlog_close_file(e);
+    return eventlog_wait_a_little(e);
 }
 
 /* false: it cannot be written, and there is no time left to try. */
-static bool write_out(struct eventlog *e)
+static bool eventlog_write_out(struct eventlog *e)
 {
     while (e->out.len > 0) {
-        if (e->fd < 0 && !open_file(e))
+        if (e->fd < 0 && !eventlog_open_file(e))
             return false;
         size_t piece = e->regular || e->out.len < PIPE_BUF ? e->out.len : PIPE_BUF;
         ssize_t n = write(e->fd, e->out.data, piece);
         if (n > 0)
-            forget_written(e, (size_t)n);
-        else if (n < 0 && !get_over(e, errno))
+            eventlog_drop_written(e, (size_t)n);
+        else if (n < 0 && !eventlog_try_again(e, errno))
             return false;
     }
     return true;
@@ -170,7 +177,7 @@ static bool write_out(struct eventlog *e)
 
 /* ---- lines ---- */
 
-static void put_time(struct buf *out, int64_t wall_us)
+static void eventlog_put_time(struct buf *out, int64_t wall_us)
 {
     char text[40];
     struct tm tm;
@@ -181,13 +188,13 @@ static void put_time(struct buf *out, int64_t wall_us)
     jsonout_text(out, "time", text);
 }
 
-static void put_line(struct buf *out, const struct stream_item *item)
+static void eventlog_put_line(struct buf *out, const struct stream_item *item)
 {
     const struct happening *e = &item->event;
     jsonout_open(out, NULL, '{');
     jsonout_unsigned(out, "number", item->number);
     jsonout_int(out, "pid", getpid());
-    put_time(out, e->wall_us);
+    eventlog_put_time(out, e->wall_us);
     jsonout_int(out, "mono_us", e->mono_us);
     jsonout_text(out, "type", happening_get(e->type)->name);
     happening_json(e, out);
@@ -197,10 +204,10 @@ static void put_line(struct buf *out, const struct stream_item *item)
     buf_putc(out, '\n');
 }
 
-static void add_line(struct eventlog *e, const struct stream_item *item)
+static void eventlog_add_line(struct eventlog *e, const struct stream_item *item)
 {
     size_t before = e->out.len;
-    put_line(&e->out, item);
+    eventlog_put_line(&e->out, item);
     if (!e->regular || e->size + (int64_t)e->out.len <= e->options.max_bytes)
         return;
     buf_truncate(&e->out, before);
@@ -209,52 +216,60 @@ static void add_line(struct eventlog *e, const struct stream_item *item)
     thr_unlock(&e->lock);
 }
 
-static bool write_items(struct eventlog *e)
+static bool eventlog_write_items(struct eventlog *e)
 {
-    bool ok = open_file(e);
+    bool ok = eventlog_open_file(e);
     for (size_t i = 0; ok && i < e->items.count; i++) {
-        add_line(e, &e->items.items[i]);
+        eventlog_add_line(e, &e->items.items[i]);
         if (e->out.len >= CHUNK)
-            ok = write_out(e);
+            ok = eventlog_write_out(e);
     }
-    return ok && write_out(e);
+    return ok && eventlog_write_out(e);
 }
 
 /* ---- life ---- */
 
-static void release(struct eventlog *e)
+static void eventlog_release(struct eventlog *e)
 {
-    if (e == NULL)
-        return;
     stream_unsubscribe(e->reader);
     stream_items_done(&e->items);
     free(e->items.items);
     buf_done(&e->out);
+    eventlog_close_file(e);
     pthread_cond_destroy(&e->changed);
     thr_mutex_done(&e->lock);
     free(e->path);
     free(e);
 }
 
-static void *write_events(void *arg)
+/* The thread has come back from the file system long after the end. */
+static void eventlog_come_late(void *arg)
+{
+    eventlog_release(arg);
+}
+
+/* All that touches the file may hang and is done under the lease.  closed: nothing more comes.
+ * false: all is written, or there is no time left for the rest. */
+static bool eventlog_turn(struct eventlog *e, bool closed)
+{
+    bool more = e->items.count > 0 ? eventlog_write_items(e) : !closed;
+    if (!more)
+        eventlog_close_file(e);
+    return more;
+}
+
+static void eventlog_main(struct lease *l, void *arg)
 {
     struct eventlog *e = arg;
-    for (;;) {
-        bool some = stream_take(e->reader, &e->items, clock_mono_ms() + 60000);
-        if (some && !write_items(e))
-            break;
-        if (!some && stream_is_closed(e->reader))
-            break;
+    bool more = true;
+    while (more) {
+        bool closed = stream_is_closed(e->reader);
+        (void)stream_take(e->reader, &e->items, clock_mono_ms() + 60000);
+        lease_enter(l);
+        more = eventlog_turn(e, closed);
+        if (!lease_leave(l))
+            return;
     }
-    close_file(e);
-    thr_lock(&e->lock);
-    e->ended = true;
-    bool left_behind = e->left_behind;
-    pthread_cond_broadcast(&e->changed);
-    thr_unlock(&e->lock);
-    if (left_behind)
-        release(e);
-    return NULL;
 }
 
 UNCHECKED_LOCKS struct eventlog *eventlog_start(const struct eventlog_options *options,
@@ -272,64 +287,64 @@ UNCHECKED_LOCKS struct eventlog *eventlog_start(const struct eventlog_options *o
     thr_mutex_init(&e->lock);
     thr_cond_init(&e->changed);
     e->reader = stream_subscribe(&queue);
-    if (thr_start(&e->thread, "eventlog", write_events, e, err))
+    e->lease = lease_start("eventlog", eventlog_main, e, eventlog_come_late, err);
+    if (e->lease != NULL)
         return e;
-    release(e);
+    eventlog_release(e);
     return NULL;
 }
 
-/* Everything about the end is found out under one lock: a writer that was left behind may end, and
- * release all, right after. */
-struct outcome {
-    bool ended;
-    uint64_t lost;
-    char why[128];
-};
+static const char *eventlog_reason(const struct eventlog *e) REQUIRES(e->lock);
 
-static const char *reason(const struct eventlog *e) REQUIRES(e->lock);
-
-static const char *reason(const struct eventlog *e)
+static const char *eventlog_reason(const struct eventlog *e)
 {
-    if (!e->ended)
-        return "the file system does not answer";
     if (e->capped)
         return "the file has reached its greatest size";
     return e->error != 0 ? strerror(e->error) : "the queue was full";
 }
 
-static void wait_ended(struct eventlog *e, struct outcome *ret)
+/* why: NULL = what the thread has met last. */
+static void eventlog_note_outcome(struct eventlog *e, const char *why)
 {
+    struct eventlog_outcome *out = e->outcome;
+    thr_lock(&e->lock);
+    out->lost = stream_offered(e->reader) - e->written;
+    snprintf(out->why, sizeof(out->why), "%s", why != NULL ? why : eventlog_reason(e));
+    thr_unlock(&e->lock);
+}
+
+/* While the thread hangs: once it returns, it releases all that could be looked at. */
+static void eventlog_salvage(void *arg)
+{
+    eventlog_note_outcome(arg, "the file system does not answer");
+}
+
+/* Returns until when the thread is waited for; a file that takes nothing is given up before that. */
+static int64_t eventlog_close(struct eventlog *e)
+{
+    int64_t until = clock_mono_ms() + EVENTLOG_END_MS;
     stream_close(e->reader);
     thr_lock(&e->lock);
-    int64_t until = clock_mono_ms() + EVENTLOG_END_MS;
     e->give_up_mono_ms = until - EVENTLOG_RETRY_MS;
     pthread_cond_broadcast(&e->changed);
-    while (!e->ended && thr_wait_until(&e->changed, &e->lock, until))
-        ;
-    ret->ended = e->ended;
-    ret->lost = stream_offered(e->reader) - e->written;
-    snprintf(ret->why, sizeof(ret->why), "%s", reason(e));
-    e->left_behind = !e->ended;
     thr_unlock(&e->lock);
+    return until;
 }
 
 uint64_t eventlog_stop(struct eventlog *e)
 {
-    struct outcome out;
+    struct eventlog_outcome out = {0};
     if (e == NULL)
         return 0;
     char *path = mem_strdup(e->path);
-    pthread_t thread = e->thread;
-    wait_ended(e, &out);
+    e->outcome = &out;
+    if (lease_end(e->lease, eventlog_close(e), eventlog_salvage)) {
+        eventlog_note_outcome(e, NULL);
+        eventlog_release(e);
+    }
     if (out.lost > 0)
         log_line(LOG_ALWAYS, "WARNING: Event log %s: %" PRIu64 " events are missing: %s", path,
                  out.lost, out.why);
     free(path);
-    if (out.ended) {
-        thr_join(thread);
-        release(e);
-    } else {
-        pthread_detach(thread);
-    }
     return out.lost;
 }

@@ -282,6 +282,9 @@ static void ledger_report_items(const struct ledger_figures *f,
         if (f->unknown[i] > 0)
             buf_printf(&line, "; U %s: %zu", unknown_reason_text((enum unknown_reason)i),
                        f->unknown[i]);
+    if (closing->loop_lag_us > 0)
+        buf_printf(&line, "; event loop late by %.1f ms at most",
+                   (double)closing->loop_lag_us / 1000);
     if (!all_stored && f->lost_connections > 0)
         buf_printf(&line, "; %s", f->lost_why.text);
     log_line(all_stored ? LOG_MEDIUM : LOG_ALWAYS, "%s", buf_str(&line));

@@ -20,7 +20,7 @@ struct process {
     struct loop *loop;       /* NULL: the legacy loop polls */
     struct stopsig *signals; /* NULL: none are heard */
     struct loop_timer beat;
-    size_t running; /* event paths on the loop */
+    size_t running; /* cycles on the loop and beside it */
 };
 
 /* ---- on the event loop ---- */
@@ -39,82 +39,80 @@ static void process_on_over(void *arg)
         loop_stop(p->loop);
 }
 
-static void process_swap(struct process_run *a, struct process_run *b)
-{
-    struct process_run kept = *a;
-    *a = *b;
-    *b = kept;
-}
+/* One cycle while it is polled. */
+struct process_work {
+    struct process *p;
+    struct process_run *run;
+    struct eventpath *path; /* NULL: by the legacy loop */
+    pthread_t thread;       /* of the legacy loop, if threaded */
+    struct loop_letter over;
+    bool threaded, done;
+};
 
 static void process_say_fallback(const struct err *why)
 {
     log_line(LOG_ALWAYS, "WARNING: %s; polling by the legacy loop", why->text);
 }
 
-/* Returns how many runs are left for the legacy loop; they come first in `runs` then. */
-static size_t process_poll_on_loop(struct process *p, struct process_run *runs, size_t count)
+static void process_start_path(struct process_work *w)
 {
-    struct eventpath **paths = mem_zalloc(count + 1, sizeof(*paths));
     struct err err = ERR_INIT;
-    size_t left = 0;
-    for (size_t i = 0; i < count; i++) {
-        paths[i] = eventpath_start(runs[i].cycle, p->services, p->loop, p->signals, process_on_over,
-                                   p, &err);
-        if (paths[i] != NULL)
-            p->running++;
-        else
-            process_say_fallback(&err);
-    }
+    struct process *p = w->p;
+    w->path =
+        eventpath_start(w->run->cycle, p->services, p->loop, p->signals, process_on_over, p, &err);
+    if (w->path != NULL)
+        p->running++;
+    else
+        process_say_fallback(&err);
+}
+
+/* Until every cycle is over that is polled on the loop or beside it.  Returns by how much the loop was late. */
+static int64_t process_turn_loop(struct process *p)
+{
+    (void)loop_take_lag_us(p->loop); /* of earlier cycles */
     process_on_beat(p);
-    if (p->running > 0)
-        loop_run(p->loop);
+    loop_run(p->loop);
     loop_timer_cancel(&p->beat);
     watchdog_rest(p->watchdog);
-    for (size_t i = 0; i < count; i++) {
-        if (paths[i] != NULL)
-            runs[i].polled = eventpath_finish(paths[i], &runs[i].err);
-        else
-            process_swap(&runs[left++], &runs[i]);
-    }
-    free(paths);
-    return left;
+    return loop_take_lag_us(p->loop);
+}
+
+static void process_finish_path(struct process_work *w, int64_t lag_us)
+{
+    w->run->cycle->loop_lag_us = lag_us;
+    w->run->polled = eventpath_finish(w->path, &w->run->err);
+    w->done = true;
 }
 
 /* ---- by threads ---- */
 
-struct process_legacy {
-    struct process *p;
-    struct process_run *run;
-    struct stopsig *signals;
-};
-
-static void *process_run_legacy(void *arg)
+static void process_run_legacy(struct process_work *w)
 {
-    struct process_legacy *l = arg;
-    l->run->polled = legacy_run(l->run->cycle, l->p->services, l->signals, &l->run->err);
+    struct process *p = w->p;
+    w->run->polled = legacy_run(w->run->cycle, p->services, p->signals, &w->run->err);
+}
+
+static void *process_legacy_main(void *arg)
+{
+    struct process_work *w = arg;
+    process_run_legacy(w);
+    if (w->p->loop != NULL) /* which hears the signals meanwhile */
+        loop_post(w->p->loop, &w->over, process_on_over, w->p);
     return NULL;
 }
 
-/* All but the first on threads of their own. */
-static void process_poll_by_threads(struct process *p, struct process_run *runs, size_t count,
-                                    struct stopsig *signals)
+static void process_start_thread(struct process_work *w)
 {
-    pthread_t *threads = mem_zalloc(count + 1, sizeof(*threads));
-    bool *started = mem_zalloc(count + 1, sizeof(*started));
-    struct process_legacy *all = mem_zalloc(count + 1, sizeof(*all));
-    for (size_t i = 0; i < count; i++) {
-        all[i] = (struct process_legacy){p, &runs[i], signals};
-        started[i] = i > 0 && thr_start(&threads[i], "cycle", process_run_legacy, &all[i], NULL);
-    }
-    for (size_t i = 0; i < count; i++)
-        if (!started[i])
-            process_run_legacy(&all[i]);
-    for (size_t i = 0; i < count; i++)
-        if (started[i])
-            thr_join(threads[i]);
-    free(all);
-    free(started);
-    free(threads);
+    w->threaded = thr_start(&w->thread, "cycle", process_legacy_main, w, NULL);
+    if (w->threaded && w->p->loop != NULL)
+        w->p->running++;
+}
+
+static void process_join(struct process_work *w)
+{
+    if (w->threaded && !w->done)
+        thr_join(w->thread);
+    w->done |= w->threaded;
 }
 
 /* ---- both ---- */
@@ -142,17 +140,55 @@ static void process_drop_loop(struct process *p)
     p->loop = NULL;
 }
 
+/* No cycle waits for another one: what cannot be polled on the loop is polled beside it. */
+static void process_poll_on_loop(struct process *p, struct process_work *all, size_t count)
+{
+    bool rest = false;
+    for (size_t i = 0; i < count; i++)
+        if (all[i].path == NULL)
+            process_start_thread(&all[i]);
+    int64_t lag_us = process_turn_loop(p);
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].path != NULL)
+            process_finish_path(&all[i], lag_us);
+        process_join(&all[i]);
+        rest |= !all[i].done;
+    }
+    if (rest)
+        process_drop_loop(p);
+}
+
+/* All but the first on threads of their own, and those for which there is no thread after it. */
+static void process_poll_by_threads(struct process_work *all, size_t count)
+{
+    bool first = true;
+    for (size_t i = 0; i < count; i++) {
+        if (!all[i].done && !first)
+            process_start_thread(&all[i]);
+        first &= all[i].done;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (!all[i].done && !all[i].threaded)
+            process_run_legacy(&all[i]);
+    for (size_t i = 0; i < count; i++)
+        process_join(&all[i]);
+}
+
 void process_poll(struct process *p, struct process_run *runs, size_t count)
 {
-    if (p->loop == NULL) {
-        process_poll_by_threads(p, runs, count, p->signals);
-        return;
+    struct process_work *all = mem_zalloc(count + 1, sizeof(*all));
+    for (size_t i = 0; i < count; i++) {
+        all[i].p = p;
+        all[i].run = &runs[i];
+        if (p->loop != NULL)
+            process_start_path(&all[i]);
     }
-    size_t left = process_poll_on_loop(p, runs, count);
-    if (left == 0)
-        return;
-    process_drop_loop(p); /* it takes descriptors that the legacy loop may need */
-    process_poll_by_threads(p, runs, left, p->signals);
+    if (p->running > 0)
+        process_poll_on_loop(p, all, count);
+    else if (p->loop != NULL)
+        process_drop_loop(p); /* it takes descriptors that the legacy loop may need */
+    process_poll_by_threads(all, count);
+    free(all);
 }
 
 struct process *process_new(const struct config *config, const struct ping_sockets *sockets,

@@ -31,7 +31,7 @@ struct errand {
     void *arg;
 };
 
-static void note(void *arg UNUSED, const char *line)
+static void scripts_note(void *arg UNUSED, const char *line)
 {
     log_line(LOG_ALWAYS, "%s", line);
 }
@@ -52,7 +52,7 @@ static struct script_runner *new_runner(struct children *children, const struct 
     o.limits = limits_of(c);
     o.limits.cpu_s = c->script_cpu_s > 0 ? c->script_cpu_s : c->script_timeout_s + CPU_GRACE_S;
     o.limits.oom_score_adj = SCRIPT_OOM_SCORE;
-    o.note = note;
+    o.note = scripts_note;
     return script_runner_new(children, &o);
 }
 
@@ -71,7 +71,7 @@ static struct phpserver_pool *new_servers(struct children *children, const struc
     o.mode = modes[c->mode];
     o.timeout_ms = (int64_t)c->script_timeout_s * 1000;
     o.limits = limits_of(c);
-    o.note = note;
+    o.note = scripts_note;
     struct phpserver_pool *p = phpserver_pool_new(children, &o);
     buf_done(&script);
     return p;
@@ -115,7 +115,7 @@ static void scripts_on_done(void *arg, const struct script_reply *script)
     free(e);
 }
 
-static void start(void *arg)
+static void scripts_start(void *arg)
 {
     struct errand *e = arg;
     if (e->ask.kind == ASK_SCRIPT)
@@ -131,7 +131,7 @@ void scripts_begin(struct scripts *s, const struct ask *ask, int64_t deadline_mo
     static const struct script_reply cancelled = {.outcome = SCRIPT_CANCELLED, .output = ""};
     struct errand *e = mem_zalloc(1, sizeof(*e));
     *e = (struct errand){s, *ask, deadline_mono_ms, done, arg};
-    if (!children_call(s->children, start, e))
+    if (!children_call(s->children, scripts_start, e))
         scripts_on_done(e, &cancelled); /* the supervisor's thread has ended */
 }
 
@@ -141,7 +141,7 @@ void scripts_give_up(struct scripts *s)
     phpserver_quit(s->servers);
 }
 
-static void report(const struct scripts *s, bool clean)
+static void scripts_report(const struct scripts *s, bool clean)
 {
     if (!clean)
         log_line(LOG_ALWAYS, "WARNING: A script could not be ended, not even by SIGKILL: %s",
@@ -151,7 +151,7 @@ static void report(const struct scripts *s, bool clean)
 static void on_stopped(void *arg, bool clean)
 {
     struct scripts *s = arg;
-    report(s, clean);
+    scripts_report(s, clean);
     s->stopped(s->stopped_arg);
 }
 
@@ -166,5 +166,5 @@ void scripts_stop(struct scripts *s, int64_t deadline_mono_ms, scripts_stopped_f
 void scripts_end(struct scripts *s, int64_t deadline_mono_ms)
 {
     scripts_give_up(s);
-    report(s, children_end(s->children, deadline_mono_ms));
+    scripts_report(s, children_end(s->children, deadline_mono_ms));
 }

@@ -28,14 +28,14 @@ struct stopsig {
     TAILQ_HEAD(, stopsig_listener) listeners; /* under lock */
 };
 
-static void set_defaults(void)
+static void stopsig_set_defaults(void)
 {
     for (int i = 0; stopsig_list[i] != 0; i++)
         sigaction(stopsig_list[i], &stopsig_default, NULL);
 }
 
 /* What a driver hears. */
-static sigset_t heard(void)
+static sigset_t stopsig_heard(void)
 {
     sigset_t set;
     sigemptyset(&set);
@@ -53,7 +53,7 @@ void stopsig_normalise(void)
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     sigaddset(&set, SIGUSR2);
-    set_defaults();
+    stopsig_set_defaults();
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         sigaction(others[i], &stopsig_default, NULL);
     sigaction(SIGPIPE, &ign, NULL);
@@ -83,16 +83,16 @@ void stopsig_die(int signo)
 }
 
 /* Stop signals act by default again; SIGUSR1, which would end the process, stays out. */
-static void unblock_stops(void)
+static void stopsig_unblock_stops(void)
 {
-    sigset_t set = heard();
+    sigset_t set = stopsig_heard();
     sigdelset(&set, SIGUSR1);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /* ---- telling ---- */
 
-static void tell_dump(struct stopsig *s)
+static void stopsig_tell_dump(struct stopsig *s)
 {
     struct stopsig_listener *l;
     thr_lock(&s->lock);
@@ -102,7 +102,7 @@ static void tell_dump(struct stopsig *s)
 }
 
 /* false: it is not the first one. */
-static bool tell_stop(struct stopsig *s, int signo)
+static bool stopsig_tell_stop(struct stopsig *s, int signo)
 {
     struct stopsig_listener *l;
     thr_lock(&s->lock);
@@ -137,21 +137,21 @@ void stopsig_forget(struct stopsig *s, struct stopsig_listener *l)
 
 /* ---- on the loop ---- */
 
-static void on_loop_stop(void *arg, int signo)
+static void stopsig_on_loop_stop(void *arg, int signo)
 {
     struct stopsig *s = arg;
-    set_defaults(); /* a second one, of any number, ends the process */
-    (void)tell_stop(s, signo);
+    stopsig_set_defaults(); /* a second one, of any number, ends the process */
+    (void)stopsig_tell_stop(s, signo);
 }
 
-static void on_loop_dump(void *arg, int signo UNUSED)
+static void stopsig_on_loop_dump(void *arg, int signo UNUSED)
 {
-    tell_dump(arg);
+    stopsig_tell_dump(arg);
 }
 
 /* The kernel takes the handler away with the first signal, so that a second one of that number ends
  * the process, although the loop may be stuck and never come to set_defaults(). */
-static void hear_once(int signo)
+static void stopsig_hear_once(int signo)
 {
     struct sigaction act;
     sigaction(signo, NULL, &act);
@@ -159,20 +159,20 @@ static void hear_once(int signo)
     sigaction(signo, &act, NULL);
 }
 
-static void start_on_loop(struct stopsig *s)
+static void stopsig_start_on_loop(struct stopsig *s)
 {
-    sigset_t set = heard();
+    sigset_t set = stopsig_heard();
     for (int i = 0; stopsig_list[i] != 0; i++) {
-        loop_on_signal(s->loop, stopsig_list[i], on_loop_stop, s);
-        hear_once(stopsig_list[i]);
+        loop_on_signal(s->loop, stopsig_list[i], stopsig_on_loop_stop, s);
+        stopsig_hear_once(stopsig_list[i]);
     }
-    loop_on_signal(s->loop, SIGUSR1, on_loop_dump, s);
+    loop_on_signal(s->loop, SIGUSR1, stopsig_on_loop_dump, s);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 /* ---- on a thread of its own ---- */
 
-static bool is_ending(struct stopsig *s)
+static bool stopsig_is_ending(struct stopsig *s)
 {
     thr_lock(&s->lock);
     bool ending = s->ending;
@@ -180,44 +180,44 @@ static bool is_ending(struct stopsig *s)
     return ending;
 }
 
-static void *wait_signals(void *arg)
+static void *stopsig_wait_signals(void *arg)
 {
     struct stopsig *s = arg;
-    sigset_t set = heard();
+    sigset_t set = stopsig_heard();
     sigaddset(&set, END_SIGNAL);
     for (;;) {
         int signo = 0;
         if (sigwait(&set, &signo) != 0)
             continue;
-        if (signo == END_SIGNAL && is_ending(s))
+        if (signo == END_SIGNAL && stopsig_is_ending(s))
             return NULL;
         if (signo == END_SIGNAL)
             continue; /* a stranger's */
         if (signo == SIGUSR1)
-            tell_dump(s);
-        else if (!tell_stop(s, signo))
+            stopsig_tell_dump(s);
+        else if (!stopsig_tell_stop(s, signo))
             stopsig_die(signo);
     }
 }
 
-static bool start_thread(struct stopsig *s, struct err *err)
+static bool stopsig_start_thread(struct stopsig *s, struct err *err)
 {
-    sigset_t set = heard();
+    sigset_t set = stopsig_heard();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    if (thr_start(&s->thread, "signals", wait_signals, s, err))
+    if (thr_start(&s->thread, "signals", stopsig_wait_signals, s, err))
         return true;
-    unblock_stops();
+    stopsig_unblock_stops();
     return false;
 }
 
-static void stop_thread(struct stopsig *s)
+static void stopsig_stop_thread(struct stopsig *s)
 {
     thr_lock(&s->lock);
     s->ending = true;
     thr_unlock(&s->lock);
     pthread_kill(s->thread, END_SIGNAL);
     thr_join(s->thread);
-    unblock_stops();
+    stopsig_unblock_stops();
 }
 
 /* ---- life ---- */
@@ -235,8 +235,8 @@ struct stopsig *stopsig_start(struct loop *loop, struct err *err)
     TAILQ_INIT(&s->listeners);
     thr_mutex_init(&s->lock);
     if (loop != NULL)
-        start_on_loop(s);
-    else if (!start_thread(s, err)) {
+        stopsig_start_on_loop(s);
+    else if (!stopsig_start_thread(s, err)) {
         free_stopsig(s);
         return NULL;
     }
@@ -244,24 +244,24 @@ struct stopsig *stopsig_start(struct loop *loop, struct err *err)
 }
 
 /* Stop signals act by default again; a late SIGUSR1 has no effect. */
-static void stop_on_loop(void)
+static void stopsig_stop_on_loop(void)
 {
     sigset_t dump;
     sigemptyset(&dump);
     sigaddset(&dump, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &dump, NULL);
-    set_defaults();
+    stopsig_set_defaults();
 }
 
 /* Blocked from here on: what comes later waits for the thread, what came before is on the loop. */
 struct stopsig *stopsig_leave_loop(struct stopsig *s, struct err *err)
 {
-    sigset_t set = heard();
+    sigset_t set = stopsig_heard();
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     loop_turn_now(s->loop);
-    set_defaults();
+    stopsig_set_defaults();
     s->loop = NULL;
-    if (start_thread(s, err))
+    if (stopsig_start_thread(s, err))
         return s;
     free_stopsig(s);
     return NULL;
@@ -272,8 +272,8 @@ void stopsig_stop(struct stopsig *s)
     if (s == NULL)
         return;
     if (s->loop == NULL)
-        stop_thread(s);
+        stopsig_stop_thread(s);
     else
-        stop_on_loop();
+        stopsig_stop_on_loop();
     free_stopsig(s);
 }

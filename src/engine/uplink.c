@@ -14,7 +14,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct uplink {
     pthread_t thread;
@@ -34,7 +33,8 @@ struct uplink {
     bool push GUARDED;
     struct uplink_result result GUARDED; /* what has not been taken of it */
 
-    const struct config *config; /* const from uplink_begin() on, like the next one */
+    const struct config *config; /* const from uplink_begin() on, like the next two */
+    struct store_row *row;       /* lent by uplink_begin() */
     _Atomic int64_t until;
 
     /* the uplink's thread */
@@ -112,7 +112,7 @@ static bool reach_main(struct uplink *u)
     int threads;
     bool ok = true;
     if (!u->opened && !u->config->ping_only)
-        ok = u->opened = store_open_cycle(u->main, u->poller_id, (int)getpid(), &err);
+        ok = u->opened = store_open_cycle(u->main, u->row, &err);
     else if (u->away)
         ok = store_load_threads(u->main, u->poller_id, &threads, &err); /* anything it answers */
     else
@@ -267,7 +267,7 @@ static void close_row(struct uplink *u)
     store_grant_last(u->main, BUDGET_CLOSE_MS);
     if (!u->opened)
         uplink_fail(u, "the main server has no poller_time row of this process", &u->why);
-    else if (!store_close_cycle(u->main, u->poller_id, (int)getpid(), &err))
+    else if (!store_close_cycle(u->main, u->row, &err))
         uplink_fail(u, "the poller_time row could not be closed", &err);
 }
 
@@ -451,12 +451,13 @@ int uplink_threads(struct uplink *u)
     return threads;
 }
 
-void uplink_begin(struct uplink *u, const struct config *config, int64_t until_mono_ms,
-                  int64_t latest_mono_ms)
+void uplink_begin(struct uplink *u, const struct config *config, struct store_row *row,
+                  int64_t until_mono_ms, int64_t latest_mono_ms)
 {
     store_set_read_only(u->main, config->read_only);
     store_set_read_only(u->shelter, config->read_only);
     u->config = config;
+    u->row = row;
     uplink_draw_near(u, until_mono_ms);
     uplink_draw_latest(u, until_mono_ms, latest_mono_ms);
     thr_lock(&u->lock);

@@ -8,6 +8,7 @@
 #include "base/stream.h"
 #include "base/thr.h"
 #include "base/trace.h"
+#include "core/lease.h"
 #include "engine/stopsig.h"
 
 #include <inttypes.h>
@@ -48,59 +49,38 @@ struct watchdog {
 /* ---- saying, which may hang like everything else: the log may be on a dead file system ---- */
 
 struct speech {
-    struct thr_mutex lock;
-    pthread_cond_t changed;
-    bool said; /* under lock */
     char *line;
     void (*then)(void);
 };
 
-static void *speak(void *arg)
+/* Frees what it has said, when it has been said. */
+static void speech_say(struct speech *s)
 {
-    struct speech *s = arg;
     lastword_say(s->line);
     if (s->then != NULL)
         s->then();
-    thr_lock(&s->lock);
-    s->said = true;
-    pthread_cond_signal(&s->changed);
-    thr_unlock(&s->lock);
-    return NULL;
-}
-
-static bool wait_said(struct speech *s)
-{
-    int64_t until = clock_mono_ms() + SAY_MS;
-    thr_lock(&s->lock);
-    while (!s->said && thr_wait_until(&s->changed, &s->lock, until))
-        ;
-    bool said = s->said;
-    thr_unlock(&s->lock);
-    return said;
-}
-
-/* On a thread of its own, which is left behind with all it has if it does not come back. */
-static void say(const char *line, void (*then)(void))
-{
-    pthread_t thread;
-    struct speech *s = mem_zalloc(1, sizeof(*s));
-    thr_mutex_init(&s->lock);
-    thr_cond_init(&s->changed);
-    s->line = mem_strdup(line);
-    s->then = then;
-    bool started = thr_start(&thread, "last word", speak, s, NULL);
-    if (!started)
-        (void)speak(s);
-    if (!wait_said(s)) {
-        pthread_detach(thread);
-        return;
-    }
-    if (started)
-        thr_join(thread);
-    pthread_cond_destroy(&s->changed);
-    thr_mutex_done(&s->lock);
     free(s->line);
     free(s);
+}
+
+static void speech_main(struct lease *l, void *arg)
+{
+    lease_enter(l);
+    speech_say(arg);
+    (void)!lease_leave(l);
+}
+
+/* On a thread of its own, which is left behind with what it says if it does not come back. */
+static void watchdog_say(const char *line, void (*then)(void))
+{
+    struct speech *s = mem_zalloc(1, sizeof(*s));
+    s->line = mem_strdup(line);
+    s->then = then;
+    struct lease *l = lease_start("last word", speech_main, s, NULL, NULL);
+    if (l == NULL)
+        speech_say(s);
+    else
+        lease_end(l, clock_mono_ms() + SAY_MS, NULL);
 }
 
 /* ---- looking ---- */
@@ -117,16 +97,16 @@ static void watchdog_end_process(const struct guard *g)
             n += snprintf(line + n, sizeof(line) - (size_t)n, "; %s: %s", who[i], what);
     }
     int signo = g->signo;
-    say(line, trace_say);
+    watchdog_say(line, trace_say);
     if (signo != 0)
         stopsig_die(signo);
     _exit(EX_TEMPFAIL);
 }
 
 /* Under the lock, except while it is said. */
-static void look_at_loop(struct watchdog *w, int64_t now) REQUIRES(w->lock);
+static void watchdog_look_at_loop(struct watchdog *w, int64_t now) REQUIRES(w->lock);
 
-static void look_at_loop(struct watchdog *w, int64_t now)
+static void watchdog_look_at_loop(struct watchdog *w, int64_t now)
 {
     int64_t beat = w->beat;
     if (beat == 0 || beat == w->reported_beat || now - beat <= WATCHDOG_BEAT_MS + WATCHDOG_STALL_MS)
@@ -137,7 +117,7 @@ static void look_at_loop(struct watchdog *w, int64_t now)
              now - beat);
     stream_emit(&(struct happening){.type = EVENT_LOOP_STALLED, .figures = {(now - beat) * 1000}});
     thr_unlock(&w->lock);
-    say(line, w->on_stall);
+    watchdog_say(line, w->on_stall);
     thr_lock(&w->lock);
 }
 
@@ -154,7 +134,7 @@ static void watchdog_extend_ends(struct watchdog *w, int64_t now)
 }
 
 /* The guard that ends first; NULL: there is none. */
-static const struct guard *first_guard(const struct watchdog *w)
+static const struct guard *watchdog_first_guard(const struct watchdog *w)
 {
     const struct guard *g, *first = NULL;
     TAILQ_FOREACH (g, &w->guards, next)
@@ -164,17 +144,17 @@ static const struct guard *first_guard(const struct watchdog *w)
 }
 
 /* When to look again. */
-static int64_t next_look(const struct watchdog *w)
+static int64_t watchdog_next_look(const struct watchdog *w)
 {
     int64_t now = clock_mono_ms(); /* saying may have taken a while */
-    const struct guard *first = first_guard(w);
+    const struct guard *first = watchdog_first_guard(w);
     int64_t wake = now + LOOK_MS;
     if (first != NULL && first->end_by < wake)
         wake = first->end_by;
     return wake < now ? now : wake;
 }
 
-static void *watch(void *arg)
+static void *watchdog_main(void *arg)
 {
     struct watchdog *w = arg;
     int64_t wake = w->started;
@@ -183,13 +163,13 @@ static void *watch(void *arg)
         int64_t now = clock_mono_ms();
         if (now - wake > LATE_MS)
             watchdog_extend_ends(w, now);
-        const struct guard *first = first_guard(w);
+        const struct guard *first = watchdog_first_guard(w);
         if (first != NULL && now >= first->end_by)
             watchdog_end_process(first);
-        look_at_loop(w, now);
+        watchdog_look_at_loop(w, now);
         if (w->stopping)
             break;
-        wake = next_look(w);
+        wake = watchdog_next_look(w);
         (void)thr_wait_until(&w->changed, &w->lock, wake);
         now = clock_mono_ms();
         if (now < wake) /* rung before its time */
@@ -206,7 +186,7 @@ struct watchdog *watchdog_start(struct err *err)
     thr_cond_init(&w->changed);
     TAILQ_INIT(&w->guards);
     w->started = clock_mono_ms();
-    if (thr_start(&w->thread, "watchdog", watch, w, err))
+    if (thr_start(&w->thread, "watchdog", watchdog_main, w, err))
         return w;
     pthread_cond_destroy(&w->changed);
     thr_mutex_done(&w->lock);

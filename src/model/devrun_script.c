@@ -154,7 +154,7 @@ static void settle_output(struct devrun *run, size_t i, const struct script_repl
 }
 
 static void items_script_note_trouble(struct devrun *run, size_t i, enum ask_kind kind,
-                         const struct script_reply *reply)
+                                      const struct script_reply *reply)
 {
     bool was = reply->outcome == SCRIPT_NOT_STARTED || reply->outcome == SCRIPT_LOST ||
                reply->outcome == SCRIPT_CANCELLED;

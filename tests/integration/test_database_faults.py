@@ -232,6 +232,29 @@ def test_a_cycle_that_a_crashed_server_has_forgotten_is_closed_all_the_same(site
     assert site.cycles()[0]["pid"] == running.pid
 
 
+@pytest.mark.parametrize("forgotten", (False, True), ids=("", "crashed"))
+def test_a_cycle_closes_its_own_row_and_leaves_that_of_another_cycle_of_its_process(site, snmpd, poller, forgotten):
+    """The other row is as a second cycle of the same process would have made it, and still at work; a server that has
+    crashed meanwhile has forgotten the first one alone."""
+    expected = seed(site, snmpd)
+    with silent_device(site, requests=2, timeout=200) as silent:
+        site.threads(1)
+        with poller.start("-V", "3", first=0, last=99) as running:
+            silent.wait_for_request()
+            own = site.wait_for_open_cycle()
+            site.sql("INSERT INTO poller_time (poller_id, pid, start_time, end_time) VALUES (1, %s, NOW(), 0)", running.pid)
+            if forgotten:
+                site.sql("DELETE FROM poller_time WHERE id = %s", own["id"])
+                for client in site.sql("SELECT id FROM information_schema.processlist WHERE user = %s", cacti.USER):
+                    site.sql(f"KILL {client['id']}")
+            run = running.wait()
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    rows = sorted((c["id"], c["end_time"] is not None) for c in site.cycles())
+    other = own["id"] + 1
+    assert rows == ([(other, False), (other + 1, True)] if forgotten else [(own["id"], True), (other, False)])
+
+
 # ---- the network between ----
 
 @pytest.mark.parametrize("action", (SWALLOW, SWALLOW_ANSWER), ids=("statement", "answer"))

@@ -4,6 +4,8 @@ played back."""
 import json
 import os
 import re
+import signal
+import time
 
 import pytest
 
@@ -90,6 +92,27 @@ def test_the_event_log_of_a_cycle_agrees_with_the_log(site, snmpd, poller, work)
     assert run.log_lines(" Devices: 8") and events[-1]["devices"] == 8
     assert len(run.log_lines("NOTE: Events: ")) == 1
     assert path.stat().st_mode & 0o137 == 0
+
+
+def test_how_late_the_event_loop_was_is_a_figure_of_the_cycle(site, snmpd, poller, work):
+    """Its timers are never more than half a second apart. On the legacy loop there is none."""
+    path = work / "events"
+    seed(site, snmpd)
+    with SilentDevice() as silent:
+        device = site.add_device(7, port=silent.port, snmp_timeout=1500)
+        site.add_snmp_item(device, f"{PLAYPEN}.7.1")
+        with poller.start(f"--event-log={path}", "-V", "MEDIUM") as running:
+            silent.wait_for_request()
+            running.signal(signal.SIGSTOP)
+            time.sleep(2)  # what is to be measured, not a wait for something
+            running.signal(signal.SIGCONT)
+            run = running.wait()
+    lag_us = read_events(path)[-1]["loop_lag_us"]
+    if poller.loop == "on":
+        assert lag_us > 1000000
+        assert run.log_lines(f"; event loop late by {lag_us / 1000:.1f} ms at most"), run
+    else:
+        assert lag_us == 0 and not run.log_lines("event loop late"), run
 
 
 def test_status_changes_and_failures_are_events_of_their_own(site, snmpd, poller, work):

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { OID_SUBS = 9, WAIT_MS = 400 };
 
@@ -24,6 +25,7 @@ struct store {
     enum role role;
     bool read_only;
     bool open; /* the poller_time row */
+    uint64_t row_id;
     bool has_thread;
     pthread_t thread;
     int writes;
@@ -146,24 +148,36 @@ bool store_explain_absent(struct store *s, int poller_id UNUSED, const uint32_t 
 
 /* ---- writing ---- */
 
-bool store_open_cycle(struct store *s, int poller_id UNUSED, int pid UNUSED, struct err *err)
+bool store_open_cycle(struct store *s, struct store_row *row, struct err *err)
 {
+    CHECK(row->poller_id > 0 && row->pid == (int)getpid() && row->id == 0);
     if (!note_call(s, "open"))
         return true;
     CHECK(!s->open);
     if (fake_store.open_fails || (s->role == MAIN && fake_store.main_is_gone))
         return err_set(err, ERR_UNAVAILABLE, "fake: cannot open");
     s->open = true;
+    thr_lock(&lock);
+    s->row_id = ++fake_store.last_row;
+    fake_store.open_rows |= UINT64_C(1) << s->row_id;
+    thr_unlock(&lock);
+    if (fake_store.open_unanswered)
+        return err_set(err, ERR_UNAVAILABLE, "fake: no answer");
+    row->id = s->row_id;
     return true;
 }
 
-bool store_close_cycle(struct store *s, int poller_id UNUSED, int pid UNUSED, struct err *err)
+bool store_close_cycle(struct store *s, const struct store_row *row, struct err *err)
 {
     if (!note_call(s, "close"))
         return true;
     CHECK(s->open || fake_store.open_fails); /* it may be open though nothing said so */
     if (fake_store.late)
         fake_snmp_bring_back();
+    CHECK(row->id == (fake_store.open_unanswered ? 0 : s->row_id));
+    thr_lock(&lock);
+    fake_store.open_rows &= ~(UINT64_C(1) << s->row_id);
+    thr_unlock(&lock);
     s->open = false;
     return !fake_store.close_fails || err_set(err, ERR_TEMPORARY, "fake: cannot close");
 }

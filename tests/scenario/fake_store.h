@@ -3,7 +3,7 @@
  * Use:     set the upper half of `fake_store`, run a cycle, read the lower half.
  * Threads: as drivers/store.h, and checked: one thread from load to close, announced by
  * db_thread_start(). Promise: checks what every cycle owes: rows only while the poller_time row is
- * open, each row once, each with the value that fake_snmp gives (or U), and nothing at all when
+ * open, which is closed once and by its own id, each row once, each with the value that fake_snmp gives (or U), and nothing at all when
  * read-only.
  */
 #ifndef FAKE_STORE_H
@@ -36,8 +36,9 @@ struct fake_group {
 extern struct fake_store {
     struct fake_group groups[FAKE_GROUPS_MAX];
     bool load_fails, open_fails, date_fails, close_fails, advance_fails;
-    int write_fails; /* the n-th; 0 = none */
-    bool late;       /* closing the row waits until all that hangs by FAKE_LATE has come back */
+    int write_fails;      /* the n-th; 0 = none */
+    bool open_unanswered; /* the row is there, but nobody has said so */
+    bool late; /* closing the row waits until all that hangs by FAKE_LATE has come back */
     size_t
         slow; /* the first write waits for more than so many rows to come (or a while); 0 = not */
 
@@ -48,6 +49,8 @@ extern struct fake_store {
 
     struct buf calls; /* "load open write ... close", equal neighbours once */
     struct buf main_calls, boost_calls;
+    uint64_t last_row;  /* id of the last row of poller_time */
+    uint64_t open_rows; /* bit n: row n is open */
     size_t rows, hosts, kept;
     struct buf results; /* one line per row and host, sorted by fake_store_sort() */
 } fake_store;

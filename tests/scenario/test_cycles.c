@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -104,6 +105,8 @@ static void end(struct house *h)
     check_stream_end();
     check_stream(&sum, RUNS);
     assert_int_equal(sum.stored, fake_store.rows);
+    assert_int_equal(fake_store.last_row, RUNS);
+    assert_int_equal(fake_store.open_rows, 0);
     fake_store_sort(); /* checks that no row is there twice */
 }
 
@@ -123,6 +126,8 @@ static void two_at_once_store_each_its_own(void **state)
     add_cycle(&h, 0, FAR_AWAY_MS);
     add_cycle(&h, 1, FAR_AWAY_MS);
     process_poll(h.process, h.runs, RUNS);
+    assert_int_equal(h.runs[0].cycle->row.pid, h.runs[1].cycle->row.pid);
+    assert_int_not_equal(h.runs[0].cycle->row.id, h.runs[1].cycle->row.id);
     for (int i = 0; i < RUNS; i++) {
         end_cycle(&h, i);
         assert_int_equal(h.figures[i].devices, 20);
@@ -208,6 +213,35 @@ static void a_hanging_library_costs_threads_but_not_the_next_cycle(void **state)
     forget_results();
 }
 
+/* The first goes on when the second has closed its row, and gets no answer otherwise. */
+static void a_cycle_without_room_on_the_loop_is_polled_beside_it(void **state)
+{
+    struct house h;
+    struct rlimit before, few;
+    driver_is_event = *state;
+    begin(&h, (struct fake_store){.groups = {{.hostname = "late", .devices = 20, .items = 5},
+                                             {.hostname = "a", .devices = 20, .items = 5}},
+                                  .late = true});
+    fake_snmp_mood("late", FAKE_LATE);
+    h.configs[1].threads = 200; /* with a descriptor each */
+    add_cycle(&h, 0, 20000);
+    add_cycle(&h, 1, FAR_AWAY_MS);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    few = before;
+    few.rlim_cur = 100;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    process_poll(h.process, h.runs, RUNS);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    for (int i = 0; i < RUNS; i++) {
+        end_cycle(&h, i);
+        assert_int_equal(h.figures[i].dropped, 0);
+        assert_int_equal(h.figures[i].stored, 100);
+    }
+    process_free(h.process);
+    end(&h);
+    forget_results();
+}
+
 static size_t open_descriptors(void)
 {
     size_t n = 0;
@@ -259,6 +293,7 @@ static int run_on(bool *driver)
         ON(two_at_once_store_each_its_own, event),
         ON(the_deadline_of_one_does_not_stop_the_other, event),
         ON(the_next_cycle_begins_afresh, event),
+        ON(a_cycle_without_room_on_the_loop_is_polled_beside_it, event),
         ON(fifty_cycles_leave_no_descriptor, event),
         ON(a_hanging_library_costs_threads_but_not_the_next_cycle, event),
     };

@@ -452,6 +452,9 @@ static void nothing_is_polled_when_the_cycle_cannot_be_opened(void **state)
     (void)state;
     const struct scene s = {.groups = {DEVICES("a", 5, 5)}, .store = {.open_fails = true}};
     EXPECT(&s, "not begun: fake: cannot open", "calls open close ", "peak 0");
+    const struct scene unanswered = {.groups = {DEVICES("a", 5, 5)},
+                                     .store = {.open_unanswered = true}};
+    EXPECT(&unanswered, "not begun: fake: no answer", "calls open close ", "peak 0");
 }
 
 static void lost_rows_are_told_and_the_cycle_is_closed(void **state)

@@ -249,7 +249,7 @@ class Site:
 
     def cycles(self):
         """The rows of poller_time; end_time is None while a row is open."""
-        return self.sql("SELECT pid, poller_id, CAST(start_time AS CHAR) AS start_time, "
+        return self.sql("SELECT id, pid, poller_id, CAST(start_time AS CHAR) AS start_time, "
                         "IF(end_time > 0, CAST(end_time AS CHAR), NULL) AS end_time FROM poller_time ORDER BY id")
 
     def wait_for_open_cycle(self):

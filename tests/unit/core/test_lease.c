@@ -19,7 +19,7 @@
 struct scene {
     struct thr_mutex lock;
     pthread_cond_t changed;
-    bool in_call, let_go, kept, after, salvaged, late;
+    bool outside, go_in, in_call, let_go, kept, after, salvaged, late;
 };
 
 static void scene_set(struct scene *s, bool *what)
@@ -93,7 +93,6 @@ static void a_call_that_returns_keeps_its_owner(void **state)
     struct scene *s = *state;
     struct lease *l = start(s);
     scene_wait(s, &s->in_call);
-    assert_true(lease_entered_ms(l) > 0);
     scene_set(s, &s->let_go);
     while (!lease_wait(l, clock_mono_ms() + 1000))
         ;
@@ -142,7 +141,6 @@ static void a_thread_outside_a_call_cannot_be_taken_away(void **state)
     struct lease *l = lease_start("test", run_at_once, s, NULL, &err);
     assert_non_null(l);
     scene_wait(s, &s->in_call);
-    assert_int_equal(lease_entered_ms(l), 0);
     assert_false(lease_revoke(l, on_salvage));
     assert_false(s->salvaged);
     scene_set(s, &s->let_go);
@@ -174,6 +172,58 @@ static void revoking_at_the_moment_of_return_has_one_winner(void **state)
     }
 }
 
+static void go_in_and_hang(struct lease *l, void *arg)
+{
+    struct scene *s = arg;
+    scene_set(s, &s->outside);
+    scene_wait(s, &s->go_in);
+    call_once(l, arg);
+}
+
+/* The owner waits for the next call, whichever of the two is first. */
+static void a_thread_that_is_between_two_calls_is_left_behind_in_the_next(void **state)
+{
+    for (int i = 0; i < 500; i++) {
+        struct scene *s = *state;
+        struct err err = ERR_INIT;
+        s->outside = s->go_in = s->in_call = s->let_go = false;
+        s->kept = s->after = s->salvaged = s->late = false;
+        struct lease *l = lease_start("test", go_in_and_hang, s, on_late, &err);
+        assert_non_null(l);
+        scene_wait(s, &s->outside);
+        scene_set(s, &s->go_in);
+        assert_false(lease_end(l, clock_mono_ms(), on_salvage));
+        assert_true(s->salvaged);
+        scene_set(s, &s->let_go);
+        scene_wait(s, &s->late);
+        assert_false(s->kept || s->after);
+    }
+}
+
+static void a_thread_that_ends_in_time_is_joined_and_not_salvaged(void **state)
+{
+    struct scene *s = *state;
+    struct lease *l = start(s);
+    scene_wait(s, &s->in_call);
+    scene_set(s, &s->let_go);
+    assert_true(lease_end(l, INT64_MAX, on_salvage));
+    assert_true(s->kept && s->after);
+    assert_false(s->salvaged || s->late);
+}
+
+/* Its time was over long ago; it only had not come to its end. */
+static void a_thread_that_makes_no_call_any_more_is_waited_for(void **state)
+{
+    struct scene *s = *state;
+    struct err err = ERR_INIT;
+    struct lease *l = lease_start("test", run_at_once, s, NULL, &err);
+    assert_non_null(l);
+    scene_wait(s, &s->in_call);
+    scene_set(s, &s->let_go);
+    assert_true(lease_end(l, 0, on_salvage));
+    assert_false(s->salvaged);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -184,6 +234,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_thread_outside_a_call_cannot_be_taken_away, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(revoking_at_the_moment_of_return_has_one_winner, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_thread_that_is_between_two_calls_is_left_behind_in_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_thread_that_ends_in_time_is_joined_and_not_salvaged,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_thread_that_makes_no_call_any_more_is_waited_for, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests_name("lease", tests, NULL, NULL);
