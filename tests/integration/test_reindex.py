@@ -214,6 +214,26 @@ def test_a_table_that_cannot_be_walked_is_not_indexed_again(site, agents, poller
         assert run.log.count(f"the number of indexes below {TABLE}.1 is not known") == 3, run
 
 
+#: Rows as a file has them, from which an agent takes the first one behind the name that it is asked with.
+FILE_ORDERS = ((1, 3, 2, 4, 5, 6), (2, 1, 3, 4, 5, 6), (1, 2, 3, 4, 6, 5), (6, 5, 4, 3, 2, 1), (1, 5, 2, 6, 3, 4))
+
+
+@pytest.mark.parametrize("order", FILE_ORDERS, ids=lambda order: "".join(map(str, order)))
+def test_a_table_in_the_order_of_a_file_is_not_indexed_again(site, agents, poller, order):
+    """Six rows, of which GETBULK shows some in the wrong order and GETNEXT finds only some."""
+    rows = "".join(f"object {TABLE}.1.{n} int {n}\n" for n in order) + f"object {TABLE}.9.1 int 1\n"
+    farm = agents(SYSTEM_GROUP + f"object {COUNTER} int 7\n{rows}agent 127.2.0.1-127.2.0.4 file-order\n")
+    expected = {}
+    for n, count in enumerate(("6", "2", "0", "1"), 1):
+        device, item = device_with_item(site, farm, n, f"127.2.0.{n}")
+        check(site, device, "=", count, f"{TABLE}.1", COUNT)
+        expected[item] = "7"
+    run = poll(site, poller)
+    assert reindexed(site) == []
+    assert_stored(site, expected)
+    assert run.log.count(f"the number of indexes below {TABLE}.1 is not known") == 4, run
+
+
 def test_an_index_too_long_to_be_counted_costs_the_device_nothing(site, agents, poller):
     """22,000 rows, one by one."""
     farm = agents(SYSTEM_GROUP + f"object {TABLE}.1.{{1-22000}} int 1\nobject {COUNTER} int 7\nagent 127.2.0.1\n")
