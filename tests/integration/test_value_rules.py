@@ -51,6 +51,7 @@ def test_text_is_never_read_as_a_binary_number(site, agents, poller):
         b"12.5\xff\xff": "12.5", b"-7\0\xff": "-7", "21.5 °C".encode(): "21.5", "5 µA".encode("latin-1"): "5",
         "98 % humidité relative".encode(): "98", b"123456789012\0\0\0\0": "123456789012", b"n/a\0": "U",
         b"in:5 out:6\0": "in:5 out:6", b"rx:1 tx:2\xff\xff": "rx:1 tx:2", b"a:U\0": "a:U",
+        "北京".encode(): "U", "℃".encode(): "U",
         b"\x00\x1a\x2b": "6699", b"\xde\xad\xbe\xef": "3735928559", b"\x80": "128",
     }
     run, keys = poll_objects(site, agents, poller, [octets(text) for text in texts])
