@@ -27,6 +27,7 @@ TEXTS = (
     'fill 99', 'fill 100', 'fill 101', 'fill 250', f'string "{"ab " * 60}"', f'string "{"Ä" * 120}"',
     'oid .1.3.6.1.4.1.8072.3.2.10', 'oid .0.0', 'oid .1.3.6.1.' + '.'.join(str(n) for n in range(1000, 1030)),
     'ipaddress 192.0.2.1', 'int 5', 'int -5', 'counter64 18446744073709551615', 'gauge32 4294967295', 'timeticks 360000',
+    'opaque-float 1.5', 'opaque-double 1e300', 'opaque-counter64 7', 'opaque-int64 -7', 'opaque-uint64 9', 'raw 44 1234', 'raw 44',
 )
 
 
