@@ -220,6 +220,8 @@ static bool cycle_load_site(struct cycle *c, struct err *err)
     };
     if (!store_load_site(c->store, &sel, &c->site, err))
         return false;
+    if (c->uplink != NULL) /* results go to the main server */
+        uplink_widths(c->uplink, &c->site.output_chars, &c->site.boost_chars);
     c->advance = mem_zalloc(c->site.device_count, sizeof(c->advance[0]));
     c->loaded = true;
     cycle_count_children(c);
