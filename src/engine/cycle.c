@@ -160,6 +160,8 @@ static void cycle_explain_selection(struct cycle *c)
         log_line(LOG_MEDIUM,
                  "NOTE: poller %d has no enabled device with an id from %" PRIu32 " to %" PRIu32,
                  cf->poller_id, cf->first, cf->last);
+    else if (c->site.device_count == 0)
+        log_line(LOG_MEDIUM, "NOTE: poller %d has no enabled device", cf->poller_id);
 }
 
 enum { CYCLE_STEPS_SAID = 4 };
