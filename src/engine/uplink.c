@@ -305,6 +305,7 @@ static bool ask_first(struct uplink *u)
     thr_lock(&u->lock);
     u->threads = ok ? threads : 0;
     thr_unlock(&u->lock);
+    store_set_deadline(u->main, u->started_mono_ms + UPLINK_START_MS);
     ok = ok && store_load_widths(u->main, &output, &boost, NULL);
     thr_lock(&u->lock);
     u->answered = true;
