@@ -111,6 +111,10 @@ NODISCARD bool store_load_settings(struct store *s, int poller_id, store_setting
 /* poller.threads of this poller; 0 = there is no such poller. */
 NODISCARD bool store_load_threads(struct store *s, int poller_id, int *ret, struct err *err);
 
+/* The widths of the columns that take values, as in struct site. */
+NODISCARD bool store_load_widths(struct store *s, size_t *ret_output, size_t *ret_boost,
+                                 struct err *err);
+
 /* Devices in one query, their due items in one streamed query, their assertions in another, grouped
  * here. */
 NODISCARD bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,

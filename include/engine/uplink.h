@@ -9,7 +9,7 @@
  *          uplink_begin(u, config, &row, until);
  *          uplink_put(u, batch);  while ((left = uplink_take_left(u)) != NULL) ...
  *          uplink_end(u, local, push);  uplink_take_result(u);  uplink_free(u);
- * Threads: start, threads, end_until and free: main thread. begin, put, end: the database thread.
+ * Threads: start, threads, end_until and free: main thread. widths, begin, put, end: the database thread.
  *          take_left, take_result and hurry: any. Everything that waits for the main server does so on a thread of its own.
  * Owns:    two stores: the main server's, and one of the local database that is opened only while
  *          the main server is away. The local store lent to uplink_end() is used until it returns.
@@ -59,6 +59,10 @@ void uplink_free(struct uplink *u); /* NULL allowed; before uplink_end(): nothin
 
 /* poller.threads of the main server; 0 = it has not answered in time, or knows no such poller. */
 int uplink_threads(struct uplink *u);
+
+/* The widths of the main server's columns that take values (struct site).  Left as they are if it has not
+ * answered in time. */
+void uplink_widths(struct uplink *u, size_t *output, size_t *boost);
 
 /* The configuration is complete: open the poller_time row as soon as the main server can be reached.
  * Does not wait.  The row is the uplink's until it has ended, but for the id, which anybody may read.

@@ -603,6 +603,15 @@ static void count_outputs(struct store_outcome *out, size_t count, const struct 
     out->rows_stored = tried - out->rows_rejected;
 }
 
+bool store_load_widths(struct store *s, size_t *ret_output, size_t *ret_boost, struct err *err)
+{
+    if (!store_know_schema(s, err))
+        return false;
+    *ret_output = s->output_chars;
+    *ret_boost = s->boost_chars;
+    return true;
+}
+
 static bool write_batch(struct store *s, const struct batch *b, bool output, bool boost,
                         struct store_outcome *ret, struct err *err)
 {

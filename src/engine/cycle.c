@@ -163,6 +163,8 @@ static void cycle_explain_selection(struct cycle *c)
         log_line(LOG_MEDIUM,
                  "NOTE: poller %d has no enabled device with an id from %" PRIu32 " to %" PRIu32,
                  cf->poller_id, cf->first, cf->last);
+    else if (c->site.device_count == 0)
+        log_line(LOG_MEDIUM, "NOTE: poller %d has no enabled device", cf->poller_id);
 }
 
 enum { CYCLE_STEPS_SAID = 4 };
@@ -223,6 +225,8 @@ static bool cycle_load_site(struct cycle *c, struct err *err)
     };
     if (!store_load_site(c->store, &sel, &c->site, err))
         return false;
+    if (c->uplink != NULL) /* results go to the main server */
+        uplink_widths(c->uplink, &c->site.output_chars, &c->site.boost_chars);
     c->advance = mem_zalloc(c->site.device_count, sizeof(c->advance[0]));
     c->loaded = true;
     cycle_count_children(c);

@@ -26,6 +26,7 @@ struct uplink {
     pthread_cond_t changed;
     bool answered GUARDED; /* the main server, or the attempt has failed */
     int threads GUARDED;
+    size_t output_chars GUARDED, boost_chars GUARDED; /* 0: the main server has not said */
     bool begun GUARDED, ending GUARDED, ended GUARDED, quit GUARDED;
     struct batcher waiting GUARDED;
     struct batch *left GUARDED; /* NULL = none */
@@ -302,14 +303,21 @@ static void uplink_finish(struct uplink *u)
 /* ---- the thread ---- */
 
 /* true: the cycle begins; false: it will not. */
-static bool ask_threads(struct uplink *u)
+static bool ask_first(struct uplink *u)
 {
     int threads = 0;
+    size_t output = 0, boost = 0;
     store_set_deadline(u->main, u->started_mono_ms + UPLINK_FIRST_MS);
     bool ok = store_load_threads(u->main, u->poller_id, &threads, NULL);
     thr_lock(&u->lock);
-    u->answered = true;
     u->threads = ok ? threads : 0;
+    thr_unlock(&u->lock);
+    store_set_deadline(u->main, u->started_mono_ms + UPLINK_START_MS);
+    ok = ok && store_load_widths(u->main, &output, &boost, NULL);
+    thr_lock(&u->lock);
+    u->answered = true;
+    u->output_chars = ok ? output : 0;
+    u->boost_chars = ok ? boost : 0;
     pthread_cond_broadcast(&u->changed);
     while (!u->begun && !u->quit)
         thr_wait(&u->changed, &u->lock);
@@ -353,7 +361,7 @@ static void *keep_main(void *arg)
 {
     struct uplink *u = arg;
     db_thread_start();
-    if (ask_threads(u))
+    if (ask_first(u))
         uplink_work(u);
     db_thread_stop();
     thr_lock(&u->lock);
@@ -449,6 +457,16 @@ int uplink_threads(struct uplink *u)
     int threads = u->threads;
     thr_unlock(&u->lock);
     return threads;
+}
+
+void uplink_widths(struct uplink *u, size_t *output, size_t *boost)
+{
+    thr_lock(&u->lock);
+    if (u->output_chars > 0) {
+        *output = u->output_chars;
+        *boost = u->boost_chars;
+    }
+    thr_unlock(&u->lock);
 }
 
 void uplink_begin(struct uplink *u, const struct config *config, struct store_row *row,

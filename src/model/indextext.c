@@ -285,9 +285,26 @@ static bool same_oid(const char *stored, bool full, struct oid now)
     return found;
 }
 
+static bool is_opaque(enum varbind_type type)
+{
+    return type >= VARBIND_OPAQUE && type <= VARBIND_OPAQUE_UINT64;
+}
+
+/* snmpget's labels for an Opaque value, of which Cacti leaves these. */
+static const char *after_opaque_label(const char *s)
+{
+    static const char *const labels[] = {"opaque:", "int64:", "uint64:"};
+    for (size_t i = 0; i < ARRAY_LEN(labels); i++)
+        if (strncasecmp(s, labels[i], strlen(labels[i])) == 0)
+            s += strlen(labels[i]) + strspn(s + strlen(labels[i]), " ");
+    return s;
+}
+
 bool indextext_equal(const char *stored, const struct varbind *vb)
 {
     bool full = is_full(stored);
+    if (is_opaque(vb->type))
+        stored = after_opaque_label(stored);
     if (vb->type == VARBIND_OCTETS || vb->type == VARBIND_OPAQUE)
         return same_octets(stored, full, (struct bytes){vb->octets.data, vb->octets.len});
     if (vb->type == VARBIND_OBJECT_ID)

@@ -415,12 +415,13 @@ static bool begins_as_number(struct text t)
 }
 
 /* Octets beyond ASCII that give no value as text: are they text nevertheless?  Any octets may happen
- * to be printable in ISO 8859-1, so that most of such a text has to be ASCII; few happen to be UTF-8. */
+ * to be printable in ISO 8859-1, so that most of such a text has to be ASCII.  Few happen to be UTF-8,
+ * but one of thirty pairs does. */
 static bool is_prose(const struct varbind *vb, size_t len, enum octets_kind kind)
 {
     size_t ascii, beyond;
     octets_count(vb->octets.data, len, &ascii, &beyond);
-    return kind == OCTETS_UTF8 ? ascii > 0 : ascii >= 3 * beyond;
+    return kind == OCTETS_UTF8 ? ascii > 0 || len > 2 : ascii >= 3 * beyond;
 }
 
 /* Text is text, padded or not; only what cannot be text is a binary number.  An Opaque value is meant

@@ -27,6 +27,7 @@ TEXTS = (
     'fill 99', 'fill 100', 'fill 101', 'fill 250', f'string "{"ab " * 60}"', f'string "{"Ä" * 120}"',
     'oid .1.3.6.1.4.1.8072.3.2.10', 'oid .0.0', 'oid .1.3.6.1.' + '.'.join(str(n) for n in range(1000, 1030)),
     'ipaddress 192.0.2.1', 'int 5', 'int -5', 'counter64 18446744073709551615', 'gauge32 4294967295', 'timeticks 360000',
+    'opaque-float 1.5', 'opaque-double 1e300', 'opaque-counter64 7', 'opaque-int64 -7', 'opaque-uint64 9', 'raw 44 1234', 'raw 44',
 )
 
 
@@ -212,6 +213,26 @@ def test_a_table_that_cannot_be_walked_is_not_indexed_again(site, agents, poller
     assert reindexed(site) == []
     if "error" not in fault:
         assert run.log.count(f"the number of indexes below {TABLE}.1 is not known") == 3, run
+
+
+#: Rows as a file has them, from which an agent takes the first one behind the name that it is asked with.
+FILE_ORDERS = ((1, 3, 2, 4, 5, 6), (2, 1, 3, 4, 5, 6), (1, 2, 3, 4, 6, 5), (6, 5, 4, 3, 2, 1), (1, 5, 2, 6, 3, 4))
+
+
+@pytest.mark.parametrize("order", FILE_ORDERS, ids=lambda order: "".join(map(str, order)))
+def test_a_table_in_the_order_of_a_file_is_not_indexed_again(site, agents, poller, order):
+    """Six rows, of which GETBULK shows some in the wrong order and GETNEXT finds only some."""
+    rows = "".join(f"object {TABLE}.1.{n} int {n}\n" for n in order) + f"object {TABLE}.9.1 int 1\n"
+    farm = agents(SYSTEM_GROUP + f"object {COUNTER} int 7\n{rows}agent 127.2.0.1-127.2.0.4 file-order\n")
+    expected = {}
+    for n, count in enumerate(("6", "2", "0", "1"), 1):
+        device, item = device_with_item(site, farm, n, f"127.2.0.{n}")
+        check(site, device, "=", count, f"{TABLE}.1", COUNT)
+        expected[item] = "7"
+    run = poll(site, poller)
+    assert reindexed(site) == []
+    assert_stored(site, expected)
+    assert run.log.count(f"the number of indexes below {TABLE}.1 is not known") == 4, run
 
 
 def test_an_index_too_long_to_be_counted_costs_the_device_nothing(site, agents, poller):

@@ -202,6 +202,48 @@ def test_every_row_arrives_at_any_number(both, snmpd, poller):
     assert len(set(both.next_steps(both.main).values())) == 3
 
 
+@contextlib.contextmanager
+def widths(both, main, local):
+    """So many characters for an output in the result tables of each server."""
+    def set_both(main, local):
+        for site, chars in ((both.main, main), (both.local, local)):
+            for table in ("poller_output", BOOST):
+                site.sql(f"DELETE FROM {table}")
+                site.sql(f"ALTER TABLE {table} MODIFY output VARCHAR({chars}) NOT NULL DEFAULT ''")
+    set_both(main, local)
+    try:
+        yield
+    finally:
+        if both.main.server.pid is None:
+            both.main.server.start()
+        set_both(512, 512)
+
+
+@pytest.mark.parametrize("main, local", ((900, 512), (512, 900), (40, 512), (100, 30)))
+@pytest.mark.parametrize("away", (False, True), ids=("main", "kept"))
+def test_a_value_is_cut_to_the_column_of_the_server_that_gets_it(build, loop, both, work, main, local, away):
+    """Whole fields, and what is left out is told, whichever of the two servers takes the results."""
+    text = " ".join(f"field{n}:1e12" for n in range(60))
+    (work / "pairs").write_text(text)
+    device = both.add_device(1, availability_method=0)
+    [key] = both.add_items([{"device": device, "action": cacti.SCRIPT, "arg1": f"cat {work}/pairs", "rrd_name": "v"}])
+    poller = both.poller(build.binary, loop=loop, **BRIEF)
+    with widths(both, main, local):
+        if away:
+            both.main.server.stop()
+        run = poll(poller)
+        chars = local if away else main
+        kept = text.split()
+        while len(" ".join(kept)) > chars:
+            kept.pop()
+        found = values(both.local, BOOST) if away else values(both.main)
+        assert {k: value.split() for k, value in found.items()} == {key: kept}, run
+        if not away:
+            assert [value.split() for value in values(both.main, BOOST).values()] == [kept]
+        told = run.log_lines("Not all is stored")
+        assert len(told) == (1 if len(kept) < 60 else 0), run
+
+
 def test_devices_that_the_main_server_does_not_know_are_not_created_there(both, snmpd, poller):
     expected = seed(both, snmpd)
     for table, column in (("host", "id"), ("poller_item", "host_id")):

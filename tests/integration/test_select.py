@@ -295,3 +295,13 @@ def test_a_range_without_devices_is_said_to_whoever_looks(site, add, poller):
     site.settings(log_verbosity=3)
     run = poller.run(first=6, last=9)
     assert run.status == 0 and len(run.log_lines("NOTE: poller 1 has no enabled device with an id from 6 to 9")) == 1, run
+
+
+@pytest.mark.parametrize("change", ("UPDATE host SET disabled = 'on'", "UPDATE host SET poller_id = 3", "DELETE FROM host"))
+def test_a_site_without_devices_is_said_to_whoever_looks(site, add, poller, change):
+    add(50)
+    site.sql("DELETE FROM poller_item")
+    site.sql(change)
+    site.settings(log_verbosity=3)
+    run = poller.run()
+    assert run.status == 0 and len(run.log_lines("NOTE: poller 1 has no enabled device")) == 1, run

@@ -2,7 +2,11 @@
 
 import re
 
+import pytest
+
+from support import phpsite
 from support.checks import assert_stored
+from support.lab import MissingTool, tool
 from support.valuecases import cases
 
 from conftest import SYSTEM_GROUP
@@ -51,6 +55,7 @@ def test_text_is_never_read_as_a_binary_number(site, agents, poller):
         b"12.5\xff\xff": "12.5", b"-7\0\xff": "-7", "21.5 °C".encode(): "21.5", "5 µA".encode("latin-1"): "5",
         "98 % humidité relative".encode(): "98", b"123456789012\0\0\0\0": "123456789012", b"n/a\0": "U",
         b"in:5 out:6\0": "in:5 out:6", b"rx:1 tx:2\xff\xff": "rx:1 tx:2", b"a:U\0": "a:U",
+        "北京".encode(): "U", "℃".encode(): "U",
         b"\x00\x1a\x2b": "6699", b"\xde\xad\xbe\xef": "3735928559", b"\x80": "128",
     }
     run, keys = poll_objects(site, agents, poller, [octets(text) for text in texts])
@@ -104,6 +109,29 @@ def test_a_device_cannot_send_anything_else_either(site, agents, poller):
     outputs = {key: rows[0][1] for key, rows in site.outputs().items()}
     assert not [text for text in outputs.values() if not STORABLE.fullmatch(text)]
     assert [outputs[key] for key in keys[:3]] == ["in:5 out:6", "in:5 out:6", "traffic_in:5"]
+
+
+def test_neither_can_a_script_server(site, work, poller):
+    """Cacti's own, with a function that returns what stands in a file."""
+    try:
+        tool("php", "php-cli")
+    except MissingTool as e:
+        pytest.skip(str(e))
+    root = phpsite.real(site, work / "web")
+    (root / "ss_file.php").write_text("<?php function ss_file($path) { return file_get_contents($path); }")
+    device = site.add_device(1, availability_method=0)
+    keys = []
+    for n, text in enumerate(HOSTILE):
+        (work / f"output{n}").write_bytes(text)
+        [key] = site.add_items([{"device": device, "action": 2, "rrd_name": f"v{n}",
+                                 "arg1": f"{root}/ss_file.php ss_file {work}/output{n}"}])
+        keys.append(key)
+    run = poller.run()
+    assert run.status == 0, run
+    outputs = {key: rows[0][1] for key, rows in site.outputs().items()}
+    assert outputs.keys() == set(keys)
+    assert not [text for text in outputs.values() if not STORABLE.fullmatch(text)]
+    assert [outputs[key] for key in keys[:5]] == ["in:5 out:6", "in:5 out:6", "traffic_in:5", "out:2", "a:1"]
 
 
 def pairs(chars, last="last:42"):

@@ -349,6 +349,14 @@ bool store_load_threads(struct store *s, int poller_id UNUSED, int *ret, struct 
     return !main_is_gone(s) || err_set(err, ERR_UNAVAILABLE, "fake: gone");
 }
 
+bool store_load_widths(struct store *s, size_t *ret_output, size_t *ret_boost, struct err *err)
+{
+    CHECK(s->role == MAIN && announced);
+    *ret_output = 900;
+    *ret_boost = 600;
+    return !main_is_gone(s) || err_set(err, ERR_UNAVAILABLE, "fake: gone");
+}
+
 void store_close(struct store *s)
 {
     CHECK(s == NULL || !s->open); /* poller_time is closed, whatever happened */

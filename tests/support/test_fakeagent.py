@@ -351,6 +351,18 @@ def test_getbulk(farm, client):
     assert (a.status, a.index, a.oids) == (1, 0, [".1.3.7.1"])
 
 
+def test_an_agent_that_does_not_sort_loses_what_stands_behind_something_greater(client):
+    swapped = "".join(f"object .1.3.7.{n} int {n}\n" for n in (1, 3, 2, 4, 5))
+    c = client(f"{swapped}agent {A} file-order\nagent 127.2.0.2")
+    a = c.get(".1.3.7", pdu=GETBULK, rid=7, a=0, b=5)
+    assert a.oids == [f".1.3.7.{n}" for n in (1, 3, 2, 4, 5)]
+    for asked, found in (("", 1), (".1", 3), (".2", 3), (".3", 4)):
+        assert c.get(f".1.3.7{asked}", pdu=GETNEXT, rid=7).oids == [f".1.3.7.{found}"]
+    assert c.get(".1.3.7.5", pdu=GETNEXT, rid=7).rows[0][1] == 0x82
+    assert c.get(".1.3.7.2").rows[0][2] == b"\x02"
+    assert c.get(".1.3.7.1", addr="127.2.0.2", pdu=GETNEXT, rid=7).oids == [".1.3.7.2"]
+
+
 def test_sets_keep_agents_apart_and_later_lines_win(farm):
     f = farm(f"""
 set small

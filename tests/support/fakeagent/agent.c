@@ -89,6 +89,7 @@ void set_add(struct set *s, const uint32_t *arcs, size_t n, const struct value *
         .n = (uint16_t)n,
         .name_len = (uint16_t)name_len,
         .line = (uint32_t)s->n,
+        .place = s->places++,
         .hash = oid_hash(arcs, n),
         .value = v,
     };
@@ -169,6 +170,20 @@ static size_t skip_hidden(const struct set *s, size_t at, int version)
     while (at < s->n && !visible(&s->objects[at], version))
         at++;
     return at;
+}
+
+/* What an agent finds that keeps its objects as the spec has them and looks for the first one behind an
+ * OID (NULL: any) from a place on. */
+static size_t next_place(const struct set *s, const uint32_t *arcs, size_t n, uint32_t from)
+{
+    size_t found = s->n;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct object *o = &s->objects[i];
+        bool behind = arcs == NULL || compare_arcs(o->arcs, o->n, arcs, n) > 0;
+        if (behind && o->place >= from && (found == s->n || o->place < s->objects[found].place))
+            found = i;
+    }
+    return found;
 }
 
 /* ---- agents ---- */
@@ -320,7 +335,9 @@ static bool first_next(const struct job *j, size_t i, size_t *at)
     size_t n;
     if (!ber_oid_decode(j->req->vb[i].name, j->req->vb[i].name_len, arcs, &n))
         return false;
-    *at = skip_hidden(j->b->set, set_bound(j->b->set, arcs, n, true), j->req->version);
+    *at = j->b->file_order
+              ? next_place(j->b->set, arcs, n, 0)
+              : skip_hidden(j->b->set, set_bound(j->b->set, arcs, n, true), j->req->version);
     return true;
 }
 
@@ -369,7 +386,8 @@ static bool get_bulk(struct job *j)
             if (more) {
                 c->name = s->objects[c->at].name;
                 c->name_len = s->objects[c->at].name_len;
-                c->at = skip_hidden(s, c->at + 1, req->version);
+                c->at = j->b->file_order ? next_place(s, NULL, 0, s->objects[c->at].place + 1)
+                                         : skip_hidden(s, c->at + 1, req->version);
             }
         }
     }

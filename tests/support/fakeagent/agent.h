@@ -20,7 +20,8 @@ struct object {
     uint8_t *name; /* the same, as BER contents */
     uint16_t n;
     uint16_t name_len;
-    uint32_t line; /* order of appearance: of two with the same OID the later counts */
+    uint32_t line;  /* order of appearance: of two with the same OID the later counts */
+    uint32_t place; /* in the spec, for agents that do not sort */
     uint64_t hash;
     const struct value *value;
 };
@@ -30,6 +31,7 @@ struct set {
     struct object *objects;
     size_t n;
     size_t cap;
+    uint32_t places;
     uint32_t *index; /* open addressing over hash; object number + 1 */
     size_t mask;
     bool sorted;
@@ -49,6 +51,7 @@ struct behaviour {
     bool any_community;
     int version; /* -1: both */
     enum missing missing;
+    bool file_order;
     uint32_t max_size;
     uint32_t toobig_above; /* UINT32_MAX: never */
     uint64_t uptime;       /* ticks at since_ms */

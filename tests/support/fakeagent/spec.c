@@ -487,6 +487,7 @@ static const struct option {
     {"community", CALL(community_option)},
     {"version", FIELD(version), NAMES("1", "2c")},
     {"missing", FIELD(missing), NAMES("auto", "object", "instance", "null", "nosuchname")},
+    {"file-order", O_FLAG, FIELD(file_order)},
     {"max-size", O_U32, FIELD(max_size), ANSWER_MAX},
     {"toobig-above", O_U32, FIELD(toobig_above), UINT32_MAX},
     {"uptime", O_U64, FIELD(uptime), UINT64_MAX},

@@ -237,6 +237,41 @@ static void numbers_and_addresses_are_compared_as_they_are_shown(void **state UN
     assert_false(indextext_equal("10.0.0.2", &ip));
 }
 
+static void an_opaque_value_is_the_same_with_the_labels_that_snmpget_prints(void **state UNUSED)
+{
+    const struct varbind load = {.type = VARBIND_OPAQUE_FLOAT, .real = 1.5};
+    const struct varbind big = {.type = VARBIND_OPAQUE_DOUBLE, .real = 1e300};
+    const struct varbind octets64 = {.type = VARBIND_OPAQUE_COUNTER64, .number = 7};
+    const struct varbind less = {.type = VARBIND_OPAQUE_INT64, .integer = -7};
+    const struct varbind more = {.type = VARBIND_OPAQUE_UINT64, .number = 9};
+    const struct varbind raw = {.type = VARBIND_OPAQUE, .octets = {(const uint8_t *)"\x12\x34", 2}};
+    const struct varbind none = {.type = VARBIND_OPAQUE, .octets = {(const uint8_t *)"", 0}};
+    const struct {
+        const char *stored;
+        const struct varbind *vb;
+    } same[] = {
+        {"1.500000", &load},       {"Opaque:  1.500000", &load}, {"7", &octets64},
+        {"Opaque:  7", &octets64}, {"Opaque: Int64: -7", &less}, {"Opaque: UInt64: 9", &more},
+        {"12 34", &raw},           {"OPAQUE: 12 34", &raw},      {"", &none},
+        {"OPAQUE:", &none},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(same); i++)
+        if (!indextext_equal(same[i].stored, same[i].vb))
+            fail_msg("'%s' is not the value", same[i].stored);
+    assert_false(indextext_equal("Opaque:  1.600000", &load));
+    assert_false(indextext_equal("Opaque:  1.5000001", &load));
+    assert_false(indextext_equal("Opaque: Int64: 7", &less));
+    assert_false(indextext_equal("OPAQUE: 12 35", &raw));
+    const struct varbind five = {.type = VARBIND_INTEGER, .integer = 5};
+    assert_false(indextext_equal("Opaque: 5", &five));
+    struct buf text = BUF_INIT, cut = BUF_INIT;
+    varbind_text(&big, &text);
+    buf_printf(&cut, "Opaque:  %.91s", buf_str(&text)); /* as many characters as the column takes */
+    assert_true(indextext_equal(buf_str(&cut), &big));
+    buf_done(&text);
+    buf_done(&cut);
+}
+
 static void a_script_s_output_is_trimmed_and_otherwise_compared_as_it_is(void **state UNUSED)
 {
     const struct pair same[] = {
@@ -298,6 +333,7 @@ int main(void)
         cmocka_unit_test(an_object_identifier_is_the_same_however_it_is_written),
         cmocka_unit_test(a_long_object_identifier_is_compared_up_to_the_width_of_the_column),
         cmocka_unit_test(numbers_and_addresses_are_compared_as_they_are_shown),
+        cmocka_unit_test(an_opaque_value_is_the_same_with_the_labels_that_snmpget_prints),
         cmocka_unit_test(a_script_s_output_is_trimmed_and_otherwise_compared_as_it_is),
         cmocka_unit_test(what_the_poller_stores_itself_is_equal_afterwards),
     };
