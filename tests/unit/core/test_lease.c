@@ -2,6 +2,8 @@
 
 #include "core/lease.h"
 
+#include "../../support/await.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
@@ -30,11 +32,14 @@ static void scene_set(struct scene *s, bool *what)
     thr_unlock(&s->lock);
 }
 
-static void scene_wait(struct scene *s, const bool *what)
+#define SCENE_WAIT(s, what) scene_wait((s), &(s)->what, #what)
+
+static void scene_wait(struct scene *s, const bool *what, const char *name)
 {
+    int64_t until = await_far();
     thr_lock(&s->lock);
     while (!*what)
-        thr_wait(&s->changed, &s->lock);
+        await_change(&s->changed, &s->lock, until, name);
     thr_unlock(&s->lock);
 }
 
@@ -43,7 +48,7 @@ static void call_once(struct lease *l, void *arg)
     struct scene *s = arg;
     lease_enter(l);
     scene_set(s, &s->in_call);
-    scene_wait(s, &s->let_go);
+    SCENE_WAIT(s, let_go);
     s->kept = lease_leave(l);
     if (!s->kept)
         return;
@@ -92,11 +97,10 @@ static void a_call_that_returns_keeps_its_owner(void **state)
 {
     struct scene *s = *state;
     struct lease *l = start(s);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     assert_true(lease_entered_ms(l) > 0);
     scene_set(s, &s->let_go);
-    while (!lease_wait(l, clock_mono_ms() + 1000))
-        ;
+    assert_true(lease_wait(l, await_far()));
     lease_free(l);
     assert_true(s->kept && s->after);
     assert_false(s->late);
@@ -106,11 +110,10 @@ static void a_call_that_hangs_is_not_waited_for(void **state)
 {
     struct scene *s = *state;
     struct lease *l = start(s);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     assert_false(lease_wait(l, clock_mono_ms()));
     scene_set(s, &s->let_go);
-    while (!lease_wait(l, clock_mono_ms() + 1000))
-        ;
+    assert_true(lease_wait(l, await_far()));
     lease_free(l);
 }
 
@@ -118,12 +121,12 @@ static void what_hangs_is_left_behind_and_cleans_up_when_it_returns(void **state
 {
     struct scene *s = *state;
     struct lease *l = start(s);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     assert_true(lease_revoke(l, on_salvage));
     assert_true(s->salvaged);
     lease_free(l);
     scene_set(s, &s->let_go);
-    scene_wait(s, &s->late);
+    SCENE_WAIT(s, late);
     assert_false(s->kept || s->after);
 }
 
@@ -132,7 +135,7 @@ static void run_at_once(struct lease *l, void *arg)
     struct scene *s = arg;
     (void)l;
     scene_set(s, &s->in_call);
-    scene_wait(s, &s->let_go);
+    SCENE_WAIT(s, let_go);
 }
 
 static void a_thread_outside_a_call_cannot_be_taken_away(void **state)
@@ -141,13 +144,12 @@ static void a_thread_outside_a_call_cannot_be_taken_away(void **state)
     struct err err = ERR_INIT;
     struct lease *l = lease_start("test", run_at_once, s, NULL, &err);
     assert_non_null(l);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     assert_int_equal(lease_entered_ms(l), 0);
     assert_false(lease_revoke(l, on_salvage));
     assert_false(s->salvaged);
     scene_set(s, &s->let_go);
-    while (!lease_wait(l, clock_mono_ms() + 1000))
-        ;
+    assert_true(lease_wait(l, await_far()));
     assert_false(lease_revoke(l, on_salvage));
     lease_free(l);
 }
@@ -159,14 +161,13 @@ static void revoking_at_the_moment_of_return_has_one_winner(void **state)
         struct scene *s = *state;
         s->in_call = s->let_go = s->kept = s->after = s->salvaged = s->late = false;
         struct lease *l = start(s);
-        scene_wait(s, &s->in_call);
+        SCENE_WAIT(s, in_call);
         scene_set(s, &s->let_go);
         if (lease_revoke(l, on_salvage)) {
-            scene_wait(s, &s->late);
+            SCENE_WAIT(s, late);
             assert_false(s->after);
         } else {
-            while (!lease_wait(l, clock_mono_ms() + 1000))
-                ;
+            assert_true(lease_wait(l, await_far()));
             assert_true(s->after);
             assert_false(s->late);
         }
