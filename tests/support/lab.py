@@ -79,7 +79,7 @@ def work_directory():
             shutil.rmtree(path, ignore_errors=True)
 
 
-def wait_until(condition, what, seconds=30.0, pause=0.01):
+def wait_until(condition, what, seconds=60.0, pause=0.01):
     """Asks `condition` until its answer is true and returns that answer; LabError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
