@@ -7,6 +7,7 @@
 #include "base/thr.h"
 #include "drivers/ping.h"
 #include "drivers/snmp.h"
+#include "fake_clock.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -28,6 +29,7 @@ static pthread_cond_t changed; /* CLOCK_MONOTONIC */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static int in_progress;
 static bool rung, brought_back;
+static int64_t jumped_to_ms;
 
 struct snmp_agent {
     struct give_up *give_up;
@@ -52,6 +54,7 @@ static void answer_locked(struct snmp_agent *a, const struct snmp_request *rq,
 static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
                          int64_t deadline_mono_ms, struct snmp_reply *ret) REQUIRES(lock);
 static void measure_stack_locked(void) REQUIRES(lock);
+static void look_at_time_locked(void) REQUIRES(lock);
 
 static void enter(void)
 {
@@ -120,6 +123,17 @@ void fake_snmp_bring_back(void)
 
 /* ---- answers, with the lock held ---- */
 
+/* Whenever a device is through or an ask begins. */
+static void look_at_time_locked(void)
+{
+    if (fake_snmp.over_at_ms <= jumped_to_ms || fake_snmp.through < fake_snmp.over_through ||
+        in_progress < fake_snmp.over_asks)
+        return;
+    jumped_to_ms = fake_snmp.over_at_ms;
+    fake_clock_jump(jumped_to_ms);
+    pthread_cond_broadcast(&changed);
+}
+
 /* Sends the signals to the process once; `again` does so after the first time. */
 static void ring_locked(bool again)
 {
@@ -180,8 +194,13 @@ static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
         }
         break;
     case FAKE_UNTIL_DEADLINE:
-        while (!give_up_is_set(a->give_up) && thr_wait_until(&changed, &lock, deadline_mono_ms))
-            ;
+        while (!give_up_is_set(a->give_up) && clock_mono_ms() < deadline_mono_ms)
+            (void)thr_wait_until(&changed, &lock, deadline_mono_ms);
+        break;
+    case FAKE_AT_THE_END:
+        while (jumped_to_ms < fake_snmp.over_at_ms)
+            thr_wait(&changed, &lock);
+        answer_locked(a, rq, ret);
         break;
     case FAKE_HANGS:
         if (fake_snmp.bell[0] != 0)
@@ -259,6 +278,7 @@ void snmp_agent_free(struct snmp_agent *agent)
     enter();
     fake_snmp.alive--;
     fake_snmp.through++;
+    look_at_time_locked();
     leave();
 }
 
@@ -273,6 +293,7 @@ void snmp_agent_ask(struct snmp_agent *agent, const struct snmp_request *request
     agent->asking = true;
     if (++in_progress > fake_snmp.peak)
         fake_snmp.peak = in_progress;
+    look_at_time_locked();
     pthread_cond_broadcast(&changed);
     while (fake_snmp.peak < fake_snmp.crowd)
         thr_wait(&changed, &lock);

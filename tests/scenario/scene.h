@@ -31,7 +31,7 @@ struct scene {
     struct fake_group groups[FAKE_GROUPS_MAX];
     struct mood moods[4];
     int threads;         /* 0 = 3 */
-    int poll_ms;         /* until polling must end; 0 = far away */
+    int poll_ms;         /* until polling must end; 0 = far away, see also over_through */
     int active_profiles; /* 0 = 1 */
     enum log_level log;  /* 0 = LOG_ALWAYS */
     bool read_only;
