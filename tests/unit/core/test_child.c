@@ -7,7 +7,9 @@
 #include "../../support/everyface.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 /* ---- a child and all that it told ---- */
@@ -460,14 +462,18 @@ static void look_at_figures(void *arg)
  * even when other scripts come and go; then it goes without waiting for the end of the cycle. */
 static void a_run_away_lives_as_long_as_a_script_that_may_have_started_it(void **state)
 {
+    char helper[64], script[64], command[300];
+    snprintf(helper, sizeof(helper), "/tmp/spine-child-%d.helper", (int)getpid());
+    snprintf(script, sizeof(script), "/tmp/spine-child-%d.script", (int)getpid());
+    unlink(helper);
+    unlink(script);
+    assert_true(mkfifo(helper, 0600) == 0 && mkfifo(script, 0600) == 0);
+    int to_script = open(script, O_RDWR | O_CLOEXEC); /* waits for no reader */
     struct face *f = face_new(*state);
-    char fifo[64], command[300];
-    snprintf(fifo, sizeof(fifo), "/tmp/spine-child-%d", (int)getpid());
-    unlink(fifo);
     snprintf(command, sizeof(command),
-             "mkfifo %s; (setsid sh -c 'read x <%s; exec sleep 99' >/dev/null &);"
-             " sleep 0.5; echo go >%s; echo reached",
-             fifo, fifo, fifo);
+             "(setsid sh -c 'read x <%s; exec sleep 99' >/dev/null &);"
+             " read x <%s; echo go >%s; echo reached",
+             helper, script, helper);
     struct probe p = probe_of(f, command), others[10];
     begin(&p);
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
@@ -476,11 +482,13 @@ static void a_run_away_lives_as_long_as_a_script_that_may_have_started_it(void *
         others[i] = probe_of(f, nap);
         begin(&others[i]);
     }
-    face_wait(f, 1 + ARRAY_LEN(others));
+    face_wait(f, ARRAY_LEN(others));
+    assert_int_equal(write(to_script, "go\n", 3), 3);
+    face_wait(f, 1);
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         done(&others[i]);
-    assert_string_equal(p.output, "reached\n"); /* the helper was there to read from the fifo */
-    for (int64_t until = clock_mono_ms() + 30000;;) {
+    assert_string_equal(p.output, "reached\n"); /* the helper was there to read */
+    for (int64_t until = clock_mono_ms() + 60000;;) {
         struct probe look = probe_of(f, "true");
         run(&look);
         face_call(f, look_at_figures, &look);
@@ -494,7 +502,9 @@ static void a_run_away_lives_as_long_as_a_script_that_may_have_started_it(void *
     done(&p);
     face_stop(f, 10000);
     face_free(f);
-    unlink(fifo);
+    close(to_script);
+    unlink(helper);
+    unlink(script);
 }
 
 /* popen() of a library, or what a program that exec'ed us had started: same group or older. */
