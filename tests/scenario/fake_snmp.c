@@ -27,7 +27,7 @@ static int host_count;
 static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
 static pthread_cond_t changed; /* CLOCK_MONOTONIC */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int in_progress;
+static int in_progress, parting;
 static bool rung, brought_back;
 static int64_t jumped_to_ms;
 
@@ -153,10 +153,12 @@ static void wait_given_up_locked(const struct give_up *give_up)
         thr_wait(&changed, &lock);
 }
 
-/* From whoever gives up. */
+/* From whoever gives up; the bell rings before that goes on. */
 static void wake_all(void *arg UNUSED)
 {
     enter();
+    if (parting > 0)
+        ring_locked(false);
     leave();
 }
 
@@ -222,8 +224,9 @@ static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
         wait_given_up_locked(a->give_up);
         break;
     case FAKE_PARTING:
+        parting++;
         wait_given_up_locked(a->give_up);
-        ring_locked(false);
+        parting--;
         break;
     case FAKE_UNTIL_GIVE_UP: wait_given_up_locked(a->give_up); break;
     }

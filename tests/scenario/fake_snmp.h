@@ -23,7 +23,7 @@ enum fake_mood {
     FAKE_AT_THE_END, /* answers when the time for polling is over (`over_at_ms`), which ends the polling */
     FAKE_BELL,    /* sends `bell` to the process when `bell_after` devices are through, then as
                      FAKE_UNTIL_GIVE_UP */
-    FAKE_PARTING, /* as FAKE_UNTIL_GIVE_UP, then rings the bell */
+    FAKE_PARTING, /* as FAKE_UNTIL_GIVE_UP; whoever gives up rings the bell */
     FAKE_HANGS,   /* as FAKE_BELL, but never returns */
     FAKE_LATE,    /* hangs until fake_snmp_bring_back() */
     FAKE_STUCK,   /* as FAKE_BELL, but sends it again when given up and never returns */
