@@ -385,6 +385,21 @@ static void stop_too_late(struct face *f)
     }
 }
 
+/* One of the alternatives, parted by '|', is in the text. */
+static bool names_one_of(const char *text, const char *alternatives)
+{
+    char part[64];
+    for (const char *a = alternatives;; a++) {
+        size_t len = strcspn(a, "|");
+        snprintf(part, sizeof(part), "%.*s", (int)len, a);
+        if (strstr(text, part) != NULL)
+            return true;
+        a += len;
+        if (*a == '\0')
+            return false;
+    }
+}
+
 static void what_could_not_be_ended_is_named(void **state)
 {
     static const struct {
@@ -397,7 +412,7 @@ static void what_could_not_be_ended_is_named(void **state)
         {"(setsid sh -c 'trap \"\" TERM; exec sleep 96' >/dev/null &); exit 0", "sleep 96", 2,
          "sleep 96"},
         {"(setsid env -i sh -c 'trap : TERM; while :; do sleep 95; done' >/dev/null &); exit 0",
-         "sleep 95", 2, "sleep 95"},
+         "sleep 95|sh (pid ", 2, "sleep 95"}, /* whichever of the two was seen last */
         {"exit 0", "", 2, NULL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -411,7 +426,7 @@ static void what_could_not_be_ended_is_named(void **state)
             leftovers_await(cases[i].become, 1);
         stop_too_late(f);
         const char *left = children_get_left(f->children);
-        if (strstr(left, cases[i].name) == NULL)
+        if (!names_one_of(left, cases[i].name))
             fail_msg("'%s' does not name '%s'", left, cases[i].name);
         assert_int_equal(*left == '\0', *cases[i].name == '\0');
         assert_int_equal(f->clean, *left == '\0');
