@@ -2,6 +2,8 @@
 
 #include "fake_snmp.h"
 
+#include "../support/await.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
@@ -119,6 +121,20 @@ void fake_snmp_bring_back(void)
     while (fake_snmp.alive > 0)
         thr_wait(&changed, &lock);
     leave();
+}
+
+void fake_snmp_await_bells(void)
+{
+    int64_t until = await_far();
+    sigset_t pending;
+    for (size_t i = 0; i < ARRAY_LEN(fake_snmp.bell); i++) {
+        int signo = fake_snmp.bell[i];
+        bool stops = signo != 0 && signo != SIGUSR2; /* which nobody takes */
+        while (stops && sigpending(&pending) == 0 && sigismember(&pending, signo)) {
+            CHECK(clock_mono_ms() < until);
+            clock_pause_ms(1);
+        }
+    }
 }
 
 /* ---- answers, with the lock held ---- */

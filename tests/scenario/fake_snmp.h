@@ -55,6 +55,9 @@ void fake_snmp_mood(const char *hostname, enum fake_mood mood);
 void fake_snmp_written(size_t rows);
 /* Wait until more than `limit` values are on their way to the store, for at most `ms`. */
 void fake_snmp_wait_backlog(size_t limit, int ms);
+/* Wait until the signals sent are taken: one that is not when the process stops listening ends it by
+ * default, as it should. */
+void fake_snmp_await_bells(void);
 /* Let the asks of FAKE_LATE return, and wait until no agent is left. */
 void fake_snmp_bring_back(void);
 

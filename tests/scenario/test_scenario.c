@@ -5,8 +5,6 @@
  * test. */
 #include "config.h"
 
-#include "../support/await.h"
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -132,22 +130,6 @@ static void set_scene(const struct scene *s)
         fake_snmp_mood(s->moods[i].hostname, s->moods[i].mood);
 }
 
-/* A signal that nobody has taken when the process stops listening ends it by default, as it should; no scene
- * is about that. */
-static void await_signals_taken(const struct scene *s)
-{
-    int64_t until = await_far();
-    sigset_t pending;
-    for (size_t i = 0; i < ARRAY_LEN(s->snmp.bell); i++) {
-        int signo = s->snmp.bell[i];
-        bool stops = signo != 0 && signo != SIGUSR2; /* which nobody takes */
-        while (stops && sigpending(&pending) == 0 && sigismember(&pending, signo)) {
-            CHECK(clock_mono_ms() < until);
-            clock_pause_ms(1);
-        }
-    }
-}
-
 static void act(const struct scene *s, const struct driver *driver, FILE *out)
 {
     struct err err = ERR_INIT;
@@ -177,7 +159,7 @@ static void act(const struct scene *s, const struct driver *driver, FILE *out)
     fputs(buf_str(&fake_store.results), out);
     if (run.cycle->left_behind > 0) /* as the program does */
         _exit(fclose(out));
-    await_signals_taken(s);
+    fake_snmp_await_bells();
     process_free(process);
     cycle_unref(run.cycle);
     store_close(store);
@@ -211,9 +193,8 @@ static void forget_first(void)
     first_result = NULL;
 }
 
-static int set_up(void **state)
+static int set_up(void **state UNUSED)
 {
-    (void)state;
     forget();
     forget_first();
     return 0;
