@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 
+#include <poll.h>
+
 static int64_t now_us(clockid_t id)
 {
     struct timespec ts;
@@ -22,6 +24,11 @@ int64_t clock_mono_ms(void)
 int64_t clock_wall_us(void)
 {
     return now_us(CLOCK_REALTIME);
+}
+
+void clock_pause_ms(int ms)
+{
+    (void)poll(NULL, 0, ms);
 }
 
 struct timespec clock_timespec_ms(int64_t mono_ms)

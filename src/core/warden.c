@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -188,7 +187,7 @@ static void kill_all(const char *mark)
         size_t killed = round < GROUP_ROUNDS ? kill_groups() : 0;
         killed += kill_marked(mark);
         quiet = killed == 0 ? quiet + 1 : 0;
-        poll(NULL, 0, ROUND_MS);
+        clock_pause_ms(ROUND_MS);
     }
 }
 

@@ -25,7 +25,7 @@ static void pause_until(int64_t mono_ms, const _Atomic int64_t *deadline)
         int64_t left = mono_ms - now;
         if (left <= 0 || *deadline <= now)
             return;
-        poll(NULL, 0, left > LOOK_UP_MS ? LOOK_UP_MS : (int)left);
+        clock_pause_ms(left > LOOK_UP_MS ? LOOK_UP_MS : (int)left);
     }
 }
 

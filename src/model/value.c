@@ -269,37 +269,25 @@ static bool is_field(struct text word, bool *ret_numeric_name)
     return value_is_number(value) || (value.len == 1 && value.p[0] == 'U');
 }
 
-/* The words of a text that has separators. */
-struct words {
-    size_t fields; /* are name, separator and a number or U */
-    size_t other;  /* are no fields */
-    size_t bare;   /* of these: have no separator */
-};
-
-static struct words count_words(struct text t)
+static size_t count_bare_words(struct text t)
 {
-    struct words n = {0};
     struct text word;
-    bool numeric;
-    while (next_word(&t, &word)) {
-        bool field = is_field(trim(word), &numeric);
-        n.fields += field;
-        n.other += !field;
-        n.bare += count(word, is_separator) == 0;
-    }
-    return n;
+    size_t bare = 0;
+    while (next_word(&t, &word))
+        bare += count(word, is_separator) == 0;
+    return bare;
 }
 
 /* Every usable field, with single blanks between them; the rest is dropped.  Prose has times of day
  * in it ("1 day, 2:03"): beside words that are no pairs a field needs a letter in its name. */
-static bool put_fields(struct text t, struct words n, struct buf *out)
+static bool put_fields(struct text t, struct buf *out)
 {
     struct text word;
     bool numeric;
-    size_t before = out->len;
+    size_t before = out->len, bare = count_bare_words(t);
     while (next_word(&t, &word)) {
         struct text field = trim(word);
-        if (!is_field(field, &numeric) || (numeric && n.bare > 0))
+        if (!is_field(field, &numeric) || (numeric && bare > 0))
             continue;
         if (out->len > before)
             buf_putc(out, ' ');
@@ -328,16 +316,11 @@ static bool value_put_trimmed(struct text t, struct buf *out)
 {
     if (value_is_number(t))
         return value_put_text(t, out);
-    struct words n = {0};
-    if (count(t, is_separator) > 0)
-        n = count_words(t);
-    if (n.fields > 0 && n.other == 0)
-        return put_fields(t, n, out);
     if (is_hex(t))
         return put_hex(t, out);
     if (!has_pairs_shape(t) && is_number_with_unit(t))
         return value_put_text(strip_unit(t), out);
-    return put_fields(t, n, out);
+    return put_fields(t, out);
 }
 
 bool value_normalise(const char *raw, size_t len, struct buf *out)

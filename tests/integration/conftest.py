@@ -19,7 +19,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import cacti  # noqa: E402
 from support.agent import FakeAgent  # noqa: E402
 from support.faultcycle import fault_cycle  # noqa: E402
-from support.lab import LabError, MissingTool, tool, work_directory  # noqa: E402
+from support.lab import LabError, need, work_directory  # noqa: E402
 from support.mariadb import MariaDB  # noqa: E402
 from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
 from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
@@ -87,16 +87,8 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture(scope="session")
 def tools():
-    """Skips everything that needs servers where they are not installed; fails in CI, where they must be."""
-    missing = []
-    for name, package in TOOLS.items():
-        try:
-            tool(name, package)
-        except MissingTool as e:
-            missing.append(str(e))
-    if missing:
-        say = pytest.fail if os.environ.get("CI") else pytest.skip
-        say("; ".join(missing))
+    """What everything that needs servers needs."""
+    need(TOOLS)
 
 
 @pytest.fixture

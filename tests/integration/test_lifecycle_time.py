@@ -17,6 +17,7 @@ from conftest import real_value
 
 INTERVAL_S = 10
 GIVES_UP_S = INTERVAL_S - 2  # poller.php
+WAITED_S = 8  # for a device that does not answer
 RANGE = 1000  # device ids of one path
 
 #: A script server that starts, takes requests, answers none and cannot be asked to leave.
@@ -100,16 +101,16 @@ def test_a_run_whose_database_falls_silent_ends_before_cacti_gives_up(site, serv
 
 @pytest.mark.first_build
 def test_waiting_for_one_silent_device_costs_nothing(build, site, work):
-    """Eight seconds: less than 30 ms of CPU, fewer than 50 voluntary context switches per second."""
+    """Fewer than 50 voluntary context switches per second, and a loop that turns would use up the whole time."""
     with SilentDevice() as silent:
         site.settings(snmp_retries=0)
         for base in (0, RANGE):
-            device = site.add_device(base + 1, port=silent.port, snmp_timeout=8000)
+            device = site.add_device(base + 1, port=silent.port, snmp_timeout=WAITED_S * 1000)
             site.add_snmp_item(device, f"{PLAYPEN}.1.1", rrd_name="x")
         with side_by_side(build, site, work) as running:
             runs = [(loop, r._reap(60), r) for loop, r in running.values()]
     for loop, usage, r in runs:
-        figures = f"{loop}: {cpu_seconds(usage) * 1000:.1f} ms CPU, {usage.ru_nvcsw} voluntary switches in 8 s"
+        figures = f"{loop}: {cpu_seconds(usage) * 1000:.1f} ms CPU, {usage.ru_nvcsw} voluntary switches in {WAITED_S} s"
         print(figures)
-        assert cpu_seconds(usage) < 0.030, figures
-        assert usage.ru_nvcsw < 50 * 8, figures
+        assert cpu_seconds(usage) < WAITED_S / 20, figures
+        assert usage.ru_nvcsw < 50 * WAITED_S, figures

@@ -3,7 +3,7 @@
 import pytest
 
 from support.checks import assert_stored
-from support.lab import MissingTool, tool
+from support.lab import need
 from support.reindexer import Reindexer
 
 from conftest import SYSTEM_GROUP
@@ -59,19 +59,11 @@ def device_with_item(site, farm, id=1, address="127.2.0.1", **columns):
     return device, site.add_snmp_item(device, COUNTER, rrd_name="v")
 
 
-def needs(*names):
-    for name, package in names:
-        try:
-            tool(name, package)
-        except MissingTool as e:
-            pytest.skip(str(e))
-
-
 @pytest.mark.parametrize("method, output_format", [("walk", None), ("get", None), ("walk", "hex"), ("get", "hex"),
                                                    ("get", "ascii")])
 def test_a_text_as_cacti_has_stored_it_is_not_indexed_again(site, agents, poller, work, method, output_format):
     """Cacti's own re-index fills poller_reindex; nothing has changed since."""
-    needs(("php", "php-cli"), ("snmpget", "snmp"), ("snmpbulkwalk", "snmp"))
+    need({"php": "php-cli", "snmpget": "snmp", "snmpbulkwalk": "snmp"})
     rows = "".join(f"object {TABLE}.1.{n} int {n}\nobject {TABLE}.2.{n} {text}\n" for n, text in enumerate(TEXTS, 1))
     farm = agents(SYSTEM_GROUP + rows + f"object {COUNTER} int 7\nagent 127.2.0.1\n")
     device, item = device_with_item(site, farm, bulk_walk_size=10)

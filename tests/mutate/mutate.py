@@ -1,6 +1,6 @@
-"""Changes each condition of src/model once and sees whether a module test notices.
+"""Changes the conditions of src/model, one at a time and in several ways, and sees whether a module test notices.
 
-    make check-mutation                         everything; about half an hour on two cores
+    make check-mutation                         everything; about 40 minutes on two idle cores
     make check-mutation MUTATE="avail batch"    these modules only
     make check-mutation MUTATE="--list value"   what would be changed, without running anything
 
@@ -19,17 +19,52 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KNOWN = TOP / "tests/mutate/survivors.txt"
 FLAGS = ["-std=gnu17", "-O0", "-w", "-fPIC", "-D_GNU_SOURCE", "-DHAVE_CONFIG_H"]
-TEST_SECONDS = 20  # a mutant that hangs is noticed
+#: A mutant that hangs is noticed: a test may take so long, and so many times what it takes without a change.
+TEST_SECONDS, TIMES = 20, 10
 
 #: What is looked for, and what takes its place.
 SWAPS = [(r" == ", " != "), (r" != ", " == "), (r" <= ", " < "), (r" >= ", " > "), (r" < ", " <= "), (r" > ", " >= "),
-         (r" && ", " || "), (r" \|\| ", " && "), (r"\bif \(!", "if ("), (r"return true;", "return false;"),
+         (r" &&(?= |$)", " ||"), (r" \|\|(?= |$)", " &&"), (r"(?<=[ (])!(?=[\w(*])", ""), (r"return true;", "return false;"),
          (r"return false;", "return true;"), (r"\+\+", "--")]
+#: A value taken for a condition: a name, a member or a call; `operands_of` finds where one ends.
+NAME = re.compile(r"\*?[A-Za-z_]\w*(?:(?:->|\.)\w+)*")
 SKIPPED = re.compile(r"^\s*(#|\*|/\*|//|for \(size_t \w+ = 0;)|CHECK\(|#include|_Static_assert")
+
+
+def closing(code, at):
+    """Where the bracket that opens at `at` is closed; None if not on this line."""
+    depth = 0
+    for i in range(at, len(code)):
+        depth += (code[i] in "([") - (code[i] in ")]")
+        if depth == 0:
+            return i
+    return None
+
+
+def operands_of(code):
+    """Yields (column, text) of each bare operand of a line: all that a condition, `&&`, `||` or `?` tests is this value."""
+    for found in NAME.finditer(code):
+        start, end = found.span()
+        while end < len(code) and code[end] in "([":
+            end = closing(code, end)
+            if end is None:
+                break
+            end += 1
+            end = re.compile(r"(?:(?:->|\.)\w+)*").match(code, end).end()
+        if end is None:
+            continue  # goes on in the next line
+        before, after = code[:start], code[end:]
+        opens = re.search(r"(?:\b(?:if|while) \(+|&& \(*|\|\| \(*)$", before)
+        closes = re.match(r"\)* (?:&&|\|\|)(?: |$)| \? ", after)
+        if re.search(r"[\w.>!*&+-]$|(?:[-+*/%&|<>]|[<>=!]=) $|\w\($|, $", before):
+            continue  # a part of something bigger
+        if closes or (opens and re.match(r"\)|;", after)):
+            yield start, code[start:end]
 
 
 def mutants_of(path):
@@ -48,6 +83,9 @@ def mutants_of(path):
         for pattern, after in SWAPS:
             for found in re.finditer(pattern, code):
                 yield number, found.start(), found[0], after
+        for column, text in operands_of(code):
+            if text not in ("true", "false"):
+                yield number, column, line[column:column + len(text)], f"!({line[column:column + len(text)]})"
 
 
 def run(command, **options):
@@ -74,6 +112,7 @@ class Bench:
             subprocess.run([compiler, *self.flags, source, "-o", program, f"-L{work}", "-lmodel", "-lcmocka", "-lm",
                             f"-Wl,-rpath,{work}"], check=True)
             self.tests.append(program)
+        self.seconds = {}  # what each test takes without a change
 
     def compile(self, source, check=False):
         return run([self.compiler, *self.flags, "-c", source, "-o", self.objects[source]], check=check).returncode == 0
@@ -82,21 +121,31 @@ class Bench:
         return run([self.compiler, "-shared", "-o", self.work / "libmodel.so", *self.objects.values(), "-lm", "-lpthread"],
                    check=check).returncode == 0
 
-    def notices(self):
-        """Whether a test fails; those that concern few things come first."""
+    def fails(self, test, limit=None):
         environment = dict(os.environ, TEST_SRCDIR=str(self.work / "tests"))
+        try:
+            return run([test], env=environment, timeout=limit, cwd=self.work).returncode != 0
+        except subprocess.TimeoutExpired:
+            return True
+
+    def measure(self):
+        """Runs each test without a change; returns the name of one that fails, or None."""
         for test in self.tests:
-            try:
-                if run([test], env=environment, timeout=TEST_SECONDS, cwd=self.work).returncode != 0:
-                    return True
-            except subprocess.TimeoutExpired:
-                return True
-        return False
+            before = time.monotonic()
+            if self.fails(test):
+                return test.name
+            self.seconds[test] = time.monotonic() - before
+        return None
+
+    def notices(self):
+        """Whether a test fails."""
+        return any(self.fails(test, TEST_SECONDS + TIMES * self.seconds[test]) for test in self.tests)
 
     def try_mutant(self, module, number, column, before, after):
         """"killed", "survived" or "invalid" (it does not compile)."""
         source = self.work / "src/model" / f"{module}.c"
-        original = source.read_text()
+        original, kept = source.read_text(), self.work / "kept.o"
+        shutil.copy2(self.objects[source], kept)
         lines = original.splitlines(keepends=True)
         line = lines[number - 1]
         lines[number - 1] = line[:column] + after + line[column + len(before):]
@@ -107,20 +156,21 @@ class Bench:
             return "killed" if self.notices() else "survived"
         finally:
             source.write_text(original)
-            self.compile(source, check=True)
+            shutil.copy2(kept, self.objects[source])
 
     def own_tests_first(self, module):
-        stem = module.split("_")[0]
-        self.tests.sort(key=lambda t: (not t.name.startswith(f"test_{stem}"), t.name))
+        words = module.split("_")
+        self.tests.sort(key=lambda t: (words[-1] not in t.name, words[0] not in t.name, self.seconds[t]))
 
 
 def try_module(module, config, compiler):
     found = []
     with tempfile.TemporaryDirectory(prefix="spine-mutate.") as work:
         bench = Bench(pathlib.Path(work) / "tree", config, compiler)
+        failed = bench.measure()
+        if failed:
+            sys.exit(f"mutate: {failed} fails on the unchanged {module}")
         bench.own_tests_first(module)
-        if bench.notices():
-            sys.exit(f"mutate: a module test fails on the unchanged {module}")
         source = TOP / "src/model" / f"{module}.c"
         text = source.read_text().splitlines()
         for number, column, before, after in mutants_of(source):

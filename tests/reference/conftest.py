@@ -5,7 +5,6 @@ comparison from the same freshly seeded database. Without the reference program 
 where CI is set.
 """
 
-import os
 import pathlib
 import sys
 
@@ -14,7 +13,7 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import cacti, reference  # noqa: E402
-from support.lab import LabError, MissingTool, tool, work_directory  # noqa: E402
+from support.lab import LabError, leave_out, need, work_directory  # noqa: E402
 from support.mariadb import MariaDB  # noqa: E402
 from support.poller import Binary, find_program  # noqa: E402
 
@@ -25,19 +24,13 @@ TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "
          "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dpkg"}
 
 
-def _cannot(reason):
-    """Nothing can be compared here: a failure in CI, elsewhere a skip that says why."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
-
-
 @pytest.fixture(scope="session")
 def programs():
+    need(TOOLS)
     try:
-        for name, package in TOOLS.items():
-            tool(name, package)
         theirs = reference.binary()
-    except (MissingTool, LabError, OSError) as e:
-        _cannot(str(e))
+    except (LabError, OSError) as e:
+        leave_out(str(e))
     ours = Binary(find_program("SPINE", "spine"))
     found = [Program("reference", theirs, None), Program("legacy", ours, "off")]
     return found + ([Program("event", ours, "on")] if ours.has_libevent else [])

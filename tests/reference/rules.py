@@ -659,7 +659,8 @@ def pairs_without_a_usable_field_are_U(c):
 @rule("V9")
 def words_that_are_no_fields_are_dropped(c):
     text = text_of(c) or ""
-    return c.d.ours == [fields(text)] and len(c.d.ours[0].split()) < len(text.split()) and c.d.theirs != c.d.ours
+    return c.d.ours == [fields(text)] and len(c.d.ours[0].split()) < len(text.split()) and \
+        c.d.theirs in (["0"], [text], [text[:COLUMN]], ["U"])
 
 
 @rule("V3")

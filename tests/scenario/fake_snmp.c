@@ -2,11 +2,14 @@
 
 #include "fake_snmp.h"
 
+#include "../support/await.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
 #include "drivers/ping.h"
 #include "drivers/snmp.h"
+#include "fake_clock.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -26,8 +29,9 @@ static int host_count;
 static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
 static pthread_cond_t changed; /* CLOCK_MONOTONIC */
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int in_progress;
+static int in_progress, parting;
 static bool rung, brought_back;
+static int64_t jumped_to_ms;
 
 struct snmp_agent {
     struct give_up *give_up;
@@ -52,6 +56,7 @@ static void answer_locked(struct snmp_agent *a, const struct snmp_request *rq,
 static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
                          int64_t deadline_mono_ms, struct snmp_reply *ret) REQUIRES(lock);
 static void measure_stack_locked(void) REQUIRES(lock);
+static void look_at_time_locked(void) REQUIRES(lock);
 
 static void enter(void)
 {
@@ -118,7 +123,32 @@ void fake_snmp_bring_back(void)
     leave();
 }
 
+void fake_snmp_await_bells(void)
+{
+    int64_t until = await_far();
+    sigset_t pending;
+    for (size_t i = 0; i < ARRAY_LEN(fake_snmp.bell); i++) {
+        int signo = fake_snmp.bell[i];
+        bool stops = signo != 0 && signo != SIGUSR2; /* which nobody takes */
+        while (stops && sigpending(&pending) == 0 && sigismember(&pending, signo)) {
+            CHECK(clock_mono_ms() < until);
+            clock_pause_ms(1);
+        }
+    }
+}
+
 /* ---- answers, with the lock held ---- */
+
+/* Whenever a device is through or an ask begins. */
+static void look_at_time_locked(void)
+{
+    if (fake_snmp.over_at_ms <= jumped_to_ms || fake_snmp.through < fake_snmp.over_through ||
+        in_progress < fake_snmp.over_asks)
+        return;
+    jumped_to_ms = fake_snmp.over_at_ms;
+    fake_clock_jump(jumped_to_ms);
+    pthread_cond_broadcast(&changed);
+}
 
 /* Sends the signals to the process once; `again` does so after the first time. */
 static void ring_locked(bool again)
@@ -139,10 +169,12 @@ static void wait_given_up_locked(const struct give_up *give_up)
         thr_wait(&changed, &lock);
 }
 
-/* From whoever gives up. */
+/* From whoever gives up; the bell rings before that goes on. */
 static void wake_all(void *arg UNUSED)
 {
     enter();
+    if (parting > 0)
+        ring_locked(false);
     leave();
 }
 
@@ -180,8 +212,13 @@ static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
         }
         break;
     case FAKE_UNTIL_DEADLINE:
-        while (!give_up_is_set(a->give_up) && thr_wait_until(&changed, &lock, deadline_mono_ms))
-            ;
+        while (!give_up_is_set(a->give_up) && clock_mono_ms() < deadline_mono_ms)
+            (void)thr_wait_until(&changed, &lock, deadline_mono_ms);
+        break;
+    case FAKE_AT_THE_END:
+        while (jumped_to_ms < fake_snmp.over_at_ms)
+            thr_wait(&changed, &lock);
+        answer_locked(a, rq, ret);
         break;
     case FAKE_HANGS:
         if (fake_snmp.bell[0] != 0)
@@ -203,8 +240,9 @@ static void react_locked(struct snmp_agent *a, const struct snmp_request *rq,
         wait_given_up_locked(a->give_up);
         break;
     case FAKE_PARTING:
+        parting++;
         wait_given_up_locked(a->give_up);
-        ring_locked(false);
+        parting--;
         break;
     case FAKE_UNTIL_GIVE_UP: wait_given_up_locked(a->give_up); break;
     }
@@ -259,6 +297,7 @@ void snmp_agent_free(struct snmp_agent *agent)
     enter();
     fake_snmp.alive--;
     fake_snmp.through++;
+    look_at_time_locked();
     leave();
 }
 
@@ -273,6 +312,7 @@ void snmp_agent_ask(struct snmp_agent *agent, const struct snmp_request *request
     agent->asking = true;
     if (++in_progress > fake_snmp.peak)
         fake_snmp.peak = in_progress;
+    look_at_time_locked();
     pthread_cond_broadcast(&changed);
     while (fake_snmp.peak < fake_snmp.crowd)
         thr_wait(&changed, &lock);

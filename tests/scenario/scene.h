@@ -3,6 +3,7 @@
 #define SCENE_H
 
 #include "base/log.h"
+#include "core/loop.h"
 #include "fake_snmp.h"
 #include "fake_store.h"
 
@@ -31,7 +32,7 @@ struct scene {
     struct fake_group groups[FAKE_GROUPS_MAX];
     struct mood moods[4];
     int threads;         /* 0 = 3 */
-    int poll_ms;         /* until polling must end; 0 = far away */
+    int poll_ms;         /* until polling must end; 0 = far away, see also over_through */
     int active_profiles; /* 0 = 1 */
     enum log_level log;  /* 0 = LOG_ALWAYS */
     bool read_only;
@@ -39,6 +40,18 @@ struct scene {
     struct fake_snmp snmp;   /* bells and crowds */
 };
 
-/* ---- in the child ---- */
+/* ---- the drivers ---- */
+
+static const struct driver {
+    const char *name;
+    bool event_loop;
+} drivers[] = {
+    {"legacy", false}, {"event", true}, /* last: not every build has it */
+};
+
+static inline size_t driver_count(void)
+{
+    return loop_kind_is_built(LOOP_LIBEVENT) ? ARRAY_LEN(drivers) : ARRAY_LEN(drivers) - 1;
+}
 
 #endif

@@ -14,15 +14,17 @@
 
 #include <dirent.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-enum { FAR_AWAY_MS = 200000, RUNS = 2 };
+enum { FAR_AWAY_MS = 200000, HANGS_AFTER_S = 60, RUNS = 2 };
 
 /* One process and what its cycles need; a cycle may have ended before another begins. */
 struct house {
@@ -54,8 +56,17 @@ static struct config config_of(uint32_t first, uint32_t last)
                            .log = {.level = LOG_ALWAYS, .destination = LOG_TO_NOTHING}};
 }
 
+static void on_hang(int signo UNUSED)
+{
+    static const char text[] = "two cycles have not ended within a minute\n";
+    if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+        _exit(1);
+    abort();
+}
+
 static void begin(struct house *h, struct fake_store databases)
 {
+    alarm(HANGS_AFTER_S);
     struct ping_sockets sockets = ping_open_sockets();
     struct err err = ERR_INIT;
     *h = (struct house){.configs = {config_of(1, 20), config_of(21, 40)}};
@@ -108,6 +119,7 @@ static void end(struct house *h)
     assert_int_equal(fake_store.last_row, RUNS);
     assert_int_equal(fake_store.open_rows, 0);
     fake_store_sort(); /* checks that no row is there twice */
+    alarm(0);
 }
 
 static void forget_results(void)
@@ -192,16 +204,21 @@ static void a_hanging_library_costs_threads_but_not_the_next_cycle(void **state)
 {
     struct house h;
     driver_is_event = *state;
-    begin(&h, (struct fake_store){.groups = {{.hostname = "a", .devices = 18, .items = 5},
+    begin(&h, (struct fake_store){.groups = {{.hostname = "a", .devices = 17, .items = 5},
                                              {.hostname = "hangs", .devices = 2, .items = 5},
+                                             {.hostname = "end", .devices = 1, .items = 5},
                                              {.hostname = "a", .devices = 20, .items = 5}}});
     fake_snmp_mood("hangs", FAKE_HANGS);
-    add_cycle(&h, 0, 500);
+    fake_snmp_mood("end", FAKE_AT_THE_END);
+    add_cycle(&h, 0, FAR_AWAY_MS);
+    fake_snmp.over_at_ms = h.runs[0].cycle->budget.poll_until;
+    fake_snmp.over_through = 17;
+    fake_snmp.over_asks = 3;
     process_poll(h.process, &h.runs[0], 1);
     assert_int_equal(h.runs[0].cycle->left_behind, 2);
     end_cycle(&h, 0);
-    assert_int_equal(h.figures[0].dropped, 2);
-    assert_int_equal(h.figures[0].stored, 90);
+    assert_int_equal(h.figures[0].dropped, 3);
+    assert_int_equal(h.figures[0].stored, 85);
     add_cycle(&h, 1, FAR_AWAY_MS);
     process_poll(h.process, &h.runs[1], 1);
     assert_int_equal(h.runs[1].cycle->left_behind, 0);
@@ -305,6 +322,7 @@ int main(void)
 {
     bool legacy = false, event = true;
     stopsig_normalise();
+    sigaction(SIGALRM, &(struct sigaction){.sa_handler = on_hang}, NULL);
     log_start();
     int failed = run_on(&legacy);
     if (loop_kind_is_built(LOOP_LIBEVENT))

@@ -34,18 +34,6 @@
 
 enum { HANGS_AFTER_MS = 60000, FAR_AWAY_MS = 200000 };
 
-static const struct driver {
-    const char *name;
-    bool event_loop;
-} drivers[] = {
-    {"legacy", false}, {"event", true}, /* last: not every build has it */
-};
-
-static size_t driver_count(void)
-{
-    return loop_kind_is_built(LOOP_LIBEVENT) ? ARRAY_LEN(drivers) : ARRAY_LEN(drivers) - 1;
-}
-
 /* As if the process had been started as long ago as is needed for polling to end poll_ms from now. */
 static struct cycle *new_cycle(const struct config *config, struct store *store, int poll_ms)
 {
@@ -144,6 +132,8 @@ static void act(const struct scene *s, const struct driver *driver, FILE *out)
     struct process *process = process_new(&config, &sockets, NULL, &err);
     CHECK(process != NULL);
     struct process_run run = {.cycle = new_cycle(&config, store, s->poll_ms)};
+    if (s->snmp.over_asks > 0)
+        fake_snmp.over_at_ms = run.cycle->budget.poll_until;
     process_poll(process, &run, 1);
     fprintf(out, "%s%s\n", run.polled ? "begun" : "not begun: ", run.err.text);
     check_stream_end();
@@ -157,6 +147,7 @@ static void act(const struct scene *s, const struct driver *driver, FILE *out)
     fputs(buf_str(&fake_store.results), out);
     if (run.cycle->left_behind > 0) /* as the program does */
         _exit(fclose(out));
+    fake_snmp_await_bells();
     process_free(process);
     cycle_unref(run.cycle);
     store_close(store);
@@ -190,9 +181,8 @@ static void forget_first(void)
     first_result = NULL;
 }
 
-static int set_up(void **state)
+static int set_up(void **state UNUSED)
 {
-    (void)state;
     forget();
     forget_first();
     return 0;
@@ -504,10 +494,11 @@ static void at_the_deadline_what_is_complete_is_stored(void **state)
 {
     (void)state;
     const struct scene s = {.groups = {CHECKED("good", 10, 4, AVAIL_SNMP_UPTIME, HOST_UP),
-                                       CHECKED("hangs", 3, 6, AVAIL_SNMP_UPTIME, HOST_UP),
+                                       CHECKED("hangs", 2, 6, AVAIL_SNMP_UPTIME, HOST_UP),
+                                       CHECKED("end", 1, 6, AVAIL_SNMP_UPTIME, HOST_UP),
                                        DELETED("gone", 1, 6), DEVICES("late", 5, 8)},
-                            .moods = {{"hangs", FAKE_UNTIL_GIVE_UP}},
-                            .poll_ms = 1500,
+                            .moods = {{"hangs", FAKE_UNTIL_GIVE_UP}, {"end", FAKE_AT_THE_END}},
+                            .snmp = {.over_through = 10, .over_asks = 3},
                             .active_profiles = 2};
     EXPECT(&s, "calls open load write advance date close ", "status 75",
            "devices 18, down 0, dropped 8", "rows 40, hosts 10",
@@ -529,7 +520,7 @@ static void the_deadline_is_not_taken_for_a_dead_device(void **state)
     const struct scene s = {.groups = {CHECKED("slow", 60, 6, AVAIL_SNMP_UPTIME, HOST_UP)},
                             .moods = {{"slow", FAKE_UNTIL_DEADLINE}},
                             .threads = 30,
-                            .poll_ms = 400};
+                            .snmp = {.over_asks = 30}};
     EXPECT(&s, "!HOST EVENT", "devices 60, down 0, dropped 60", "rows 0, hosts 0", "status 75");
 }
 
@@ -539,7 +530,7 @@ static void nor_for_a_silent_agent_of_the_items(void **state)
     const struct scene s = {.groups = {DEVICES("slow", 60, 6)},
                             .moods = {{"slow", FAKE_UNTIL_DEADLINE}},
                             .threads = 30,
-                            .poll_ms = 400};
+                            .snmp = {.over_asks = 30}};
     EXPECT(&s, "!SNMP timeout", "devices 60, down 0, dropped 60", "rows 0, hosts 30", "status 75");
 }
 
@@ -562,8 +553,7 @@ static struct scene ring(int first, int second, enum fake_mood mood)
     return (struct scene){
         .groups = {DEVICES("good", 10, 4), DEVICES("bell", 3, 6), DEVICES("late", 5, 8)},
         .moods = {{"bell", mood}},
-        .snmp = {.bell = {first, second}, .bell_after = 10},
-        .poll_ms = 30000};
+        .snmp = {.bell = {first, second}, .bell_after = 10}};
 }
 
 static void a_stop_signal_ends_the_cycle_in_order(void **state)
@@ -587,7 +577,12 @@ static void a_signal_after_the_deadline_is_too_late_to_harm(void **state)
 {
     (void)state;
     struct scene s = ring(SIGTERM, 0, FAKE_PARTING);
-    s.poll_ms = 800;
+    s.groups[1].devices = 2;
+    s.groups[3] = s.groups[2];
+    s.groups[2] = (struct fake_group)DEVICES("end", 1, 6);
+    s.moods[1] = (struct mood){"end", FAKE_AT_THE_END};
+    s.snmp.over_through = 10;
+    s.snmp.over_asks = 3;
     EXPECT_RACY(&s, "calls open load write date close ", "devices 18, down 0, dropped 8",
                 "items 98: values 40, U 0, unfinished 58, skipped 0", "status 75");
 }
@@ -605,8 +600,7 @@ static void a_second_signal_ends_the_process_at_once(void **state)
 static void a_stray_signal_does_not_make_it_deaf(void **state)
 {
     (void)state;
-    struct scene s = ring(SIGUSR2, SIGTERM, FAKE_BELL);
-    s.poll_ms = 3000;
+    const struct scene s = ring(SIGUSR2, SIGTERM, FAKE_BELL);
     EXPECT_RACY(&s, "signal 15", "items 98: values 40, U 0, unfinished 58, skipped 0",
                 "calls open load write date close ");
 }
@@ -616,16 +610,16 @@ static void a_hanging_library_costs_its_device_and_nothing_else(void **state)
     (void)state;
     const struct scene s = {.groups = {DEVICES("good", 10, 4), DEVICES("hangs", 2, 6),
                                        CHECKED("hangs", 1, 5, AVAIL_SNMP_UPTIME, HOST_UP),
-                                       DEVICES("good", 5, 8)},
-                            .moods = {{"hangs", FAKE_HANGS}},
+                                       DEVICES("good", 5, 8), DEVICES("end", 1, 3)},
+                            .moods = {{"hangs", FAKE_HANGS}, {"end", FAKE_AT_THE_END}},
                             .threads = 4,
-                            .poll_ms = 700,
+                            .snmp = {.over_through = 15, .over_asks = 4},
                             .active_profiles = 2};
     EXPECT(&s, "left behind 3", "calls open load write advance date close ", "status 75",
-           "devices 18, down 0, dropped 3", "rows 80, hosts 17", "advance 10", "!advance 11",
-           "items 97: values 80, U 0, unfinished 17, skipped 0",
+           "devices 19, down 0, dropped 4", "rows 80, hosts 18", "advance 10", "!advance 11",
+           "items 100: values 80, U 0, unfinished 20, skipped 0",
            "ERROR: Device[11] HT[1] Spine Timed Out While Processing Devices Internal",
-           "WARNING: There were 3 threads which did not run", "!HOST EVENT");
+           "WARNING: There were 4 threads which did not run", "!HOST EVENT");
     const struct scene told = ring(SIGTERM, 0, FAKE_HANGS);
     EXPECT_RACY(&told, "signal 15", "items 98: values 40, U 0, unfinished 58, skipped 0");
 }
@@ -636,13 +630,14 @@ static void a_library_that_comes_back_late_finds_nobody(void **state)
     (void)state;
     const struct scene s = {
         .groups = {DEVICES("good", 4, 4),
-                   {.hostname = "late", .devices = 3, .items = 6, .sleepers = 3, .threads = 4}},
-        .moods = {{"late", FAKE_LATE}},
-        .threads = 3,
-        .poll_ms = 700,
+                   {.hostname = "late", .devices = 3, .items = 6, .sleepers = 3, .threads = 4},
+                   DEVICES("end", 1, 3)},
+        .moods = {{"late", FAKE_LATE}, {"end", FAKE_AT_THE_END}},
+        .threads = 4,
+        .snmp = {.over_through = 4, .over_asks = 4},
         .store = {.late = true}};
-    EXPECT(&s, "calls open load write date close ", "status 75", "devices 7, down 0, dropped 3",
-           "rows 16, hosts 7", "items 34: values 16, U 0, unfinished 18, skipped 0", "!HOST EVENT");
+    EXPECT(&s, "calls open load write date close ", "status 75", "devices 8, down 0, dropped 4",
+           "rows 16, hosts 8", "items 37: values 16, U 0, unfinished 21, skipped 0", "!HOST EVENT");
 }
 
 /* Scripts of the same device are asked beside it and have begun later. */
@@ -650,10 +645,11 @@ static void a_call_that_hangs_is_told_by_its_kind(void **state)
 {
     (void)state;
     const struct scene s = {
-        .groups = {{.hostname = "hangs", .devices = 1, .items = 3, .sleepers = 2, .threads = 3}},
-        .moods = {{"hangs", FAKE_HANGS}},
-        .poll_ms = 700};
-    EXPECT(&s, "left behind 1", "items 3: values 0, U 0, unfinished 3, skipped 0",
+        .groups = {{.hostname = "hangs", .devices = 1, .items = 3, .sleepers = 2, .threads = 3},
+                   DEVICES("end", 1, 1)},
+        .moods = {{"hangs", FAKE_HANGS}, {"end", FAKE_AT_THE_END}},
+        .snmp = {.over_asks = 2}};
+    EXPECT(&s, "left behind 1", "items 4: values 0, U 0, unfinished 4, skipped 0",
            "!A call for a script", "status 75");
     if (strstr(last.log, "WARNING: Device[1] A call for SNMP has not come back") == NULL)
         fail_scene(&s, &drivers[0], "A call for SNMP");

@@ -38,6 +38,26 @@ def tool(name, package):
     return path
 
 
+def leave_out(reason):
+    """For a test, or a fixture, that lacks something that a package brings: fails in CI, where nothing may be
+    left out, and is skipped with the reason elsewhere."""
+    import pytest  # not needed by the demo and the measurements, which use this module, too
+
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+def need(tools):
+    """Leaves the test out unless all these programs, {name: Debian package}, are installed."""
+    missing = []
+    for name, package in tools.items():
+        try:
+            tool(name, package)
+        except MissingTool as e:
+            missing.append(str(e))
+    if missing:
+        leave_out("; ".join(missing))
+
+
 def cache_directory():
     """Where downloads are kept between runs: $SPINE_LAB_CACHE, else build/cache of the source tree."""
     path = pathlib.Path(os.environ.get("SPINE_LAB_CACHE") or TOP / "build" / "cache")
@@ -59,7 +79,7 @@ def work_directory():
             shutil.rmtree(path, ignore_errors=True)
 
 
-def wait_until(condition, what, seconds=30.0, pause=0.01):
+def wait_until(condition, what, seconds=60.0, pause=0.01):
     """Asks `condition` until its answer is true and returns that answer; LabError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

@@ -95,7 +95,7 @@ static inline void leftovers_await(const char *command, int count)
     int64_t until_ms = clock_mono_ms() + LEFTOVERS_FAR_MS;
     while (leftovers_count(command) < count) {
         CHECK(clock_mono_ms() < until_ms);
-        poll(NULL, 0, 1); /* between two looks */
+        clock_pause_ms(1); /* between two looks */
     }
 }
 

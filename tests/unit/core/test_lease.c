@@ -2,6 +2,8 @@
 
 #include "core/lease.h"
 
+#include "../../support/await.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
@@ -30,11 +32,14 @@ static void scene_set(struct scene *s, bool *what)
     thr_unlock(&s->lock);
 }
 
-static void scene_wait(struct scene *s, const bool *what)
+#define SCENE_WAIT(s, what) scene_wait((s), &(s)->what, #what)
+
+static void scene_wait(struct scene *s, const bool *what, const char *name)
 {
+    int64_t until = await_far();
     thr_lock(&s->lock);
     while (!*what)
-        thr_wait(&s->changed, &s->lock);
+        await_change(&s->changed, &s->lock, until, name);
     thr_unlock(&s->lock);
 }
 
@@ -43,7 +48,7 @@ static void call_once(struct lease *l, void *arg)
     struct scene *s = arg;
     lease_enter(l);
     scene_set(s, &s->in_call);
-    scene_wait(s, &s->let_go);
+    SCENE_WAIT(s, let_go);
     s->kept = lease_leave(l);
     if (!s->kept)
         return;
@@ -92,10 +97,9 @@ static void a_call_that_returns_keeps_its_owner(void **state)
 {
     struct scene *s = *state;
     struct lease *l = start(s);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     scene_set(s, &s->let_go);
-    while (!lease_wait(l, clock_mono_ms() + 1000))
-        ;
+    assert_true(lease_wait(l, await_far()));
     lease_free(l);
     assert_true(s->kept && s->after);
     assert_false(s->late);
@@ -105,11 +109,10 @@ static void a_call_that_hangs_is_not_waited_for(void **state)
 {
     struct scene *s = *state;
     struct lease *l = start(s);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     assert_false(lease_wait(l, clock_mono_ms()));
     scene_set(s, &s->let_go);
-    while (!lease_wait(l, clock_mono_ms() + 1000))
-        ;
+    assert_true(lease_wait(l, await_far()));
     lease_free(l);
 }
 
@@ -117,12 +120,12 @@ static void what_hangs_is_left_behind_and_cleans_up_when_it_returns(void **state
 {
     struct scene *s = *state;
     struct lease *l = start(s);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     assert_true(lease_revoke(l, on_salvage));
     assert_true(s->salvaged);
     lease_free(l);
     scene_set(s, &s->let_go);
-    scene_wait(s, &s->late);
+    SCENE_WAIT(s, late);
     assert_false(s->kept || s->after);
 }
 
@@ -131,7 +134,7 @@ static void run_at_once(struct lease *l, void *arg)
     struct scene *s = arg;
     (void)l;
     scene_set(s, &s->in_call);
-    scene_wait(s, &s->let_go);
+    SCENE_WAIT(s, let_go);
 }
 
 static void a_thread_outside_a_call_cannot_be_taken_away(void **state)
@@ -140,12 +143,11 @@ static void a_thread_outside_a_call_cannot_be_taken_away(void **state)
     struct err err = ERR_INIT;
     struct lease *l = lease_start("test", run_at_once, s, NULL, &err);
     assert_non_null(l);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     assert_false(lease_revoke(l, on_salvage));
     assert_false(s->salvaged);
     scene_set(s, &s->let_go);
-    while (!lease_wait(l, clock_mono_ms() + 1000))
-        ;
+    assert_true(lease_wait(l, await_far()));
     assert_false(lease_revoke(l, on_salvage));
     lease_free(l);
 }
@@ -157,14 +159,13 @@ static void revoking_at_the_moment_of_return_has_one_winner(void **state)
         struct scene *s = *state;
         s->in_call = s->let_go = s->kept = s->after = s->salvaged = s->late = false;
         struct lease *l = start(s);
-        scene_wait(s, &s->in_call);
+        SCENE_WAIT(s, in_call);
         scene_set(s, &s->let_go);
         if (lease_revoke(l, on_salvage)) {
-            scene_wait(s, &s->late);
+            SCENE_WAIT(s, late);
             assert_false(s->after);
         } else {
-            while (!lease_wait(l, clock_mono_ms() + 1000))
-                ;
+            assert_true(lease_wait(l, await_far()));
             assert_true(s->after);
             assert_false(s->late);
         }
@@ -176,7 +177,7 @@ static void go_in_and_hang(struct lease *l, void *arg)
 {
     struct scene *s = arg;
     scene_set(s, &s->outside);
-    scene_wait(s, &s->go_in);
+    SCENE_WAIT(s, go_in);
     call_once(l, arg);
 }
 
@@ -190,12 +191,12 @@ static void a_thread_that_is_between_two_calls_is_left_behind_in_the_next(void *
         s->kept = s->after = s->salvaged = s->late = false;
         struct lease *l = lease_start("test", go_in_and_hang, s, on_late, &err);
         assert_non_null(l);
-        scene_wait(s, &s->outside);
+        SCENE_WAIT(s, outside);
         scene_set(s, &s->go_in);
         assert_false(lease_end(l, clock_mono_ms(), on_salvage));
         assert_true(s->salvaged);
         scene_set(s, &s->let_go);
-        scene_wait(s, &s->late);
+        SCENE_WAIT(s, late);
         assert_false(s->kept || s->after);
     }
 }
@@ -204,7 +205,7 @@ static void a_thread_that_ends_in_time_is_joined_and_not_salvaged(void **state)
 {
     struct scene *s = *state;
     struct lease *l = start(s);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     scene_set(s, &s->let_go);
     assert_true(lease_end(l, INT64_MAX, on_salvage));
     assert_true(s->kept && s->after);
@@ -218,7 +219,7 @@ static void a_thread_that_makes_no_call_any_more_is_waited_for(void **state)
     struct err err = ERR_INIT;
     struct lease *l = lease_start("test", run_at_once, s, NULL, &err);
     assert_non_null(l);
-    scene_wait(s, &s->in_call);
+    SCENE_WAIT(s, in_call);
     scene_set(s, &s->let_go);
     assert_true(lease_end(l, 0, on_salvage));
     assert_false(s->salvaged);

@@ -324,8 +324,10 @@ static void on_write_one(void *arg)
     struct event *e = arg;
     assert_int_equal(write(e->fd, "w", 1), 1);
     tell(e);
-    if (--e->rounds == 0)
+    if (--e->rounds == 0) {
         loop_watch_stop(&e->watch);
+        loop_stop(e->story->loop);
+    }
 }
 
 static void a_writable_descriptor_is_told_of(void **state)
@@ -338,7 +340,9 @@ static void a_writable_descriptor_is_told_of(void **state)
     e.fd = fds[1];
     e.rounds = 3;
     loop_watch_start(&e.watch, s.loop, fds[1], LOOP_WRITABLE, on_write_one, &e);
-    set(&z, on_last, 50);
+    run(&s);
+    assert_string_equal(s.text, "www");
+    set(&z, on_last, 20); /* nobody watches any more */
     run(&s);
     assert_string_equal(s.text, "wwwz");
     close(fds[0]);
@@ -403,6 +407,7 @@ static void on_stop_other_watch(void *arg)
     tell(e);
     loop_watch_stop(e->other_watch);
     loop_watch_stop(&e->watch);
+    loop_stop(e->story->loop);
 }
 
 /* Both are ready in the same turn: whichever is called first silences the other. */
@@ -419,7 +424,8 @@ static void a_watch_stopped_in_the_turn_in_which_it_is_ready_is_not_called(void 
     assert_int_equal(write(fds[1], "x", 1), 1);
     loop_watch_start(&a.watch, s.loop, fds[0], LOOP_READABLE, on_stop_other_watch, &a);
     loop_watch_start(&b.watch, s.loop, copy, LOOP_READABLE, on_stop_other_watch, &b);
-    set(&z, on_last, 30);
+    run(&s);
+    set(&z, on_last, 20);
     run(&s);
     assert_string_equal(s.text, "xz");
     close(copy);

@@ -2,6 +2,7 @@
 
 #include "core/pool.h"
 
+#include "../../support/await.h"
 #include "../../support/everyloop.h"
 
 #include "base/clock.h"
@@ -49,7 +50,7 @@ static struct bench *begin(void **state, int threads, size_t count)
     b->pool = pool_new(b->loop, "test", threads, &err);
     assert_non_null(b->pool);
     loop_timer_init(&b->stopper, b->loop, on_too_late, b);
-    loop_timer_set(&b->stopper, 120000);
+    loop_timer_set(&b->stopper, AWAIT_FAR_MS);
     b->count = count;
     b->work = mem_zalloc(count, sizeof(b->work[0]));
     for (size_t i = 0; i < count; i++)
@@ -80,20 +81,22 @@ static void run(struct job *job)
 static void run_at_gate(struct job *job)
 {
     struct bench *b = ((struct work *)job)->bench;
+    int64_t until = await_far();
     thr_lock(&b->lock);
     b->waiting++;
     pthread_cond_broadcast(&b->changed);
     while (!b->open)
-        thr_wait(&b->changed, &b->lock);
+        await_change(&b->changed, &b->lock, until, "the test opens the gate");
     thr_unlock(&b->lock);
     run(job);
 }
 
 static void wait_at_gate(struct bench *b, int n)
 {
+    int64_t until = await_far();
     thr_lock(&b->lock);
     while (b->waiting < n)
-        thr_wait(&b->changed, &b->lock);
+        await_change(&b->changed, &b->lock, until, "jobs at the gate");
     thr_unlock(&b->lock);
 }
 
@@ -206,7 +209,7 @@ static void on_open(void *arg)
 {
     struct bench *b = arg;
     open_gate(b);
-    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
+    assert_int_equal(pool_end(b->pool, await_far()), 0);
     loop_stop(b->loop);
 }
 
@@ -222,7 +225,7 @@ static void stop_does_what_runs_and_cancels_what_waits(void **state)
     assert_int_equal(b->done, 20);
     size_t cancelled = check_all(b);
     assert_in_range(cancelled, 0, 17); /* workers may have taken some between gate and stop */
-    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
+    assert_int_equal(pool_end(b->pool, await_far()), 0);
     end(b);
 }
 
@@ -232,7 +235,7 @@ static void done_may_submit_while_the_pool_stops(void **state)
     for (size_t i = 0; i < b->count; i++)
         b->work[i].again = 5;
     submit_all(b, &plain);
-    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
+    assert_int_equal(pool_end(b->pool, await_far()), 0);
     for (size_t i = 0; i < b->count; i++) {
         assert_int_equal(b->work[i].done, 6);
         assert_int_equal(b->work[i].runs + b->work[i].cancelled, 6);
@@ -243,7 +246,7 @@ static void done_may_submit_while_the_pool_stops(void **state)
 static void a_job_submitted_after_stop_is_done_as_cancelled(void **state)
 {
     struct bench *b = begin(state, 2, 3);
-    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
+    assert_int_equal(pool_end(b->pool, await_far()), 0);
     submit_all(b, &plain);
     run_until(b, 3);
     assert_int_equal(check_all(b), 3);
@@ -254,7 +257,7 @@ static void a_job_submitted_after_stop_is_done_as_cancelled(void **state)
 static void a_job_submitted_after_stop_is_done_by_free_at_the_latest(void **state)
 {
     struct bench *b = begin(state, 2, 3);
-    assert_int_equal(pool_end(b->pool, INT64_MAX), 0);
+    assert_int_equal(pool_end(b->pool, await_far()), 0);
     submit_all(b, &plain);
     pool_free(b->pool);
     b->pool = NULL;
@@ -265,7 +268,7 @@ static void a_job_submitted_after_stop_is_done_by_free_at_the_latest(void **stat
 static void a_pool_nobody_uses_ends_too(void **state)
 {
     struct bench *b = begin(state, 60, 0);
-    assert_int_equal(pool_end(b->pool, clock_mono_ms() + 60000), 0);
+    assert_int_equal(pool_end(b->pool, await_far()), 0);
     end(b);
 }
 
@@ -302,9 +305,10 @@ static void what_hangs_is_left_behind_and_the_rest_is_done(void **state)
     pool_free(b->pool);
     b->pool = NULL;
     open_gate(b);
+    int64_t until = await_far();
     thr_lock(&b->lock);
     while (b->late < 3)
-        thr_wait(&b->changed, &b->lock);
+        await_change(&b->changed, &b->lock, until, "what was left behind comes back");
     thr_unlock(&b->lock);
     assert_int_equal(b->done, 2);
     end(b);

@@ -63,7 +63,7 @@ static void read_to_end(int fd, struct buf *out)
     struct pollfd p = {.fd = fd, .events = POLLIN};
     for (;;) {
         char chunk[4096];
-        assert_int_equal(poll(&p, 1, 30000), 1);
+        assert_int_equal(poll(&p, 1, 60000), 1);
         ssize_t n = read(fd, chunk, sizeof(chunk));
         if (n == 0)
             return;
@@ -506,7 +506,7 @@ static void its_end_can_be_watched_where_the_kernel_has_pidfd(void **state)
     if (s.pidfd < 0)
         print_message("NOT TRIED: no pidfd in this kernel\n");
     struct pollfd p = {.fd = s.pidfd, .events = POLLIN};
-    assert_int_equal(s.pidfd < 0 ? 1 : poll(&p, 1, 30000), 1);
+    assert_int_equal(s.pidfd < 0 ? 1 : poll(&p, 1, 60000), 1);
     finish(&s);
     order.no_pidfd = true;
     assert_int_equal(spawn_start(&order, &s, &err), SPAWN_STARTED);

@@ -406,7 +406,7 @@ static void other_messages_never_make_it_send_again(void **state UNUSED)
     CHECK(thr_start(&asker.thread, "asker", ask_there, &asker, NULL));
     struct pollfd watch = {.fd = fd, .events = POLLIN};
     int requests = 0;
-    while (requests == 0 && poll(&watch, 1, 30000) > 0)
+    while (requests == 0 && poll(&watch, 1, 60000) > 0)
         requests += requests_seen(&w, fd);
     for (int i = 0; i < 500; i++) {
         send_forgeries(fd);

@@ -2,6 +2,8 @@
 
 #include "drivers/resolve.h"
 
+#include "../../support/await.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
@@ -135,21 +137,22 @@ static int64_t far(void)
 /* Waits until *number is at least `wanted`. */
 static void wait_for(const unsigned *number, unsigned wanted)
 {
-    int64_t deadline = clock_mono_ms() + 30000;
+    int64_t until = await_far();
     thr_lock(&net.lock);
     while (*number < wanted)
-        CHECK(thr_wait_until(&net.changed, &net.lock, deadline));
+        await_change(&net.changed, &net.lock, until, "calls of the system's resolver");
     thr_unlock(&net.lock);
 }
 
 static void open_gate(void)
 {
+    int64_t until = await_far();
     thr_lock(&net.lock);
     net.gate_open = true;
     pthread_cond_broadcast(&net.changed);
     /* A helper that was left behind is done with us before the next test counts. */
     while (net.inside > 0)
-        thr_wait(&net.changed, &net.lock);
+        await_change(&net.changed, &net.lock, until, "no call of the system's resolver is left");
     thr_unlock(&net.lock);
 }
 

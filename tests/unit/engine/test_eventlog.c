@@ -2,6 +2,8 @@
 
 #include "engine/eventlog.h"
 
+#include "../../support/await.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stream.h"
@@ -23,8 +25,6 @@
 
 #include <cmocka.h>
 
-enum { FAR_MS = 20000 };
-
 static char dir[] = "/tmp/spine-test-eventlog-XXXXXX";
 static char path[64], other[64], cacti_log[64];
 static struct eventlog_options options;
@@ -32,7 +32,7 @@ static struct eventlog_options options;
 /* ---- a file system that does not answer ---- */
 
 static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t changed; /* CLOCK_MONOTONIC */
 static bool stuck, sleeping;
 
 /* Takes the place of the C library's: the event log's thread hangs in it while `stuck`. */
@@ -110,10 +110,10 @@ static void emit(int n)
 
 static void await_lines(const char *name, int n)
 {
-    int64_t until = clock_mono_ms() + FAR_MS;
+    int64_t until = clock_mono_ms() + AWAIT_FAR_MS;
     while (count_lines(name) < n) {
         assert_true(clock_mono_ms() < until);
-        usleep(1000); /* between two looks */
+        clock_pause_ms(1); /* between two looks */
     }
 }
 
@@ -248,7 +248,7 @@ static void a_full_disk_costs_events_and_a_line_in_the_log(void **state UNUSED)
     emit(500);
     int64_t before = clock_mono_ms();
     assert_int_equal(eventlog_stop(e), 500);
-    assert_true(clock_mono_ms() - before < FAR_MS);
+    assert_true(clock_mono_ms() - before < AWAIT_FAR_MS);
     assert_true(log_says("WARNING: Event log /dev/full: 500 events are missing: No space left"));
 }
 
@@ -286,7 +286,7 @@ static void a_fifo_with_a_slow_reader_gets_every_line(void **state UNUSED)
     options.queue_events = 5000;
     struct eventlog *e = start();
     emit(5000);
-    int64_t until = clock_mono_ms() + FAR_MS;
+    int64_t until = clock_mono_ms() + AWAIT_FAR_MS;
     while (lines < 5000) {
         ssize_t n = read(fd, chunk, sizeof(chunk));
         assert_true(clock_mono_ms() < until);
@@ -304,9 +304,10 @@ static void a_file_system_that_does_not_answer_holds_nobody_up(void **state UNUS
     set_stuck(true);
     struct eventlog *e = start();
     emit(1);
+    int64_t until = await_far();
     thr_lock(&lock);
     while (!sleeping)
-        thr_wait(&changed, &lock);
+        await_change(&changed, &lock, until, "the writer is stuck");
     thr_unlock(&lock);
     emit(1000); /* none of them waits */
     assert_int_equal(eventlog_stop(e), 1001);
@@ -342,6 +343,7 @@ int main(void)
     snprintf(path, sizeof(path), "%s/events", dir);
     snprintf(other, sizeof(other), "%s/events.1", dir);
     snprintf(cacti_log, sizeof(cacti_log), "%s/cacti.log", dir);
+    thr_cond_init(&changed);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     rmdir(dir);
     return failed;

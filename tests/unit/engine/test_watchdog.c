@@ -13,7 +13,6 @@
 
 #include <cmocka.h>
 
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -21,6 +20,10 @@
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+/* A child that hangs although the watchdog should have ended it dies of SIGALRM.  STOPPED_MS: how long
+ * one of them is stopped, which must be long enough to be on the way into it. */
+enum { FAR_S = 60, STOPPED_MS = 3000 };
 
 static char said[4096];
 static int child_says; /* read end: what the child writes to its standard error */
@@ -34,6 +37,7 @@ static void begin(void (*fn)(void))
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
+        alarm(FAR_S);
         dup2(fds[1], STDERR_FILENO);
         close(fds[0]);
         close(fds[1]);
@@ -79,7 +83,7 @@ static void assert_said(const char *text)
 static void hang(void)
 {
     for (;;)
-        poll(NULL, 0, 1000);
+        clock_pause_ms(1000);
 }
 
 static struct guard *guard;
@@ -101,11 +105,13 @@ static void stop(struct watchdog *w)
 
 /* ---- cases ---- */
 
+/* The end comes near only when all is said that the last words tell of. */
 static void hang_while_storing(void)
 {
-    (void)start(50);
+    (void)start(3600000);
     guard_doing(guard, GUARD_MAIN, "polling");
     guard_doing(guard, GUARD_STORE, "storing rows");
+    guard_set_end(guard, clock_mono_ms() + 50);
     hang();
 }
 
@@ -163,9 +169,10 @@ static void a_process_that_ends_in_time_is_left_alone(void **state UNUSED)
 static void one_of_two_hangs(void)
 {
     struct watchdog *w = start(3600000);
-    struct guard *other = guard_new(w, clock_mono_ms() + 50);
+    struct guard *other = guard_new(w, clock_mono_ms() + 3600000);
     guard_doing(guard, GUARD_MAIN, "the first");
     guard_doing(other, GUARD_MAIN, "the second");
+    guard_set_end(other, clock_mono_ms() + 50);
     hang();
 }
 
@@ -208,7 +215,6 @@ static void a_loop_that_does_not_turn_for_a_second_is_reported(void **state UNUS
 static void stall_with_a_stuck_log(void)
 {
     struct watchdog *w = start(3000);
-    alarm(60);
     watchdog_on_stall(w, hang);
     watchdog_beat(w);
     hang();
@@ -224,13 +230,16 @@ static void a_watchdog_whose_words_do_not_get_through_bites_all_the_same(void **
     assert_said("is ended now\n");
 }
 
-/* Stops itself; goes on when its parent says so, long after its end was due. */
+/* Stops itself; goes on when its parent says so, after its end was due.  The watchdog has a look first. */
 static void be_stopped(void)
 {
-    struct watchdog *w = start(300);
+    struct watchdog *w = start(3600000);
+    int64_t end = clock_mono_ms() + STOPPED_MS;
     watchdog_beat(w);
+    guard_set_end(guard, end);
     kill(getpid(), SIGSTOP);
-    poll(NULL, 0, 100); /* the watchdog has a look first */
+    while (guard_get_end(guard) == end)
+        clock_pause_ms(1);
     stop(w);
 }
 
@@ -240,7 +249,7 @@ static void a_process_that_was_stopped_may_end_in_order_when_it_goes_on(void **s
     begin(be_stopped);
     assert_int_equal(waitpid(child, &status, WUNTRACED), child);
     assert_true(WIFSTOPPED(status));
-    poll(NULL, 0, 2000);
+    clock_pause_ms(STOPPED_MS); /* what is to be survived */
     kill(child, SIGCONT);
     assert_int_equal(finish(), 0);
     assert_string_equal(said, "");

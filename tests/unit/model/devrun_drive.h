@@ -92,6 +92,8 @@ static void check_promises(void)
     assert_int_equal(r->host.device_id, b.device.id);
     if (r->complete)
         assert_int_equal(r->unfinished, 0);
+    /* a device that was not polled to its end keeps its polling time, and with it its place */
+    assert_int_equal(r->host.has_polling_time, r->complete && !b.options.ping_only);
     for (size_t i = 0; i < due; i++)
         at += check_row(i, at);
     assert_int_equal(at, b.row_count); /* in polling order, each due item once */

@@ -147,6 +147,30 @@ static void what_a_limit_did_to_a_script_is_logged(void **state)
                               "ended by SIGTERM; Command[n0]");
 }
 
+static void that_there_are_no_script_servers_is_said_by_whoever_failed_to_start_them(void **state)
+{
+    static const char line[] =
+        "Device[7] DS[100] WARNING: PHP Script Server not started: no script "
+        "server; Command[n0]";
+    (void)state;
+    for (int limit = 0; limit < 2; limit++) {
+        forget_run();
+        b.device.item_count = 0;
+        add_item(ITEM_SERVER);
+        script_says = (struct script_reply){.outcome = SCRIPT_NOT_STARTED,
+                                            .output = "",
+                                            .limit_hit = limit,
+                                            .detail = "no script server"};
+        b.script = says;
+        b.options.log_level = LOG_ALWAYS;
+        run_device();
+        if (limit)
+            assert_logged(LOG_ALWAYS, line);
+        else
+            assert_silent(line);
+    }
+}
+
 static void without_a_supervisor_script_items_are_unknown(void **state)
 {
     (void)state;
@@ -170,6 +194,7 @@ int main(void)
         TEST(each_end_of_a_script_has_its_reason),
         TEST(a_cancelled_script_leaves_no_row),
         TEST(what_a_limit_did_to_a_script_is_logged),
+        TEST(that_there_are_no_script_servers_is_said_by_whoever_failed_to_start_them),
         TEST(ping_only_means_nothing_for_device_0),
         TEST(without_a_supervisor_script_items_are_unknown),
     };

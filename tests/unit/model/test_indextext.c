@@ -283,13 +283,14 @@ static void a_script_s_output_is_trimmed_and_otherwise_compared_as_it_is(void **
         PAIR("a<b", "a<b"),
         PAIR("Z\xc3\xbcrich", "Z\xc3\xbcrich\n"),
         PAIR("Z?rich", "Z\xfcrich\n"),
+        PAIR("5A FC 72 69 63 68", "Z\xfcrich"),
         PAIR("", "\n"),
         PAIR("Gauge: 5", "Gauge: 5\n"),
         PAIR(HUNDRED, HUNDRED " and\n"),
     };
     const struct pair others[] = {
         PAIR("eth0", "eth1\n"), PAIR("its", "it's\n"), PAIR("ab", "a<b"),
-        PAIR("5", "Gauge: 5"),  PAIR("eth0", "\n"),
+        PAIR("5", "Gauge: 5"),  PAIR("eth0", "\n"),    PAIR("65 74 68 30", "eth0"),
     };
     for (size_t i = 0; i < ARRAY_LEN(same); i++)
         if (!indextext_equal_output(same[i].stored, same[i].sent, same[i].len))
