@@ -241,13 +241,15 @@ static bool agent_is_doubtful(struct devrun *run, struct agent *a)
     return false;
 }
 
-/* What the availability check finds is told when the check is over. */
+/* What the availability check finds is told when the check is over; a refusal answers the question
+ * whether an agent lives. */
 static void agent_note_trouble(struct devrun *run, struct agent *a, const struct snmp_reply *reply)
 {
-    bool checking = run->phase == PHASE_CHECK;
+    bool is_doubt = run->agents.asked.is_doubt && reply->outcome == SNMP_REFUSED;
+    bool told_elsewhere = run->phase == PHASE_CHECK || is_doubt;
     if (reply->outcome == SNMP_TIMED_OUT && !a->told_trouble && reply->detail != NULL)
         a->silence = arena_strdup(&run->memory, reply->detail);
-    else if (reply->outcome != SNMP_TIMED_OUT && reply->outcome != SNMP_ANSWERED && !checking)
+    else if (reply->outcome != SNMP_TIMED_OUT && reply->outcome != SNMP_ANSWERED && !told_elsewhere)
         devrun_say_failure(run, a->target, reply);
 }
 

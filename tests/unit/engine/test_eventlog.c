@@ -314,7 +314,7 @@ static void a_file_system_that_does_not_answer_holds_nobody_up(void **state UNUS
     assert_true(log_says("1001 events are missing: the file system does not answer"));
     assert_int_equal(count_lines(path), 0);
     set_stuck(false); /* what the thread has is freed when the file system answers at last */
-    int64_t until = clock_mono_ms() + FAR_MS;
+    until = await_far();
     while (stream_figures().subscribers > 0) {
         assert_true(clock_mono_ms() < until);
         usleep(1000); /* between two looks */

@@ -399,7 +399,6 @@ static const struct {
     {2, "public", 0, HOST_DOWN, LOG_ALWAYS,
      "Device[7] Hostname[10.0.0.1] NOTICE: HOST EVENT: Device Returned from DOWN State"},
     {2, "public", 3, HOST_UP, LOG_HIGH, "Device[7] SNMP Ping Unknown Error: no route"},
-    {2, "public", 4, HOST_UP, LOG_ALWAYS, "Device[7] WARNING: SNMP Ping Unknown Error: no route"},
     {3, "public", 0, HOST_UP, LOG_HIGH, "Device[7] PING Result: UDP: Device is Alive"},
     {3, "public", 0, HOST_UP, LOG_ALWAYS,
      "Device[7] DEBUG Falling back to UDP Ping Due to SetUID Issues"},

@@ -259,7 +259,12 @@ static void trouble_of_our_own_blames_neither_an_object_nor_the_agent(void **sta
         run_device();
         assert_int_equal(b.result.values, k % 2 == 0 ? 2 : 11);
         assert_logged(LOG_ALWAYS,
-                      "Device[7] HT[1] ERROR: SNMP request to '10.0.0.1' failed: no route");
+                      trouble == SNMP_IMPOSSIBLE
+                          ? "Device[7] HT[1] ERROR: SNMP request to '10.0.0.1' failed: no route; "
+                            "this is trouble of the poller's machine (descriptors, memory, rights, "
+                            "name server), not of the device"
+                          : "Device[7] HT[1] ERROR: SNMP request to '10.0.0.1' failed: no route; "
+                            "correct this in the device's settings");
         assert_silent("alone");
         assert_silent("ignoring host");
         forget_run();
