@@ -206,6 +206,8 @@ static void refresh(struct state *s)
     struct config *c = &s->public;
     fill_selection(s);
     c->event_loop = effective(s, OPTION_EVENT_LOOP, &c->event_loop_source)->number != 0;
+    c->async_snmp = boolean(s, OPTION_ASYNC_SNMP);
+    c->address_limit = number(s, OPTION_ADDRESS_LIMIT);
     c->threads = number(s, OPTION_THREADS);
     c->poller_interval_s = number(s, OPTION_POLLER_INTERVAL);
     c->active_profiles = number(s, OPTION_ACTIVE_PROFILES);

@@ -99,7 +99,7 @@ def show(name, figures, base, before):
 def main():
     a = arguments()
     ours = Binary(find_program("SPINE", "spine"))
-    programs = {"legacy loop": (ours, "off"), "event loop": (ours, "on")}
+    programs = {"legacy loop": (ours, "off"), "event loop": (ours, "on"), "async": (ours, "async")}
     if a.before:
         before = Binary(a.before.resolve())
         programs |= {"legacy before": (before, "off"), "event before": (before, "on")}

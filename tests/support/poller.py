@@ -153,7 +153,8 @@ class Running:
 
 
 class Poller:
-    """A program, the site it polls, and its spine.conf. `loop` is "on", "off" or None for no such option."""
+    """A program, the site it polls, and its spine.conf. `loop` is "on", "off", "async" (on, and SNMP and
+    ping wait on it, too) or None for no such option."""
 
     def __init__(self, binary, site, directory, loop=None, poller_id=1, **conf):
         self.binary = binary
@@ -191,7 +192,8 @@ class Poller:
         if last is not None:
             command += [f"--last={last}"]
         if self.loop and not self.binary.is_reference:
-            command += [f"--event-loop={self.loop}"]
+            command += [f"--event-loop={'off' if self.loop == 'off' else 'on'}",
+                        f"--async-snmp={'on' if self.loop == 'async' else 'off'}"]
         return command + list(extra)
 
     def start(self, *extra, first=None, last=None, **how):
