@@ -17,7 +17,7 @@ import time
 from . import cacti
 from .lab import LabError, TOP, file_text, spawn, tail
 
-LOOPS = ("off", "on")
+LOOPS = ("off", "on", "async")  # the ways to run a cycle; "async": on, and SNMP and ping wait on the loop, too
 
 
 def find_program(variable, *names):
@@ -192,8 +192,9 @@ class Poller:
         if last is not None:
             command += [f"--last={last}"]
         if self.loop and not self.binary.is_reference:
-            command += [f"--event-loop={'off' if self.loop == 'off' else 'on'}",
-                        f"--async-snmp={'on' if self.loop == 'async' else 'off'}"]
+            command += [f"--event-loop={'off' if self.loop == 'off' else 'on'}"]
+            if self.loop == "async":
+                command += ["--async-snmp=on"]
         return command + list(extra)
 
     def start(self, *extra, first=None, last=None, **how):
