@@ -99,8 +99,7 @@ static void bench_done(struct bench *b)
 
 static struct want bench_io(const struct bench *b, int64_t until_us)
 {
-    return (struct want){
-        .kind = WANT_IO, .until_us = until_us, .fd = b->pair[0], .events = POLLIN};
+    return (struct want){.kind = WANT_IO, .until_us = until_us, .fd = b->pair[0], .events = POLLIN};
 }
 
 static void bench_start(struct bench *b, struct want want)
@@ -124,7 +123,8 @@ static void bench_send(const struct bench *b, char byte)
     assert_int_equal(send(b->pair[1], &byte, 1, 0), 1);
 }
 
-static void bench_was_fed(const struct bench *b, size_t count, const enum exchange_event_kind *kinds)
+static void bench_was_fed(const struct bench *b, size_t count,
+                          const enum exchange_event_kind *kinds)
 {
     assert_int_equal(b->fake.count, count);
     assert_memory_equal(b->fake.fed, kinds, count * sizeof(kinds[0]));
