@@ -4,7 +4,7 @@
  *          what is asked at once: how many devices, how many requests that are young, how many to one
  *          address.
  * Use:     struct inflight *f = inflight_new(&options, &err);
- *          if (inflight_has_room(f)) fl = flight_new(f);              one per device
+ *          if (inflight_has_room(f)) fl = flight_new(f, was_down);    one per device
  *          flight_begin(fl, &ask, deadline, done, arg);               SNMP or a ping; done(arg) comes once
  *          flight_get_snmp(fl, &reply);                               in done(), or flight_get_ping()
  *          if (!flight_give_up(fl)) ... done() comes when a job has ended ...
@@ -14,9 +14,8 @@
  * Owns:    the session of each flight.  Asks and their targets are borrowed until done().
  * Promise: done() is called once for each begin, on the loop's thread, never from within a call of this
  *          module; not at all if flight_give_up() returns true.  One request at a time per flight; at
- *          most address_limit at a time to one address, whatever the port and whoever asks; those
- *          that wait for the address go in the order in which they came, and their time-outs begin
- *          when they go.
+ *          most address_limit devices at a time are asked at one address, whatever the port, each
+ *          until its flight is freed or asks elsewhere; their time-outs begin when they are asked.
  * Limits:  a request is young until it is a few round trips old.  Young ones are bounded, because an
  *          agent, a network and a receive buffer must cope with them; older ones, whose devices are
  *          presumably dead, only hold memory and a descriptor, which bound the number of devices.
@@ -60,7 +59,8 @@ void inflight_free(struct inflight *f); /* after its flights; NULL allowed */
 bool inflight_has_room(const struct inflight *f);
 void inflight_on_room(struct inflight *f, loop_fn *fn, void *arg);
 
-NODISCARD struct flight *flight_new(struct inflight *f);
+/* was_down: in the last cycle; those come last where devices wait for an address. */
+NODISCARD struct flight *flight_new(struct inflight *f, bool was_down);
 void flight_free(struct flight *fl); /* nothing has begun; NULL allowed */
 /* A limit of the request's own counts from when it is sent. */
 void flight_begin(struct flight *fl, const struct ask *ask, int64_t deadline_mono_ms, loop_fn *done,

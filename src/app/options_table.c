@@ -216,8 +216,8 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_SNMP_CLIENTADDR] =
         KEY("SNMP_Clientaddr", TEXT, "", "ADDR", "local address of SNMP sockets"),
     [OPTION_ADDRESS_LIMIT] =
-        KEY("Address_Limit", INTEGER, "4", "N", "requests at a time to one address, on the loop",
-            .min = 1, .max = 1000),
+        KEY("Address_Limit", INTEGER, "4", "N",
+            "devices asked at a time at one address, on the loop", .min = 1, .max = 1000),
     [OPTION_MAX_SCRIPTS] = KEY("Max_Scripts", INTEGER, TEXT_OF(SPINE_MAX_SCRIPTS), "N",
                                "scripts running at the same time", .min = 1, .max = 1000),
     [OPTION_SCRIPT_CPU] =

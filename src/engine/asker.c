@@ -144,7 +144,7 @@ struct asker_session *asker_open(struct asker *a, const struct device *device, a
         .script = {.device_id = device->id},
     };
     if (a->inflight != NULL) {
-        s->flight = flight_new(a->inflight);
+        s->flight = flight_new(a->inflight, device->status.status == HOST_DOWN);
     } else {
         const struct snmp_options snmp = asker_snmp_options(a->c, a->services);
         s->agent = snmp_agent_new(&snmp);

@@ -23,18 +23,21 @@ enum {
     RESOLVE_MS = SNMP_RESOLVE_MS,
 };
 
-/* Requests to one address. */
+TAILQ_HEAD(flights, flight);
+
+/* Devices that are asked at one address.  One that has begun goes on until it is through: its next
+ * request must not wait behind devices that are dead. */
 struct place {
     struct address address; /* port 0 */
-    int flying;
-    TAILQ_HEAD(, flight) queue;
+    int devices;
+    struct flights queue, down; /* who waits; those that were down in the last cycle come last */
 };
 
 struct inflight {
     struct inflight_options options;
     struct exchange_waiter_on on; /* what the waiters wait with */
     size_t devices, devices_max;
-    TAILQ_HEAD(flights, flight) young; /* in the order in which they began */
+    struct flights young; /* in the order in which they began */
     size_t young_count;
     struct loop_timer ageing;
     int64_t round_trip_us; /* smoothed; 0: not known */
@@ -54,12 +57,13 @@ struct flight {
     void *arg;
 
     /* whom it is for */
-    const char *hostname; /* whose address `to` is; borrowed, compared as a pointer */
+    const char *hostname; /* whose address `to` is; borrowed from the site; NULL: none */
     struct address to;
     struct resolver_query query;
     struct loop_letter letter;
     struct loop_timer timer; /* for the name */
     struct place *place;     /* NULL: none, the address is not known */
+    bool was_down;
     TAILQ_ENTRY(flight) next;
 
     /* the request */
@@ -147,26 +151,37 @@ static struct place *place_get(struct inflight *f, const struct address *address
     struct place *p = mem_zalloc(1, sizeof(*p));
     p->address = *address;
     TAILQ_INIT(&p->queue);
+    TAILQ_INIT(&p->down);
     CHECK(tsearch(p, &f->places, place_compare) != NULL);
     return p;
 }
 
 static void place_settle(struct inflight *f, struct place *p)
 {
-    if (p->flying > 0 || !TAILQ_EMPTY(&p->queue))
+    if (p->devices > 0 || !TAILQ_EMPTY(&p->queue) || !TAILQ_EMPTY(&p->down))
         return;
     tdelete(p, &f->places, place_compare);
     free(p);
 }
 
-/* The next one of the queue takes the room, unless all are about to be given up. */
-static void place_leave(struct inflight *f, struct place *p)
+static struct flights *place_queue_of(const struct flight *fl)
 {
-    struct flight *next = TAILQ_FIRST(&p->queue);
-    p->flying--;
+    return fl->was_down ? &fl->place->down : &fl->place->queue;
+}
+
+/* The next one that waits takes the room, unless all are about to be given up. */
+static void place_leave(struct flight *fl)
+{
+    struct inflight *f = fl->f;
+    struct place *p = fl->place;
+    if (p == NULL)
+        return;
+    struct flight *next = TAILQ_EMPTY(&p->queue) ? TAILQ_FIRST(&p->down) : TAILQ_FIRST(&p->queue);
+    fl->place = NULL;
+    p->devices--;
     if (next != NULL && !give_up_is_set(f->options.snmp.give_up)) {
-        TAILQ_REMOVE(&p->queue, next, next);
-        p->flying++;
+        TAILQ_REMOVE(place_queue_of(next), next, next);
+        p->devices++;
         flight_take_off(next);
     }
     place_settle(f, p);
@@ -176,12 +191,12 @@ static void flight_queue(struct flight *fl)
 {
     struct place *p = place_get(fl->f, &fl->to);
     fl->place = p;
-    if (p->flying < fl->f->options.address_limit) {
-        p->flying++;
+    if (p->devices < fl->f->options.address_limit) {
+        p->devices++;
         flight_take_off(fl);
     } else {
         fl->state = FLIGHT_QUEUED;
-        TAILQ_INSERT_TAIL(&p->queue, fl, next);
+        TAILQ_INSERT_TAIL(place_queue_of(fl), fl, next);
     }
 }
 
@@ -201,10 +216,12 @@ static void flight_name(struct flight *fl)
     const char *hostname = flight_hostname(fl);
     struct err err = ERR_INIT;
     enum resolve_family family;
-    if (fl->hostname == hostname) {
-        flight_queue(fl);
+    if (fl->hostname != NULL && strcmp(fl->hostname, hostname) == 0) {
+        flight_take_off(fl);
         return;
     }
+    place_leave(fl);
+    fl->hostname = NULL;
     fl->state = FLIGHT_NAMING;
     char *host = resolve_host_part(hostname, &family);
     switch (resolver_ask(r, host, family, &fl->query, &fl->to, &err)) {
@@ -313,13 +330,9 @@ static void flight_keep_ping_reply(struct flight *fl)
 
 static void flight_end(struct flight *fl)
 {
-    struct place *p = fl->place;
     flight_keep_ping_reply(fl);
     inflight_leave_young(fl);
-    fl->place = NULL;
     fl->state = FLIGHT_IDLE;
-    if (p != NULL)
-        place_leave(fl->f, p);
 }
 
 static void flight_land(struct flight *fl)
@@ -358,8 +371,9 @@ bool flight_give_up(struct flight *fl)
         loop_timer_cancel(&fl->timer);
         break;
     case FLIGHT_QUEUED:
-        TAILQ_REMOVE(&p->queue, fl, next);
+        TAILQ_REMOVE(place_queue_of(fl), fl, next);
         fl->place = NULL;
+        fl->hostname = NULL;
         place_settle(f, p);
         break;
     case FLIGHT_FLYING:
@@ -383,10 +397,11 @@ void flight_get_ping(const struct flight *fl, struct ping_reply *ret)
     *ret = fl->ping_reply;
 }
 
-struct flight *flight_new(struct inflight *f)
+struct flight *flight_new(struct inflight *f, bool was_down)
 {
     struct flight *fl = mem_zalloc(1, sizeof(*fl));
     fl->f = f;
+    fl->was_down = was_down;
     fl->query.told = flight_on_answer;
     fl->query.arg = fl;
     loop_timer_init(&fl->timer, f->options.loop, flight_on_late_name, fl);
@@ -400,6 +415,7 @@ void flight_free(struct flight *fl)
     if (fl == NULL)
         return;
     CHECK(fl->state == FLIGHT_IDLE);
+    place_leave(fl);
     snmp_exchange_free(fl->snmp);
     exchange_waiter_done(&fl->waiter);
     fl->f->devices--;

@@ -117,7 +117,7 @@ static void bench_init(struct bench *b, void **state)
     loop_timer_init(&b->too_late, b->loop, bench_too_late, NULL);
     loop_timer_set(&b->too_late, FAR_MS);
     for (size_t i = 0; i < DEVICES; i++)
-        b->devices[i] = (struct probe){.b = b, .flight = flight_new(b->f)};
+        b->devices[i] = (struct probe){.b = b, .flight = flight_new(b->f, false)};
 }
 
 static void bench_done(struct bench *b)
@@ -159,6 +159,13 @@ static void bench_ping(struct bench *b, size_t i, const char *hostname, uint16_t
 static void bench_ping_host(struct bench *b, size_t i, const struct host *h)
 {
     bench_ping(b, i, h->address, h->port, FAR_MS);
+}
+
+/* The device is through: its address is free for the next one. */
+static void bench_close(struct bench *b, size_t i, bool was_down)
+{
+    flight_free(b->devices[i].flight);
+    b->devices[i].flight = flight_new(b->f, was_down);
 }
 
 static void bench_run_until(struct bench *b, int done)
@@ -226,16 +233,49 @@ static void no_more_than_the_limit_is_asked_of_one_address_at_a_time(void **stat
         struct host *asked = host_count(&h[0]) > 0 ? &h[0] : &h[1];
         host_answer(asked);
         bench_run_until(&b, n);
+        for (size_t i = 0; i < 6; i++)
+            if (b.devices[i].done > 0)
+                bench_close(&b, i, false);
         int left = 6 - n;
         assert_int_equal(host_count(&h[0]) + host_count(&h[1]), left < LIMIT ? left : LIMIT);
     }
     host_answer(&elsewhere);
     bench_run_until(&b, 7);
-    for (size_t i = 0; i < 7; i++)
-        assert_int_equal(b.devices[i].done, 1);
+    assert_int_equal(b.devices[6].done, 1);
     close(h[0].fd);
     close(h[1].fd);
     close(elsewhere.fd);
+    bench_done(&b);
+}
+
+/* Its next request does not wait behind others; devices that were down come last. */
+static void who_has_begun_goes_on_and_the_dead_come_last(void **state)
+{
+    struct bench b;
+    struct host h, late;
+    bench_init(&b, state);
+    host_open(&h, "127.0.0.7");
+    host_open(&late, "127.0.0.7");
+    bench_close(&b, 2, true);
+    for (size_t i = 0; i < 3; i++)
+        bench_ping_host(&b, i, &h);
+    bench_ping_host(&b, 3, &late);
+    for (int n = 1; n <= 3; n++) {
+        assert_int_equal(host_count(&h), LIMIT);
+        host_answer(&h);
+        bench_run_until(&b, n);
+        bench_ping_host(&b, b.devices[0].done > b.devices[1].done ? 0 : 1,
+                        &h); /* who was answered */
+    }
+    assert_int_equal(host_count(&late), 0);
+    assert_true(flight_give_up(b.devices[0].flight));
+    bench_close(&b, 0, false);
+    assert_int_equal(host_count(&late), 1);
+    assert_int_equal(b.devices[2].done, 0);
+    for (size_t i = 1; i < 4; i++)
+        assert_true(flight_give_up(b.devices[i].flight));
+    close(h.fd);
+    close(late.fd);
     bench_done(&b);
 }
 
@@ -253,10 +293,13 @@ static void who_gives_up_makes_room_for_the_next_unless_all_give_up(void **state
         if (all)
             give_up_set(&b.give_up);
         assert_true(flight_give_up(b.devices[0].flight));
+        bench_close(&b, 0, false);
         assert_int_equal(host_count(&h), all ? 2 : 3);
         assert_true(flight_give_up(b.devices[1].flight));
         assert_true(flight_give_up(b.devices[3].flight));
         assert_int_equal(b.done, 0);
+        for (size_t i = 0; i < 4; i++)
+            bench_close(&b, i, false);
         bench_ping_host(&b, 0, &h); /* the address is free again */
         assert_int_equal(host_count(&h), all ? 3 : 4);
         assert_true(flight_give_up(b.devices[0].flight));
@@ -294,7 +337,7 @@ static void young_requests_are_bounded_and_old_ones_make_room(void **state)
     for (int i = 0; i < INFLIGHT_YOUNG_MAX; i++) {
         assert_true(inflight_has_room(b.f));
         struct probe *d = &many[i];
-        *d = (struct probe){.b = &b, .flight = flight_new(b.f)};
+        *d = (struct probe){.b = &b, .flight = flight_new(b.f, false)};
         snprintf(d->address, sizeof(d->address), "127.1.%d.%d", i / 200, i % 200 + 1);
         d->ask = (struct ask){.kind = ASK_PING,
                               .ping = {.method = PING_METHOD_UDP,
@@ -322,6 +365,7 @@ int main(void)
         cmocka_unit_test(an_answer_is_told_once_and_the_next_request_is_the_next),
         cmocka_unit_test(silence_ends_at_its_time_and_others_do_not_wait_for_it),
         cmocka_unit_test(no_more_than_the_limit_is_asked_of_one_address_at_a_time),
+        cmocka_unit_test(who_has_begun_goes_on_and_the_dead_come_last),
         cmocka_unit_test(who_gives_up_makes_room_for_the_next_unless_all_give_up),
         cmocka_unit_test(a_name_is_looked_up_without_waiting),
         cmocka_unit_test(young_requests_are_bounded_and_old_ones_make_room),
