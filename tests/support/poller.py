@@ -181,6 +181,12 @@ class Poller:
         self.conf.touch(mode=0o600)
         self.conf.write_bytes(text if isinstance(text, bytes) else text.encode())
 
+    def _limit_addresses(self):
+        """What `threads` bounds on the other ways: the devices of the tests have one address, and many ports."""
+        text = self.conf.read_bytes()
+        if self.site.slots and b"Address_Limit" not in text:
+            self.write_conf(text + f"Address_Limit {self.site.slots}\n".encode())
+
     def command(self, *extra, first=None, last=None, conf=True):
         """The command line as poller.php builds it; without first and last the whole site."""
         command = [self.binary.path]
@@ -195,6 +201,7 @@ class Poller:
             command += [f"--event-loop={'off' if self.loop == 'off' else 'on'}"]
             if self.loop == "async":
                 command += ["--async-snmp=on"]
+                self._limit_addresses()
         return command + list(extra)
 
     def start(self, *extra, first=None, last=None, **how):
