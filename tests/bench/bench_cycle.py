@@ -35,6 +35,7 @@ def arguments():
     parser.add_argument("--dead", type=float, default=0.0, help="share of devices that never answer")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-reference", action="store_true")
+    parser.add_argument("--only", action="append", metavar="NAME", help="of our ways: legacy loop, event loop, async")
     parser.add_argument("--before", type=pathlib.Path, help="the program of an earlier build, to compare with")
     return parser.parse_args()
 
@@ -74,7 +75,7 @@ def one(server, site, poller, a):
     if run.status != 0:
         raise LabError(f"{run}")
     return {"wall s": run.seconds, "CPU s": cpu_seconds(run.usage), "database CPU s": server_cpu(server) - before,
-            "rows": rows}
+            "memory MB": run.usage.ru_maxrss / 1024, "rows": rows}
 
 
 def ratio(middle, key, figures, mark):
@@ -100,6 +101,8 @@ def main():
     a = arguments()
     ours = Binary(find_program("SPINE", "spine"))
     programs = {"legacy loop": (ours, "off"), "event loop": (ours, "on"), "async": (ours, "async")}
+    if a.only:
+        programs = {n: p for n, p in programs.items() if n in a.only}
     if a.before:
         before = Binary(a.before.resolve())
         programs |= {"legacy before": (before, "off"), "event before": (before, "on")}
