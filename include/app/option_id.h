@@ -19,6 +19,7 @@ enum option_id {
     /* how */
     OPTION_CONF,
     OPTION_EVENT_LOOP,
+    OPTION_ASYNC_SNMP,
     OPTION_THREADS,
     OPTION_OVERRIDE,
     OPTION_REPLAY,
@@ -60,6 +61,7 @@ enum option_id {
     OPTION_CACTI_VERSION,
     /* spine.conf only */
     OPTION_SNMP_CLIENTADDR,
+    OPTION_ADDRESS_LIMIT,
     OPTION_MAX_SCRIPTS,
     OPTION_SCRIPT_CPU,
     OPTION_SCRIPT_FILES,

@@ -139,7 +139,7 @@ void loop_post(struct loop *loop, struct loop_letter *letter, loop_fn *fn, void 
 NODISCARD bool loop_try_post(struct loop *loop, struct loop_letter *letter, loop_fn *fn, void *arg);
 /* On the loop's thread, not while another thread may be posting the letter: true if it was posted
  * and not yet delivered; it is the owner's again and fn will not be called. */
-NODISCARD bool loop_take_back(struct loop_letter *letter);
+bool loop_take_back(struct loop_letter *letter);
 /* Deliver all letters now and refuse those that come later. */
 void loop_close_posts(struct loop *loop);
 

@@ -63,4 +63,12 @@ void pinger_free(struct pinger *p); /* NULL allowed */
 void pinger_ask(struct pinger *p, const struct ping_request *request, int64_t deadline_mono_ms,
                 struct give_up *give_up, struct ping_reply *ret); /* give_up may be NULL */
 
+/* The machine behind it (drivers/ping_exchange.h), on the pinger's ICMP sockets, for who waits by other
+ * means; it goes before the pinger.  NULL: it cannot be asked, *ret says why. */
+struct ping_exchange;
+struct wire;
+NODISCARD struct ping_exchange *pinger_open(struct pinger *p, const struct ping_request *request,
+                                            const struct wire *wire, void (*woken)(void *arg),
+                                            void *arg, struct ping_reply *ret);
+
 #endif

@@ -4,9 +4,12 @@
  *          asked for by many devices.
  * Use:     struct resolver *r = resolver_new();
  *          if (resolver_find(r, "router1", RESOLVE_ANY, deadline, give_up, &address, &err)) ...
- * Threads: find from any; it blocks its caller at most until the deadline, or until the give-up
- *          object that it is passed is set.  The system's own call runs in one of at most four
- *          threads of the resolver's.  Callers that want the same name share one look-up.
+ *          On an event loop, which must not wait:
+ *          switch (resolver_ask(r, "router1", RESOLVE_ANY, &owner->query, &address, &err)) ...
+ * Threads: find, ask, late and forget from any.  find blocks its caller at most until the deadline,
+ *          or until the give-up object that it is passed is set.  The system's own call runs in one
+ *          of at most four threads of the resolver's.  Callers that want the same name share one
+ *          look-up.
  * Promise: numeric addresses never block.  An address is kept for RESOLVE_KEEP_MS, a failure for
  *          RESOLVE_KEEP_FAILURE_MS; then the next caller starts a new look-up.  IPv4 is preferred
  *          when a name has both (as net-snmp and Spine do).  When eight look-ups in a row have
@@ -29,6 +32,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 
 struct resolver;
@@ -50,6 +54,29 @@ void resolver_free(struct resolver *r); /* no find may be running; NULL allowed 
 NODISCARD bool resolver_find(struct resolver *r, const char *name, enum resolve_family family,
                              int64_t deadline_mono_ms, struct give_up *give_up, struct address *ret,
                              struct err *err); /* give_up may be NULL */
+
+/* A question whose answer is not waited for.  The members but `told` and `arg` are private. */
+struct resolver_query {
+    TAILQ_ENTRY(resolver_query) next;
+    void (*told)(void *arg); /* there is an answer: ask again.  Under the resolver's lock, on a
+                              * thread of its own; it posts a message and does nothing else */
+    void *arg;
+    struct lookup *lookup; /* NULL: none is in progress */
+    int64_t since_mono_ms;
+    int64_t until_mono_ms; /* waiting longer than that is no use */
+};
+
+enum resolve_now { RESOLVE_FOUND, RESOLVE_FAILED, RESOLVE_LATER };
+
+/* Does not wait.  RESOLVE_LATER: told() is called once, unless the query is forgotten before. */
+NODISCARD enum resolve_now resolver_ask(struct resolver *r, const char *name,
+                                        enum resolve_family family, struct resolver_query *query,
+                                        struct address *ret, struct err *err);
+/* The time that the caller has for it is over: forgets the query.  After a second in vain nobody
+ * waits for that name for a while.  false: told() has been called already, there is an answer. */
+NODISCARD bool resolver_late(struct resolver *r, struct resolver_query *query, struct err *err);
+/* told() is not called any more when this returns.  Idempotent; a zeroed query may be forgotten. */
+void resolver_forget(struct resolver *r, struct resolver_query *query);
 
 /* The host part of a stored hostname: transport prefix, brackets and port taken off. *ret_family tells what the prefix demands.  The result is to be freed. */
 NODISCARD char *resolve_host_part(const char *hostname, enum resolve_family *ret_family);

@@ -52,7 +52,8 @@ struct asker_wait {
     int64_t since_mono_ms; /* 0: for nothing */
 };
 
-/* workers: threads for asks that block, or 0.  Fewer than asked for are a WARNING, none is an error. */
+/* workers: threads for asks that block, or 0.  Fewer than asked for are a WARNING, none is an error.
+ * With the cycle's async_snmp, and workers not 0, SNMP and pings wait on the loop and no thread blocks. */
 NODISCARD struct asker *asker_new(struct cycle *c, struct services *services, struct loop *loop,
                                   int workers, struct err *err);
 /* The supervisor that answers scripts; without one the cycle has no_scripts set. */

@@ -46,6 +46,8 @@ struct config {
     /* how */
     bool event_loop; /* wanted; the build may not have it */
     enum config_source event_loop_source;
+    bool async_snmp;       /* wanted; the event path only */
+    int address_limit;     /* devices at a time at one address, of async_snmp; > 0 */
     int threads;           /* 1..100 */
     int poller_interval_s; /* > 0 */
     int active_profiles;   /* 1 = rrd_next_step is ignored */

@@ -208,6 +208,8 @@ static void refresh(struct state *s)
     struct config *c = &s->public;
     fill_selection(s);
     c->event_loop = effective(s, OPTION_EVENT_LOOP, &c->event_loop_source)->number != 0;
+    c->async_snmp = boolean(s, OPTION_ASYNC_SNMP);
+    c->address_limit = configuration_number(s, OPTION_ADDRESS_LIMIT);
     c->threads = configuration_number(s, OPTION_THREADS);
     c->poller_interval_s = configuration_number(s, OPTION_POLLER_INTERVAL);
     c->active_profiles = configuration_number(s, OPTION_ACTIVE_PROFILES);

@@ -100,6 +100,18 @@ static const struct option_def table[OPTION_COUNT] = {
                            .standard = "off",
                            .placeholder = "on|off",
                            .help = "poll by the event path or by the legacy loop"},
+    [OPTION_ASYNC_SNMP] = {.name = "spine_async_snmp",
+                           .key = "Async_SNMP",
+                           .variable = "SPINE_ASYNC_SNMP",
+                           .longs = {"async-snmp"},
+                           .type = OPTION_TYPE_BOOLEAN,
+                           .section = OPTION_RUN,
+                           .setting = true,
+                           .file_beats_settings = true,
+                           .standard = "off",
+                           .placeholder = "on|off",
+                           .help =
+                               "on the event path: SNMP and ping wait on the loop, not in threads"},
     [OPTION_THREADS] =
         ARG('t', "threads", INTEGER, RUN, "devices polled at the same time", .setting = true,
             .min = 1, .max = 100, .standard = "5", .placeholder = "N"),
@@ -203,6 +215,9 @@ static const struct option_def table[OPTION_COUNT] = {
                                      "from table version; cannot be overridden", .row_only = true),
     [OPTION_SNMP_CLIENTADDR] =
         KEY("SNMP_Clientaddr", TEXT, "", "ADDR", "local address of SNMP sockets"),
+    [OPTION_ADDRESS_LIMIT] =
+        KEY("Address_Limit", INTEGER, "4", "N",
+            "devices asked at a time at one address, on the loop", .min = 1, .max = 1000),
     [OPTION_MAX_SCRIPTS] = KEY("Max_Scripts", INTEGER, TEXT_OF(SPINE_MAX_SCRIPTS), "N",
                                "scripts running at the same time", .min = 1, .max = 1000),
     [OPTION_SCRIPT_CPU] =

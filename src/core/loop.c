@@ -2,6 +2,7 @@
 
 #include "loop_private.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
 
@@ -11,8 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Letters delivered in one turn, so that a flood of them does not hold up the timers. */
-enum { LETTERS_PER_TURN = 1024 };
+/* How long callbacks may go on in one turn, so that a flood of answers or letters does not hold up
+ * the timers; one of them may be longer. */
+enum { TURN_US = 5000 };
 
 static void on_bell(void *arg);
 
@@ -88,9 +90,18 @@ static void turn_within(struct loop *loop, int64_t wait_us)
     CHECK(!loop->turning);
     loop->turning = true;
     loop->turns++;
+    loop->turn_ends_us = 0;
     loop->backend->turn(loop, wait_us);
     loop_timers_fire(loop);
     loop->turning = false;
+}
+
+bool loop_turn_goes_on(struct loop *loop)
+{
+    int64_t now_us = clock_mono_us();
+    if (loop->turn_ends_us == 0)
+        loop->turn_ends_us = now_us + TURN_US;
+    return now_us < loop->turn_ends_us;
 }
 
 void loop_turn(struct loop *loop)
@@ -250,8 +261,10 @@ static void on_bell(void *arg)
     struct loop *loop = arg;
     drain_bell(loop);
     take_posted(loop);
-    for (int i = 0; i < LETTERS_PER_TURN && !TAILQ_EMPTY(&loop->taken); i++)
-        deliver_first(loop);
+    do
+        if (!TAILQ_EMPTY(&loop->taken))
+            deliver_first(loop);
+    while (!TAILQ_EMPTY(&loop->taken) && loop_turn_goes_on(loop));
     if (!TAILQ_EMPTY(&loop->taken))
         ring(loop);
 }

@@ -133,7 +133,10 @@ static void libevent_turn(struct loop *loop, int64_t wait_us)
 static void on_ready(evutil_socket_t fd UNUSED, short what UNUSED, void *arg)
 {
     struct loop_watch *w = arg;
+    struct loop *loop = w->loop;
     w->fn(w->arg);
+    if (!loop_turn_goes_on(loop))
+        event_base_loopbreak(base_of(loop)); /* what is active stays so */
 }
 
 static void libevent_watch(struct loop_watch *w)

@@ -17,7 +17,8 @@ struct poll_loop {
     struct loop_watch **watches; /* in step with polled; each knows its place */
     struct pollfd *polled;
     size_t watch_count, watch_cap;
-    bool holes; /* watches that were stopped since the last turn began */
+    size_t first; /* where the next turn begins */
+    bool holes;   /* watches that were stopped since the last turn began */
 };
 
 static struct poll_loop *poll_of(struct loop *loop)
@@ -106,9 +107,16 @@ static void poll_turn(struct loop *loop, int64_t wait_us)
     size_t count = p->watch_count; /* callbacks may add more, which were not polled */
     int n = poll(p->polled, count, wait_ms(wait_us));
     CHECK(n >= 0 || errno == EINTR || errno == EAGAIN || errno == ENOMEM);
-    for (size_t i = 0; n > 0 && i < count; i++)
-        if (p->watches[i] != NULL && p->polled[i].revents != 0)
-            p->watches[i]->fn(p->watches[i]->arg);
+    bool goes_on = n > 0;
+    size_t first = p->first;
+    for (size_t k = 0; goes_on && k < count; k++) {
+        size_t i = (first + k) % count;
+        if (p->watches[i] == NULL || p->polled[i].revents == 0)
+            continue;
+        p->first = i + 1; /* the next turn begins where this one ends */
+        p->watches[i]->fn(p->watches[i]->arg);
+        goes_on = loop_turn_goes_on(loop);
+    }
 }
 
 const struct loop_backend loop_poll = {

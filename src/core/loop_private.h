@@ -32,6 +32,7 @@ struct loop {
     size_t watches_started;
     uint64_t turns;
     int64_t lag_us;
+    int64_t turn_ends_us; /* of callbacks; 0: the turn has had none yet */
 
     struct loop_timer **heap; /* those that are set, the next one first */
     size_t timer_count, timer_cap;
@@ -45,6 +46,9 @@ struct loop {
     uint64_t round GUARDED;         /* how often the queue was taken */
     bool closed GUARDED;
 };
+
+/* After a callback: may the turn go on?  Else what is ready waits for the next one, after the timers. */
+bool loop_turn_goes_on(struct loop *loop);
 
 /* ---- loop_timer.c ---- */
 

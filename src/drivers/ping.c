@@ -130,18 +130,27 @@ static void pinger_serve(struct pinger *p, struct pinger_waiter *w, struct ping_
     give_up_unwatch(give_up, &watch);
 }
 
-void pinger_ask(struct pinger *p, const struct ping_request *request, int64_t deadline_mono_ms,
-                struct give_up *give_up, struct ping_reply *ret)
+struct ping_exchange *pinger_open(struct pinger *p, const struct ping_request *request,
+                                  const struct wire *wire, void (*woken)(void *arg), void *arg,
+                                  struct ping_reply *ret)
 {
     if (request->method == PING_METHOD_ICMP && p->icmp_usable && !pinger_provide_receiver(p)) {
         *ret = (struct ping_reply){.outcome = PING_IMPOSSIBLE, .text = ping_text_icmp_not_sent};
-        return;
+        return NULL;
     }
+    return ping_exchange_new(p->icmp, wire, woken, arg);
+}
+
+void pinger_ask(struct pinger *p, const struct ping_request *request, int64_t deadline_mono_ms,
+                struct give_up *give_up, struct ping_reply *ret)
+{
     int64_t latest_ms = INT64_MAX / 2000; /* far away, and no overflow in microseconds */
     int64_t deadline_ms = deadline_mono_ms < latest_ms ? deadline_mono_ms : latest_ms;
     struct pinger_waiter w = {.icmp = p->icmp};
+    struct ping_exchange *ping = pinger_open(p, request, &wire_sockets, pinger_woken, &w, ret);
+    if (ping == NULL)
+        return;
     thr_cond_init(&w.wake);
-    struct ping_exchange *ping = ping_exchange_new(p->icmp, &wire_sockets, pinger_woken, &w);
     ping_exchange_begin(ping, request, clock_mono_us(), deadline_ms * 1000);
     pinger_serve(p, &w, ping, give_up);
     *ret = *ping_exchange_reply(ping);

@@ -40,6 +40,7 @@ struct lookup {
     int64_t old_ms;   /* DONE: from this time on the answer is too old */
     int64_t avoid_ms; /* somebody has waited in vain, long enough: until then nobody waits */
     struct answer answer;
+    TAILQ_HEAD(, resolver_query) queries; /* who is to be told */
 };
 
 struct resolver {
@@ -177,6 +178,12 @@ static void resolver_settle(struct resolver *r, struct lookup *l, const struct a
     REQUIRES(r->lock);
 static bool resolver_provide_helper(struct resolver *r, struct err *err) REQUIRES(r->lock);
 
+static void resolver_drop_query(struct resolver_query *q)
+{
+    TAILQ_REMOVE(&q->lookup->queries, q, next);
+    q->lookup = NULL;
+}
+
 static void resolver_settle(struct resolver *r, struct lookup *l, const struct answer *answer)
 {
     l->answer = *answer;
@@ -187,6 +194,11 @@ static void resolver_settle(struct resolver *r, struct lookup *l, const struct a
     else
         r->silent++;
     pthread_cond_broadcast(&r->done);
+    struct resolver_query *q;
+    while ((q = TAILQ_FIRST(&l->queries)) != NULL) {
+        resolver_drop_query(q);
+        q->told(q->arg);
+    }
 }
 
 /* What a helper keeps when it is left behind in the system's call. */
@@ -291,6 +303,7 @@ static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
     struct lookup *l = mem_zalloc(1, sizeof(*l));
     l->name = mem_strdup(name);
     l->family = family;
+    TAILQ_INIT(&l->queries);
     CHECK(tsearch(l, &r->lookups, resolver_compare_lookups) != NULL);
     return l;
 }
@@ -348,24 +361,30 @@ static void resolver_wake(void *arg)
     thr_unlock(&r->lock);
 }
 
-static bool resolver_find_by_name(struct resolver *r, const char *name, enum resolve_family family,
-                                  int64_t deadline_mono_ms, const struct give_up *give_up,
-                                  struct address *ret, struct err *err)
+/* Has the name looked up, if that is not in progress already.  false: nobody is there to do it. */
+static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err) REQUIRES(r->lock);
+
+static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err)
 {
     struct err own = ERR_INIT;
-    thr_lock(&r->lock);
-    struct lookup *l = resolver_get_lookup(r, name, family);
-    if (l->state == LOOKUP_NEW && !give_up_is_set(give_up)) {
+    if (l->state == LOOKUP_NEW) {
         STAILQ_INSERT_TAIL(&r->queue, l, next);
         r->queued++;
         l->state = LOOKUP_QUEUED;
         pthread_cond_signal(&r->work);
     }
-    bool done;
-    if (l->state == LOOKUP_QUEUED && !resolver_provide_helper(r, &own))
-        done = resolver_fail(err, ERR_OS, own.number, name, own.text);
-    else
-        done = resolver_wait(r, l, deadline_mono_ms, give_up, err);
+    return l->state == LOOKUP_DONE || resolver_provide_helper(r, &own) ||
+           resolver_fail(err, ERR_OS, own.number, l->name, own.text);
+}
+
+static bool resolver_find_by_name(struct resolver *r, const char *name, enum resolve_family family,
+                                  int64_t deadline_mono_ms, const struct give_up *give_up,
+                                  struct address *ret, struct err *err)
+{
+    thr_lock(&r->lock);
+    struct lookup *l = resolver_get_lookup(r, name, family);
+    bool begun = give_up_is_set(give_up) || resolver_start(r, l, err);
+    bool done = begun && resolver_wait(r, l, deadline_mono_ms, give_up, err);
     struct answer answer = l->answer;
     thr_unlock(&r->lock);
     return done && resolver_deliver(name, &answer, ret, err);
@@ -385,6 +404,83 @@ bool resolver_find(struct resolver *r, const char *name, enum resolve_family fam
     bool found = resolver_find_by_name(r, name, family, deadline_mono_ms, give_up, ret, err);
     give_up_unwatch(give_up, &watch);
     return found;
+}
+
+/* ---- callers that do not wait ---- */
+
+static enum resolve_now resolver_ask_lookup(struct resolver *r, const char *name,
+                                            enum resolve_family family,
+                                            struct resolver_query *query, struct answer *ret,
+                                            struct err *err) REQUIRES(r->lock);
+
+static enum resolve_now resolver_ask_lookup(struct resolver *r, const char *name,
+                                            enum resolve_family family,
+                                            struct resolver_query *query, struct answer *ret,
+                                            struct err *err)
+{
+    struct lookup *l = resolver_get_lookup(r, name, family);
+    int64_t now_ms = clock_mono_ms();
+    if (!resolver_start(r, l, err))
+        return RESOLVE_FAILED;
+    *ret = l->answer;
+    if (l->state == LOOKUP_DONE)
+        return RESOLVE_FOUND;
+    if (now_ms < l->avoid_ms) {
+        (void)resolver_fail(err, ERR_TEMPORARY, 0, name, "no answer in time");
+        return RESOLVE_FAILED;
+    }
+    query->lookup = l;
+    query->since_mono_ms = now_ms;
+    query->until_mono_ms = r->silent >= SILENCE_LIMIT ? now_ms + SILENCE_WAIT_MS : INT64_MAX;
+    TAILQ_INSERT_TAIL(&l->queries, query, next);
+    return RESOLVE_LATER;
+}
+
+enum resolve_now resolver_ask(struct resolver *r, const char *name, enum resolve_family family,
+                              struct resolver_query *query, struct address *ret, struct err *err)
+{
+    enum resolve_now now = RESOLVE_FAILED;
+    CHECK(query->lookup == NULL);
+    if (name[0] == '\0') {
+        (void)resolver_fail(err, ERR_CONFIG, 0, name, "empty name");
+        return now;
+    }
+    struct answer answer = resolver_ask_system(name, family, AI_NUMERICHOST);
+    if (answer.code == 0) {
+        now = RESOLVE_FOUND;
+    } else {
+        thr_lock(&r->lock);
+        now = resolver_ask_lookup(r, name, family, query, &answer, err);
+        thr_unlock(&r->lock);
+    }
+    if (now == RESOLVE_FOUND && !resolver_deliver(name, &answer, ret, err))
+        now = RESOLVE_FAILED;
+    return now;
+}
+
+bool resolver_late(struct resolver *r, struct resolver_query *query, struct err *err)
+{
+    thr_lock(&r->lock);
+    struct lookup *l = query->lookup;
+    int64_t now_ms = clock_mono_ms();
+    if (l != NULL) {
+        if (now_ms - query->since_mono_ms >= SILENCE_WAIT_MS && now_ms >= l->avoid_ms) {
+            r->silent++;
+            l->avoid_ms = now_ms + RESOLVE_KEEP_FAILURE_MS;
+        }
+        resolver_drop_query(query);
+        (void)resolver_fail(err, ERR_TEMPORARY, 0, l->name, "no answer in time");
+    }
+    thr_unlock(&r->lock);
+    return l != NULL;
+}
+
+void resolver_forget(struct resolver *r, struct resolver_query *query)
+{
+    thr_lock(&r->lock);
+    if (query->lookup != NULL)
+        resolver_drop_query(query);
+    thr_unlock(&r->lock);
 }
 
 /* ---- stored names ---- */

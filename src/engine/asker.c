@@ -8,6 +8,7 @@
 #include "core/lease.h"
 #include "core/pool.h"
 #include "drivers/snmp.h"
+#include "engine/inflight.h"
 #include "engine/scripts.h"
 
 #include <inttypes.h>
@@ -19,8 +20,10 @@ struct asker {
     struct cycle *c; /* a reference */
     struct services *services;
     struct loop *loop;
-    struct pool *pool;       /* NULL: asks block in asker_wait_one() */
-    struct scripts *scripts; /* NULL: none are needed, or no supervisor can be had */
+    struct pool *pool;         /* whose workers block, or NULL */
+    struct inflight *inflight; /* what waits on the loop, or NULL; with neither, asks block in
+                                * asker_wait_one() */
+    struct scripts *scripts;   /* NULL: none are needed, or no supervisor can be had */
     int workers;
     TAILQ_HEAD(asker_sessions, asker_session) sessions;
     int session_count;
@@ -40,8 +43,9 @@ struct asker_session {
     struct cycle *c; /* a reference: what is left behind still reads the site */
     struct services *services;
     const struct device *device;
-    struct snmp_agent *agent;
-    asker_done_fn *done; /* NULL: closed */
+    struct snmp_agent *agent; /* NULL: the flight asks */
+    struct flight *flight;    /* NULL: whoever blocks asks */
+    asker_done_fn *done;      /* NULL: closed */
     void *arg;
     bool asking;    /* an ask that blocks has begun and has not been answered */
     size_t errands; /* scripts that have not been answered */
@@ -73,11 +77,17 @@ const char *asker_kind_text(enum ask_kind kind)
     return "nothing";
 }
 
+static bool asker_waits_on_loop(const struct asker *a)
+{
+    return a->pool != NULL || a->inflight != NULL;
+}
+
 /* ---- sessions ---- */
 
 static void asker_free_session(struct asker_session *s)
 {
     snmp_agent_free(s->agent);
+    flight_free(s->flight);
     free(s->names);
     cycle_unref(s->c);
     free(s);
@@ -107,16 +117,20 @@ static void asker_deliver(struct asker_session *s, const struct reply *reply)
     asker_settle(s);
 }
 
+static struct snmp_options asker_snmp_options(const struct cycle *c,
+                                              const struct services *services)
+{
+    return (struct snmp_options){
+        .retries = c->config->snmp_retries,
+        .client_address = c->config->snmp_client_address,
+        .resolver = services->resolver,
+        .give_up = (struct give_up *)(uintptr_t)&c->give_up,
+    };
+}
+
 struct asker_session *asker_open(struct asker *a, const struct device *device, asker_done_fn *done,
                                  void *arg)
 {
-    const struct config *config = a->c->config;
-    const struct snmp_options snmp = {
-        .retries = config->snmp_retries,
-        .client_address = config->snmp_client_address,
-        .resolver = a->services->resolver,
-        .give_up = &a->c->give_up,
-    };
     struct asker_session *s = mem_zalloc(1, sizeof(*s));
     loop_assert_here(a->loop);
     *s = (struct asker_session){
@@ -124,12 +138,17 @@ struct asker_session *asker_open(struct asker *a, const struct device *device, a
         .c = cycle_ref(a->c),
         .services = a->services,
         .device = device,
-        .agent = snmp_agent_new(&snmp),
         .done = done,
         .arg = arg,
         .call = {.device_id = device->id},
         .script = {.device_id = device->id},
     };
+    if (a->inflight != NULL) {
+        s->flight = flight_new(a->inflight, device->status.status == HOST_DOWN);
+    } else {
+        const struct snmp_options snmp = asker_snmp_options(a->c, a->services);
+        s->agent = snmp_agent_new(&snmp);
+    }
     TAILQ_INSERT_TAIL(&a->sessions, s, next);
     a->session_count++;
     return s;
@@ -144,6 +163,8 @@ void asker_close(struct asker_session *s)
         s->a->blocking = NULL;
         s->asking = false;
     }
+    if (s->flight != NULL && s->asking && flight_give_up(s->flight))
+        s->asking = false;
     asker_settle(s);
 }
 
@@ -233,6 +254,19 @@ static void asker_come_late(struct job *job)
     asker_free_session(asker_session_of(job));
 }
 
+/* On the loop: the request has come to its end. */
+static void asker_on_flight(void *arg)
+{
+    struct asker_session *s = arg;
+    s->asking = false;
+    s->reply = (struct reply){.kind = s->ask.kind, .ask_id = s->ask.id, .at = cycle_now()};
+    if (s->ask.kind == ASK_SNMP)
+        flight_get_snmp(s->flight, &s->reply.snmp);
+    else
+        flight_get_ping(s->flight, &s->reply.ping);
+    asker_deliver(s, &s->reply);
+}
+
 static const struct job_calls asker_job = {.run = asker_run_job,
                                            .done = asker_done_job,
                                            .left = asker_leave_behind,
@@ -250,7 +284,9 @@ static void asker_begin_blocking(struct asker_session *s, const struct ask *ask)
         s->ask.snmp.names = s->names;
     }
     s->asking = true;
-    if (a->pool != NULL) {
+    if (a->inflight != NULL) {
+        flight_begin(s->flight, &s->ask, s->c->budget.poll_until, asker_on_flight, s);
+    } else if (a->pool != NULL) {
         pool_submit(a->pool, &s->job, &asker_job);
     } else {
         CHECK(a->blocking == NULL);
@@ -279,7 +315,7 @@ static void asker_on_script(void *arg, const struct script_reply *script)
     struct asker *a = e->s->a;
     e->reply.script = *script;
     e->reply.at = cycle_now();
-    if (a->pool != NULL) {
+    if (asker_waits_on_loop(a)) {
         asker_take_errand(e);
         return;
     }
@@ -326,13 +362,15 @@ void asker_begin(struct asker_session *s, const struct ask *ask)
 
 bool asker_has_room(const struct asker *a)
 {
-    return a->session_count < a->workers;
+    return a->inflight != NULL ? inflight_has_room(a->inflight) : a->session_count < a->workers;
 }
 
 void asker_on_room(struct asker *a, loop_fn *fn, void *arg)
 {
     a->on_room = fn;
     a->on_room_arg = arg;
+    if (a->inflight != NULL)
+        inflight_on_room(a->inflight, fn, arg);
 }
 
 void asker_on_wait(struct asker *a, void (*fn)(void *arg, const struct asker_wait *wait), void *arg)
@@ -376,7 +414,7 @@ static bool asker_wait_blocking(struct asker *a, struct lease *lease)
 bool asker_wait_one(struct asker *a, struct lease *lease)
 {
     size_t before = a->delivered;
-    CHECK(a->pool == NULL && (a->blocking != NULL || a->errands > 0));
+    CHECK(!asker_waits_on_loop(a) && (a->blocking != NULL || a->errands > 0));
     if (asker_take_letters(a))
         return true;
     if (a->blocking != NULL)
@@ -392,23 +430,46 @@ bool asker_wait_one(struct asker *a, struct lease *lease)
 
 /* ---- life ---- */
 
+static bool asker_hire(struct asker *a, int workers, struct err *err)
+{
+    a->pool = pool_new(a->loop, "ask", workers, err);
+    if (a->pool == NULL)
+        return false;
+    a->workers = pool_started(a->pool);
+    if (a->workers < workers)
+        log_line(LOG_ALWAYS, "WARNING: only %d of %d threads: %s", a->workers, workers, err->text);
+    return true;
+}
+
+/* Descriptors beside those for devices: a script has two or three, and the rest of the program some. */
+enum { ASKER_OTHER_DESCRIPTORS = 64, ASKER_SCRIPT_DESCRIPTORS = 3 };
+
+static bool asker_provide_inflight(struct asker *a, struct err *err)
+{
+    const struct config *config = a->c->config;
+    int scripts = config->max_scripts + config->php_servers;
+    const struct inflight_options o = {
+        .loop = a->loop,
+        .services = a->services,
+        .snmp = asker_snmp_options(a->c, a->services),
+        .address_limit = config->address_limit,
+        .other_descriptors = ASKER_OTHER_DESCRIPTORS + ASKER_SCRIPT_DESCRIPTORS * scripts,
+    };
+    a->inflight = inflight_new(&o, err);
+    return a->inflight != NULL;
+}
+
 struct asker *asker_new(struct cycle *c, struct services *services, struct loop *loop, int workers,
                         struct err *err)
 {
     struct asker *a = mem_zalloc(1, sizeof(*a));
     *a = (struct asker){.c = cycle_ref(c), .services = services, .loop = loop, .workers = workers};
     TAILQ_INIT(&a->sessions);
-    if (workers == 0)
+    if (workers == 0 ||
+        (c->config->async_snmp ? asker_provide_inflight(a, err) : asker_hire(a, workers, err)))
         return a;
-    a->pool = pool_new(loop, "ask", workers, err);
-    if (a->pool == NULL) {
-        asker_free(a);
-        return NULL;
-    }
-    a->workers = pool_started(a->pool);
-    if (a->workers < workers)
-        log_line(LOG_ALWAYS, "WARNING: only %d of %d threads: %s", a->workers, workers, err->text);
-    return a;
+    asker_free(a);
+    return NULL;
 }
 
 void asker_set_scripts(struct asker *a, struct scripts *scripts)
@@ -419,9 +480,13 @@ void asker_set_scripts(struct asker *a, struct scripts *scripts)
 size_t asker_end(struct asker *a, int64_t until_mono_ms)
 {
     a->on_room = NULL;
-    while (a->pool == NULL && a->errands > 0) /* whoever answers scripts has promised to */
+    if (a->inflight != NULL)
+        return inflight_end(a->inflight, until_mono_ms);
+    if (a->pool != NULL)
+        return pool_end(a->pool, until_mono_ms);
+    while (a->errands > 0) /* whoever answers scripts has promised to */
         loop_turn(a->loop);
-    return a->pool == NULL ? 0 : pool_end(a->pool, until_mono_ms);
+    return 0;
 }
 
 void asker_free(struct asker *a)
@@ -435,6 +500,7 @@ void asker_free(struct asker *a)
         TAILQ_REMOVE(&a->sessions, s, next);
         asker_free_session(s);
     }
+    inflight_free(a->inflight);
     cycle_unref(a->c);
     free(a);
 }

@@ -13,7 +13,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* Beside a socket for every worker. */
+/* Beside a socket for every worker, or for the first devices on the loop. */
 enum { EVENTPATH_SPARE_DESCRIPTORS = 2 };
 
 /* Everything here belongs to the loop's thread, except what says so. */
@@ -37,7 +37,8 @@ struct eventpath {
 
     TAILQ_HEAD(, visit) visits;
     size_t visit_count;
-    size_t next_device;
+    const struct device **order; /* in which devices begin; NULL until the site is loaded */
+    size_t device_count, next_device;
     int64_t stopped_mono_ms;
     bool begun;       /* the site is loaded */
     bool dispatching; /* eventpath_dispatch() is further up the stack */
@@ -83,7 +84,7 @@ static void eventpath_end(struct eventpath *e)
 
 static bool eventpath_is_through(const struct eventpath *e)
 {
-    return e->visit_count == 0 && (e->stopping || e->next_device == e->c->site.device_count);
+    return e->visit_count == 0 && (e->stopping || e->next_device == e->device_count);
 }
 
 /* ---- devices ---- */
@@ -124,12 +125,9 @@ static void eventpath_dispatch(struct eventpath *e)
     if (e->dispatching || !e->begun)
         return; /* a device that needed no ask is over already; the loop below goes on */
     e->dispatching = true;
-    while (!e->stopping && e->next_device < e->c->site.device_count && asker_has_room(e->asker) &&
-           writer_is(e->writer, WRITER_ROOM)) {
-        const struct device *d = &e->c->site.devices[e->next_device++];
-        if (!d->deleted)
-            eventpath_visit(e, d);
-    }
+    while (!e->stopping && e->next_device < e->device_count && asker_has_room(e->asker) &&
+           writer_is(e->writer, WRITER_ROOM))
+        eventpath_visit(e, e->order[e->next_device++]);
     e->dispatching = false;
     if (eventpath_is_through(e))
         eventpath_end(e);
@@ -142,9 +140,8 @@ static void eventpath_on_room(void *arg)
 
 static void eventpath_drop_the_rest(struct eventpath *e)
 {
-    for (; e->next_device < e->c->site.device_count; e->next_device++)
-        if (!e->c->site.devices[e->next_device].deleted)
-            cycle_drop(e->c, &e->c->site.devices[e->next_device], false);
+    while (e->next_device < e->device_count)
+        cycle_drop(e->c, e->order[e->next_device++], false);
 }
 
 static void eventpath_stop(struct eventpath *e)
@@ -242,6 +239,33 @@ static void eventpath_hire(struct eventpath *e)
     asker_set_scripts(e->asker, e->scripts);
 }
 
+enum eventpath_which { EVENTPATH_ALL, EVENTPATH_DOWN, EVENTPATH_NOT_DOWN };
+
+static void eventpath_plan(struct eventpath *e, enum eventpath_which which)
+{
+    const struct site *site = &e->c->site;
+    for (size_t i = 0; i < site->device_count; i++) {
+        const struct device *d = &site->devices[i];
+        bool wanted =
+            which == EVENTPATH_ALL || (d->status.status == HOST_DOWN) == (which == EVENTPATH_DOWN);
+        if (!d->deleted && wanted)
+            e->order[e->device_count++] = d;
+    }
+}
+
+/* The site has the slowest first.  On the loop a wait costs nothing, so that the longest ones, for
+ * devices that were down, begin at once; where each holds a thread, they would hold all of them. */
+static void eventpath_plan_all(struct eventpath *e)
+{
+    e->order = mem_zalloc(e->c->site.device_count + 1, sizeof(e->order[0]));
+    if (e->c->config->async_snmp) {
+        eventpath_plan(e, EVENTPATH_DOWN);
+        eventpath_plan(e, EVENTPATH_NOT_DOWN);
+    } else {
+        eventpath_plan(e, EVENTPATH_ALL);
+    }
+}
+
 static void eventpath_begin(struct eventpath *e)
 {
     if (!writer_get_begun(e->writer, NULL)) {
@@ -250,6 +274,7 @@ static void eventpath_begin(struct eventpath *e)
     }
     struct moment now = cycle_now();
     e->begun = true;
+    eventpath_plan_all(e);
     services_say_icmp(e->services, &e->c->site);
     eventpath_hire(e);
     if (e->stopping)
@@ -292,6 +317,7 @@ static void eventpath_free(struct eventpath *e)
     loop_timer_cancel(&e->deadline);
     asker_free(e->asker);
     scripts_free(e->scripts);
+    free(e->order);
     free(e);
 }
 

@@ -17,7 +17,8 @@
 struct action *devrun_add_action(struct devrun *run, enum action_kind kind)
 {
     if (run->action_count == run->action_cap) {
-        run->action_cap = run->action_cap == 0 ? 16 : run->action_cap * 2;
+        run->action_cap =
+            run->action_cap == 0 ? 2 : run->action_cap * 2; /* most runs ask one thing at a time */
         run->actions = mem_realloc(run->actions, run->action_cap, sizeof(run->actions[0]));
     }
     struct action *a = &run->actions[run->action_count++];

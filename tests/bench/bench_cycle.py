@@ -1,8 +1,9 @@
-"""Whole cycles on simulated agents: our two paths and Debian's spine 1.2.24, in turn, on the same database.
+"""Whole cycles on simulated agents: our three ways and Debian's spine 1.2.24, in turn, on the same database.
 
     make bench                                      1,000 devices x 20 items, 30 threads, no delay, none dead
     make bench BENCH="--devices 1000 --delay 20 --dead 0.05 --threads 30 --rounds 5"
     make bench BENCH="--before ../before/spine"     a build of an earlier commit, in the same run
+    make bench BENCH="--loads --rounds 3"           one load after the other, as docs/performance.md has them
 
 Prints medians and spread of each program, the ratio to the reference and the ratio to the build before. Times are of the
 whole process.
@@ -35,8 +36,15 @@ def arguments():
     parser.add_argument("--dead", type=float, default=0.0, help="share of devices that never answer")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--no-reference", action="store_true")
+    parser.add_argument("--only", action="append", metavar="NAME", help="of our ways: legacy loop, event loop, async")
+    parser.add_argument("--loads", action="store_true", help="all of LOADS, whatever the options before say")
     parser.add_argument("--before", type=pathlib.Path, help="the program of an earlier build, to compare with")
     return parser.parse_args()
+
+
+#: devices, threads, delay of an answer in ms, share of dead devices
+LOADS = [(100, 30, 0, 0.0), (5000, 60, 0, 0.0), (5000, 60, 0, 0.05), (5000, 60, 0, 0.2), (1000, 60, 20, 0.0),
+         (5000, 60, 20, 0.0), (5000, 60, 0, 1.0)]
 
 
 def spec(a):
@@ -74,7 +82,7 @@ def one(server, site, poller, a):
     if run.status != 0:
         raise LabError(f"{run}")
     return {"wall s": run.seconds, "CPU s": cpu_seconds(run.usage), "database CPU s": server_cpu(server) - before,
-            "rows": rows}
+            "memory MB": run.usage.ru_maxrss / 1024, "rows": rows}
 
 
 def ratio(middle, key, figures, mark):
@@ -96,15 +104,7 @@ def show(name, figures, base, before):
     print(f"{name:18} " + "; ".join(cells), flush=True)
 
 
-def main():
-    a = arguments()
-    ours = Binary(find_program("SPINE", "spine"))
-    programs = {"legacy loop": (ours, "off"), "event loop": (ours, "on")}
-    if a.before:
-        before = Binary(a.before.resolve())
-        programs |= {"legacy before": (before, "off"), "event before": (before, "on")}
-    if not a.no_reference:
-        programs = {"reference": (reference.binary(), None)} | programs
+def measure(a, programs):
     print(f"{a.devices} devices x {a.items} items, {a.threads} threads, answers after {a.delay} ms, "
           f"{a.dead:.0%} dead, {a.rounds} rounds; median (least-most), ratio to the reference", flush=True)
     with work_directory() as work:
@@ -120,8 +120,30 @@ def main():
                     for n, poller in pollers.items():
                         found[n].append(one(server, site, poller, a))
     for n, figures in found.items():
-        show(n, figures, found.get("reference") if n != "reference" else None, found.get(n.replace("loop", "before"))
-             if "loop" in n else None)
+        show(n, figures, found.get("reference") if n != "reference" else None,
+             found.get(BEFORE.get(n)) if n in BEFORE else None)
+
+
+#: the way of a build before to compare each of ours with
+BEFORE = {"legacy loop": "legacy before", "event loop": "event before", "async": "event before"}
+
+
+def main():
+    a = arguments()
+    ours = Binary(find_program("SPINE", "spine"))
+    programs = {"legacy loop": (ours, "off"), "event loop": (ours, "on"), "async": (ours, "async")}
+    if a.only:
+        programs = {n: p for n, p in programs.items() if n in a.only}
+    if a.before:
+        before = Binary(a.before.resolve())
+        programs |= {"legacy before": (before, "off"), "event before": (before, "on")}
+    if not a.no_reference:
+        programs = {"reference": (reference.binary(), None)} | programs
+    if not a.loads:
+        measure(a, programs)
+        return
+    for a.devices, a.threads, a.delay, a.dead in LOADS:
+        measure(a, programs)
 
 
 if __name__ == "__main__":

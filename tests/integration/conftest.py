@@ -1,7 +1,7 @@
 """Fixtures of the integration tests: the builds under test, and a fresh site for every test.
 
-Each test that takes `poller` runs for every build and on both paths (--event-loop=off and on), "on" only where
-the build has libevent. Without options the build is $SPINE, or ./spine; `--build=NAME=DIRECTORY` (repeatable)
+Each test that takes `poller` runs for every build and every way to run a cycle (support.poller.LOOPS), those with an
+event loop only where the build has libevent. Without options the build is $SPINE, or ./spine; `--build=NAME=DIRECTORY` (repeatable)
 names build directories, and `--quick-build` those in which only tests marked `quick` run.
 """
 

@@ -33,7 +33,7 @@ def programs():
         leave_out(str(e))
     ours = Binary(find_program("SPINE", "spine"))
     found = [Program("reference", theirs, None), Program("legacy", ours, "off")]
-    return found + ([Program("event", ours, "on")] if ours.has_libevent else [])
+    return found + ([Program("event", ours, "on"), Program("async", ours, "async")] if ours.has_libevent else [])
 
 
 @pytest.fixture(scope="session")

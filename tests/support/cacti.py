@@ -159,6 +159,7 @@ class Site:
     def __init__(self, server, directory):
         self.server = server
         self._next = 1
+        self.slots = None  #: what threads() was told last
         if directory is not None:
             self.log = pathlib.Path(directory) / "log" / "cacti.log"
             self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -180,6 +181,7 @@ class Site:
 
     def threads(self, count, poller_id=1):
         self.sql("UPDATE poller SET threads = %s WHERE id = %s", count, poller_id)
+        self.slots = count
 
     def add_devices(self, devices):
         """Adds devices, each a dictionary of host columns with at least `id` and `hostname`; returns them with

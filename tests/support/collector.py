@@ -174,7 +174,8 @@ class CactiPhp:
 
     def polls_with(self, poller):
         """poller.php shall launch this program, with its spine.conf."""
-        poller.write_conf(poller.conf.read_text() + f"Event_Loop {poller.loop}\n")
+        gates = {"off": "Event_Loop off\n", "on": "Event_Loop on\n", "async": "Event_Loop on\nAsync_SNMP on\n"}
+        poller.write_conf(poller.conf.read_text() + gates[poller.loop])
         self.both.settings(path_spine=poller.binary.path, path_spine_config=poller.conf, poller_type=2)
 
     def run(self, script, *arguments, timeout=60):

@@ -15,7 +15,7 @@ from support.mariadb import MariaDB  # noqa: E402
 from support.poller import Binary, Poller, cpu_seconds, find_program  # noqa: E402
 from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
 
-PATHS = {"off": "legacy loop", "on": "event loop"}
+PATHS = {"off": "legacy loop", "on": "event loop", "async": "async SNMP"}
 MOVING = "moves"
 
 #: Constant objects of the agent: name, snmpd's type, value there, and what Cacti must find stored.

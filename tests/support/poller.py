@@ -17,7 +17,7 @@ import time
 from . import cacti
 from .lab import LabError, TOP, file_text, spawn, tail
 
-LOOPS = ("off", "on")
+LOOPS = ("off", "on", "async")  # the ways to run a cycle; "async": on, and SNMP and ping wait on the loop, too
 
 
 def find_program(variable, *names):
@@ -153,7 +153,8 @@ class Running:
 
 
 class Poller:
-    """A program, the site it polls, and its spine.conf. `loop` is "on", "off" or None for no such option."""
+    """A program, the site it polls, and its spine.conf. `loop` is "on", "off", "async" (on, and SNMP and
+    ping wait on it, too) or None for no such option."""
 
     def __init__(self, binary, site, directory, loop=None, poller_id=1, **conf):
         self.binary = binary
@@ -180,6 +181,12 @@ class Poller:
         self.conf.touch(mode=0o600)
         self.conf.write_bytes(text if isinstance(text, bytes) else text.encode())
 
+    def _limit_addresses(self):
+        """What `threads` bounds on the other ways: the devices of the tests have one address, and many ports."""
+        text = self.conf.read_bytes()
+        if self.site.slots and b"Address_Limit" not in text:
+            self.write_conf(text + f"Address_Limit {self.site.slots}\n".encode())
+
     def command(self, *extra, first=None, last=None, conf=True):
         """The command line as poller.php builds it; without first and last the whole site."""
         command = [self.binary.path]
@@ -191,7 +198,10 @@ class Poller:
         if last is not None:
             command += [f"--last={last}"]
         if self.loop and not self.binary.is_reference:
-            command += [f"--event-loop={self.loop}"]
+            command += [f"--event-loop={'off' if self.loop == 'off' else 'on'}"]
+            if self.loop == "async":
+                command += ["--async-snmp=on"]
+                self._limit_addresses()
         return command + list(extra)
 
     def start(self, *extra, first=None, last=None, **how):

@@ -401,6 +401,64 @@ static void more_watches_come_and_go_than_there_can_be_descriptors(void **state)
     end(&s);
 }
 
+enum { CROWD = 64 };
+
+struct crowd {
+    struct story *story;
+    struct loop_watch watches[CROWD];
+    struct member {
+        struct crowd *crowd;
+        int calls;
+    } members[CROWD];
+    int calls, at_timer, heard, when_all_were_heard;
+};
+
+static void on_crowd(void *arg)
+{
+    struct member *m = arg;
+    struct crowd *c = m->crowd;
+    int64_t until_us = clock_mono_us() + 1000;
+    while (clock_mono_us() < until_us) /* all of them together take longer than a turn may */
+        ;
+    c->calls++;
+    if (m->calls++ == 0 && ++c->heard == CROWD) {
+        c->when_all_were_heard = c->calls;
+        loop_stop(c->story->loop); /* at the end of the turn */
+    }
+}
+
+static void on_crowd_timer(void *arg)
+{
+    struct crowd *c = arg;
+    c->at_timer = c->calls;
+}
+
+/* A burst of answers: timers go between them, and nobody is called again before all have been. */
+static void a_burst_holds_up_no_timer_and_no_other_descriptor(void **state)
+{
+    struct story s;
+    struct crowd c = {.story = &s};
+    struct loop_timer t;
+    int fds[2];
+    begin(&s, state);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    for (size_t i = 0; i < CROWD; i++) {
+        c.members[i].crowd = &c;
+        loop_watch_start(&c.watches[i], s.loop, fds[0], LOOP_READABLE, on_crowd, &c.members[i]);
+    }
+    loop_timer_init(&t, s.loop, on_crowd_timer, &c);
+    loop_timer_set(&t, 0);
+    run(&s);
+    assert_true(c.at_timer < CROWD);
+    assert_int_equal(c.when_all_were_heard, CROWD);
+    for (size_t i = 0; i < CROWD; i++)
+        loop_watch_stop(&c.watches[i]);
+    close(fds[0]);
+    close(fds[1]);
+    end(&s);
+}
+
 static void on_stop_other_watch(void *arg)
 {
     struct event *e = arg;
@@ -575,6 +633,7 @@ int main(void)
         cmocka_unit_test(a_writable_descriptor_is_told_of),
         cmocka_unit_test(only_what_is_ready_is_told_of),
         cmocka_unit_test(more_watches_come_and_go_than_there_can_be_descriptors),
+        cmocka_unit_test(a_burst_holds_up_no_timer_and_no_other_descriptor),
         cmocka_unit_test(a_watch_stopped_in_the_turn_in_which_it_is_ready_is_not_called),
         cmocka_unit_test(an_owner_may_be_freed_by_its_own_callback),
         cmocka_unit_test(stop_ends_the_run_and_only_that_run),

@@ -450,6 +450,112 @@ static void stored_hostnames_lose_what_is_not_the_host(void **state UNUSED)
     }
 }
 
+/* ---- those who do not wait ---- */
+
+struct inquirer {
+    struct resolver_query query;
+    unsigned told;
+};
+
+static void inquirer_told(void *arg)
+{
+    struct inquirer *i = arg;
+    thr_lock(&net.lock);
+    i->told++;
+    pthread_cond_broadcast(&net.changed);
+    thr_unlock(&net.lock);
+}
+
+static enum resolve_now inquire(struct resolver *r, struct inquirer *i, const char *name,
+                                struct err *err)
+{
+    struct address a;
+    i->query.told = inquirer_told;
+    i->query.arg = i;
+    enum resolve_now now = resolver_ask(r, name, RESOLVE_ANY, &i->query, &a, err);
+    if (now == RESOLVE_FOUND)
+        assert_string_equal(text_of(&a), strchr(name, ':') != NULL ? name : "192.0.2.1");
+    return now;
+}
+
+static void who_does_not_wait_is_told_once_and_finds_the_answer(void **state)
+{
+    struct resolver *r = *state;
+    struct inquirer one = {0}, other = {0}, third = {0};
+    struct err err = ERR_INIT;
+    assert_int_equal(inquire(r, &one, "2001:db8::7", &err), RESOLVE_FOUND);
+    assert_int_equal(inquire(r, &one, "", &err), RESOLVE_FAILED);
+    assert_int_equal(err.kind, ERR_CONFIG);
+    assert_int_equal(inquire(r, &one, "gate.test", &err), RESOLVE_LATER);
+    assert_int_equal(inquire(r, &other, "gate.test", &err), RESOLVE_LATER);
+    assert_int_equal(inquire(r, &third, "gate.test", &err), RESOLVE_LATER);
+    resolver_forget(r, &third.query);
+    resolver_forget(r, &third.query);
+    assert_int_equal(one.told + other.told, 0);
+    open_gate();
+    wait_for(&one.told, 1);
+    wait_for(&other.told, 1);
+    assert_int_equal(third.told, 0);
+    assert_int_equal(inquire(r, &one, "gate.test", &err), RESOLVE_FOUND);
+    assert_int_equal(inquire(r, &third, "gate.test", &err), RESOLVE_FOUND);
+    assert_int_equal(net.calls, 1);
+    assert_int_equal(one.told, 1);
+}
+
+static void who_does_not_wait_is_told_of_a_failure_too(void **state)
+{
+    static const struct {
+        const char *name;
+        enum err_kind kind;
+    } cases[] = {{"none.test", ERR_CONFIG}, {"silent.test", ERR_TEMPORARY}};
+    struct resolver *r = *state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct inquirer q = {0};
+        struct err err = ERR_INIT;
+        assert_int_equal(inquire(r, &q, cases[i].name, &err), RESOLVE_LATER);
+        wait_for(&q.told, 1);
+        assert_int_equal(inquire(r, &q, cases[i].name, &err), RESOLVE_FAILED);
+        assert_int_equal(err.kind, cases[i].kind);
+    }
+}
+
+static void a_name_that_was_waited_for_in_vain_is_left_alone_for_a_while(void **state)
+{
+    struct resolver *r = *state;
+    struct inquirer q = {0}, next = {0};
+    struct err err = ERR_INIT;
+    assert_int_equal(inquire(r, &q, "gate.test", &err), RESOLVE_LATER);
+    assert_true(q.query.until_mono_ms == INT64_MAX);
+    assert_true(resolver_late(r, &q.query, &err)); /* too soon to conclude anything */
+    assert_int_equal(inquire(r, &q, "gate.test", &err), RESOLVE_LATER);
+    net.later_ms += 1000;
+    assert_true(resolver_late(r, &q.query, &err));
+    assert_int_equal(err.kind, ERR_TEMPORARY);
+    assert_int_equal(inquire(r, &next, "gate.test", &err), RESOLVE_FAILED);
+    net.later_ms += RESOLVE_KEEP_FAILURE_MS;
+    assert_int_equal(inquire(r, &next, "gate.test", &err), RESOLVE_LATER);
+    open_gate();
+    wait_for(&next.told, 1);
+    assert_false(resolver_late(r, &next.query, &err)); /* the answer was faster */
+    assert_int_equal(q.told, 0);
+}
+
+static void with_a_dead_name_server_a_second_is_enough(void **state)
+{
+    struct resolver *r = *state;
+    struct inquirer q = {0};
+    struct err err = ERR_INIT;
+    char name[32];
+    for (unsigned i = 0; i < 8; i++) {
+        snprintf(name, sizeof(name), "silent%u.test", i);
+        assert_int_equal(kind_of_failure(r, name, far()), ERR_TEMPORARY);
+    }
+    assert_int_equal(inquire(r, &q, "gate.test", &err), RESOLVE_LATER);
+    assert_true(q.query.until_mono_ms <= clock_mono_ms() + 1000);
+    resolver_forget(r, &q.query);
+    open_gate();
+}
+
 #define ON_A_RESOLVER(test) cmocka_unit_test_setup_teardown(test, fresh, finish)
 
 int main(void)
@@ -468,6 +574,10 @@ int main(void)
         ON_A_RESOLVER(a_failure_is_looked_up_again_after_thirty_seconds),
         ON_A_RESOLVER(a_dead_name_server_costs_the_next_names_a_second_each),
         ON_A_RESOLVER(the_systems_own_names_work),
+        ON_A_RESOLVER(who_does_not_wait_is_told_once_and_finds_the_answer),
+        ON_A_RESOLVER(who_does_not_wait_is_told_of_a_failure_too),
+        ON_A_RESOLVER(a_name_that_was_waited_for_in_vain_is_left_alone_for_a_while),
+        ON_A_RESOLVER(with_a_dead_name_server_a_second_is_enough),
         cmocka_unit_test(stored_hostnames_lose_what_is_not_the_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
