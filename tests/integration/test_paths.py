@@ -1,12 +1,14 @@
 """The two paths of a cycle: who decides which one is taken, and what happens where there is no event loop."""
 
 import os
+import pathlib
 import subprocess
 
 import pytest
 
 from support.checks import assert_closed, assert_stored
 from support.lab import SilentDevice, tool
+from support.poller import LOOPS
 from support.snmpd import PLAYPEN
 
 from conftest import real_value
@@ -114,6 +116,58 @@ def test_without_an_event_base_the_legacy_loop_polls_with_one_warning(site, snmp
     assert_polled_with_one_warning(site, run, expected)
 
 
+@pytest.mark.parametrize("how", ("option", "conf", "environment", "setting"))
+def test_async_snmp_without_the_event_loop_is_one_warning_and_polls_as_before(site, snmpd, plain_poller, how):
+    expected = seed(site, snmpd)
+    extra, env = ["--event-loop=off"], {}
+    if how == "option":
+        extra += ["--async-snmp=on"]
+    elif how == "conf":
+        plain_poller.write_conf(plain_poller.conf_text(Async_SNMP="on"))
+    elif how == "environment":
+        env = {"SPINE_ASYNC_SNMP": "on"}
+    else:
+        site.settings(spine_async_snmp="on")
+    run = plain_poller.run(*extra, first=0, last=1, env=env)
+    assert_polled_with_one_warning(site, run, expected)
+    assert "async-snmp" in run.log, run
+
+
+@pytest.mark.libevent(True)
+@pytest.mark.parametrize("option, threads", (("off", True), ("on", False)))
+def test_with_async_snmp_no_thread_waits_for_a_device(site, silent, plain_poller, option, threads):
+    """Seen from outside, while a device keeps the cycle busy."""
+    site.threads(7)
+    with plain_poller.start("--event-loop=on", f"--async-snmp={option}", first=0, last=1) as running:
+        silent.wait_for_request()
+        names = [pathlib.Path(f"/proc/{running.pid}/task/{t}/comm").read_text().strip()
+                 for t in os.listdir(f"/proc/{running.pid}/task")]
+        run = running.wait()
+    assert run.status == 0, run
+    assert names.count("ask") == (7 if threads else 0), names
+
+
+@pytest.mark.libevent(True)
+def test_no_more_devices_of_one_address_are_asked_at_a_time_than_address_limit(site, plain_poller, agents):
+    """Counted by the agents, which are all behind one address, each for as long as it takes to answer."""
+    most, devices = 3, 50
+    plain_poller.write_conf(plain_poller.conf_text(Event_Loop="on", Async_SNMP="on", Address_Limit=most))
+    farm = agents("object .1.3.6.1.2.1.1.3.0 timeticks @uptime\nobject .1.3.6.1.4.1.99.1 integer 7\n"
+                  "agent 127.3.0.1 delay=10\nagent 127.3.0.2\n")
+    expected = {}
+    for id in range(1, devices + 1):
+        device = site.add_device(id, hostname="127.3.0.1", port=farm.port)
+        expected[site.add_snmp_item(device, ".1.3.6.1.4.1.99.1", rrd_name="v")] = "7"
+    other = site.add_device(devices + 1, hostname="127.3.0.2", port=farm.port)
+    expected[site.add_snmp_item(other, ".1.3.6.1.4.1.99.1", rrd_name="v")] = "7"
+    run = plain_poller.run(first=0, last=devices + 1)
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    counters = farm.counters("127.3.0.1")
+    assert counters["requests"] == 2 * devices, counters
+    assert counters["most_waiting"] == most, counters
+
+
 @pytest.mark.quick
 def test_a_healthy_cycle_warns_of_nothing_and_is_silent(site, snmpd, poller):
     expected = seed(site, snmpd)
@@ -124,8 +178,8 @@ def test_a_healthy_cycle_warns_of_nothing_and_is_silent(site, snmpd, poller):
 
 
 @pytest.mark.libevent(True)
-def test_both_paths_leave_the_same_rows_and_the_same_device_state(site, snmpd, plain_poller):
-    """Stored values, and everything of `host` but the measured times, after one cycle of each path."""
+def test_all_ways_leave_the_same_rows_and_the_same_device_state(site, snmpd, plain_poller):
+    """Stored values, and everything of `host` but the measured times, after one cycle of each way."""
     measured = {"min_time", "max_time", "cur_time", "avg_time", "polling_time", "last_updated", "status_fail_date",
                 "fail_date", "status_rec_date", "rec_date"}
     with SilentDevice() as silent:
@@ -141,11 +195,12 @@ def test_both_paths_leave_the_same_rows_and_the_same_device_state(site, snmpd, p
                 site.add_snmp_item(device, f"{PLAYPEN}.{id}.{n}", rrd_name=f"v{n}")
         start = site.sql("SELECT * FROM host")
         seen = {}
-        for path in ("off", "on"):
+        for way in LOOPS:
             site.sql("DELETE FROM host")
             site.add_devices(start)
-            run = plain_poller.run(f"--event-loop={path}", first=0, last=len(devices))
+            plain_poller.loop = way
+            run = plain_poller.run(first=0, last=len(devices))
             assert run.status == 0, run
             hosts = {id: {k: v for k, v in site.device(id).items() if k not in measured} for id in devices}
-            seen[path] = (site.take_outputs(), hosts)
-    assert seen["on"] == seen["off"]
+            seen[way] = (site.take_outputs(), hosts)
+    assert seen["async"] == seen["on"] == seen["off"]

@@ -87,6 +87,7 @@ struct agent {
     const struct behaviour *b;
     uint64_t requests; /* well-formed, with the right community */
     uint64_t answers;
+    uint64_t waiting, most_waiting; /* for an answer that is delayed */
     uint64_t rng;
     uint32_t sweep;
 };

@@ -177,6 +177,16 @@ static bool earlier(const struct pending *a, const struct pending *b)
     return a->due_us != b->due_us ? a->due_us < b->due_us : a->order < b->order;
 }
 
+static void note_waiting(struct server *sv, const struct target *t, int more)
+{
+    struct agent *a = agent_find(&sv->farm, t->local);
+    if (a == NULL)
+        return;
+    a->waiting += (uint64_t)more;
+    if (a->waiting > a->most_waiting)
+        a->most_waiting = a->waiting;
+}
+
 static void hold(struct server *sv, const struct target *t, const struct reply *r)
 {
     if (sv->pending == MAX_PENDING) {
@@ -195,6 +205,7 @@ static void hold(struct server *sv, const struct target *t, const struct reply *
                           .copies = r->copies};
     if (r->len > 0)
         memcpy(p->data, r->buf, r->len);
+    note_waiting(sv, t, 1);
     size_t i = sv->pending++;
     for (; i > 0 && earlier(p, sv->heap[(i - 1) / 2]); i = (i - 1) / 2)
         sv->heap[i] = sv->heap[(i - 1) / 2];
@@ -221,6 +232,7 @@ static void send_due(struct server *sv)
 {
     while (sv->pending > 0 && sv->heap[0]->due_us <= sv->now_us) {
         struct pending *p = sv->heap[0];
+        note_waiting(sv, &p->target, -1);
         send_now(sv, &p->target, p->data, p->len, p->copies);
         drop_earliest(sv);
     }
@@ -414,7 +426,9 @@ static void print_agent(const struct server *sv, const char *text)
     if (a == NULL)
         printf("error no agent '%s'\n", text);
     else
-        printf("{\"requests\": %" PRIu64 ", \"answers\": %" PRIu64 "}\n", a->requests, a->answers);
+        printf("{\"requests\": %" PRIu64 ", \"answers\": %" PRIu64 ", \"most_waiting\": %" PRIu64
+               "}\n",
+               a->requests, a->answers, a->most_waiting);
     fflush(stdout);
 }
 

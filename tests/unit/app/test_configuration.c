@@ -394,35 +394,61 @@ static void stronger_sources_win_in_any_order_of_arrival(void **state UNUSED)
 }
 
 /* Each source alone and every pair of neighbours, both values. */
-static void the_event_loop_has_five_sources(void **state UNUSED)
+static bool event_loop(void)
+{
+    return c->event_loop;
+}
+
+static bool async_snmp(void)
+{
+    return c->async_snmp;
+}
+
+static const struct {
+    const char *key, *row, *variable, *option;
+    bool (*get)(void);
+} gates[] = {
+    {"Event_Loop", "spine_event_loop", "SPINE_EVENT_LOOP", "--event-loop", event_loop},
+    {"Async_SNMP", "spine_async_snmp", "SPINE_ASYNC_SNMP", "--async-snmp", async_snmp},
+};
+
+static void give_gate(size_t gate, unsigned given, const char *const *word)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%s %s", gates[gate].key, word[SOURCE_FILE]);
+    assert_true(read_conf(given & 2 ? text : ""));
+    if (given & 1)
+        configuration_set_setting(c, gates[gate].row, word[SOURCE_SETTINGS]);
+    if (given & 4)
+        setenv(gates[gate].variable, word[SOURCE_ENVIRONMENT], 1);
+    assert_true(configuration_read_environment(c, &err));
+    snprintf(text, sizeof(text), "%s=%s", gates[gate].option, word[SOURCE_COMMAND_LINE]);
+    if (given & 8)
+        assert_int_equal(args(text), CONFIG_RUN);
+    unsetenv(gates[gate].variable);
+}
+
+static void a_gate_has_five_sources(void **state UNUSED)
 {
     static const enum config_source order[] = {SOURCE_DEFAULT, SOURCE_SETTINGS, SOURCE_FILE,
                                                SOURCE_ENVIRONMENT, SOURCE_COMMAND_LINE};
-    for (unsigned given = 0; given < 16; given++) {
-        for (int on = 0; on < 2; on++) {
-            enum config_source strongest = SOURCE_DEFAULT;
-            for (unsigned i = 0; i < 4; i++)
-                if (given & (1U << i))
-                    strongest = order[i + 1];
-            const char *word[5];
-            for (int s = 0; s < 5; s++)
-                word[s] = ((int)strongest == s) == (on == 1) ? "on" : "off";
-            char text[32];
-            snprintf(text, sizeof(text), "Event_Loop %s", word[SOURCE_FILE]);
-            assert_true(read_conf(given & 2 ? text : ""));
-            if (given & 1)
-                configuration_set_setting(c, "spine_event_loop", word[SOURCE_SETTINGS]);
-            if (given & 4)
-                setenv("SPINE_EVENT_LOOP", word[SOURCE_ENVIRONMENT], 1);
-            assert_true(configuration_read_environment(c, &err));
-            snprintf(text, sizeof(text), "--event-loop=%s", word[SOURCE_COMMAND_LINE]);
-            if (given & 8)
-                assert_int_equal(args(text), CONFIG_RUN);
+    for (unsigned k = 0; k < 16 * 2 * ARRAY_LEN(gates); k++) {
+        unsigned given = k % 16;
+        bool on = k / 16 % 2 == 1;
+        size_t gate = k / 32;
+        enum config_source strongest = SOURCE_DEFAULT;
+        for (unsigned i = 0; i < 4; i++)
+            if (given & (1U << i))
+                strongest = order[i + 1];
+        const char *word[5];
+        for (int s = 0; s < 5; s++)
+            word[s] = ((int)strongest == s) == on ? "on" : "off";
+        give_gate(gate, given, word);
+        if (gate == 0)
             assert_int_equal(c->event_loop_source, strongest);
-            assert_int_equal(c->event_loop, strongest == SOURCE_DEFAULT ? 0 : on);
-            tear_down(NULL);
-            set_up(NULL);
-        }
+        assert_int_equal(gates[gate].get(), strongest == SOURCE_DEFAULT ? 0 : on);
+        tear_down(NULL);
+        set_up(NULL);
     }
 }
 
@@ -629,7 +655,7 @@ int main(void)
         TEST(a_missing_file_is_a_configuration_error),
         TEST(the_sample_file_is_understood),
         TEST(stronger_sources_win_in_any_order_of_arrival),
-        TEST(the_event_loop_has_five_sources),
+        TEST(a_gate_has_five_sources),
         TEST(the_environment_is_checked),
         TEST(settings_rows_fill_the_configuration),
         TEST(bad_rows_are_warned_about_unless_overridden),
