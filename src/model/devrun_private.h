@@ -85,7 +85,7 @@ struct reindex {
     bool looked_below; /* the agent has no such object: whether it is a column has been asked */
     bool is_column;
     /* of the walk */
-    uint32_t last[OID_MAX_LEN];
+    uint32_t *last; /* as stray: OID_MAX_LEN numbers of the run's memory; NULL: no walk yet */
     size_t last_len;
     struct oid last_name;
     uint64_t walked;
@@ -94,7 +94,7 @@ struct reindex {
     bool one_by_one;   /* the agent has trouble with GETBULK */
     bool has_stray;    /* GETBULK has named a row out of order; without it no count is complete */
     bool stray_counted;
-    uint32_t stray[OID_MAX_LEN];
+    uint32_t *stray;
     size_t stray_len;
 };
 

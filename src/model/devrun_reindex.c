@@ -294,6 +294,10 @@ static void begin_walk(struct devrun *run)
 {
     const struct reindex_row *r = this_row(run);
     struct reindex *x = &run->reindex;
+    if (x->last == NULL) { /* few devices need them, and thousands wait at the same time */
+        x->last = arena_zalloc(&run->memory, OID_MAX_LEN * sizeof(x->last[0]));
+        x->stray = arena_zalloc(&run->memory, OID_MAX_LEN * sizeof(x->stray[0]));
+    }
     x->walked = 0;
     x->last_len = r->oid.len;
     memcpy(x->last, r->oid.sub, r->oid.len * sizeof(x->last[0]));
