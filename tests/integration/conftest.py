@@ -31,9 +31,12 @@ TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "
 class Build:
     """A build directory: the program, the simulated agent beside it, and how much of the suite it gets."""
 
-    def __init__(self, name, directory=None, quick=False):
+    def __init__(self, name, directory=None, ways=None, quick=False):
         self.name = name
         self.quick = quick
+        self.ways = tuple(ways.split(",")) if ways else LOOPS
+        if not set(self.ways) <= set(LOOPS):
+            raise LabError(f"{ways}: the ways to run a cycle are {', '.join(LOOPS)}")
         if directory is None:
             spine = find_program("SPINE", "spine")
             self.fakeagent = os.environ.get("FAKEAGENT") or spine.parent / "tests/support/fakeagent/fakeagent"
@@ -45,7 +48,8 @@ class Build:
 
 def pytest_addoption(parser):
     group = parser.getgroup("spine")
-    group.addoption("--build", action="append", default=[], metavar="NAME=DIRECTORY", help="a build to test")
+    group.addoption("--build", action="append", default=[], metavar="NAME=DIRECTORY[=WAY,WAY]",
+                    help="a build to test, by all ways to run a cycle or by these")
     group.addoption("--quick-build", action="append", default=[], metavar="NAME=DIRECTORY",
                     help="a build for which only tests marked quick run")
 
@@ -55,7 +59,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "first_build: runs only for the first of several builds")
     config.addinivalue_line("markers", "libevent(yes): runs only for builds with (True) or without (False) libevent")
     try:
-        builds = [Build(*text.split("=", 1)) for text in config.getoption("--build")]
+        builds = [Build(*text.split("=", 2)) for text in config.getoption("--build")]
         builds += [Build(*text.split("=", 1), quick=True) for text in config.getoption("--quick-build")]
         config.builds = builds or [Build("spine")]
     except (LabError, OSError, TypeError) as e:
@@ -79,7 +83,7 @@ def pytest_generate_tests(metafunc):
     if wanted:
         builds = [b for b in builds if b.binary.has_libevent == wanted.args[0]]
     if "loop" in metafunc.fixturenames:
-        cases = [(b, loop) for b in builds for loop in LOOPS if loop == "off" or b.binary.has_libevent]
+        cases = [(b, loop) for b in builds for loop in b.ways if loop == "off" or b.binary.has_libevent]
         metafunc.parametrize("build,loop", cases, scope="session", ids=[f"{b.name}-{loop}" for b, loop in cases])
     else:
         metafunc.parametrize("build", builds, scope="session", ids=[b.name for b in builds])

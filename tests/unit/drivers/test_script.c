@@ -193,10 +193,12 @@ static void wait_for_notes(struct world *w)
     }
 }
 
-/* Who heeds SIGTERM has all the time that a busy machine needs for it. */
+/* Who heeds SIGTERM has all the time that a busy machine needs for it; who has closed its output is
+ * given that time, too, before the signal is sent. */
 static int64_t grace_of(const struct row *row)
 {
-    return strstr(row->detail, "ignored SIGTERM") != NULL ? 100 : 60000;
+    bool heeds = strstr(row->detail, "ended by SIGTERM") != NULL || row->outcome == SCRIPT_FLOODED;
+    return heeds ? 60000 : 100;
 }
 
 /* All rows at once: what one script does must not touch the others. */
