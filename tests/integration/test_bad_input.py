@@ -191,21 +191,21 @@ def test_a_database_server_that_is_down_is_said_on_stderr_and_in_the_log(site, s
     assert_logged_once(site, run, "FATAL: ", str(socket))
 
 
-def test_a_log_that_cannot_be_written_does_not_stop_the_cycle(site, snmpd, plain_poller, work):
+def test_a_log_that_cannot_be_written_does_not_stop_the_cycle(site, snmpd, poller, work):
     site.settings(path_cactilog=work / "no" / "such" / "directory" / "cacti.log", log_verbosity=3)
     device = site.add_device(1, port=snmpd.port)
     site.add_snmp_item(device, ".1.3.6.1.2.1.1.7.0", rrd_name="services")
-    run = plain_poller.run(first=0, last=1)
+    run = poller.run(first=0, last=1)
     assert run.status == OK, run
     assert site.take_outputs() == {(1, "services"): ["72"]}
     assert run.stderr.count("ERROR: Spine Log File Could Not Be Opened/Created") == 1, run
 
 
-def test_a_log_on_a_full_disk_is_said_once_and_does_not_stop_the_cycle(site, snmpd, plain_poller):
+def test_a_log_on_a_full_disk_is_said_once_and_does_not_stop_the_cycle(site, snmpd, poller):
     site.settings(path_cactilog="/dev/full", log_verbosity=5)
     device = site.add_device(1, port=snmpd.port)
     site.add_snmp_item(device, ".1.3.6.1.2.1.1.7.0", rrd_name="services")
-    run = plain_poller.run(first=0, last=1)
+    run = poller.run(first=0, last=1)
     assert run.status == OK, run
     assert site.take_outputs() == {(1, "services"): ["72"]}
     assert run.stderr.count("ERROR: Spine Log File Could Not Be Written: /dev/full: No space left") == 1, run
