@@ -37,6 +37,7 @@ struct children_options {
     bool no_pidfd;               /* as on an old kernel: by SIGCHLD */
     bool no_children_file;       /* as without CONFIG_PROC_CHILDREN: look at all of /proc */
     int64_t force_ms;            /* how long children_free() waits at most; 0: a second */
+    int64_t orphan_grace_ms;     /* from SIGTERM to SIGKILL of what scripts leave; 0: the usual */
 };
 
 NODISCARD struct children *

@@ -100,7 +100,8 @@ struct children {
     struct loop_watch watch_sigchld;
     struct child_list live;
     size_t live_count;
-    bool used;        /* there has been a child */
+    bool used; /* there has been a child */
+    int64_t orphan_grace_ms;
     int64_t force_ms; /* children_free() of children that were not stopped */
     char *scratch;    /* CHILDREN_SCRATCH bytes to read into */
 

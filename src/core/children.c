@@ -101,6 +101,7 @@ static struct children *children_begin(const struct children_options *options, s
     c->env = spawn_env_new(options->env_set, options->env_drop);
     c->no_pidfd = options->no_pidfd;
     c->force_ms = options->force_ms > 0 ? options->force_ms : FORCE_MS;
+    c->orphan_grace_ms = options->orphan_grace_ms > 0 ? options->orphan_grace_ms : GRACE_MS;
     c->scratch = mem_alloc(CHILDREN_SCRATCH);
     c->mark = warden_make_mark();
     c->warden = warden_start(c->mark); /* first: it is not an orphan */
@@ -158,7 +159,8 @@ void children_one_less(struct children *c)
 static size_t children_sweep(struct children *c)
 {
     pid_t *known = mem_zalloc(c->live_count + 1, sizeof(known[0]));
-    struct orphan_view view = {.known = known, .oldest_ticks = INT64_MAX, .grace_ms = GRACE_MS};
+    struct orphan_view view = {
+        .known = known, .oldest_ticks = INT64_MAX, .grace_ms = c->orphan_grace_ms};
     const struct child *child;
     TAILQ_FOREACH (child, &c->live, next) {
         known[view.count++] = child->pid;

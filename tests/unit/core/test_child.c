@@ -404,26 +404,38 @@ static void what_could_not_be_ended_is_named(void **state)
 {
     static const struct {
         const char *command, *name;
-        int over;           /* with the last one: how many scripts end */
+        bool ends;          /* the script does, when it is told to */
         const char *become; /* what is there when it has got to where it stays */
     } cases[] = {
-        {"trap '' TERM; while :; do sleep 9; done", "trap '' TERM; while", 1, "sleep 9"},
-        {"exec sleep 99", "exec sleep 99 (pid ", 1, "sleep 99"},
-        {"(setsid sh -c 'trap \"\" TERM; exec sleep 96' >/dev/null &); exit 0", "sleep 96", 2,
+        {"trap '' TERM; while :; do sleep 9; done", "trap '' TERM; while", false, "sleep 9"},
+        {"exec sleep 99", "exec sleep 99 (pid ", false, "sleep 99"},
+        {"(setsid sh -c 'trap \"\" TERM; exec sleep 96' >/dev/null &)", "sleep 96", true,
          "sleep 96"},
-        {"(setsid env -i sh -c 'trap : TERM; while :; do sleep 95; done' >/dev/null &); exit 0",
-         "sleep 95|sh (pid ", 2, "sleep 95"}, /* whichever of the two was seen last */
-        {"exit 0", "", 2, NULL},
+        {"(setsid env -i sh -c 'trap : TERM; while :; do sleep 95; done' >/dev/null &)",
+         "sleep 95|sh (pid ", true, "sleep 95"}, /* whichever of the two was seen last */
+        {":", "", true, NULL},
     };
+    char fifo[64], command[300];
+    snprintf(fifo, sizeof(fifo), "/tmp/spine-child-%d.end", (int)getpid());
+    unlink(fifo);
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    int to_script = open(fifo, O_RDWR | O_CLOEXEC); /* waits for no reader */
+    struct face_kind kind = *(const struct face_kind *)*state;
+    kind.options.orphan_grace_ms = FACE_TOO_LATE_MS; /* it lives until it is named */
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct face *f = face_new(*state);
-        struct probe p = probe_of(f, cases[i].command);
+        struct face *f = face_new(&kind);
+        snprintf(command, sizeof(command), "%s%s%s", cases[i].command,
+                 cases[i].ends ? "; read x <" : "", cases[i].ends ? fifo : "");
+        struct probe p = probe_of(f, command);
         begin(&p);
         struct probe last = probe_of(f, "true");
-        begin(&last);
-        face_wait(f, cases[i].over);
+        run(&last);
         if (cases[i].become != NULL)
             leftovers_await(cases[i].become, 1);
+        if (cases[i].ends) {
+            assert_int_equal(write(to_script, "\n", 1), 1);
+            face_wait(f, 1);
+        }
         stop_too_late(f);
         const char *left = children_get_left(f->children);
         if (!names_one_of(left, cases[i].name))
@@ -434,6 +446,8 @@ static void what_could_not_be_ended_is_named(void **state)
         done(&last);
         done(&p);
     }
+    close(to_script);
+    unlink(fifo);
 }
 
 static void nothing_is_started_once_it_stops(void **state)
