@@ -9,7 +9,7 @@
  *          flight_get_snmp(fl, &reply);                               in done(), or flight_get_ping()
  *          if (!flight_give_up(fl)) ... done() comes when a job has ended ...
  *          flight_free(fl);
- *          inflight_end(f, until);  inflight_free(f);
+ *          inflight_end(f);  inflight_free(f);
  * Threads: the loop's.  The pool makes keys from pass phrases.
  * Owns:    the session of each flight.  Asks and their targets are borrowed until done().
  * Promise: done() is called once for each begin, on the loop's thread, never from within a call of this
@@ -51,8 +51,9 @@ struct inflight_options {
 
 /* ERR_OS: not enough descriptors, or no thread. */
 NODISCARD struct inflight *inflight_new(const struct inflight_options *options, struct err *err);
-/* Everything was given up: wait until a monotonic time for jobs; returns how many are left behind. */
-size_t inflight_end(struct inflight *f, int64_t until_mono_ms);
+/* Everything was given up: wait for the jobs, which compute for some milliseconds and call nothing
+ * that may hang. */
+void inflight_end(struct inflight *f);
 void inflight_free(struct inflight *f); /* after its flights; NULL allowed */
 
 /* May one more device begin?  fn: called when room may have appeared. */

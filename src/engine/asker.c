@@ -481,7 +481,7 @@ size_t asker_end(struct asker *a, int64_t until_mono_ms)
 {
     a->on_room = NULL;
     if (a->inflight != NULL)
-        return inflight_end(a->inflight, until_mono_ms);
+        inflight_end(a->inflight);
     if (a->pool != NULL)
         return pool_end(a->pool, until_mono_ms);
     while (a->errands > 0) /* whoever answers scripts has promised to */

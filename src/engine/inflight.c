@@ -464,10 +464,10 @@ struct inflight *inflight_new(const struct inflight_options *options, struct err
     return f;
 }
 
-size_t inflight_end(struct inflight *f, int64_t until_mono_ms)
+void inflight_end(struct inflight *f)
 {
     f->on_room = NULL;
-    return pool_end(f->on.jobs, until_mono_ms);
+    CHECK(pool_end(f->on.jobs, INT64_MAX) == 0);
 }
 
 void inflight_free(struct inflight *f)

@@ -19,7 +19,7 @@ struct inflight *inflight_new(const struct inflight_options *options UNUSED, str
     refuse_flight();
 }
 
-size_t inflight_end(struct inflight *f UNUSED, int64_t until_mono_ms UNUSED)
+void inflight_end(struct inflight *f UNUSED)
 {
     refuse_flight();
 }
