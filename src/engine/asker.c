@@ -480,8 +480,10 @@ void asker_set_scripts(struct asker *a, struct scripts *scripts)
 size_t asker_end(struct asker *a, int64_t until_mono_ms)
 {
     a->on_room = NULL;
-    if (a->inflight != NULL)
+    if (a->inflight != NULL) {
         inflight_end(a->inflight);
+        return 0;
+    }
     if (a->pool != NULL)
         return pool_end(a->pool, until_mono_ms);
     while (a->errands > 0) /* whoever answers scripts has promised to */
