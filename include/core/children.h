@@ -1,4 +1,4 @@
-/* core/children.h - the supervisor: every process that we start, and what those leave behind.
+/* core/children.h - the supervisor: all processes that we start, and their descendants.
  *
  * Why:     one place reaps, one place kills, one place knows whether a process of the program still runs.
  * Use:     struct children *c = children_new_on_loop(loop, &options, &err);      event path

@@ -32,8 +32,8 @@ enum { WARDEN_GROUPS_MAX = 4096 };
 struct warden;
 
 /* A number that no other process on this machine has as its soft RLIMIT_RTTIME: that limit passes from
- * parent to child whatever either does to its session, group, parent or environment, everybody may
- * read it, and a value beyond 100,000 years limits nobody. */
+ * parent to child whatever either does to its session, group, parent or environment, every user may
+ * read it, and a value beyond 100,000 years limits no process. */
 uint64_t warden_make_mark(void);
 
 /* Before children whose descendants are looked for: it must not be taken for one.  mark 0: groups

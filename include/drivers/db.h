@@ -12,7 +12,8 @@
  *          modes, docs/contract.md 22.2) is set in one statement right after connecting; connect attempts
  *          end by the deadline; every descriptor of the library is close-on-exec after db_open().
  *          An answer of another shape (another number of columns, none, or some to a statement that asks
- *          for nothing) is DBERROR_MALFORMED: whoever sent it is not a database that was listening.
+ *          for nothing) is DBERROR_MALFORMED: the sender is not a database that has understood the
+ *          statement.
  * Errors:  err->number is the server's or client's number; dberror_class() says what to do. After
  *          DBERROR_LOST close the connection and open another one.
  * Source:  docs/contract.md 22; classes: docs/database.md.

@@ -59,8 +59,8 @@ void site_done(struct site *site);
 struct store_outcome {
     size_t rows_stored;   /* in every table they belong to */
     size_t rows_rejected; /* refused by the server one by one */
-    size_t rows_left;     /* the LAST so many of the batch: no server, no table or no time; may be
-                             stored again, here or elsewhere */
+    size_t rows_left;     /* that many at the END of the batch: no server, no table or no time; may
+    be stored again, here or elsewhere */
     size_t retries;       /* statements repeated */
 };
 

@@ -9,9 +9,9 @@
  *          cycle_unref(c);
  * Threads: marked per function.  "writer": the thread of engine/writer, which alone uses the store.
  *          The site is const from the return of cycle_begin() on.
- * Owns:    the site and the ledger; the configuration, the store and the uplink are lent.  A thread that
- *          may be left behind in a call that hangs (core/lease) holds a reference, so that it never uses
- *          freed memory; the last cycle_unref() frees.
+ * Owns:    the site and the ledger; the configuration, the store and the uplink are lent.  A thread
+ *          that may be abandoned in a call that hangs (core/lease) holds a reference, so that it
+ *          never uses freed memory; the last cycle_unref() frees.
  * Promise: poller_time is opened before any device is polled and closed last; every due item is booked
  *          exactly once in the ledger, and so is every row: stored, kept, spooled or lost.  Nothing here
  *          is global: several cycles may exist at once in one process.

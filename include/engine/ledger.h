@@ -82,8 +82,8 @@ void ledger_uplink_ended(struct ledger *l, const struct ledger_uplink *u);
 void ledger_connection_lost(struct ledger *l, const struct err *why);
 void ledger_connection_back(struct ledger *l, int64_t away_ms);
 void ledger_write_failed(struct ledger *l);
-/* Everything that is neither stored nor spooled nor kept by now counts as lost, also if a writer that
- * was left behind comes back and stores it: each row is booked once. */
+/* Everything that is neither stored nor spooled nor kept by now counts as lost, also if an
+ * abandoned writer returns and stores it: each row is booked once. */
 void ledger_close_rows(struct ledger *l);
 
 /* The closing lines; the exit status of sysexits(3). */

@@ -32,7 +32,8 @@ NODISCARD struct process *process_new(const struct config *config,
                                       const struct ping_sockets *sockets, struct watchdog *watchdog,
                                       struct err *err);
 void process_poll(struct process *p, struct process_run *runs, size_t count);
-/* Something of its cycles is left behind and may still use it: stop hearing signals, free nothing. */
+/* A thread of its cycles was abandoned and may still use it: stop handling signals, free nothing.
+ * */
 void process_leave(struct process *p);
 void process_free(struct process *p); /* NULL allowed */
 

@@ -40,8 +40,8 @@ enum { UPLINK_FIRST_MS = 100 };
 enum { UPLINK_RETRY_MS = 10000, UPLINK_ATTEMPT_MS = 2000 };
 /* One attempt to connect, and before it to find the server's name. */
 enum { UPLINK_CONNECT_MS = 2000 };
-/* Kept for storing locally what the main server did not take until the end; so much there is in any
- * case. */
+/* Reserved for storing locally what the main server did not take until the end; UPLINK_KEEP_MS is
+ * granted in any case. */
 enum { UPLINK_RESERVE_MS = 2000, UPLINK_KEEP_MS = 1000 };
 
 struct uplink;

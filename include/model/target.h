@@ -36,7 +36,7 @@ bool target_usable(const struct target *t);
  * version count. */
 int target_compare(const struct target *a, const struct target *b);
 
-/* The same but for the time-out: what one of them hears, the other would hear. */
+/* The same except for the time-out: both reach the same agent. */
 bool target_same_agent(const struct target *a, const struct target *b);
 
 enum target_security { TARGET_NO_AUTH, TARGET_AUTH, TARGET_AUTH_PRIV };
