@@ -73,7 +73,7 @@ bool conffile_parse(char *text, size_t len, const char *path, conffile_entry_fn 
         size_t bytes = (size_t)(stop - p);
         if (memchr(p, '\0', bytes) != NULL)
             return err_set(err, ERR_CONFIG,
-                           "ERROR: %.500s:%d: a NUL byte; this is not a text file, write it anew "
+                           "ERROR: %.500s:%d: a NUL byte; this is not a text file, write it again "
                            "from spine.conf.dist",
                            path, line);
         if (bytes >= CONFFILE_LINE_MAX)

@@ -126,7 +126,7 @@ static void poll_site(struct run *r)
     guard_set_end(r->guard, c->end_by_mono_ms);
     carry_out(r, process, c);
     if (c->writer_lost)
-        r->store = NULL; /* the writer's, if it ever comes back */
+        r->store = NULL; /* the writer's, which may still return */
     else
         store_set_listener(r->store, NULL, NULL);
     cycle_unref(c);

@@ -20,7 +20,7 @@
 enum {
     HELPERS_MAX = 4,
     SILENCE_LIMIT = 8,      /* look-ups in a row without a real answer */
-    SILENCE_WAIT_MS = 1000, /* then nobody waits longer */
+    SILENCE_WAIT_MS = 1000, /* then no caller waits longer */
 };
 
 enum lookup_state { LOOKUP_NEW, LOOKUP_QUEUED, LOOKUP_DONE };
@@ -38,7 +38,7 @@ struct lookup {
     enum resolve_family family;
     enum lookup_state state;
     int64_t old_ms;   /* DONE: from this time on the answer is too old */
-    int64_t avoid_ms; /* somebody has waited in vain, long enough: until then nobody waits */
+    int64_t avoid_ms; /* a caller has waited long enough: until then none waits */
     struct answer answer;
     TAILQ_HEAD(, resolver_query) queries; /* who is to be told */
 };
@@ -263,7 +263,7 @@ static void helper_main(struct lease *lease, void *arg)
     helper_free(h);
 }
 
-/* false: nobody is there to do the work. */
+/* false: there is no thread for the work. */
 static bool resolver_provide_helper(struct resolver *r, struct err *err)
 {
     if (r->idle >= r->queued || r->helper_count == HELPERS_MAX)
@@ -352,7 +352,7 @@ static bool resolver_wait(struct resolver *r, struct lookup *l, int64_t deadline
                          in_time ? "given up, the poller is out of time" : "no answer in time");
 }
 
-/* From whoever gives up. */
+/* Called by the thread that gives up. */
 static void resolver_wake(void *arg)
 {
     struct resolver *r = arg;

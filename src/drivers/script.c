@@ -305,7 +305,7 @@ static enum spawn_result start_child(struct job *job, struct err *err)
     return child_start(job->runner->children, &order, &job->child, err);
 }
 
-/* Returns how long to wait before it is worth another try, 0: not any more. */
+/* Returns how long to wait before the next try, 0: there is none. */
 static int64_t retry_delay(struct job *job, enum spawn_result result)
 {
     int64_t now_ms = clock_mono_ms();
@@ -369,7 +369,7 @@ static void script_expire(struct script_runner *s)
 {
     int64_t now_ms = clock_mono_ms();
     struct job *job, *following;
-    s->expire_ms = INT64_MAX; /* whoever comes while somebody is told lowers it, too */
+    s->expire_ms = INT64_MAX; /* a request that is added during a callback lowers it, too */
     for (job = TAILQ_FIRST(&s->waiting); job != NULL; job = following) {
         following = TAILQ_NEXT(job, next);
         if (s->given_up || job->deadline_ms <= now_ms) {

@@ -84,7 +84,7 @@ void snmp_v3_stop(void); /* forgets all keys */
 
 /* Keys come from pass phrases, once for each in the life of the process: some milliseconds. */
 bool snmp_v3_has_keys(struct snmp_v3 *v); /* takes those that are known already */
-void snmp_v3_make_keys(void *v);          /* a job for any thread; nobody else uses v meanwhile */
+void snmp_v3_make_keys(void *v);          /* a job for any thread, which alone uses v meanwhile */
 bool snmp_v3_check_keys(const struct snmp_v3 *v, struct buf *detail);
 
 /* Fill the session that will be opened. */

@@ -619,7 +619,7 @@ static bool write_batch(struct store *s, const struct batch *b, bool output, boo
     if (s->read_only)
         return true;
     size_t retries_before = s->retries;
-    struct err why = ERR_INIT; /* of the devices: a lost value is the worse news */
+    struct err why = ERR_INIT; /* of the devices: the reason for a lost value takes precedence */
     if (b->row_count > 0)
         (void)!store_know_schema(s, NULL); /* else the widths of Cacti's schema do */
     bool *refused = mem_zalloc(b->row_count, sizeof(*refused));

@@ -40,7 +40,7 @@ struct asker {
 struct asker_session {
     TAILQ_ENTRY(asker_session) next;
     struct asker *a;
-    struct cycle *c; /* a reference: what is left behind still reads the site */
+    struct cycle *c; /* a reference: an abandoned call still reads the site */
     struct services *services;
     const struct device *device;
     struct snmp_agent *agent; /* NULL: the flight asks */
@@ -93,7 +93,7 @@ static void asker_free_session(struct asker_session *s)
     free(s);
 }
 
-/* A closed session goes when all that it has begun has come back. */
+/* A closed session is freed when all calls that it has begun have returned. */
 static void asker_settle(struct asker_session *s)
 {
     struct asker *a = s->a;
@@ -235,8 +235,8 @@ static void asker_done_job(struct job *job, bool cancelled)
 void asker_say_left_behind(const struct asker_wait *wait)
 {
     log_line(LOG_ALWAYS,
-             "WARNING: Device[%" PRIu32 "] A call for %s has not come back for %" PRId64
-             " ms, although it was told to; the cycle ends without it",
+             "WARNING: Device[%" PRIu32 "] A call for %s has not returned for %" PRId64
+             " ms although it was given up; the cycle ends without it",
              wait->device_id, asker_kind_text(wait->kind), clock_mono_ms() - wait->since_mono_ms);
 }
 
@@ -248,7 +248,7 @@ static void asker_leave_behind(struct job *job)
     TAILQ_REMOVE(&s->a->sessions, s, next);
 }
 
-/* On a worker that has been left behind. */
+/* On an abandoned worker. */
 static void asker_come_late(struct job *job)
 {
     asker_free_session(asker_session_of(job));

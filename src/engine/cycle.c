@@ -516,7 +516,8 @@ void cycle_end_without_writer(struct cycle *c, struct batch *waiting)
 {
     c->writer_lost = true;
     guard_doing(c->guard, GUARD_MAIN, "closing the row by a new connection");
-    log_line(LOG_ALWAYS, "ERROR: The database thread has not come back; what it holds is lost");
+    log_line(LOG_ALWAYS, "ERROR: The database thread does not return from a call; "
+                         "the rows that it holds are lost");
     if (waiting != NULL)
         cycle_keep_rest(c, waiting, waiting->row_count);
     batch_free(waiting);

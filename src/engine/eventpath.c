@@ -28,7 +28,7 @@ struct eventpath {
 
     struct asker *asker;
     struct writer *writer;
-    struct scripts *scripts; /* NULL: none are needed, or no supervisor can be had */
+    struct scripts *scripts; /* NULL: none are needed, or no supervisor could be started */
     struct loop_timer deadline;
     struct loop_timer patience; /* with the writer */
     struct loop_letter news;    /* from the writer */
@@ -172,7 +172,7 @@ static void eventpath_on_deadline(void *arg)
     eventpath_stop(e);
 }
 
-/* The writer does not come back: the cycle ends without it. */
+/* The writer does not return: the cycle ends without it. */
 static void eventpath_on_patience(void *arg)
 {
     struct eventpath *e = arg;
@@ -285,7 +285,7 @@ static void eventpath_begin(struct eventpath *e)
         loop_timer_set(&e->deadline, e->c->budget.poll_until - clock_mono_ms());
 }
 
-/* ---- the writer's news ---- */
+/* ---- notifications of the writer ---- */
 
 static void eventpath_take_news(void *arg)
 {

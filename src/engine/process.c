@@ -18,7 +18,7 @@ struct process {
     struct watchdog *watchdog; /* NULL: none */
     struct services *services;
     struct loop *loop;       /* NULL: the legacy loop polls */
-    struct stopsig *signals; /* NULL: none are heard */
+    struct stopsig *signals; /* NULL: none are handled */
     struct loop_timer beat;
     size_t running; /* cycles on the loop and beside it */
 };
@@ -119,7 +119,7 @@ static void process_join(struct process_work *w)
 
 static void process_say_deaf(const struct err *why)
 {
-    log_line(LOG_ALWAYS, "WARNING: stop signals are not heard: %s", why->text);
+    log_line(LOG_ALWAYS, "WARNING: stop signals are not handled: %s", why->text);
 }
 
 static void process_hear(struct process *p)

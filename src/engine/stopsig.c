@@ -192,7 +192,7 @@ static void *stopsig_wait_signals(void *arg)
         if (signo == END_SIGNAL && stopsig_is_ending(s))
             return NULL;
         if (signo == END_SIGNAL)
-            continue; /* a stranger's */
+            continue; /* sent by another process */
         if (signo == SIGUSR1)
             stopsig_tell_dump(s);
         else if (!stopsig_tell_stop(s, signo))

@@ -71,8 +71,8 @@ static void agent_say_time(struct devrun *run, struct agent *a)
                "OIDs Per Get Request' makes them faster",
                run->device->id, a->target->hostname, (double)a->spent_us / 1e6,
                (double)run->agents.spent_us / 1e6,
-               before ? "what is left of the checks before polling is skipped"
-                      : "which is all that they may take of a cycle: what is left is U");
+               before ? "the remaining checks before polling are skipped"
+                      : "which is all that they may take of a cycle: the remaining items are U");
 }
 
 /* ---- silence ---- */
@@ -234,7 +234,7 @@ static bool agent_is_doubtful(struct devrun *run, struct agent *a)
         return true;
     devrun_say(run, LOG_ALWAYS,
                "Device[%" PRIu32 "] HT[1] WARNING: '%s' has left more than %d requests "
-               "unanswered; it is not asked any more in this cycle",
+               "unanswered; it is not asked again in this cycle",
                run->device->id, run->agents.asked.target->hostname, AGENT_VAIN_MAX);
     a->told_trouble = true;
     devrun_agent_silence(run, run->agents.asked.target);

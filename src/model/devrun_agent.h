@@ -27,7 +27,7 @@ struct agent {
     int64_t spent_us;
     bool told_early, told_late; /* that its time is over: before polling, while polling */
     size_t left_out, left_out_of;
-    size_t enough; /* so many are in its answers */
+    size_t enough; /* this number is in its answers */
     bool told_omits;
     const char *silence; /* of its last time-out, from the driver; NULL: there was none */
     bool told_trouble;
@@ -69,7 +69,7 @@ bool devrun_agent_is_news(struct devrun *run, const struct target *t);
 /* It is silent, or has used up its time: it is not asked any more. */
 bool devrun_agent_gone(const struct devrun *run, const struct target *t);
 
-/* The object was asked for in vain: it is not asked for again. */
+/* The object was asked for without an answer: it is not asked for again. */
 void devrun_agent_note_mute(struct devrun *run, const struct target *t, struct oid name);
 /* The same for one that was asked for alone, with a line in the log.  whose: "DS[3] " or "". */
 void devrun_agent_blame(struct devrun *run, const struct target *t, struct oid name,
@@ -81,7 +81,7 @@ bool devrun_agent_is_mute(const struct devrun *run, const struct target *t, stru
 size_t devrun_agent_names(struct devrun *run, const struct snmp_reply *reply, size_t asked);
 
 /* Objects are missing in an answer to more than one: they are asked for again, in smaller requests
- * if that seems to be the reason.  Then: one of them has come, in an answer to a request for so
+ * if that seems to be the reason.  Then: one of them has come, in an answer to a request for that
  * many. */
 void devrun_agent_omits(struct devrun *run, const struct target *t, size_t asked, size_t answered,
                         bool from_the_end);

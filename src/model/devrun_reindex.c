@@ -172,7 +172,8 @@ static bool is_of_this_query(const struct devrun *run, size_t row)
 }
 
 /* The number of indexes as an object of its own (Cacti's oid_num_indexes): the only row of its data query, a number,
- * a scalar.  Cacti counts the indexes by itself, so an agent without the object would be re-indexed for ever. */
+ * a scalar.  Cacti counts the indexes by itself, so an agent without the object would be re-indexed
+ * in every cycle. */
 static bool is_index_count(const struct devrun *run)
 {
     const struct reindex_row *r = this_row(run);
@@ -188,8 +189,8 @@ static bool is_gone(const struct devrun *run)
     return this_row(run)->op == '=' && devrun_probe_missing(run, 0) && !is_index_count(run);
 }
 
-/* For a field whose source is the index Cacti writes the column's name, which no agent has a value for: then nothing is
- * gone.  The object that follows tells which it is. */
+/* For a field whose source is the index Cacti writes the column's name, which no agent has a value
+ * for: then no row is missing. The object that follows shows which case it is. */
 static void look_below(struct devrun *run)
 {
     run->reindex.looked_below = true;
@@ -275,7 +276,8 @@ static void end_walk(struct devrun *run, bool counted)
     buf_done(&text);
 }
 
-/* Nothing is concluded, in this cycle and probably in the next: whoever waits for a re-index is told why. */
+/* Nothing is concluded, in this cycle and probably in the next: one log line tells an operator who
+ * waits for a re-index why. */
 static void give_up_walk(struct devrun *run, const char *reason)
 {
     devrun_say(run, LOG_ALWAYS,

@@ -130,7 +130,8 @@ static void become_idle(struct phpproto *p)
     buf_clear(&p->in);
 }
 
-/* Lines before the one with "Started" are PHP's warnings: said, and no reason to do without it. */
+/* Lines before the one with "Started" are PHP's warnings: they are logged, and the server is used.
+ * */
 static struct phpproto_do greet(struct phpproto *p, int64_t now_ms)
 {
     struct phpproto_do d = nothing;

@@ -16,7 +16,7 @@
 /* Bytes of a 64-bit number. */
 #define HEX_BYTES 8
 
-/* Part of somebody's text, not NUL-terminated. */
+/* Part of a text that is not owned, not NUL-terminated. */
 struct text {
     const char *p;
     size_t len;

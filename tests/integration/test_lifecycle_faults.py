@@ -290,7 +290,7 @@ def test_a_poller_that_was_stopped_does_not_take_its_own_absence_for_the_databas
         running.signal(signal.SIGCONT)
         run = running.wait(timeout=HANG_S)
     assert run.status == 75, run
-    assert not run.log_lines("The database thread has not come back"), run
+    assert not run.log_lines("The database thread does not return from a call"), run
     assert_closed(site, run)
 
 
@@ -368,7 +368,7 @@ def test_a_request_that_never_comes_back_costs_its_device_only(site, snmpd, poll
         return
     assert_stored(site, expected)
     assert_closed(site, run)
-    assert len(run.log_lines("WARNING: Device[99] A call for SNMP has not come back for")) == 1, run
+    assert len(run.log_lines("WARNING: Device[99] A call for SNMP has not returned for")) == 1, run
     assert len(run.log_lines("Device[99] HT[1] Spine Timed Out While Processing Devices Internal")) == 1, run
     assert "4 unfinished; rows: 12 expected, 12 stored" in run.log, run
     assert run.log.splitlines()[-1].endswith("Devices: 5"), run
@@ -381,7 +381,7 @@ def test_a_statement_that_never_comes_back_does_not_keep_the_row_open(site, snmp
     run = poller.run(first=0, last=9, env=env, timeout=HANG_S)
     assert run.status == 75, run
     assert_closed(site, run)
-    assert len(run.log_lines("ERROR: The database thread has not come back")) == 1, run
+    assert len(run.log_lines("ERROR: The database thread does not return from a call")) == 1, run
 
 
 @pytest.mark.first_build
@@ -393,7 +393,7 @@ def test_a_log_that_never_comes_back_does_not_keep_the_process(site, snmpd, poll
     env = traces.env_with(LD_PRELOAD=faults, FAULT_WRITE="Total Time:")
     run = poller.run("-V", "3", first=0, last=99, env=env, timeout=HANG_S)
     assert run.status == 75, run
-    assert len(run.log_lines("ERROR: The cycle has not come to its end in time and is ended now")) == 1, run
+    assert len(run.log_lines("ERROR: The cycle did not end in time; the process is ended now")) == 1, run
 
 
 @pytest.mark.first_build

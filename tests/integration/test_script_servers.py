@@ -204,7 +204,7 @@ def test_servers_that_never_start_are_given_up_after_three_starts_each(site, pol
     run, values = poll_with_agents(site, poller, agents, env={"FAKESERVER_START": "die"})
     assert run.status == 0 and values == ["U"] * 10, run
     assert len(run.log_lines("Script Server did not start properly")) == 6, run
-    assert len(run.log_lines("it is not used in this cycle any more")) == 2, run
+    assert len(run.log_lines("it is no longer used in this cycle")) == 2, run
 
 
 def test_devices_are_polled_while_script_servers_are_starting(site, poller, work, agents):

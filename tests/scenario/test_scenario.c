@@ -651,7 +651,7 @@ static void a_call_that_hangs_is_told_by_its_kind(void **state)
         .snmp = {.over_asks = 2}};
     EXPECT(&s, "left behind 1", "items 4: values 0, U 0, unfinished 4, skipped 0",
            "!A call for a script", "status 75");
-    if (strstr(last.log, "WARNING: Device[1] A call for SNMP has not come back") == NULL)
+    if (strstr(last.log, "WARNING: Device[1] A call for SNMP has not returned") == NULL)
         fail_scene(&s, &drivers[0], "A call for SNMP");
 }
 

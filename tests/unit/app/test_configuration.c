@@ -306,7 +306,7 @@ static void a_file_for_everybody_is_warned_about(void **state UNUSED)
     assert_int_equal(args(line), CONFIG_RUN);
     assert_true(configuration_read_file(c, &err));
     assert_warning(
-        "WARNING: %s holds passwords and can be read by everybody; chmod 640 it and give it "
+        "WARNING: %s holds passwords and can be read by every user; chmod 640 it and give it "
         "to the web server's group",
         file);
     unlink(file);
