@@ -182,7 +182,7 @@ def test_a_database_without_cacti_s_tables_is_said_on_stderr_and_in_the_log(site
     assert_logged_once(site, run, "FATAL: ", "cacti_empty")
 
 
-def test_a_database_server_that_is_down_is_said_on_stderr_and_in_the_log(site, server, refuse, plain_poller):
+def test_a_database_server_that_is_down_is_reported_on_stderr_and_in_the_log(site, server, refuse, plain_poller):
     socket = server.socket
     plain_poller.write_conf(plain_poller.conf_text(Cacti_Log=site.log))
     server.stop()

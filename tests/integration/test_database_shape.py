@@ -31,7 +31,7 @@ QUERIES = {
 
 
 def answer(columns):
-    """A statement whose answer has so many columns (0: no rows can come), with values that an id could have."""
+    """A statement whose answer has `columns` columns (0: no rows can come), with values that an id could have."""
     return Instead("DO 1" if columns == 0 else "SELECT " + ",".join(str(n % 7) for n in range(columns)))
 
 

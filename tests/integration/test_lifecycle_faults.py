@@ -1,4 +1,4 @@
-"""Signals, time and process life gone wrong: the cycle ends in order, is accounted for, and leaves nobody behind.
+"""Signals, time and process life gone wrong: the cycle ends in order, is accounted for, and leaves no process.
 
 Every poller here starts its scripts as
 pipelines, whose parts no parent-death signal reaches.
@@ -43,7 +43,7 @@ def seed(site, snmpd, devices=range(1, 5)):
 
 @contextlib.contextmanager
 def silent(site, requests=1, timeout=20000, items=0, **columns):
-    """Device 99, which is asked so many times, `timeout` ms apart."""
+    """Device 99, which is asked `requests` times, `timeout` ms apart."""
     with SilentDevice() as device:
         site.settings(snmp_retries=requests - 1)
         site.sql("DELETE FROM host WHERE id = 99")
@@ -72,7 +72,7 @@ def stop_in_order(site, running, number=signal.SIGTERM):
 
 @contextlib.contextmanager
 def locked(server, table, statement, released):
-    """Nobody else can use the table; yields a function that waits for such a statement to wait for it."""
+    """No other connection can use the table; yields a function that waits for such a statement to wait for it."""
     admin = server.connect()
     cursor = admin.cursor()
     cursor.execute(f"LOCK TABLES {cacti.DATABASE}.{table} WRITE")
@@ -175,7 +175,7 @@ def test_a_signal_while_the_row_is_closed(site, server, snmpd, poller, traces):
 
 # ---- 80, 81, 82: more signals, useless signals, signals that were switched off ----
 
-def test_more_signals_end_it_at_once_and_leave_nobody(site, poller, traces):
+def test_more_signals_end_it_at_once_and_leave_no_process(site, poller, traces):
     add_sleeper(site)
     with silent(site) as device, poller.start(first=0, last=99, env=traces.env) as running:
         device.wait_for_request()
@@ -298,7 +298,7 @@ CRASHES = [(signal.SIGSEGV, "Spine Encountered a Segmentation Fault"),
            (signal.SIGABRT, "Spine Interrupted by Abort Signal")]
 
 
-def test_a_crash_leaves_one_line_and_nobody(site, poller, traces):
+def test_a_crash_leaves_one_line_and_no_process(site, poller, traces):
     add_sleeper(site)
     for number, text in CRASHES:
         with silent(site) as device, poller.start(first=0, last=99, env=traces.env) as running:
@@ -348,14 +348,14 @@ def test_what_a_script_has_put_into_sessions_of_its_own_does_not_outlive_the_pol
     traces.wait_gone()
 
 
-# ---- 85: a library that does not come back ----
+# ---- 85: a library call that does not return ----
 
 @pytest.fixture
 def faults(build):
     return build.binary.path.parent / "tests/support/faults.so"
 
 
-def test_a_request_that_never_comes_back_costs_its_device_only(site, snmpd, poller, traces, faults):
+def test_a_request_that_never_returns_costs_its_device_only(site, snmpd, poller, traces, faults):
     site.settings(poller_interval=4)
     expected = seed(site, snmpd)
     with silent(site, items=4) as device:
@@ -374,7 +374,7 @@ def test_a_request_that_never_comes_back_costs_its_device_only(site, snmpd, poll
     assert run.log.splitlines()[-1].endswith("Devices: 5"), run
 
 
-def test_a_statement_that_never_comes_back_does_not_keep_the_row_open(site, snmpd, poller, traces, faults):
+def test_a_statement_that_never_returns_does_not_keep_the_row_open(site, snmpd, poller, traces, faults):
     site.settings(poller_interval=4)
     seed(site, snmpd)
     env = traces.env_with(LD_PRELOAD=faults, FAULT_STATEMENT="INTO poller_output")
@@ -385,8 +385,8 @@ def test_a_statement_that_never_comes_back_does_not_keep_the_row_open(site, snmp
 
 
 @pytest.mark.first_build
-def test_a_log_that_never_comes_back_does_not_keep_the_process(site, snmpd, poller, traces, faults):
-    """Whoever logs holds the log's mutex: the watchdog must not need it."""
+def test_a_write_to_the_log_that_never_returns_does_not_keep_the_process(site, snmpd, poller, traces, faults):
+    """A thread that logs holds the log's mutex: the watchdog must not need it."""
     site.settings(poller_interval=4)
     seed(site, snmpd)
     add_sleeper(site)
@@ -487,8 +487,8 @@ def test_a_range_that_is_upside_down_polls_nothing(site, snmpd, poller, traces):
 # ---- a reader that does not read ----
 
 @pytest.mark.first_build
-def test_a_reader_that_has_stopped_reading_holds_nothing_up(site, poller, traces):
-    """Standard output is a pipe of one page that nobody empties."""
+def test_a_reader_that_has_stopped_reading_delays_nothing(site, poller, traces):
+    """Standard output is a pipe of one page that is never read."""
     import fcntl
     with silent(site, timeout=100, availability_method=0, items=400):
         read_end, write_end = os.pipe()

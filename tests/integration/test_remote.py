@@ -262,7 +262,7 @@ def test_devices_that_the_main_server_does_not_know_are_not_created_there(both, 
 # ---- the main server is away ----
 
 def test_without_the_main_server_every_row_is_kept_for_recovery(both, snmpd, poller):
-    """The edges again, into the collector's own table; results alone, because nobody empties poller_output here."""
+    """The edges again, into the collector's own table; results alone, because no program empties poller_output here."""
     change_conf(both, poller, RDB_Port=free_port(), **BRIEF)
     both.local.settings(boost_redirect="")
     expected = {}
@@ -376,7 +376,7 @@ def test_a_main_server_that_restarts_in_mid_cycle_gets_everything(both, snmpd, p
     assert_closed_on(both.main)
 
 
-def test_a_main_server_that_comes_back_late_gets_its_row_and_the_status(both, snmpd, poller):
+def test_a_main_server_that_is_back_late_gets_its_row_and_the_status(both, snmpd, poller):
     """It was away when the results came, and is there again at the end."""
     change_conf(both, poller, **BRIEF)
     expected = seed(both, snmpd)

@@ -149,12 +149,12 @@ def test_garbage_is_unknown(faults):
     assert faults.fault("binary").value == "U"
 
 
-def test_a_server_that_does_not_read_any_more_does_not_hold_us_up(faults):
+def test_a_server_that_no_longer_reads_delays_nothing(faults):
     assert_fault(faults, "never reads again", "U", "the function did not end")
 
 
-def test_a_line_that_comes_when_nobody_asked_is_never_a_value(site, poller, work):
-    """It may cost whoever asks at that moment a value."""
+def test_a_line_without_a_request_is_never_a_value(site, poller, work):
+    """It may cost the request that is open at that moment its value."""
     phpsite.fake(site, work / "web")
     site.settings(php_servers=1)
     device = site.add_device(1, availability_method=0)
@@ -166,7 +166,7 @@ def test_a_line_that_comes_when_nobody_asked_is_never_a_value(site, poller, work
     assert sum(value == "U" for value in stored.values()) <= 2, f"{stored}\n{run!r}"
 
 
-# ---- no server to be had, or late ----
+# ---- no server, or a late one ----
 
 def poll_with_agents(site, poller, agents, *, env=None, gate=None):
     """Ten SNMP items beside ten script-server items. `gate`: a file that is made when the agent was asked for all.

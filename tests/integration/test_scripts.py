@@ -1,7 +1,7 @@
 """Scripts that hang, flood, run away, print oddly or cannot be executed: each costs its own value and no more.
 
-Most tests look at one fault of a cycle that has them all at once (support/faultcycle.py). That no process is left
-behind is part of every cycle here (support/processes.py).
+Most tests look at one fault of a cycle that has them all at once (support/faultcycle.py). That no process remains is part of every
+cycle here (support/processes.py).
 """
 
 import subprocess
@@ -58,8 +58,8 @@ def test_a_script_that_closes_its_output_and_stays_has_its_value_and_is_ended(fa
     assert_fault(faults, "closes its output, stays", "7", "went on after its result", "ended by SIGTERM")
 
 
-def test_a_script_that_closes_its_output_without_a_word_is_unknown(faults):
-    assert_fault(faults, "closes its output without a word", "U", "closed its output without printing anything")
+def test_a_script_that_closes_its_output_without_printing_is_unknown(faults):
+    assert_fault(faults, "closes its output without printing", "U", "closed its output without printing anything")
 
 
 @pytest.mark.parametrize("name", ("never prints", "never prints, nor its helper"))
@@ -71,10 +71,10 @@ def test_a_script_that_ignores_sigterm_is_killed(faults):
     assert_fault(faults, "ignores SIGTERM", "U", "limit: 5000 ms", "ignored SIGTERM, ended by SIGKILL")
 
 
-# ---- 58: it leaves others behind; that they are gone is checked after the cycle ----
+# ---- 58: it leaves descendants; that they have ended is checked after the cycle ----
 
 @pytest.mark.parametrize("name", ("double fork", "setsid", "setsid, ignores SIGTERM"))
-def test_a_daemon_is_gone_when_we_are_and_costs_nothing(faults, name):
+def test_a_daemon_ends_with_the_poller_and_costs_nothing(faults, name):
     assert_fault(faults, name, "8")
 
 
@@ -116,7 +116,7 @@ def test_an_exit_status_does_not_spoil_a_value(faults, name, value):
 
 
 @pytest.mark.parametrize("name, reason", [("fails without output", "exit status 9"), ("killed", "ended by signal 9")])
-def test_a_script_that_ends_without_a_word_is_unknown_and_the_log_says_how_it_ended(faults, name, reason):
+def test_a_script_that_ends_without_printing_is_unknown_and_the_log_says_how_it_ended(faults, name, reason):
     assert_fault(faults, name, "U", "printed nothing", reason)
     assert_fault(faults, name, "U", "ERROR: Empty result")
 

@@ -290,7 +290,7 @@ def test_a_device_that_was_asked_for_and_is_not_polled_is_named_with_the_reason(
     assert_stored(site, expected[1] if polled else {})
 
 
-def test_a_range_without_devices_is_said_to_whoever_looks(site, add, poller):
+def test_a_range_without_devices_is_named_in_the_log(site, add, poller):
     add(50)
     site.settings(log_verbosity=3)
     run = poller.run(first=6, last=9)

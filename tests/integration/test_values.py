@@ -45,7 +45,7 @@ def store_and_read(build, site, server, wanted):
 
 
 @pytest.mark.parametrize("mode", ["", "TRADITIONAL,NO_BACKSLASH_ESCAPES,ANSI_QUOTES"])
-def test_every_value_comes_back_byte_for_byte(build, site, server, mode):
+def test_every_value_is_stored_byte_for_byte(build, site, server, mode):
     server.sql(f"SET GLOBAL sql_mode='{mode}'")
     wanted = [("t" if kind == "text" else "o", given, expected) for _, kind, given, expected in cases()]
     wanted += [("r", value, value) for value in HOSTILE]

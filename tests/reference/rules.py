@@ -423,7 +423,7 @@ def all_listed_protocols_of_v3_work(c):
 
 
 @rule("S29")
-def a_row_that_is_gone_is_noticed(c):
+def a_missing_row_is_noticed(c):
     """With v2c as with v1; the assertion is empty afterwards."""
     if c.d.table == "poller_reindex":
         return c.d.column == "assert_value" and c.d.ours == "" and c.before.reindex[c.d.key]["op"] == "="
@@ -471,7 +471,7 @@ def the_last_override_wins(c):
 
 @rule("P3")
 def the_command_line_beats_the_file(c):
-    """The reference polls for the poller of its file; everything it leaves behind is that poller's."""
+    """The reference polls for the poller of its file; everything that it writes is that poller's."""
     return {row["poller_id"] for row in c.theirs[-1].cycles} != {row["poller_id"] for row in c.ours[-1].cycles}
 
 
@@ -483,7 +483,7 @@ def read_only_writes_nothing(c):
 
 
 @rule("P17")
-def a_row_that_was_not_due_is_not_begun_anew(c):
+def a_row_that_was_not_due_is_not_started_again(c):
     """Rows whose turn comes between two cycles: they are off by less than an interval, or their step is."""
     if c.d.table not in ("poller_output", "poller_item") or c.d.table == "poller_item" and c.d.column != "rrd_next_step":
         return False

@@ -1,4 +1,4 @@
-"""One site, polled by every program in turn from the same seed; what each left behind, ready to be compared.
+"""One site, polled by every program in turn from the same seed; what each has left, ready to be compared.
 
     def seed(site):
         device = site.add_device(1, hostname="127.3.0.1", port=site.agents)

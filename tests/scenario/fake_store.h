@@ -25,7 +25,7 @@ struct fake_group {
     const char *hostname; /* NULL: the end */
     int devices;
     int items;
-    int sleepers; /* the last so many of the items are scripts that do not end by themselves */
+    int sleepers; /* this number of the last items are scripts that do not end by themselves */
     int threads;  /* asks at once; 0 = 1 */
     int method;   /* enum availability_method */
     bool deleted;
@@ -44,7 +44,7 @@ extern struct fake_store {
 
     bool remote;       /* there is a main server: it gets the rows */
     bool main_is_gone; /* it is never reached */
-    int main_takes;    /* rows, then it is gone; -1 = all */
+    int main_takes;    /* rows, then it is away; -1 = all */
     bool boost_fails;  /* the local poller_output_boost takes nothing */
 
     struct buf calls; /* "load open write ... close", equal neighbours once */

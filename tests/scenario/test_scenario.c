@@ -75,7 +75,7 @@ static void tell_result(struct cycle *c, FILE *out)
 static void tell_figures(const struct scene *s, const struct cycle *c, FILE *out)
 {
     CHECK(s->store.late || fake_snmp.alive == c->left_behind);
-    fprintf(out, "left behind %zu\n", c->left_behind);
+    fprintf(out, "abandoned %zu\n", c->left_behind);
     CHECK(fake_snmp.peak <= s->threads);
     CHECK(fake_snmp.stack < 32768);
     fprintf(out, "calls %s\n", buf_str(&fake_store.calls));
@@ -625,7 +625,7 @@ static void a_hanging_library_costs_its_device_and_nothing_else(void **state)
 }
 
 /* Its device has been given up meanwhile, while the scripts of it were still to be answered. */
-static void a_library_that_comes_back_late_finds_nobody(void **state)
+static void a_library_call_that_returns_late_has_no_effect(void **state)
 {
     (void)state;
     const struct scene s = {
@@ -683,7 +683,7 @@ int main(void)
         TEST(a_signal_after_the_deadline_is_too_late_to_harm),
         TEST(a_second_signal_ends_the_process_at_once),
         TEST(a_hanging_library_costs_its_device_and_nothing_else),
-        TEST(a_library_that_comes_back_late_finds_nobody),
+        TEST(a_library_call_that_returns_late_has_no_effect),
         TEST(a_call_that_hangs_is_told_by_its_kind),
         TEST(a_stray_signal_does_not_make_it_deaf),
     };

@@ -116,7 +116,7 @@ static void a_call_that_hangs_is_not_waited_for(void **state)
     lease_free(l);
 }
 
-static void what_hangs_is_left_behind_and_cleans_up_when_it_returns(void **state)
+static void what_hangs_is_abandoned_and_cleans_up_when_it_returns(void **state)
 {
     struct scene *s = *state;
     struct lease *l = start(s);
@@ -230,7 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_call_that_returns_keeps_its_owner, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_call_that_hangs_is_not_waited_for, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_hangs_is_left_behind_and_cleans_up_when_it_returns,
+        cmocka_unit_test_setup_teardown(what_hangs_is_abandoned_and_cleans_up_when_it_returns,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_thread_outside_a_call_cannot_be_taken_away, set_up,
                                         tear_down),

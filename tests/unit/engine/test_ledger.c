@@ -53,8 +53,8 @@ static void nothing_is_lost_when_all_was_booked(void **state)
     ledger_done(&l);
 }
 
-/* The database thread was left behind in a call that has come back after all. */
-static void a_writer_that_comes_back_late_books_no_row_twice(void **state)
+/* The database thread was abandoned in a call that has returned after all. */
+static void a_writer_that_returns_late_books_no_row_twice(void **state)
 {
     struct ledger l;
     (void)state;

@@ -220,7 +220,8 @@ static void stall_with_a_stuck_log(void)
     hang();
 }
 
-static void a_watchdog_whose_words_do_not_get_through_bites_all_the_same(void **state UNUSED)
+static void
+a_watchdog_whose_line_cannot_be_written_ends_the_process_nevertheless(void **state UNUSED)
 {
     begin(stall_with_a_stuck_log);
     int status = finish();
@@ -263,7 +264,7 @@ int main(void)
         cmocka_unit_test(a_process_that_was_asked_to_end_and_hangs_ends_by_that_signal),
         cmocka_unit_test(each_cycle_has_an_end_of_its_own),
         cmocka_unit_test(a_loop_that_does_not_turn_for_a_second_is_reported),
-        cmocka_unit_test(a_watchdog_whose_words_do_not_get_through_bites_all_the_same),
+        cmocka_unit_test(a_watchdog_whose_line_cannot_be_written_ends_the_process_nevertheless),
         cmocka_unit_test(a_process_that_was_stopped_may_end_in_order_when_it_goes_on),
     };
     return cmocka_run_group_tests_name("watchdog", tests, NULL, NULL);

@@ -266,7 +266,7 @@ static void the_first_poll_starts_the_figures(void **state)
     s = settle(AVAIL_PING, true, &up, true, s, &memory);
     assert_near(s.avg_time, 3.25);
     assert_near(s.availability, 50);
-    /* figures that somebody has damaged: more failures than polls */
+    /* damaged figures: more failures than polls */
     s.failed_polls = 50;
     s = settle(AVAIL_PING, true, &up, true, s, &memory);
     assert_true(isfinite(s.avg_time) && isfinite(s.availability));

@@ -119,7 +119,7 @@ static void patience_with_mute_objects_is_bounded(void **state)
     poll_partly_mute(100, 10, numbers, 60);
     assert_int_equal(b.result.values, 40);
     assert_int_equal(b.timeouts, 17);
-    assert_int_equal(b.snmp_count, 1 + 4 + 17 + 16); /* the check, values, in vain, does it live */
+    assert_int_equal(b.snmp_count, 1 + 4 + 17 + 16); /* check, values, unanswered, still alive? */
     assert_int_equal(lines_with("has left more than 16 requests unanswered"), 1);
 }
 
@@ -319,7 +319,7 @@ static void the_silent_agent_is_named_with_its_own_name_and_time_out(void **stat
                               "ignoring host '10.0.0.2'");
 }
 
-/* Answers only those who wait longer than 2 s. */
+/* Answers only requests with a time-out of more than 2 s. */
 static void slow(const struct snmp_request *rq, struct answer *a)
 {
     honest(rq, a);
@@ -327,7 +327,7 @@ static void slow(const struct snmp_request *rq, struct answer *a)
         a->reply.outcome = SNMP_TIMED_OUT;
 }
 
-static void who_waits_longer_may_still_hear_an_agent_that_was_silent(void **state)
+static void an_agent_that_was_silent_is_asked_with_a_longer_time_out(void **state)
 {
     (void)state;
     const uint32_t times[] = {500, 500, 1000, 200, 2000, 3000, 100};
@@ -595,7 +595,7 @@ int main(void)
         TEST(a_report_shows_that_an_agent_lives),
         TEST(one_silent_agent_does_not_silence_the_others_of_a_device),
         TEST(the_silent_agent_is_named_with_its_own_name_and_time_out),
-        TEST(who_waits_longer_may_still_hear_an_agent_that_was_silent),
+        TEST(an_agent_that_was_silent_is_asked_with_a_longer_time_out),
         TEST(a_silent_re_index_probe_does_not_silence_other_agents),
         TEST(a_re_index_object_that_is_never_answered_costs_no_value),
         TEST(system_information_and_re_index_find_a_mute_engine_time_once),
