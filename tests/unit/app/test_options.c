@@ -535,12 +535,11 @@ static void the_document_describes_each_option(void **state UNUSED)
             assert_row_has(row, "`--", d->longs[j], "`");
         if (d->standard != NULL && *d->standard != '\0')
             assert_row_has(row, "| ", d->standard, " |");
-        if (d->unit != NULL)
-            assert_row_has(row, " ", d->unit, " |");
         if (d->type == OPTION_TYPE_INTEGER) {
             char bounds[64];
-            snprintf(bounds, sizeof(bounds), "%lld..%lld", (long long)d->min, (long long)d->max);
-            assert_row_has(row, " ", bounds, " ");
+            snprintf(bounds, sizeof(bounds), "%lld..%lld%s%s", (long long)d->min, (long long)d->max,
+                     d->unit == NULL ? "" : " ", d->unit == NULL ? "" : d->unit);
+            assert_row_has(row, " ", bounds, " |");
         }
     }
     free(document);
