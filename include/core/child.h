@@ -75,7 +75,7 @@ enum child_force {
     CHILD_UNFORCED,
     CHILD_TERMED,
     CHILD_KILLED,
-    CHILD_OUT_OF_REACH, /* killed; something outside its group kept its output open to the last */
+    CHILD_OUT_OF_REACH, /* killed; something outside its group kept its output open until the end */
     CHILD_UNKILLABLE,   /* so far */
 };
 

@@ -1,4 +1,4 @@
-/* drivers/ping.h - is the device there: ICMP echo, UDP, TCP; IPv4 and IPv6; blocking.
+/* drivers/ping.h - checks whether a device answers: ICMP echo, UDP, TCP; IPv4 and IPv6; blocking.
  *
  * Why:     a worker thread asks one ping at a time; the rules are those of the machine behind it
  *          (drivers/ping_exchange.h).

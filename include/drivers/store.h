@@ -64,7 +64,7 @@ struct store_outcome {
     size_t retries;       /* statements repeated */
 };
 
-/* Told while a call is in progress, on its thread. */
+/* Called while a call is in progress, on its thread. */
 struct store_event {
     enum { STORE_EVENT_LOST, STORE_EVENT_BACK, STORE_EVENT_REJECTED } kind;
     const struct err *why;        /* lost, rejected */

@@ -1,4 +1,4 @@
-/* engine/budget.h - what the time between two cycles is for.
+/* engine/budget.h - how the time of a cycle is divided.
  *
  * Why:     poller.php gives up 2 s before the next cycle is due; results in memory and an open row
  *          then are lost work and a false alarm.  One set of points in time, made once from the

@@ -4,7 +4,7 @@
  *          to; one place turns many small batches into few large statements.
  * Use:     struct writer *w = writer_new(cycle, on_change, arg, &err);     the thread is there
  *          writer_begin(w);                        open the row, load the site
- *          writer_put(w, batch);                   polite callers wait for WRITER_ROOM
+ *          writer_put(w, batch);                   callers wait for WRITER_ROOM before
  *          writer_end(w);                          no more rows: store what waits, close the row
  *          if (writer_wait(w, WRITER_ENDED, until)) ...
  *          if (!writer_join(w, &waiting)) ...

@@ -11,7 +11,7 @@
  * Promise: an answer is given out only if its line came after its request, ended with a line feed,
  * and nothing else came before the server went back to reading.  How that is known: one blank (the
  * fence) is written when the line is there; it belongs to the next request, which the server trims,
- * and when it has been consumed the server is reading again, so that all it had to say is here.
+ * and when it has been consumed the server is reading again, so that all of its output is here.
  * Where the system cannot tell (options.no_fence) the line is taken as it is and stray bytes are
  * found before the next request.  After any doubt the process is replaced.  At most PHPPROTO_STARTS
  * consecutive failed starts, with growing pauses.

@@ -234,7 +234,7 @@ static bool connect_store(struct run *r, struct err *err)
     return true;
 }
 
-/* The way down, from wherever the way up has got to. */
+/* Ends what was started, however far the start has come. */
 static void stop(struct run *r)
 {
     if (r->end.at_once) {

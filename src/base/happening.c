@@ -43,8 +43,8 @@ static const struct happening_def table[EVENT_TYPES] = {
                               .detail = true, .text = "kind", FIGURES("ask", "names")),
     [EVENT_ASK_ANSWERED] = DEF("ask.answered", "the answer came", .has_device = true,
                                .detail = true, .text = "kind", FIGURES("ask", "elapsed_us")),
-    [EVENT_ASK_FAILED] = DEF("ask.failed", "no answer came, or one that says no",
-                             .has_device = true, .text = "why", FIGURES("ask", "elapsed_us")),
+    [EVENT_ASK_FAILED] = DEF("ask.failed", "there was no answer, or an error", .has_device = true,
+                             .text = "why", FIGURES("ask", "elapsed_us")),
     [EVENT_CHILD_STARTED] = DEF("child.started", "a script or script server was started",
                                 .detail = true, .text = "command", FIGURES("child")),
     [EVENT_CHILD_ENDED] = DEF("child.ended", "it has ended, and its output is complete",
@@ -58,11 +58,11 @@ static const struct happening_def table[EVENT_TYPES] = {
         DEF("db.rejected", "the database refuses a value", .text = "error", FIGURES("data_source")),
     [EVENT_DB_SPOOLED] =
         DEF("db.spooled", "rows wait in Spool_File for a later cycle", FIGURES("rows")),
-    [EVENT_DB_LOST] = DEF("db.lost", "rows found no place", FIGURES("rows")),
+    [EVENT_DB_LOST] = DEF("db.lost", "rows were not stored anywhere", FIGURES("rows")),
     [EVENT_DB_DISCONNECTED] = DEF("db.disconnected", "the connection was lost", .text = "error"),
     [EVENT_DB_CONNECTED] = DEF("db.connected", "the connection was made again", FIGURES("away_ms")),
     [EVENT_UPLINK_ENDED] =
-        DEF("uplink.ended", "what a remote collector has left with the main server",
+        DEF("uplink.ended", "what a remote collector has sent to the main server",
             FIGURES("rows", "kept", "rejected", "retries")),
     [EVENT_QUEUE_FULL] =
         DEF("queue.full", "new devices wait until the database has caught up", FIGURES("rows")),

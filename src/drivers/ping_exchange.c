@@ -45,7 +45,7 @@ enum { DEFAULT_TIMEOUT_MS = 500, DEFAULT_RETRIES = 2 };
 
 enum method { METHOD_ICMP, METHOD_UDP, METHOD_TCP };
 
-/* What an attempt comes to; of several, the last in this list tells most. */
+/* The outcome of an attempt; of several attempts the outcome that is last in this list counts. */
 enum result {
     RESULT_TIMED_OUT,
     RESULT_UNREACHABLE, /* the network said so */

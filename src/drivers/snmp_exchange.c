@@ -63,8 +63,8 @@ enum end {
 };
 
 /* Every request in the library is due at once: a time-out that lies a second in the past.  So
- * snmp_sess_timeout() repeats the request or ends it whenever it is called, and it is called when
- * our clock says so; the library's own clock decides nothing. */
+ * snmp_sess_timeout() repeats the request or ends it whenever it is called, and it is called when a
+ * time of our clock has come; the library's own clock decides nothing. */
 enum { LIBRARY_TIMEOUT_US = -1000000 };
 
 struct snmp_exchange {

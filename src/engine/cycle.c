@@ -366,7 +366,8 @@ void cycle_write(struct cycle *c, struct batch *batch)
         batch_free(batch);
         return;
     }
-    /* What devices gave is for the main server; what they are is written here and pushed in the end. */
+    /* Results go to the main server; the status of devices is written here and pushed at the end.
+     * */
     struct batch here = *batch;
     here.row_count = here.recache_count = 0;
     cycle_write_here(c, &here);

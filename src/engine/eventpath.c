@@ -348,11 +348,12 @@ struct eventpath *eventpath_start(struct cycle *c, struct services *services, st
     TAILQ_INIT(&e->visits);
     loop_timer_init(&e->deadline, loop, eventpath_on_deadline, e);
     loop_timer_init(&e->patience, loop, eventpath_on_patience, e);
-    /* The writer first: it needs one thread, and the workers do with what is left. */
+    /* The writer first: it needs one thread, and the workers use those that remain. */
     e->writer = writer_new(c, eventpath_on_change, e, err);
     if (e->writer != NULL)
         e->asker = asker_new(c, services, loop, c->config->threads, err);
-    /* What is left must do for the devices, or the legacy loop, which needs less, does better. */
+    /* The remaining descriptors must suffice for the devices; otherwise the legacy loop polls,
+     * which needs fewer. */
     if (e->asker == NULL || !loop_can_open(c->config->threads + EVENTPATH_SPARE_DESCRIPTORS, err)) {
         eventpath_give_way(e);
         return NULL;

@@ -172,7 +172,7 @@ static void *watchdog_main(void *arg)
         wake = watchdog_next_look(w);
         (void)thr_wait_until(&w->changed, &w->lock, wake);
         now = clock_mono_ms();
-        if (now < wake) /* rung before its time */
+        if (now < wake) /* woken early */
             wake = now;
     }
     thr_unlock(&w->lock);

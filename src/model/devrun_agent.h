@@ -1,4 +1,4 @@
-/* The inside of a device run, second part: whom to ask, and what a time-out means.
+/* The inside of a device run, second part: which agents to ask, and what a time-out means.
  *
  * Rule: silence belongs to an agent, not to the device: its items may have others.  A time-out of an
  *       agent that has answered before is looked into first: the agent is asked for an object that
@@ -12,7 +12,7 @@
 
 struct devrun;
 
-enum { AGENT_VAIN_MAX = 16 }; /* time-outs after which it is left alone, though it lives */
+enum { AGENT_VAIN_MAX = 16 }; /* time-outs after which it is no longer asked, although it answers */
 
 /* An agent as this run has come to know it: all targets that differ in their time-out alone. */
 struct agent {

@@ -395,7 +395,7 @@ void devrun_items_step(struct devrun *run, const struct moment *now)
 
 /* ---- the begin ---- */
 
-/* Items that no ask can help. */
+/* Items that cannot be asked for. */
 static void settle_hopeless(struct devrun *run)
 {
     const struct device *d = run->device;

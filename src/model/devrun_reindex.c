@@ -202,7 +202,7 @@ static void look_below(struct devrun *run)
                          });
 }
 
-/* Whatever else is said or not: the agent has answered for the row itself. */
+/* In any case the agent has answered for the row itself. */
 static void take_below(struct devrun *run, const struct snmp_reply *reply)
 {
     struct oid row = this_row(run)->oid;

@@ -13,7 +13,7 @@
 enum {
     PAUSE_MS = 250, /* before the second start; doubles */
     PAUSE_MAX_MS = 2000,
-    FRUITLESS_FREE = 3, /* so many that never answered are replaced without a pause */
+    FRUITLESS_FREE = 3, /* servers that never answered and are replaced without a pause */
     TAIL_MS = 100,      /* without fences: for the U after a parse error (docs/contract.md 15.5) */
     HELD_MAX = 8192,    /* bytes after an answer's line: no more are looked at */
     SHOWN = 200         /* of foreign text in a note */

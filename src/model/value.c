@@ -241,7 +241,7 @@ static bool put_hex(struct text t, struct buf *out)
     return true;
 }
 
-/* --- pairs: what programs behind us get to read, and are not careful with --- */
+/* --- pairs: the programs that read the results do not check them --- */
 
 /* One word, or as many separators as words. */
 static bool has_pairs_shape(struct text t)

@@ -121,7 +121,7 @@ static void a_process_that_hangs_says_where_and_ends_with_75(void **state UNUSED
     int status = finish();
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), EX_TEMPFAIL);
-    assert_said("ERROR: The cycle did not end in time; the process is ended now; main thread:  "
+    assert_said("ERROR: The cycle did not end in time; the process is ended now; main thread: "
                 "polling; database thread: storing rows\n");
 }
 
