@@ -47,7 +47,7 @@ bool recording_available(struct err *err);
 NODISCARD bool recording_parse(const char *line, size_t len, struct recorded *ret, struct err *err);
 void recorded_done(struct recorded *r);
 
-/* One spelling for equal JSON objects; NULL if it is none.  free() it. */
+/* One spelling for equal JSON objects; NULL if it is not an object.  free() it. */
 NODISCARD char *recording_canonical(const char *json, size_t len);
 
 #endif

@@ -70,7 +70,7 @@ enum { DEVRUN_STEPS = 1000, DEVRUN_STEPS_ITEM = 32, DEVRUN_STEPS_COUNT = 20000 }
 /* Why an item is U; UNKNOWN_NOT means it has a value. */
 enum unknown_reason {
     UNKNOWN_NOT = 0,
-    UNKNOWN_INVALID,     /* the output is no value */
+    UNKNOWN_INVALID,     /* the output is not a value */
     UNKNOWN_NO_ANSWER,   /* time-out: SNMP, script, script server */
     UNKNOWN_MISSING,     /* the agent has no such object, or left it out */
     UNKNOWN_AGENT_ERROR, /* error status of the agent */

@@ -18,8 +18,8 @@
 static const char blanks[] = " \t\r\v\f";
 
 /* If a quoted value starts at p: unquote it in place and return what follows the closing quote.
- * NULL: it is no quoted value, because nothing closes it or text sticks to the closing quote; then
- * it is a word as in the original. */
+ * NULL: it is not a quoted value, because nothing closes it or text sticks to the closing quote;
+ * then it is a word, as in Spine. */
 static char *unquote(char *p)
 {
     char *end = p + 1;

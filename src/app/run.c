@@ -29,7 +29,7 @@ struct run {
     struct config *config;
     struct watchdog *watchdog;
     struct guard *guard;
-    struct uplink *uplink; /* NULL: this is no collector that is online */
+    struct uplink *uplink; /* NULL: this is not a collector that is online */
     struct eventlog *events;
     struct store *store;
     struct app_end end;
@@ -147,7 +147,7 @@ static bool configure(struct config *c, struct err *err)
     return ok;
 }
 
-/* Without one a hanging library hangs the process; that is no reason not to poll. */
+/* Without a watchdog a hanging library hangs the process; polling is possible nevertheless. */
 static void start_watchdog(struct run *r)
 {
     struct err err = ERR_INIT;

@@ -289,7 +289,7 @@ static int resolver_compare_lookups(const void *left, const void *right)
     return strcasecmp(a->name, b->name);
 }
 
-/* An answer that is too old is none. */
+/* An answer that is too old does not count. */
 static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
                                           enum resolve_family family)
 {
@@ -511,7 +511,7 @@ static bool resolver_is_v6_literal(const char *text)
 {
     char address[INET6_ADDRSTRLEN];
     struct in6_addr parsed;
-    size_t len = strcspn(text, "%"); /* a scope is not inet_pton's business */
+    size_t len = strcspn(text, "%"); /* inet_pton() takes no scope */
     if (len >= sizeof(address))
         return false;
     memcpy(address, text, len);

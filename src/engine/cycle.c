@@ -169,7 +169,8 @@ static void cycle_explain_selection(struct cycle *c)
 
 enum { CYCLE_STEPS_SAID = 4 };
 
-/* Different steps of the site that are no multiple of the interval; returns how many items have one. */
+/* Different steps of the site that are not multiples of the interval; returns how many items have
+ * one. */
 static size_t cycle_find_odd_steps(const struct cycle *c, int steps[CYCLE_STEPS_SAID + 1],
                                    size_t *ret_count)
 {
@@ -201,12 +202,12 @@ static void cycle_say_odd_steps(const struct cycle *c)
         return;
     for (size_t i = 0; i < count && i < CYCLE_STEPS_SAID; i++)
         buf_printf(&list, "%s%d", i == 0 ? "" : ", ", steps[i]);
-    log_line(
-        LOG_ALWAYS,
-        "NOTE: %zu items have a step (%s%s s) that is no multiple of the poller interval of %d s; "
-        "each is polled by the first cycle at or after it is due",
-        items, buf_str(&list), count > CYCLE_STEPS_SAID ? ", ..." : "",
-        c->config->poller_interval_s);
+    log_line(LOG_ALWAYS,
+             "NOTE: %zu items have a step (%s%s s) that is not a multiple of the poller interval "
+             "of %d s; "
+             "each is polled by the first cycle at or after it is due",
+             items, buf_str(&list), count > CYCLE_STEPS_SAID ? ", ..." : "",
+             c->config->poller_interval_s);
     buf_done(&list);
 }
 
@@ -287,8 +288,8 @@ static void cycle_keep_rest(struct cycle *c, const struct batch *batch, size_t l
     ledger_rows_lost(&c->ledger, left - kept);
 }
 
-/* Once, and only when the database has proved to take rows: new results come first.  A collector's rows
- * go to the main server, which is the uplink's business. */
+/* Once, and only after the database has taken rows: new results come first.  A collector's rows
+ * go to the main server, which the uplink does. */
 static void cycle_restore(struct cycle *c)
 {
     if (!c->restored && c->uplink == NULL)

@@ -69,7 +69,7 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
         say_invalid_varbind(run, i, vb);
 }
 
-/* After logging and before storing: a value without ':' is no use after the counters went back
+/* After logging and before storing: a value without ':' is of no use after the counters went back
  * (docs/contract.md 11.8). */
 void devrun_kill_spike(struct devrun *run, size_t i)
 {

@@ -212,8 +212,8 @@ static void take_below(struct devrun *run, const struct snmp_reply *reply)
         oid_within(row, reply->varbinds[0].name) && !oid_equal(row, reply->varbinds[0].name);
 }
 
-/* Cacti's own text of a value, where it has to be compared with what Cacti has stored.  NULL is no value, and no word
- * about the object either. */
+/* Cacti's own text of a value, where it has to be compared with what Cacti has stored.  NULL is not
+ * a value, and says nothing about the object. */
 static void take_value(struct devrun *run, const struct snmp_reply *reply)
 {
     const struct reindex_row *r = this_row(run);
@@ -421,7 +421,7 @@ static bool has_rows(struct devrun *run, const struct varbind *varbinds, size_t 
 
 static enum walked walk_answer(struct devrun *run, const struct snmp_reply *reply)
 {
-    size_t asked = walks_by_bulk(run) ? WALK_ROWS : 1; /* what some agents add is no row */
+    size_t asked = walks_by_bulk(run) ? WALK_ROWS : 1; /* what some agents add is not a row */
     size_t count = reply->count < asked ? reply->count : asked;
     enum walked found = WALKED_ROW;
     size_t i = 0;

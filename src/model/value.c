@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A longer number is none: the column that Cacti's schema has would cut it to another one. */
+/* A longer number is not accepted: the column that Cacti's schema has would cut it to another one.
+ * */
 #define NUMBER_CHARS VALUE_COLUMN_CHARS
 
 /* Bytes of a 64-bit number. */

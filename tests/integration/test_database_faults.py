@@ -558,7 +558,7 @@ def test_a_server_that_becomes_and_stays_read_only_costs_what_is_counted(site, s
 # ---- what is in the database ----
 
 def test_garbage_in_the_tables_costs_only_its_own_items(site, server, snmpd, poller):
-    """No object, one of 70,000 characters, one that is no text, ports that do not exist, values below
+    """No object, one of 70,000 characters, one that is not text, ports that do not exist, values below
     zero where there cannot be any."""
     expected = seed(site, snmpd, devices=(1, 2))
     device = {"id": 2, "poller_id": 1, "hostname": "127.0.0.1", "snmp_port": snmpd.port, "snmp_community": "public",

@@ -55,7 +55,7 @@ def poll(poller, **how):
 
 @pytest.mark.parametrize("width", ("none", "one", "one less", "one more", "hundreds"))
 @pytest.mark.parametrize("query", QUERIES)
-def test_an_answer_of_another_shape_is_no_answer(site, snmpd, breaker, poller, query, width):
+def test_an_answer_of_another_shape_is_not_an_answer(site, snmpd, breaker, poller, query, width):
     """Asked again on a new connection, which helps if the disturbance is over."""
     pattern, columns, _ = QUERIES[query]
     expected = seed(site, snmpd)

@@ -50,7 +50,7 @@ def test_a_script_that_prints_and_stays_has_its_value_and_is_ended(faults):
     assert_fault(faults, "prints, then stays", "7", "limit: 5000 ms", "ended by SIGTERM")
 
 
-def test_half_a_line_is_no_value(faults):
+def test_half_a_line_is_not_a_value(faults):
     assert_fault(faults, "prints half a line, then stays", "U", "limit: 5000 ms", "ended by SIGTERM")
 
 

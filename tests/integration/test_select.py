@@ -159,7 +159,7 @@ ODD_STEPS = [
 
 
 @pytest.mark.parametrize("step, interval, wanted", ODD_STEPS, ids=[f"{s}-by-{i}" for s, i, _ in ODD_STEPS])
-def test_a_step_that_is_no_multiple_of_the_interval_is_polled_again_and_again(
+def test_a_step_that_is_not_a_multiple_of_the_interval_is_polled_again_and_again(
         site, add, poller, step, interval, wanted):
     """By the first cycle at or after it is due; one line a cycle says so, where such items are due."""
     site.settings(poller_interval=interval, cron_interval=60, active_profiles=2)
@@ -170,7 +170,7 @@ def test_a_step_that_is_no_multiple_of_the_interval_is_polled_again_and_again(
         assert run.status == 0, run
         stored = site.take_outputs()
         assert stored in ({}, {key: [value] for key, value in expected.items()})
-        notes = run.log_lines(f"NOTE: 2 items have a step ({step} s) that is no multiple of the poller interval of "
+        notes = run.log_lines(f"NOTE: 2 items have a step ({step} s) that is not a multiple of the poller interval of "
                               f"{interval} s")
         assert len(notes) == (1 if stored else 0), run
         polled += [n] if stored else []

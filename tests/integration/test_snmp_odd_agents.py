@@ -112,7 +112,7 @@ def test_answers_with_random_damage_never_give_a_wrong_item_a_value(site, agents
 
 
 def test_datagrams_of_the_greatest_size_are_taken(site, agents, poller):
-    """One value of 60,000 octets is no number; zero octets behind an answer are none of its business."""
+    """One value of 60,000 octets is not a number; zero octets behind an answer are ignored."""
     big = f"object {OBJECT}.7 fill 60000\n"
     farm = agents(SPEC + big + "agent 127.2.0.1\nagent 127.2.0.2 oversized\n")
     first, second = seed(site, farm, ["127.2.0.1", "127.2.0.2"], snmp_timeout=1000)
@@ -186,7 +186,7 @@ def test_a_device_with_transport_or_port_in_its_name_is_polled_at_its_port(site,
 
 
 @pytest.mark.parametrize("stored", (0, -5))
-def test_a_time_out_that_is_none_is_half_a_second(site, agents, poller, stored):
+def test_an_invalid_time_out_is_half_a_second(site, agents, poller, stored):
     farm = agents(SPEC + "agent 127.2.0.1 delay=100\n")
     expected, = seed(site, farm, ["127.2.0.1"])
     site.sql("SET SESSION sql_mode = ''")

@@ -96,7 +96,7 @@ WRONG = {
     "privacy without authentication": ({"snmp_password": ""}, "authentication pass phrase: it is empty"),
     "an unknown privacy protocol": ({"snmp_priv_protocol": "ROT13"}, "unknown SNMPv3 privacy protocol 'ROT13'"),
     "no user": ({"snmp_username": ""}, ""),
-    "an engine id that is none": ({"snmp_engine_id": "0xgg"}, "hexadecimal"),
+    "an invalid engine id": ({"snmp_engine_id": "0xgg"}, "hexadecimal"),
 }
 
 

@@ -15,7 +15,7 @@ HOSTILE = [b"x:it's", b'x:"quoted"y', b"x:back\\slash", b"x:\\'z", b"x:1'),(2,'a
 
 
 def as_column(value):
-    """What the column holds: valid UTF-8, cut to its width, pairs behind a whole field; a byte that is no UTF-8 is taken
+    """What the column holds: valid UTF-8, cut to its width, pairs behind a whole field; a byte that is not UTF-8 is taken
     as Latin-1."""
     if b":" in value and len(value) > COLUMN:
         value = value[:value[:COLUMN + 1].rindex(b" ")]

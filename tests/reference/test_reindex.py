@@ -114,7 +114,7 @@ def test_a_text_as_cacti_has_stored_it(compare, text, stored):
 
 
 @pytest.mark.parametrize("engine", ["int 0", "int -5", 'string "1 day"', "null"])
-def test_an_engine_time_that_is_no_clock(compare, engine):
+def test_an_engine_time_that_is_not_a_clock(compare, engine):
     found = run(compare, ("<", "600000", UPTIME), ("<", "400000", UPTIME), objects=f"object {ENGINE_TIME} {engine}\n",
                 expect=("S30?",))
     for name in ("legacy", "event"):
@@ -122,7 +122,7 @@ def test_an_engine_time_that_is_no_clock(compare, engine):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_an_uptime_that_is_none(compare, version):
+def test_an_invalid_uptime(compare, version):
     spec = "".join(line + "\n" for line in SYSTEM.splitlines() if ".1.3.0 " not in line)
     def seed(site):
         check(site, device_with_items(site, snmp_version=version), 1, "<", "9", UPTIME)

@@ -166,7 +166,7 @@ static void assert_unreadable(const char *path, const char *reason)
         fail_msg("%s", err.text);
 }
 
-static void what_is_no_file_is_refused_at_once(void **state UNUSED)
+static void what_is_not_a_file_is_refused_at_once(void **state UNUSED)
 {
     char other[80];
     assert_unreadable("/nonexistent/spine.conf", "No such file or directory; name a readable");
@@ -318,7 +318,7 @@ int main(void)
         cmocka_unit_test(quotes_that_quote_nothing_are_part_of_the_value),
         cmocka_unit_test(what_follows_a_word_is_reported_unless_it_is_a_comment),
         cmocka_unit_test(values_have_any_length_up_to_a_line_of_64_kib),
-        cmocka_unit_test(what_is_no_file_is_refused_at_once),
+        cmocka_unit_test(what_is_not_a_file_is_refused_at_once),
         cmocka_unit_test(a_file_without_permission_is_refused),
         cmocka_unit_test(binary_and_huge_files_are_refused),
         cmocka_unit_test(the_receiver_can_stop_the_reading),

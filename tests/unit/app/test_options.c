@@ -437,7 +437,7 @@ static void a_device_list_in_a_row_keeps_what_is_good(void **state UNUSED)
     assert_int_equal(v.ids.ids[0], 0);
     assert_int_equal(v.ids.ids[1], 3);
     assert_int_equal(v.ids.ids[2], 5);
-    assert_string_equal(why.data, "2 of its items are no device ids and are ignored");
+    assert_string_equal(why.data, "2 of its items are not device ids and are ignored");
     option_value_done(&v);
     buf_done(&why);
 }

@@ -310,7 +310,7 @@ static void without_a_descriptor_nothing_is_said_of_the_device(void **state UNUS
         b.wire.fail_open = EMFILE;
         bench_ask(&b, methods[i], 1);
         bench_time(&b);
-        b.wire.fail_open = 0; /* one attempt that was none is enough to know nothing */
+        b.wire.fail_open = 0; /* one attempt that could not be made is enough to know nothing */
         bench_time(&b);
         bench_over(&b, PING_IMPOSSIBLE, texts[i]);
         bench_done(&b);

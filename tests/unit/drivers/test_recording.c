@@ -371,7 +371,7 @@ static void what_is_wrong_with_a_line_is_said(void **state UNUSED)
     assert_refused("{}", "\"type\" is missing");
     assert_refused("{\"type\":\"x\",\"pid\":1,\"number\":0}", "\"number\" is not a number in its");
     assert_refused("{\"type\":\"x\",\"type\":\"y\"}", "duplicate");
-    assert_refused(HEAD "\"data\":{\"input\":\"stopp\"}}", "\"input\" is no word");
+    assert_refused(HEAD "\"data\":{\"input\":\"stopp\"}}", "\"input\" is not a word");
     assert_refused(HEAD "\"data\":{\"input\":\"stop\",\"mono_us\":1.5,\"wall_us\":1}}",
                    "\"mono_us\" is not a number");
     assert_refused(HEAD "\"data\":{\"input\":{\"hex\":\"7g\"}}}", "\"input\" is not a text");

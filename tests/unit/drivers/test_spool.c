@@ -329,7 +329,7 @@ static void assert_untouched(const char *text, mode_t mode)
     assert_int_equal(st.st_mode & 07777, mode);
 }
 
-static void a_file_that_is_no_spool_keeps_its_mode_and_content(void **state UNUSED)
+static void a_file_that_is_not_a_spool_keeps_its_mode_and_content(void **state UNUSED)
 {
     static const char *const texts[] = {"DB_Host localhost\n", "#!/bin/sh\nexit 0\n", "x"};
     static const mode_t modes[] = {0644, 0755, 0666, 0640};
@@ -391,7 +391,7 @@ int main(void)
         TEST(no_link_and_no_device_is_written_to),
         TEST(a_locked_file_is_left_to_the_other_process),
         TEST(threads_that_append_at_once_lose_nothing),
-        TEST(a_file_that_is_no_spool_keeps_its_mode_and_content),
+        TEST(a_file_that_is_not_a_spool_keeps_its_mode_and_content),
         TEST(a_spool_that_others_may_read_is_made_private),
         TEST(whether_rows_could_be_kept_is_known_before_they_must_be),
     };

@@ -111,7 +111,7 @@ static struct polling {
     {"answer with an unknown object", 12, 10, untidy, 'e', "10 2 ", 12, 0, 0},
     {"answer with everything twice", 12, 10, untidy, 'd', "10 2 ", 12, 0, 0},
     {"empty answer", 12, 10, untidy, 'n', "10 5 2 " TEN_TIMES("1 ") "1 1 ", 0, 12, UNKNOWN_MISSING},
-    {"text that is no value", 12, 10, untidy, 'i', "10 2 ", 0, 12, UNKNOWN_INVALID},
+    {"text that is not a value", 12, 10, untidy, 'i', "10 2 ", 0, 12, UNKNOWN_INVALID},
     {"noSuchName at 5 of 10", 10, 10, without_item_4, 0, "10 9 ", 9, 1, UNKNOWN_MISSING},
     {"noSuchName for a single item is missing, too", 5, 1, without_item_4, 0, "1 1 1 1 1 ", 4, 1,
      UNKNOWN_MISSING},

@@ -72,7 +72,8 @@ static void silence_about_the_engine_time_is_not_the_device_s(void **state UNUSE
 
 static void a_restart_is_noticed_whatever_error_the_engine_time_gets(void **state UNUSED)
 {
-    /* tooBig, noSuchName, genErr, noAccess, resourceUnavailable, authorizationError, one that is none */
+    /* tooBig, noSuchName, genErr, noAccess, resourceUnavailable, authorizationError, an unknown one
+     * */
     const long errors[] = {1, 2, 5, 6, 13, 16, 99};
     for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
         clocks.error = error_reply(errors[i], 1);
@@ -224,7 +225,7 @@ static void a_missing_row_is_noticed_whatever_the_agent_says_about_the_next_one(
     }
 }
 
-static void what_is_no_answer_about_the_row_concludes_nothing(void **state UNUSED)
+static void what_is_not_an_answer_about_the_row_concludes_nothing(void **state UNUSED)
 {
     const struct snmp_reply replies[] = {{.outcome = SNMP_TIMED_OUT},
                                          {.outcome = SNMP_REFUSED, .detail = ""},
@@ -301,7 +302,7 @@ int main(void)
         cmocka_unit_test_setup(a_missing_row_is_noticed_by_error_too, fresh_row),
         cmocka_unit_test_setup(a_missing_row_is_noticed_whatever_the_agent_says_about_the_next_one,
                                fresh_row),
-        cmocka_unit_test_setup(what_is_no_answer_about_the_row_concludes_nothing, fresh_row),
+        cmocka_unit_test_setup(what_is_not_an_answer_about_the_row_concludes_nothing, fresh_row),
         cmocka_unit_test_setup(a_column_is_not_taken_for_a_deleted_row, fresh_row),
         cmocka_unit_test_setup(an_agent_without_the_number_of_indexes_is_not_re_indexed_every_cycle,
                                fresh_row),
