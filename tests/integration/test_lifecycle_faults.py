@@ -68,7 +68,7 @@ def stop_in_order(site, running, number=signal.SIGTERM):
     return run
 
 
-# ---- 79: a stop signal in each phase ----
+# ---- a stop signal in each phase ----
 
 @contextlib.contextmanager
 def locked(server, table, statement, released):
@@ -173,7 +173,7 @@ def test_a_signal_while_the_row_is_closed(site, server, snmpd, poller, traces):
     assert_closed(site, run)
 
 
-# ---- 80, 81, 82: more signals, useless signals, signals that were switched off ----
+# ---- more signals, useless signals, signals that were switched off ----
 
 def test_more_signals_end_it_at_once_and_leave_no_process(site, poller, traces):
     add_sleeper(site)
@@ -237,7 +237,7 @@ def test_signals_that_were_ignored_or_blocked_at_the_start_work(site, snmpd, pol
     assert run.log_lines("SCRIPT: ")[0].endswith("output: 0000000000000000:0000000000000000"), run
 
 
-# ---- 83, 84, 89: killed, stopped, crashed ----
+# ---- killed, stopped, crashed ----
 
 def test_nothing_outlives_a_poller_that_was_killed_and_the_next_one_is_well(site, snmpd, poller, traces):
     expected = seed(site, snmpd)
@@ -348,7 +348,7 @@ def test_what_a_script_has_put_into_sessions_of_its_own_does_not_outlive_the_pol
     traces.wait_gone()
 
 
-# ---- 85: a library call that does not return ----
+# ---- a library call that does not return ----
 
 @pytest.fixture
 def faults(build):
@@ -406,7 +406,7 @@ def test_a_log_that_takes_no_line_does_not_keep_the_process_either(site, snmpd, 
     assert run.status == 75, run
 
 
-# ---- 86, 87, 88: clocks and neighbours ----
+# ---- clocks, and pollers at the same time ----
 
 @pytest.mark.first_build
 def test_a_wall_clock_that_jumps_changes_no_duration(site, snmpd, poller, traces, faults):
@@ -453,7 +453,7 @@ def test_two_runs_over_the_same_devices_do_no_harm(site, snmpd, poller, traces):
     assert all(c["end_time"] is not None for c in site.cycles())
 
 
-# ---- 90: who polls what ----
+# ---- which poller polls which device ----
 
 @pytest.mark.first_build
 def test_shards_with_gaps_poll_everything_once(site, snmpd, poller, traces):

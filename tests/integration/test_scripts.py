@@ -44,7 +44,7 @@ def test_a_script_without_fault_has_its_value_and_no_line(faults):
     assert_fault(faults, "a number", "42")
 
 
-# ---- 54 to 57: it does not end ----
+# ---- it does not end ----
 
 def test_a_script_that_prints_and_stays_has_its_value_and_is_ended(faults):
     assert_fault(faults, "prints, then stays", "7", "limit: 5000 ms", "ended by SIGTERM")
@@ -71,7 +71,7 @@ def test_a_script_that_ignores_sigterm_is_killed(faults):
     assert_fault(faults, "ignores SIGTERM", "U", "limit: 5000 ms", "ignored SIGTERM, ended by SIGKILL")
 
 
-# ---- 58: it leaves descendants; that they have ended is checked after the cycle ----
+# ---- it leaves descendants; that they have ended is checked after the cycle ----
 
 @pytest.mark.parametrize("name", ("double fork", "setsid", "setsid, ignores SIGTERM"))
 def test_a_daemon_ends_with_the_poller_and_costs_nothing(faults, name):
@@ -95,7 +95,7 @@ def test_runaways_are_ended_when_the_cycle_is_interrupted(site, poller):
     assert_closed(site, run)
 
 
-# ---- 60, 62: what it prints ----
+# ---- what it prints ----
 
 @pytest.mark.parametrize("name", ("yes", "zeros"))
 def test_a_flood_is_unknown_and_ended_at_once(faults, name):
@@ -108,7 +108,7 @@ def test_all_that_was_printed_is_the_value_however_it_was_written(faults, name, 
     assert_fault(faults, name, value)
 
 
-# ---- 63, 64: how it ends, or cannot even start ----
+# ---- how it ends, or cannot even start ----
 
 @pytest.mark.parametrize("name, value", [("fails with output", "12"), ("core", "4")])
 def test_an_exit_status_does_not_spoil_a_value(faults, name, value):
@@ -130,7 +130,7 @@ def test_what_cannot_be_executed_is_unknown_and_the_log_says_why(faults, name, r
     assert_fault(faults, name, "U", "printed nothing", reason)
 
 
-# ---- 65, 68: what it is given ----
+# ---- what it is given ----
 
 @pytest.mark.parametrize("name, value", [("quotes", "42"), ("long", "5"), ("very long", "5")])
 def test_a_command_is_passed_exactly_as_stored(faults, name, value):
@@ -143,7 +143,7 @@ def test_a_script_inherits_nothing_that_it_should_not(faults, name, value):
     assert_fault(faults, name, value)
 
 
-# ---- 66, 67: the system has nothing to give ----
+# ---- the system has nothing to give ----
 
 def test_without_processes_scripts_are_unknown_and_nothing_else_suffers(site, snmpd, poller, work):
     device = site.add_device(1, port=snmpd.port, device_threads=2)

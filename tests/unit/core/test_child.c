@@ -277,7 +277,7 @@ static void consumed_is_called_when_the_child_reads_again(void **state)
     face_free(f);
 }
 
-/* E76: a megabyte into a pipe without a reader. */
+/* A megabyte into a pipe without a reader. */
 static void a_child_that_never_reads_delays_nothing(void **state)
 {
     struct face *f = face_new(*state);

@@ -459,7 +459,7 @@ static pid_t sleeper_of(pid_t parent)
     return pid;
 }
 
-/* F83: it is adopted by us, killed by the kernel. */
+/* It is adopted by us, killed by the kernel. */
 static void it_dies_when_its_parent_is_killed(void **state)
 {
     (void)state;

@@ -223,7 +223,7 @@ static void every_way_to_start_ends_in_an_answer(void **state)
     buf_done(&hows);
 }
 
-/* E70: a start that cannot succeed is not repeated. */
+/* A start that cannot succeed is not repeated. */
 static void a_php_that_cannot_be_executed_answers_everything_at_once(void **state)
 {
     static const char *const binaries[] = {"/nowhere/php", "/etc", "", "/etc/passwd"};
@@ -267,7 +267,7 @@ static void a_request_is_asked_once_more_when_its_server_ends(void **state)
     php_pool_done(&w);
 }
 
-/* E72: as the real one does when it is older than the poller interval. */
+/* As the real one does when it is older than the poller interval. */
 static void servers_that_end_after_every_request_are_replaced(void **state)
 {
     setenv("FAKESERVER_LIFE", "2", 1);
@@ -309,7 +309,7 @@ static void a_wedged_server_does_not_delay_the_others(void **state)
     php_pool_done(&w);
 }
 
-/* E71: each says that it has started when all four are there. */
+/* Each says that it has started when all four are there. */
 static void servers_are_started_when_needed_and_in_parallel(void **state)
 {
     char directory[64], command[200];

@@ -460,7 +460,7 @@ static int ask_without_processes(const struct face_kind *kind)
     return rc;
 }
 
-/* D66; in a process of its own with another user, because a limit on processes does not hold for
+/* In a process of its own with another user, because a limit on processes does not hold for
  * root. */
 static void lack_of_processes_is_tried_again_and_then_reported(void **state)
 {
