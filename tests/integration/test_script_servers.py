@@ -89,7 +89,7 @@ def test_as_many_functions_run_at_once_as_there_are_servers(site, poller, functi
         assert max(int(value) for value, in values.values()) == servers, values
 
 
-# ---- one that misbehaves: 72 to 76, in one cycle ----
+# ---- one that misbehaves in every way, in one cycle ----
 
 def test_nothing_that_a_server_said_is_stored_for_another_data_source(faults):
     stored, right = faults.good()
