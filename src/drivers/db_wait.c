@@ -64,8 +64,9 @@ void db_set_patience(struct db *db, int64_t patience_ms)
         db->patience_ms = ANSWER_AT_MOST_MS;
 }
 
-/* A lock is waited for less long than an answer, so that the server says so.  If we went first the
- * statement would be left behind and carried out all the same, once for each repetition. */
+/* A lock is waited for less long than an answer, so that the server reports it. If the client gave
+ * up first, the statement would stay queued and be carried out nevertheless, once for each
+ * repetition. */
 int db_lock_wait_s(const struct db *db)
 {
     int s = (int)(db->patience_ms * 2 / 3 / 1000);

@@ -154,7 +154,7 @@ ROWS = {"one": text(b"1"), "none": b"", "half of one": b"\x05ab", "a length that
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_row_that_is_shorter_than_its_header_says_is_no_row(build, loop, work, row):
+def test_a_row_that_is_shorter_than_its_header_says_is_not_a_row(build, loop, work, row):
     """The header promises as many columns as were asked for."""
     column = text(b"def") + text(b"") * 3 + text(b"x") + text(b"") + struct.pack("<BHIBHBH", 12, 45, 255, 0xfd, 0, 0, 0)
     end = b"\xfe\0\0\2\0"

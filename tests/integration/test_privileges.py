@@ -325,9 +325,9 @@ def test_root_can_append_to_the_log_of_the_web_server(site, network, farm, polle
 
 @pytest.mark.parametrize("start", (as_nobody, as_nobody_with_file_capability, as_nobody_with_set_user_id_root))
 def test_who_starts_a_program_with_rights_does_not_say_where_the_password_goes(poller, copy, work, start):
-    """Nor anybody what code it runs. The first one has no rights, and may say where the database is."""
+    """Nor what code it runs. The first one has no rights, and may say where the database is."""
     path = work / "his.sock"
-    os.mkfifo(work / "evil.so")  # whoever reads it waits for ever
+    os.mkfifo(work / "evil.so")  # reading it waits forever
     os.mkfifo(work / "caching_sha2_password.so")
     os.chmod(work / "evil.so", 0o644)
     os.chmod(work / "caching_sha2_password.so", 0o644)

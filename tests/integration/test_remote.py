@@ -281,7 +281,7 @@ def test_without_the_main_server_every_row_is_kept_for_recovery(both, snmpd, pol
 
 @pytest.mark.parametrize("acts", ([Switch("mysql_clear_password", b"")], [Switch("caching_sha2_password"),
                                                                           Say(b"\x01\x04")]), ids=("clear text", "sha2"))
-def test_whoever_takes_the_place_of_the_main_server_does_not_get_the_password(both, snmpd, poller, acts):
+def test_a_server_in_the_place_of_the_main_server_does_not_get_the_password(both, snmpd, poller, acts):
     """And no row is lost."""
     both.local.settings(boost_redirect="")
     expected = seed(both, snmpd)
