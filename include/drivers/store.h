@@ -87,7 +87,7 @@ void store_set_latest(struct store *s, int64_t latest_mono_ms);
 /* What comes has at least this long from now, whatever the deadline was, but not behind the latest. */
 void store_grant(struct store *s, int64_t at_least_ms);
 /* The same for the last statement of all.  If the latest time has passed before it (the process was
- * stopped: waiting for the server does not take so long), another one begins. */
+ * stopped: waiting for the server takes less time), another one begins. */
 void store_grant_last(struct store *s, int64_t at_least_ms);
 /* Any thread: as if these times had been set, as far as they are earlier. */
 void store_hurry(struct store *s, int64_t deadline_mono_ms, int64_t latest_mono_ms);

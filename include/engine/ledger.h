@@ -60,7 +60,7 @@ void ledger_device_finished(struct ledger *l, const struct device *device,
 /* There was no time for it; started: its run was stopped, and has been booked as finished. */
 void ledger_device_dropped(struct ledger *l, const struct device *device, bool started);
 
-/* Books a line about a device that does not work; false: there have been so many in this cycle that
+/* Books a line about a device that does not work; false: this cycle has had its number of them, and
  * it is left out.  At MEDIUM none is. */
 bool ledger_takes_line(struct ledger *l);
 

@@ -18,7 +18,7 @@ struct db {
     const _Atomic int64_t *latest;   /* the same: behind it nothing is waited for */
     int64_t sent_mono_ms;            /* when what goes on now began */
     bool connecting;                 /* until the first statements were answered */
-    bool leaving;                    /* nothing is waited for any more */
+    bool leaving;                    /* nothing is waited for from now on */
     bool silent;                     /* a wait has ended without the server */
 };
 

@@ -73,7 +73,7 @@ int db_lock_wait_s(const struct db *db)
     return s < 1 ? 1 : s;
 }
 
-/* Behind the deadline: half of what is left is for those who come after. */
+/* Behind the deadline: half of the rest is for later statements. */
 static int64_t overtime_ms(int64_t deadline, int64_t latest)
 {
     int64_t half = latest / 2 - deadline / 2;

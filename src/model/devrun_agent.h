@@ -66,7 +66,7 @@ bool devrun_agent_silence(struct devrun *run, const struct target *t);
 /* That it does not answer, or not as it should, is told once; false: it has been. */
 bool devrun_agent_is_news(struct devrun *run, const struct target *t);
 
-/* It is silent, or has used up its time: it is not asked any more. */
+/* It is silent, or has used up its time: it is no longer asked. */
 bool devrun_agent_gone(const struct devrun *run, const struct target *t);
 
 /* The object was asked for without an answer: it is not asked for again. */

@@ -331,7 +331,7 @@ static bool fill_request(struct devrun *run)
         if (is_hopeless(run, i)) {
             devrun_settle_unknown(run, i, UNKNOWN_NO_ANSWER);
             if (devrun_agent_gone(run, run->device->items[i].target))
-                devrun_note_reason(run, i, "its agent is not asked any more in this cycle");
+                devrun_note_reason(run, i, "its agent is no longer asked in this cycle");
             continue;
         }
         s->names[s->count] = run->device->items[i].oid;

@@ -33,7 +33,7 @@ struct outcome {
     bool done;
     bool left_out; /* of an answer; asked for again */
     enum unknown_reason reason;
-    const char *why; /* the reason more precisely; NULL: no more is known, or nobody listens */
+    const char *why; /* the reason more precisely; NULL: no more is known, or none is wanted */
     size_t text_at;  /* in run->text */
     size_t text_len;
 };

@@ -10,10 +10,10 @@ The first statement that matches the regular expression meets the first action, 
 after the last action pass. An action is PASS, CUT_BEFORE (the statement never arrives), CUT_AFTER (it is carried out,
 the answer is lost), SWALLOW (it never arrives, and neither side is told), SWALLOW_ANSWER, RESET, Delay(seconds),
 Error(number) (the server has not seen the statement), Instead(statement) (the server gets another one, and the
-client its answer), Throttle(bytes, pause), MUTE (from now on nobody is answered or read any more, and who connects is not
-greeted) or HALF (the same, after the first half of the answer). `greeting` and `login` are the actions for what a server
-says first and for its answer to a login: PASS, MUTE or HALF. `latency` delays every statement.
-Plain text only: it reads the client's packets as far as their frames.
+client its answer), Throttle(bytes, pause), MUTE (from now on nothing is answered or read, and a new client is not greeted) or HALF
+(the same, after the first half of the answer). `greeting` and `login` are the actions for what a server says first and for its
+answer to a login: PASS, MUTE or HALF. `latency` delays every statement. Plain text only: it reads the client's packets as far as
+their frames.
 """
 
 import contextlib
