@@ -239,7 +239,7 @@ static void a_repeat_that_fits_into_no_message_is_too_big(void **state UNUSED)
     bench_done(&b);
 }
 
-static void our_own_trouble_is_not_the_devices(void **state UNUSED)
+static void a_local_failure_is_not_the_devices(void **state UNUSED)
 {
     static const struct {
         int number;
@@ -608,7 +608,7 @@ int main(void)
         cmocka_unit_test(the_deadline_ends_a_request_and_none_begins_after_it),
         cmocka_unit_test(a_request_that_fits_into_no_message_is_too_big),
         cmocka_unit_test(a_repeat_that_fits_into_no_message_is_too_big),
-        cmocka_unit_test(our_own_trouble_is_not_the_devices),
+        cmocka_unit_test(a_local_failure_is_not_the_devices),
         cmocka_unit_test(without_socket_or_address_to_leave_from_nothing_is_said_of_the_device),
         cmocka_unit_test(a_client_address_counts_for_targets_of_its_family),
         cmocka_unit_test(a_wrong_name_is_data_and_a_silent_name_server_is_a_local_failure),
@@ -618,7 +618,7 @@ int main(void)
         cmocka_unit_test(each_message_of_a_stream_is_looked_at_by_itself),
         cmocka_unit_test(a_refused_or_unanswered_connection_is_a_device_that_is_down),
         cmocka_unit_test(a_connection_is_used_when_it_is_there_and_not_before),
-        cmocka_unit_test(a_connection_that_is_gone_is_opened_again_once_if_it_has_served),
+        cmocka_unit_test(a_closed_connection_is_opened_again_once_if_it_has_served),
         cmocka_unit_test(a_stream_that_takes_nothing_more_is_as_good_as_gone),
         cmocka_unit_test(giving_up_ends_every_state_and_other_events_change_nothing),
         cmocka_unit_test(an_exchange_may_be_freed_in_the_middle_of_a_wait),

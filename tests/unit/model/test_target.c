@@ -122,7 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nonsense_time_out_is_half_a_second),
-        cmocka_unit_test(a_protocol_of_none_is_none_whatever_pass_phrase_is_left_over),
+        cmocka_unit_test(a_protocol_of_none_is_none_whatever_pass_phrase_is_stored),
         cmocka_unit_test(what_differs_in_its_time_out_alone_is_the_same_agent),
         cmocka_unit_test(what_differs_in_anything_else_is_another_agent),
     };
