@@ -49,7 +49,7 @@ bool lease_wait(struct lease *l, int64_t until_mono_ms);
 bool lease_revoke(struct lease *l, lease_salvage_fn *salvage);
 /* The owner: waits until fn has returned, at most until that monotonic time, then revokes; a thread that
  * is between two calls then is waited for until it enters the next one or ends.  true: fn has returned;
- * false: the thread is left behind, and salvage(arg) was called.  Frees the lease. */
+ * false: the thread is abandoned, and salvage(arg) was called.  Frees the lease. */
 bool lease_end(struct lease *l, int64_t until_mono_ms, lease_salvage_fn *salvage);
 /* After lease_wait() or lease_revoke() returned true; NULL allowed. */
 void lease_free(struct lease *l);

@@ -30,7 +30,7 @@ struct snmp_counts {
     unsigned repeats;     /* sent again after a time-out or a lost clock */
     unsigned answers;     /* taken */
     unsigned strangers;   /* of these, from another address or port than was asked */
-    unsigned ignored;     /* whole messages that were no answer: undecodable, foreign, late */
+    unsigned ignored;     /* whole messages that were not answers: undecodable, foreign, late */
     unsigned discoveries; /* v3 engines found */
     unsigned reports;     /* v3 Reports that ended a request */
 };

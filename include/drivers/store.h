@@ -144,7 +144,7 @@ struct store_row {
 
 /* Open before polling, close last, by any store.  Closing by the id touches no row of another cycle;
  * without it all open rows of this poller and process are closed.  A row that a crashed server has forgotten
- * is written anew when closing. */
+ * is written again when closing. */
 NODISCARD bool store_open_cycle(struct store *s, struct store_row *row, struct err *err);
 NODISCARD bool store_close_cycle(struct store *s, const struct store_row *row, struct err *err);
 NODISCARD bool store_write_date(struct store *s, struct err *err); /* settings.date */

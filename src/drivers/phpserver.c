@@ -446,7 +446,7 @@ static void hand_out(struct phpserver_pool *p)
     }
 }
 
-/* Everybody in the queue whose time is over; the next turn is set for the one who is next. */
+/* Ends all requests in the queue whose time is over; the timer is set for the next one. */
 static void phpserver_expire(struct phpserver_pool *p)
 {
     int64_t now_ms = clock_mono_ms();
@@ -608,7 +608,7 @@ void phpserver_quit(struct phpserver_pool *p)
     (void)!children_call(p->children, quit, p); /* false: everything is over already */
 }
 
-/* Nobody must wait for what will not come. */
+/* No caller must wait for what will not come. */
 static void phpserver_on_end(void *arg)
 {
     struct phpserver_pool *p = arg;

@@ -73,7 +73,7 @@ static void resolver_free_lookup(void *node)
     free(l);
 }
 
-/* The helpers that look something up are left behind, each with its own copy of the question. */
+/* The helpers that look something up are abandoned, each with its own copy of the question. */
 UNCHECKED_LOCKS static void resolver_end_helpers(struct resolver *r)
 {
     thr_lock(&r->lock);
@@ -201,7 +201,7 @@ static void resolver_settle(struct resolver *r, struct lookup *l, const struct a
     }
 }
 
-/* What a helper keeps when it is left behind in the system's call. */
+/* What a helper keeps when it is abandoned in the system's call. */
 struct helper {
     struct resolver *resolver;
     char *name; /* of the look-up in progress */
@@ -233,7 +233,7 @@ static struct lookup *resolver_take(struct resolver *r)
     return l;
 }
 
-/* false: the resolver is gone. */
+/* false: the resolver has been freed. */
 static bool helper_ask(struct helper *h, struct lease *lease, const struct lookup *l,
                        struct answer *ret)
 {
@@ -361,7 +361,7 @@ static void resolver_wake(void *arg)
     thr_unlock(&r->lock);
 }
 
-/* Has the name looked up, if that is not in progress already.  false: nobody is there to do it. */
+/* Has the name looked up, if that is not in progress already.  false: there is no helper to do it. */
 static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err) REQUIRES(r->lock);
 
 static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err)

@@ -364,7 +364,7 @@ static bool start_first(struct script_runner *s)
     return true;
 }
 
-/* Everybody in the queue whose time is over; the next turn is set for the one who is next. */
+/* Ends all requests in the queue whose time is over; the timer is set for the next one. */
 static void script_expire(struct script_runner *s)
 {
     int64_t now_ms = clock_mono_ms();
@@ -448,7 +448,7 @@ void script_give_up(struct script_runner *s)
     (void)!children_call(s->children, script_cancel_all, s); /* false: everything is over already */
 }
 
-/* Nobody must wait for what will not come. */
+/* No caller must wait for what will not come. */
 static void script_on_end(void *arg)
 {
     struct script_runner *s = arg;

@@ -45,7 +45,7 @@ static bool lock_within(int fd, int64_t wait_ms)
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if ((errno != EWOULDBLOCK && errno != EINTR) || clock_mono_ms() >= until)
             return false;
-        clock_pause_ms(LOCK_LOOK_MS); /* nobody rings when a lock is given back */
+        clock_pause_ms(LOCK_LOOK_MS); /* no call reports that a lock is given back */
     }
     return true;
 }

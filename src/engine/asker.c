@@ -23,7 +23,7 @@ struct asker {
     struct pool *pool;         /* whose workers block, or NULL */
     struct inflight *inflight; /* what waits on the loop, or NULL; with neither, asks block in
                                 * asker_wait_one() */
-    struct scripts *scripts;   /* NULL: none are needed, or no supervisor can be had */
+    struct scripts *scripts;   /* NULL: none are needed, or no supervisor can be started */
     int workers;
     TAILQ_HEAD(asker_sessions, asker_session) sessions;
     int session_count;
@@ -44,7 +44,7 @@ struct asker_session {
     struct services *services;
     const struct device *device;
     struct snmp_agent *agent; /* NULL: the flight asks */
-    struct flight *flight;    /* NULL: whoever blocks asks */
+    struct flight *flight;    /* NULL: the thread that blocks asks */
     asker_done_fn *done;      /* NULL: closed */
     void *arg;
     bool asking;    /* an ask that blocks has begun and has not been answered */
@@ -254,7 +254,7 @@ static void asker_come_late(struct job *job)
     asker_free_session(asker_session_of(job));
 }
 
-/* On the loop: the request has come to its end. */
+/* On the loop: the request has ended. */
 static void asker_on_flight(void *arg)
 {
     struct asker_session *s = arg;
@@ -486,7 +486,7 @@ size_t asker_end(struct asker *a, int64_t until_mono_ms)
     }
     if (a->pool != NULL)
         return pool_end(a->pool, until_mono_ms);
-    while (a->errands > 0) /* whoever answers scripts has promised to */
+    while (a->errands > 0) /* the supervisor has promised to answer */
         loop_turn(a->loop);
     return 0;
 }

@@ -25,7 +25,7 @@ enum {
 
 TAILQ_HEAD(flights, flight);
 
-/* Devices that are asked at one address.  One that has begun goes on until it is through: its next
+/* Devices that are asked at one address.  One that has begun goes on until it has finished: its next
  * request must not wait behind devices that are dead. */
 struct place {
     struct address address; /* port 0 */

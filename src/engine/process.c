@@ -96,7 +96,7 @@ static void *process_legacy_main(void *arg)
 {
     struct process_work *w = arg;
     process_run_legacy(w);
-    if (w->p->loop != NULL) /* which hears the signals meanwhile */
+    if (w->p->loop != NULL) /* which receives the signals meanwhile */
         loop_post(w->p->loop, &w->over, process_on_over, w->p);
     return NULL;
 }

@@ -34,7 +34,7 @@ static void stopsig_set_defaults(void)
         sigaction(stopsig_list[i], &stopsig_default, NULL);
 }
 
-/* What a driver hears. */
+/* The signals that a driver handles. */
 static sigset_t stopsig_heard(void)
 {
     sigset_t set;

@@ -70,7 +70,7 @@ static void speech_main(struct lease *l, void *arg)
     (void)!lease_leave(l);
 }
 
-/* On a thread of its own, which is left behind with what it says if it does not come back. */
+/* On a thread of its own, which is abandoned with what it says if it does not return. */
 static void watchdog_say(const char *line, void (*then)(void))
 {
     struct speech *s = mem_zalloc(1, sizeof(*s));

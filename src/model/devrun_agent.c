@@ -223,7 +223,7 @@ static void agent_ask_known(struct devrun *run, const struct agent *a)
 }
 
 /* Whether it is worth asking if the agent still lives.  It is not if it was asked for nothing else,
- * nor after so many time-outs that it makes no difference, nor without time for the answer. */
+ * nor after as many time-outs as make no difference, nor without time for the answer. */
 static bool agent_is_doubtful(struct devrun *run, struct agent *a)
 {
     bool same = run->agents.asked.count == 1 && run->agents.asked.is_get &&
@@ -267,8 +267,8 @@ static void agent_note_reply(struct devrun *run, struct agent *a, const struct s
         a->known = run->agents.asked.name;
 }
 
-/* Only an answer shows that it lives, and only silence that it does not: trouble of our own leaves
- * both open. */
+/* Only an answer shows that it lives, and only silence that it does not: a failure of the poller's machine
+ * leaves both open. */
 static void agent_hear_doubt(struct devrun *run, const struct snmp_reply *reply)
 {
     struct agents *all = &run->agents;

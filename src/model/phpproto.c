@@ -85,7 +85,7 @@ static struct phpproto_do phpproto_start_failed(struct phpproto *p, int64_t now_
     return d;
 }
 
-/* It worked once, but cannot be trusted or is not there any more. */
+/* It worked once, but cannot be trusted or has ended. */
 static void phpproto_replace(struct phpproto *p, int64_t now_ms)
 {
     p->fruitless = p->answered ? 0 : p->fruitless + 1;

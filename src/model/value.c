@@ -280,7 +280,7 @@ static size_t count_bare_words(struct text t)
 }
 
 /* Every usable field, with single blanks between them; the rest is dropped.  Prose has times of day
- * in it ("1 day, 2:03"): beside words that are no pairs a field needs a letter in its name. */
+ * in it ("1 day, 2:03"): beside words that are not pairs a field needs a letter in its name. */
 static bool put_fields(struct text t, struct buf *out)
 {
     struct text word;

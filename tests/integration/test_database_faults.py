@@ -627,7 +627,7 @@ def test_a_row_that_the_database_refuses_goes_alone(site, snmpd, poller):
                                    "SET time_zone = '+11:00'"), ids=("ahead", "behind", "elsewhere"))
 def test_results_carry_the_poller_s_time_whatever_the_database_s_clock_says(site, server, snmpd, poller, shift):
     """The time of a result is the moment of polling by the poller's clock; the row in poller_time is
-    the database's own business, begin and end by the same clock."""
+    the database's own, begin and end by the same clock."""
     expected = seed(site, snmpd)
     site.sql("UPDATE host SET polling_time = 9999")
     server.sql("SET GLOBAL init_connect = %s", shift)

@@ -364,7 +364,7 @@ def test_a_request_that_never_returns_costs_its_device_only(site, snmpd, poller,
     assert run.status == 75, run
     if poller.loop == "async":  # one thread asks all devices: it is the cycle that is lost, and the watchdog that tells
         assert run.log_lines("WARNING: The event loop has not turned for"), run
-        assert len(run.log_lines("ERROR: The cycle has not come to its end in time and is ended now")) == 1, run
+        assert len(run.log_lines("ERROR: The cycle did not end in time; the process is ended now")) == 1, run
         return
     assert_stored(site, expected)
     assert_closed(site, run)

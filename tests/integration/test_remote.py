@@ -204,7 +204,7 @@ def test_every_row_arrives_at_any_number(both, snmpd, poller):
 
 @contextlib.contextmanager
 def widths(both, main, local):
-    """So many characters for an output in the result tables of each server."""
+    """`main` and `local` characters for an output in the result tables of each server."""
     def set_both(main, local):
         for site, chars in ((both.main, main), (both.local, local)):
             for table in ("poller_output", BOOST):

@@ -183,7 +183,7 @@ def test_different_steps_that_do_not_fit_are_named_in_one_line(site, add, poller
         add(id, item_columns={"rrd_step": step})
     run = poller.run(first=0, last=5)
     assert run.status == 0, run
-    lines = run.log_lines("no multiple of the poller interval")
+    lines = run.log_lines("not a multiple of the poller interval")
     assert len(lines) == 1 and "NOTE: 6 items have a step (" in lines[0], run
     assert "(30, 50 s)" in lines[0] or "(50, 30 s)" in lines[0], lines
 
@@ -193,7 +193,7 @@ def test_steps_that_fit_are_not_worth_a_line(site, add, poller):
     for id, step in enumerate((60, 300, 120, 600), 1):
         add(id, item_columns={"rrd_step": step})
     run = poller.run(first=0, last=5)
-    assert run.status == 0 and not run.log_lines("no multiple"), run
+    assert run.status == 0 and not run.log_lines("not a multiple"), run
 
 
 @pytest.mark.parametrize("next_step, cycles", ((30, 1), (59, 1), (61, 2), (130, 3)))
@@ -298,7 +298,7 @@ def test_a_range_without_devices_is_named_in_the_log(site, add, poller):
 
 
 @pytest.mark.parametrize("change", ("UPDATE host SET disabled = 'on'", "UPDATE host SET poller_id = 3", "DELETE FROM host"))
-def test_a_site_without_devices_is_said_to_whoever_looks(site, add, poller, change):
+def test_a_site_without_devices_is_named_in_the_log(site, add, poller, change):
     add(50)
     site.sql("DELETE FROM poller_item")
     site.sql(change)

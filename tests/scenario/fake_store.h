@@ -37,10 +37,10 @@ extern struct fake_store {
     struct fake_group groups[FAKE_GROUPS_MAX];
     bool load_fails, open_fails, date_fails, close_fails, advance_fails;
     int write_fails;      /* the n-th; 0 = none */
-    bool open_unanswered; /* the row is there, but nobody has said so */
-    bool late; /* closing the row waits until all that hangs by FAKE_LATE has come back */
+    bool open_unanswered; /* the row is there, but no answer has said so */
+    bool late;            /* closing the row waits until all that hangs by FAKE_LATE has returned */
     size_t
-        slow; /* the first write waits for more than so many rows to come (or a while); 0 = not */
+        slow; /* the first write waits for more than this number of rows to come (or a while); 0 = not */
 
     bool remote;       /* there is a main server: it gets the rows */
     bool main_is_gone; /* it is never reached */

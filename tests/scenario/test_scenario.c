@@ -615,7 +615,7 @@ static void a_hanging_library_costs_its_device_and_nothing_else(void **state)
                             .threads = 4,
                             .snmp = {.over_through = 15, .over_asks = 4},
                             .active_profiles = 2};
-    EXPECT(&s, "left behind 3", "calls open load write advance date close ", "status 75",
+    EXPECT(&s, "abandoned 3", "calls open load write advance date close ", "status 75",
            "devices 19, down 0, dropped 4", "rows 80, hosts 18", "advance 10", "!advance 11",
            "items 100: values 80, U 0, unfinished 20, skipped 0",
            "ERROR: Device[11] HT[1] Spine Timed Out While Processing Devices Internal",
@@ -649,7 +649,7 @@ static void a_call_that_hangs_is_told_by_its_kind(void **state)
                    DEVICES("end", 1, 1)},
         .moods = {{"hangs", FAKE_HANGS}, {"end", FAKE_AT_THE_END}},
         .snmp = {.over_asks = 2}};
-    EXPECT(&s, "left behind 1", "items 4: values 0, U 0, unfinished 4, skipped 0",
+    EXPECT(&s, "abandoned 1", "items 4: values 0, U 0, unfinished 4, skipped 0",
            "!A call for a script", "status 75");
     if (strstr(last.log, "WARNING: Device[1] A call for SNMP has not returned") == NULL)
         fail_scene(&s, &drivers[0], "A call for SNMP");

@@ -182,7 +182,7 @@ static void go_in_and_hang(struct lease *l, void *arg)
 }
 
 /* The owner waits for the next call, whichever of the two is first. */
-static void a_thread_that_is_between_two_calls_is_left_behind_in_the_next(void **state)
+static void a_thread_that_is_between_two_calls_is_abandoned_in_the_next(void **state)
 {
     for (int i = 0; i < 500; i++) {
         struct scene *s = *state;
@@ -212,8 +212,8 @@ static void a_thread_that_ends_in_time_is_joined_and_not_salvaged(void **state)
     assert_false(s->salvaged || s->late);
 }
 
-/* Its time was over long ago; it only had not come to its end. */
-static void a_thread_that_makes_no_call_any_more_is_waited_for(void **state)
+/* Its time was over long ago; it only had not ended. */
+static void a_thread_that_makes_no_further_call_is_waited_for(void **state)
 {
     struct scene *s = *state;
     struct err err = ERR_INIT;
@@ -236,11 +236,11 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(revoking_at_the_moment_of_return_has_one_winner, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_thread_that_is_between_two_calls_is_left_behind_in_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_thread_that_is_between_two_calls_is_abandoned_in_the_next,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_thread_that_ends_in_time_is_joined_and_not_salvaged,
                                         set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_thread_that_makes_no_call_any_more_is_waited_for, set_up,
+        cmocka_unit_test_setup_teardown(a_thread_that_makes_no_further_call_is_waited_for, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests_name("lease", tests, NULL, NULL);

@@ -342,7 +342,7 @@ static void a_writable_descriptor_is_reported(void **state)
     loop_watch_start(&e.watch, s.loop, fds[1], LOOP_WRITABLE, on_write_one, &e);
     run(&s);
     assert_string_equal(s.text, "www");
-    set(&z, on_last, 20); /* nobody watches any more */
+    set(&z, on_last, 20); /* no watch is left */
     run(&s);
     assert_string_equal(s.text, "wwwz");
     close(fds[0]);
@@ -433,8 +433,8 @@ static void on_crowd_timer(void *arg)
     c->at_timer = c->calls;
 }
 
-/* A burst of answers: timers go between them, and nobody is called again before all have been. */
-static void a_burst_holds_up_no_timer_and_no_other_descriptor(void **state)
+/* A burst of answers: timers go between them, and no watch is called again before all have been. */
+static void a_burst_delays_no_timer_and_no_other_descriptor(void **state)
 {
     struct story s;
     struct crowd c = {.story = &s};
@@ -633,7 +633,7 @@ int main(void)
         cmocka_unit_test(a_writable_descriptor_is_reported),
         cmocka_unit_test(only_ready_descriptors_are_reported),
         cmocka_unit_test(more_watches_come_and_go_than_there_can_be_descriptors),
-        cmocka_unit_test(a_burst_holds_up_no_timer_and_no_other_descriptor),
+        cmocka_unit_test(a_burst_delays_no_timer_and_no_other_descriptor),
         cmocka_unit_test(a_watch_stopped_in_the_turn_in_which_it_is_ready_is_not_called),
         cmocka_unit_test(an_owner_may_be_freed_by_its_own_callback),
         cmocka_unit_test(stop_ends_the_run_and_only_that_run),

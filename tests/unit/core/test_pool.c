@@ -308,7 +308,7 @@ static void what_hangs_is_abandoned_and_the_rest_is_done(void **state)
     int64_t until = await_far();
     thr_lock(&b->lock);
     while (b->late < 3)
-        await_change(&b->changed, &b->lock, until, "what was left behind comes back");
+        await_change(&b->changed, &b->lock, until, "what was abandoned returns");
     thr_unlock(&b->lock);
     assert_int_equal(b->done, 2);
     end(b);

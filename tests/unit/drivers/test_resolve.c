@@ -450,7 +450,7 @@ static void stored_hostnames_lose_what_is_not_the_host(void **state UNUSED)
     }
 }
 
-/* ---- those who do not wait ---- */
+/* ---- callers that do not wait ---- */
 
 struct inquirer {
     struct resolver_query query;
@@ -502,7 +502,7 @@ static void who_does_not_wait_is_told_once_and_finds_the_answer(void **state)
     assert_int_equal(one.told, 1);
 }
 
-static void who_does_not_wait_is_told_of_a_failure_too(void **state)
+static void a_caller_that_does_not_wait_gets_a_failure_too(void **state)
 {
     static const struct {
         const char *name;
@@ -519,7 +519,7 @@ static void who_does_not_wait_is_told_of_a_failure_too(void **state)
     }
 }
 
-static void a_name_that_was_waited_for_in_vain_is_left_alone_for_a_while(void **state)
+static void a_name_that_got_no_answer_in_time_is_left_alone_for_a_while(void **state)
 {
     struct resolver *r = *state;
     struct inquirer q = {0}, next = {0};
@@ -575,8 +575,8 @@ int main(void)
         ON_A_RESOLVER(a_dead_name_server_costs_the_next_names_a_second_each),
         ON_A_RESOLVER(the_systems_own_names_work),
         ON_A_RESOLVER(who_does_not_wait_is_told_once_and_finds_the_answer),
-        ON_A_RESOLVER(who_does_not_wait_is_told_of_a_failure_too),
-        ON_A_RESOLVER(a_name_that_was_waited_for_in_vain_is_left_alone_for_a_while),
+        ON_A_RESOLVER(a_caller_that_does_not_wait_gets_a_failure_too),
+        ON_A_RESOLVER(a_name_that_got_no_answer_in_time_is_left_alone_for_a_while),
         ON_A_RESOLVER(with_a_dead_name_server_a_second_is_enough),
         cmocka_unit_test(stored_hostnames_lose_what_is_not_the_host),
     };

@@ -445,7 +445,7 @@ static void a_refused_or_unanswered_connection_is_a_device_that_is_down(void **s
         {ECONNREFUSED, SNMP_TIMED_OUT, "cannot connect: Connection refused"},
         {EHOSTUNREACH, SNMP_TIMED_OUT, "cannot connect: No route to host"},
         {ETIMEDOUT, SNMP_TIMED_OUT, "cannot connect: Connection timed out"},
-        /* our own trouble, but once the connection is under way the network's */
+        /* a local failure, but once the connection is under way the network's */
         {EACCES, SNMP_IMPOSSIBLE, "cannot connect: Permission denied"},
         {EPERM, SNMP_IMPOSSIBLE, "cannot connect: Operation not permitted"},
         {EADDRNOTAVAIL, SNMP_IMPOSSIBLE, "cannot connect: Cannot assign requested address"}};

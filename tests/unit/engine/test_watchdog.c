@@ -21,7 +21,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* A child that hangs although the watchdog should have ended it dies of SIGALRM.  STOPPED_MS: how long
+/* A child that hangs although the watchdog should have ended it is ended by SIGALRM.  STOPPED_MS: how long
  * one of them is stopped, which must be long enough to be on the way into it. */
 enum { FAR_S = 60, STOPPED_MS = 3000 };
 
@@ -105,7 +105,7 @@ static void stop(struct watchdog *w)
 
 /* ---- cases ---- */
 
-/* The end comes near only when all is said that the last words tell of. */
+/* The end comes near only when all is said that the last words contain. */
 static void hang_while_storing(void)
 {
     (void)start(3600000);
