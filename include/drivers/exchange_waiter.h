@@ -58,7 +58,7 @@ void exchange_waiter_init(struct exchange_waiter *w, const struct exchange_waite
                           loop_fn *over, void *arg);
 /* Nothing is started, and what was made with the wire has been freed. */
 void exchange_waiter_done(struct exchange_waiter *w);
-/* The system's sockets, for exchanges that this waiter waits for: the wire reports a close to it. */
+/* The system's sockets, for exchanges of this waiter: the wire reports a close to it. */
 const struct wire *exchange_waiter_wire(const struct exchange_waiter *w);
 
 /* The exchange has begun a request. */

@@ -9,9 +9,9 @@
  * Threads: main thread.
  * Owns:    the ping sockets, as soon as process_new() has succeeded.  Everything else is lent.
  * Promise: process_poll() carries out each cycle by the driver that the configuration names; where no
- *          event loop can be made, by the legacy loop, which one WARNING says.  No cycle waits for the end
- *          of another one.  Nothing of a cycle remains
- *          but what hangs in a call that never returns.
+ *          event loop can be made, by the legacy loop, which one WARNING says.  No cycle waits for
+ *          the end of another one.  Nothing of a cycle remains but what hangs in a call that never
+ *          returns.
  */
 #ifndef SPINE_ENGINE_PROCESS_H
 #define SPINE_ENGINE_PROCESS_H

@@ -65,7 +65,8 @@ int uplink_threads(struct uplink *u);
 void uplink_widths(struct uplink *u, size_t *output, size_t *boost);
 
 /* The configuration is complete: open the poller_time row as soon as the main server can be reached.
- * Does not wait.  The row is the uplink's until it has ended, but for the id, which every thread may read.
+ * Does not wait.  The row is the uplink's until it has ended, but for the id, which every thread
+ * may read.
  * latest: as in store_set_latest(), for closing the row. */
 void uplink_begin(struct uplink *u, const struct config *config, struct store_row *row,
                   int64_t until_mono_ms, int64_t latest_mono_ms);

@@ -25,8 +25,8 @@ struct target {
     const char *engine_id;
 };
 
-/* The time-out of a stored one: 0 or less is 500 ms (docs/contract.md 13.2), for the code that waits and
- * the code that compares. */
+/* The time-out of a stored one: 0 or less is 500 ms (docs/contract.md 13.2), for the code that
+ * waits and the code that compares. */
 uint32_t target_timeout_ms(int64_t stored);
 
 /* SNMP is configured: v1 or v2c with a community, or v3 (docs/contract.md 12.1). */

@@ -135,7 +135,7 @@ static void waiter_stop_naming(struct exchange_waiter *w)
     w->naming = false;
 }
 
-/* No other thread posts the letter from here on: the query is forgotten, and the exchange is over. */
+/* No other thread posts the letter now: the query is forgotten, and the exchange is over. */
 static void waiter_end(struct exchange_waiter *w)
 {
     waiter_stop_naming(w);

@@ -361,7 +361,7 @@ static void resolver_wake(void *arg)
     thr_unlock(&r->lock);
 }
 
-/* Has the name looked up, if that is not in progress already.  false: there is no helper to do it. */
+/* Has the name looked up, if that is not in progress already.  false: there is no helper for it. */
 static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err) REQUIRES(r->lock);
 
 static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err)

@@ -442,7 +442,8 @@ static int snmpx_take_message(struct snmp_exchange *s, const netsnmp_pdu *pdu)
     return 1;
 }
 
-/* What could be sent once is not a wrong request: a repeat that cannot is a failure of this machine. */
+/* What could be sent once is not a wrong request: a repeat that cannot is a failure of this
+ * machine. */
 static void snmpx_settle_unsent(struct snmp_exchange *s, const netsnmp_session *session)
 {
     if (session->s_snmp_errno == SNMPERR_TOO_LONG || session->s_errno == EMSGSIZE) {

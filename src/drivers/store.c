@@ -430,7 +430,8 @@ static bool smaller_may_do(int number)
     return false;
 }
 
-/* The table is missing or forbidden, or what answers is not a database: no row of this job will do better. */
+/* The table is missing or forbidden, or what answers is not a database: no row of this job will do
+ * better. */
 static bool hopeless(int number)
 {
     enum dberror class = dberror_class(number);

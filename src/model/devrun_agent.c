@@ -267,8 +267,8 @@ static void agent_note_reply(struct devrun *run, struct agent *a, const struct s
         a->known = run->agents.asked.name;
 }
 
-/* Only an answer shows that it lives, and only silence that it does not: a failure of the poller's machine
- * leaves both open. */
+/* Only an answer shows that it lives, and only silence that it does not: a failure of the poller's
+ * machine leaves both open. */
 static void agent_hear_doubt(struct devrun *run, const struct snmp_reply *reply)
 {
     struct agents *all = &run->agents;

@@ -76,8 +76,8 @@ void devrun_agent_blame(struct devrun *run, const struct target *t, struct oid n
                         const char *whose);
 bool devrun_agent_is_mute(const struct devrun *run, const struct target *t, struct oid name);
 
-/* Which of `asked` objects an error status is about, from 0.  `asked`: none of them; the next request
- * is half as large. */
+/* Which of `asked` objects an error status is about, from 0.  `asked`: none of them; the next
+ * request is half as large. */
 size_t devrun_agent_names(struct devrun *run, const struct snmp_reply *reply, size_t asked);
 
 /* Objects are missing in an answer to more than one: they are asked for again, in smaller requests

@@ -32,8 +32,8 @@ enum fake_mood {
 extern struct fake_snmp {
     int bell[2]; /* signals; 0 = none */
     size_t bell_after;
-    /* The time for polling is over, by a jump of the clock to over_at_ms, when over_through devices have
-     * finished and over_asks asks are in progress.  0 = the clock does not jump. */
+    /* The time for polling is over, by a jump of the clock to over_at_ms, when over_through devices
+     * have finished and over_asks asks are in progress.  0 = the clock does not jump. */
     int64_t over_at_ms;
     size_t over_through;
     int over_asks;

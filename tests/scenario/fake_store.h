@@ -39,8 +39,7 @@ extern struct fake_store {
     int write_fails;      /* the n-th; 0 = none */
     bool open_unanswered; /* the row is there, but no answer has said so */
     bool late;            /* closing the row waits until all that hangs by FAKE_LATE has returned */
-    size_t
-        slow; /* the first write waits for more than this number of rows to come (or a while); 0 = not */
+    size_t slow; /* the first write waits for more than this number of rows (or a while); 0 = not */
 
     bool remote;       /* there is a main server: it gets the rows */
     bool main_is_gone; /* it is never reached */

@@ -193,8 +193,8 @@ static void wait_for_notes(struct world *w)
     }
 }
 
-/* A script that obeys SIGTERM has all the time that a busy machine needs for it; one that has closed
- * its output is given that time, too, before the signal is sent. */
+/* A script that obeys SIGTERM has all the time that a busy machine needs for it; one that has
+ * closed its output is given that time, too, before the signal is sent. */
 static int64_t grace_of(const struct row *row)
 {
     bool heeds = strstr(row->detail, "ended by SIGTERM") != NULL || row->outcome == SCRIPT_FLOODED;

@@ -21,8 +21,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* A child that hangs although the watchdog should have ended it is ended by SIGALRM.  STOPPED_MS: how long
- * one of them is stopped, which must be long enough to be on the way into it. */
+/* A child that hangs although the watchdog should have ended it is ended by SIGALRM.  STOPPED_MS:
+ * how long one of them is stopped, which must be long enough to be on the way into it. */
 enum { FAR_S = 60, STOPPED_MS = 3000 };
 
 static char said[4096];
