@@ -1,6 +1,6 @@
 /* app/app.h - the program: what comes before any input is read, and which command runs.
  *
- * Why:     one file per thing that a person starts (app/run.h, app/replay.h, ...); this one chooses.
+ * Why:     one file per command (app/run.h, app/replay.h, ...); this one chooses.
  * Threads: main thread.
  */
 #ifndef SPINE_APP_APP_H
@@ -18,8 +18,8 @@ struct app_end {
 
 struct app_end app_main(int argc, char **argv);
 
-/* The last word of a run that cannot go on: on standard error for a person who started it by hand, in the
- * log for Cacti.  Returns the exit status. */
+/* Reports why a run cannot go on: on standard error if it was started by hand, in the log under
+ * Cacti. Returns the exit status. */
 int app_fail(const struct err *err);
 
 #endif

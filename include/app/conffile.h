@@ -32,7 +32,7 @@ struct conffile_entry {
     const char *key;
     const char *value; /* "" if there is none */
     int line;          /* from 1 */
-    bool has_rest;     /* something that is no comment follows the value */
+    bool has_rest;     /* something that is not a comment follows the value */
 };
 
 /* false with *err set ends the reading. */

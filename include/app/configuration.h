@@ -1,7 +1,7 @@
 /* app/configuration.h - where the values of engine/config.h come from, and which source wins.
  *
- * Why:     values come from five places; everybody else sees one struct config that is const while a
- *          cycle runs.
+ * Why:     values come from five places; all other modules see one struct config that is const
+ *          while a cycle runs.
  * Use:     struct config *c = configuration_new();
  *          switch (configuration_parse_args(c, argc, argv, &err)) ...
  *          configuration_read_file(c, &err);  configuration_read_environment(c, &err);

@@ -1,7 +1,7 @@
 /* app/options.h - the one table that describes every option, and the pure parsers that use it.
  *
  * Why:     command line, spine.conf, settings rows, environment, --help, configuration_describe() and the
- *          manual must not disagree; they all read this table.
+ *          manual must agree; they all read this table.
  * Use:     struct options_sink sink = {assign, warn, arg};
  *          switch (options_parse_args(argc, argv, &sink, &err)) ...
  *          option_parse(option_get(id), text, &value, &why);      strict: command line, file, environment

@@ -1,11 +1,11 @@
 /* app/replay.h - plays a recorded event log back into the core: same inputs, same actions?
  *
- * Why:     "why did this device get U at 03:05" is answered by running that night again, without
- *          its network and its database; and a changed core shows what it does differently.
+ * Why:     a recorded cycle can be run again without its network and its database, to find out why
+ *          a device got U, or what a changed core does differently.
  * Use:     if (!replay_file(path, NULL, NULL, stdout, &err)) ... err.text
  * Threads: the main thread.
  * Promise: reads the file and nothing else.  Every action that the runs take is compared with the
- *          recorded one, in order; the first that differs, is missing or is too many ends it, and so
+ *          recorded one, in order; the first that differs, is missing or is surplus ends it, and so
  *          do a line that cannot be read, missing lines and a run without an end.
  * Errors:  true: all as recorded, a summary is printed.  false: ERR_DATA, err names file, line,
  *          device, what was recorded and what came; or ERR_UNAVAILABLE, ERR_OS.

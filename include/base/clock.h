@@ -2,10 +2,10 @@
  *
  * Monotonic time measures durations and deadlines; wall time stamps what is stored and shown.
  * Only drivers and the engine ask; the model gets times inside its events.
- * clock_pause_ms() is for the pause between two tries of something that tells nobody when it changes:
- * a server that is away, a lock of another process, processes that are to disappear.  The caller's loop
- * looks at what it waits for, and at its deadline, before and after each pause.  Where a descriptor, a
- * condition or the loop can tell, that is waited for instead.
+ * clock_pause_ms() is for the pause between two tries of something that does not report when it
+ * changes: a server that is away, a lock of another process, processes that are to disappear.  The
+ * caller's loop looks at what it waits for, and at its deadline, before and after each pause.
+ * Where a descriptor, a condition or the loop can tell, that is waited for instead.
  * Threads: any.
  */
 #ifndef SPINE_BASE_CLOCK_H

@@ -20,7 +20,8 @@
 
 void fatal_start(void);
 
-/* No mask may hold these back: a fault while its signal is blocked ends us without a word. */
+/* These signals must never be blocked: a fault whose signal is blocked ends the process without a
+ * line in the log. */
 void fatal_unblock(sigset_t *blocked);
 
 NODISCARD void *fatal_thread_begin(void);

@@ -1,8 +1,9 @@
-/* base/happening.h - the happenings of a cycle's life: one table of types, one small value each.
+/* base/happening.h - the events of a cycle: a table of their types, and a small value for each
+ * event.
  *
  * Why:     the trace and the event log read these and nothing else (base/stream.h), and what is
- *          counted for the closing lines is emitted by the call that counts it (engine/ledger.h), so
- *          they cannot disagree.
+ *          counted for the closing lines is emitted by the call that counts it (engine/ledger.h),
+ *          so that both always agree.
  * Threads: any; values and const tables.
  * Promise: docs/events.md describes exactly these types and fields (test_happening compares). Figures
  *          with a name that ends in _us or _ms are times, all others are counts or ids.
@@ -55,7 +56,7 @@ enum { EVENT_FIGURES = 7, EVENT_TEXT = 64 };
 struct happening_def {
     const char *name;                   /* "device.down" */
     bool has_device;                    /* the device id means something */
-    bool detail;                        /* many of them: left out of a log of normal detail */
+    bool detail;                        /* frequent: left out of a log of normal detail */
     const char *text;                   /* name of the text field, or NULL */
     const char *figures[EVENT_FIGURES]; /* names; the first NULL ends them */
     const char *help;

@@ -1,7 +1,8 @@
 /* base/lastword.h - one line for the log when the log itself can no longer be used.
  *
- * Why:     a process that dies by a fatal signal, or because a library call does not come back, must
- *          say so once, although memory may be damaged and another thread may hold the log's mutex.
+ * Why:     a process that dies by a fatal signal, or because a library call does not return, must
+ *          log the reason once, although memory may be damaged and another thread may hold the
+ *          log's mutex.
  * Use:     lastword_aim(fd, '/', poller_id);      base/log does, whenever its file changes
  *          lastword_say("FATAL: ...");            from a signal handler, or any thread
  * Threads: any; lastword_say() is async-signal-safe and takes no lock.

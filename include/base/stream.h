@@ -1,18 +1,18 @@
 /* base/stream.h - the one stream of lifecycle events: emitted anywhere, read by event log and trace.
  *
- * Why:     telling must never slow polling down (a full disk, a reader that has stopped), and all
- *          that tell must tell the same.
+ * Why:     reporting must never slow polling down (a full disk, a reader that has stopped), and all
+ *          reports of an event must agree.
  * Use:     stream_emit(&(struct happening){.type = EVENT_DEVICE_UP, .device = id});
  *          struct stream_reader *r = stream_subscribe(&queue);
  *          while (stream_take(r, &items, until_mono_ms)) ... stream_items_done(&items);
  *          stream_unsubscribe(r);
  * Threads: any; a reader belongs to one thread, except stream_close() and stream_offered() (any).
  *          At most one reader takes details.
- * Promise: emitting takes no longer than copying the event into each queue and the trace, waits for
- *          nobody and allocates nothing but a detail's text. A reader's queue is bounded in
- *          events and in bytes; what finds it full is dropped for that reader, and counted. Each event
- *          that a reader's queue is offered gets the next number of that reader, so a gap shows what
- *          was dropped.
+ * Promise: emitting takes no longer than copying the event into each queue and the trace, never
+ *          waits and allocates nothing but a detail's text. A reader's queue is bounded in events
+ *          and in bytes; what finds it full is dropped for that reader, and counted. Each event
+ *          that a reader's queue is offered gets the next number of that reader, so a gap shows
+ *          what was dropped.
  * Source:  docs/events.md.
  */
 #ifndef SPINE_BASE_STREAM_H
@@ -66,7 +66,7 @@ NODISCARD struct stream_reader *stream_subscribe(const struct stream_queue *queu
 /* Everything that waits; waits for a first event until the time given.  false: nothing came, or
  * closed and empty. */
 bool stream_take(struct stream_reader *r, struct stream_items *ret, int64_t until_mono_ms);
-/* Wakes the reader for good: it takes what is left and waits no more; nothing new is queued. */
+/* Closes the queue: its reader takes what is left and no longer waits; nothing new is queued. */
 void stream_close(struct stream_reader *r);
 bool stream_is_closed(struct stream_reader *r);
 /* So far: events meant for this reader, those that found its queue full too. */

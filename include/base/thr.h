@@ -36,7 +36,7 @@ void thr_wait(pthread_cond_t *c, struct thr_mutex *m) REQUIRES(*m);
 bool thr_wait_until(pthread_cond_t *c, struct thr_mutex *m, int64_t mono_ms) REQUIRES(*m);
 
 /* What only one thread does at a time, such as using a database connection.  A role is free until a
- * thread adopts it, which another thread may do when the first one is through. */
+ * thread adopts it, which another thread may do when the first one has finished. */
 struct CAPABILITY("role") thr_role {
     pthread_t thread;
     bool adopted;

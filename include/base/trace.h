@@ -1,7 +1,7 @@
 /* base/trace.h - the last events, kept to be shown when something is wrong.
  *
- * Why:     when a loop stalls, a call does not come back or a signal asks "what are you doing",
- *          the last few hundred happenings say more than any counter.
+ * Why:     when a loop stalls, a call does not return or SIGUSR1 asks for the state, the last few
+ *          hundred events say more than any counter.
  * Use:     trace_start(512);  ... stream_emit() fills it ...  trace_dump("loop stalled");
  *          trace_stop();
  * Threads: add and dump from any; start and stop on the main thread, when no other emits.
@@ -22,8 +22,8 @@ void trace_add(const struct happening *event); /* stream_emit() does */
 /* Oldest first, one line of the log each, with the age of the event; why: "loop stalled". */
 void trace_dump(const char *why);
 
-/* The same by base/lastword: for the watchdog, when the log and whatever it needs may hang.  Waits
- * for nobody, so what is being added at that moment may come out mixed up. */
+/* The same by base/lastword: for the watchdog, when the log and whatever it needs may hang. It
+ * takes no lock, so an event that is being added at that moment may be garbled. */
 void trace_say(void);
 
 #endif

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The length of the character at the start of so many bytes (1 for each of ASCII, NUL too); 0: there
+/* The length of the character at the start of `len` bytes (1 for each of ASCII, NUL too); 0: there
  * is none.  Overlong forms, surrogates and what is beyond U+10FFFF are none. */
 size_t utf8_length(const void *bytes, size_t len);
 

@@ -1,12 +1,13 @@
 /* core/child.h - one child process, from its start until it is reaped.
  *
- * Why:     a child that hangs, floods, ignores signals or leaves others behind must cost no more than
- * its time; every rule for that is here, once, for scripts and script servers, on both paths.
+ * Why:     a child that hangs, floods, ignores signals or leaves descendants must cost no more than
+ *          its time; this module has all rules for that, for scripts and script servers on both
+ *          paths.
  * Use:     struct child *child = NULL;
  *          struct child_order order = {.path = "/bin/sh", .argv = argv, .time_ms = 25000, ...};
  *          if (child_start(children, &order, &child, &err) == SPAWN_STARTED) ...
  *          calls->settled(arg):  look at child_get_report()
- *          calls->over(arg):     reaped; the child is gone after this
+ *          calls->over(arg):     reaped; the child is freed after this
  * Threads: the supervising thread (core/children.h).
  * Owns:    the supervisor owns the child; the report is valid until over() returns.
  * Promise: settled once, over once, in this order, never from within child_start(), child_stop()
@@ -43,7 +44,7 @@ struct child_calls {
     /* See child_when_consumed(). */
     void (*consumed)(void *arg);
     /* Once: the end of its output, or its exit (with what was in the pipe delivered before), or it
-     * does not read its input any more. */
+     * no longer reads its input. */
     void (*closed)(void *arg);
     void (*settled)(void *arg);
     void (*over)(void *arg);
@@ -74,7 +75,7 @@ enum child_force {
     CHILD_UNFORCED,
     CHILD_TERMED,
     CHILD_KILLED,
-    CHILD_OUT_OF_REACH, /* killed; something outside its group kept its output open to the last */
+    CHILD_OUT_OF_REACH, /* killed; something outside its group kept its output open until the end */
     CHILD_UNKILLABLE,   /* so far */
 };
 
@@ -103,7 +104,7 @@ void child_stop_within(struct child *child, int64_t delay_ms);
 /* A child that lives long is idle when it has nothing to do: what ran away from it before then belongs to no child,
  * and is ended.  Busy from its start. */
 void child_set_idle(struct child *child, bool idle);
-/* The owner has lost interest: no more calls. */
+/* The owner no longer needs the child: none of its calls is made from now on. */
 void child_forget(struct child *child);
 
 /* Non-blocking; what does not fit is written later.  false: the child has closed its input. */
@@ -113,9 +114,9 @@ void child_close_input(struct child *child);
 /* Take what it has printed by now: data(), perhaps closed(), before this returns. */
 void child_read_now(struct child *child);
 
-/* consumed() is called when the child has read all that was written to it: then it has come back to
- * reading, and what it had to say before that is in its output already.  false: this kernel cannot
- * tell, there will be no call.  (A pipe of one page is writable only when it is empty.) */
+/* consumed() is called when the child has read all that was written to it: then it reads again, and
+ * all that it printed before is in its output already. false: this kernel cannot tell, and
+ * consumed() is never called.  (A pipe of one page is writable only when it is empty.) */
 bool child_when_consumed(struct child *child);
 
 #endif

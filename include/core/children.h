@@ -1,4 +1,4 @@
-/* core/children.h - the supervisor: every process that we start, and what those leave behind.
+/* core/children.h - the supervisor: all processes that we start, and their descendants.
  *
  * Why:     one place reaps, one place kills, one place knows whether a process of the program still runs.
  * Use:     struct children *c = children_new_on_loop(loop, &options, &err);      event path
@@ -54,7 +54,7 @@ typedef void children_fn(void *arg);
 NODISCARD bool children_call(struct children *c, children_fn *fn, void *arg);
 
 /* Have fn called once, on the supervising thread, when everything has stopped (before done()): for
- * drivers that still owe answers.  fn NULL: forget it. */
+ * drivers that have requests to answer. fn NULL: no call. */
 void children_at_end(struct children *c, children_fn *fn, void *arg);
 
 /* No more children are started; all are ended (TERM, KILL) by the deadline, orphans too.  done()

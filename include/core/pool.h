@@ -11,10 +11,10 @@
  * Threads: new, submit, cancel, end, free on the loop; run and late on a worker; done and left on the
  *          loop.
  * Owns:    a submitted job is the pool's until its done() is called; then it is the submitter's again.
- *          A job that is left behind is its worker's until late(), which frees it.
+ *          An abandoned job is its worker's until late(), which frees it.
  * Promise: done is called exactly once per submitted job, cancelled or not, in no particular order,
- *          except for a job whose run has not come back when pool_end() gives up (core/lease.h): left is
- *          called for it at that time, and late if run ever comes back.
+ *          except for a job whose run has not returned when pool_end() gives up (core/lease.h):
+ *          left is called for it at that time, and late if run ever returns.
  * Never:   run touches anything of the loop's; done does not block.
  */
 #ifndef SPINE_CORE_POOL_H
@@ -55,7 +55,7 @@ void pool_submit(struct pool *p, struct job *job, const struct job_calls *calls)
 /* Jobs not yet begun are done as cancelled, on the loop, soon; running ones end by themselves. */
 void pool_cancel_waiting(struct pool *p);
 /* Jobs not yet begun are cancelled; running ones are waited for until a monotonic time; every done() that
- * is outstanding is called.  Returns how many workers are left behind.  Idempotent. */
+ * is outstanding is called.  Returns how many workers are abandoned.  Idempotent. */
 size_t pool_end(struct pool *p, int64_t until_mono_ms);
 void pool_free(struct pool *p); /* ends first, as long as that takes; NULL allowed */
 

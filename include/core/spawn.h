@@ -8,8 +8,8 @@
  *          struct spawn_order order = {.path = "/bin/sh", .argv = argv, .envp = env};
  *          switch (spawn_start(&order, &child, &err)) { ... }
  *          read child.from to its end; waitpid(child.pid); close both; spawn_env_free(env);
- * Threads: any.  With die_with_parent the *thread* that calls must live until the child is gone:
- * the kernel takes the end of that thread for the end of the parent (prctl(2)).
+ * Threads: any.  With die_with_parent the *thread* that calls must live until the child has ended:
+ *          the kernel takes the end of that thread for the end of the parent (prctl(2)).
  * Owns:    the caller gets the descriptors and the duty to reap.
  * Promise: the process has its own process group; descriptors 0 (/dev/null or a pipe), 1 (a pipe),
  * 2 (ours, /dev/null if we have none) and no other; every signal at its default, none blocked; the

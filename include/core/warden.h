@@ -1,4 +1,5 @@
-/* core/warden.h - a process that outlives us by a moment, to end what we can no longer end ourselves.
+/* core/warden.h - a process that outlives the poller by a moment and ends what the poller can no
+ * longer end.
  *
  * Why:     PR_SET_PDEATHSIG reaches the processes that we have started, not what those have started:
  *          after SIGKILL, a crash or the watchdog the parts of a pipeline would live on, and what has
@@ -11,11 +12,11 @@
  * Owns:    one child process and the writing end of a pipe to it.
  * Promise: when the pipe closes, however we end, every group that was added and not removed gets
  *          SIGKILL, and so does every process with the mark, again and again for a few seconds until
- *          none is found; then the warden exits.  Not found is a process that has changed its limit of
- *          realtime CPU time (ulimit -R, or pam_limits with rttime), not ended one that belongs to
- *          another user.  The warden has no other descriptors, its own session, ignores stop
- *          signals, and uses nothing but system calls.  Where it has died, was stopped or is not
- *          listening, nothing here fails or waits for it.
+ *          none is found; then the warden exits.  It does not find a process that has changed its
+ *          limit of realtime CPU time (ulimit -R, or pam_limits with rttime), and cannot end one
+ *          that belongs to another user.  The warden has no other descriptors, its own session,
+ *          ignores stop signals, and uses nothing but system calls.  Where it has died, was stopped
+ *          or is not listening, nothing here fails or waits for it.
  * Source:  docs/contract.md 21.5.
  */
 #ifndef SPINE_CORE_WARDEN_H
@@ -26,22 +27,22 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Groups that it can keep in mind; more are not guarded. */
+/* The number of groups that it remembers; further ones are not guarded. */
 enum { WARDEN_GROUPS_MAX = 4096 };
 
 struct warden;
 
 /* A number that no other process on this machine has as its soft RLIMIT_RTTIME: that limit passes from
- * parent to child whatever either does to its session, group, parent or environment, everybody may
- * read it, and a value beyond 100,000 years limits nobody. */
+ * parent to child whatever either does to its session, group, parent or environment, every user may
+ * read it, and a value beyond 100,000 years limits no process. */
 uint64_t warden_make_mark(void);
 
 /* Before children whose descendants are looked for: it must not be taken for one.  mark 0: groups
  * only. */
 NODISCARD struct warden *warden_start(uint64_t mark);
-/* Nothing is left to be ended. */
+/* All groups have ended. */
 void warden_stop(struct warden *w); /* NULL allowed, as below */
-/* It ends by itself, after what is left. */
+/* It ends by itself, after the remaining groups. */
 void warden_leave(struct warden *w);
 void warden_add(struct warden *w, pid_t group);
 void warden_remove(struct warden *w, pid_t group);

@@ -12,7 +12,8 @@
  *          modes, docs/contract.md 22.2) is set in one statement right after connecting; connect attempts
  *          end by the deadline; every descriptor of the library is close-on-exec after db_open().
  *          An answer of another shape (another number of columns, none, or some to a statement that asks
- *          for nothing) is DBERROR_MALFORMED: whoever sent it is not a database that was listening.
+ *          for nothing) is DBERROR_MALFORMED: the sender is not a database that has understood the
+ *          statement.
  * Errors:  err->number is the server's or client's number; dberror_class() says what to do. After
  *          DBERROR_LOST close the connection and open another one.
  * Source:  docs/contract.md 22; classes: docs/database.md.
@@ -58,7 +59,7 @@ void db_thread_start(void);
 void db_thread_stop(void);
 
 /* Connect; unreachable servers are tried again until the monotonic deadline, which is looked at again
- * between the tries, because another thread may draw it near; refusals (wrong password, unknown
+ * between the tries, because another thread may move it nearer; refusals (wrong password, unknown
  * database) are final at once.  Fails with ERR_UNAVAILABLE and a text that names server, user and
  * remedy. */
 NODISCARD struct db *db_open(const struct db_params *params,
@@ -88,7 +89,7 @@ typedef bool db_row_fn(void *arg, const char *const *fields, const size_t *lengt
 struct db_reader {
     unsigned columns; /* that the statement asks for: as many fields has each row */
     db_row_fn *on_row;
-    void (*restart)(void *arg); /* store_query(): forget the rows of a broken try; may be NULL */
+    void (*restart)(void *arg); /* store_query(): forget the rows of a failed try; may be NULL */
     void *arg;
 };
 NODISCARD bool db_query(struct db *db, const char *sql, size_t len, const struct db_reader *reader,

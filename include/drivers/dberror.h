@@ -33,7 +33,7 @@ enum {
 
 enum dberror {
     DBERROR_RETRY, /* deadlock, lock wait: repeat the statement */
-    DBERROR_LOST,  /* gone away, lost, shutting down, nonsense: connect again, repeat */
+    DBERROR_LOST,  /* gone away, lost, shutting down, malformed: connect again, repeat */
     DBERROR_WAIT,  /* too many connections, table full, renamed away, read-only: repeat later */
     DBERROR_SPLIT, /* packet too large: fewer rows */
     DBERROR_ROW,   /* one row is bad; also every number that is not known */
@@ -45,7 +45,7 @@ enum dberror dberror_class(int number);
 /* Does the server not understand, or not allow, what the statement says?  A plainer one may do. */
 bool dberror_is_about_text(int number);
 
-/* Was the answer none that a database gives?  No row is to blame for that. */
+/* Is it an answer that no database gives? No row is the cause of that. */
 bool dberror_is_nonsense(int number);
 
 /* How the failure of a statement ends a run that depended on it. */

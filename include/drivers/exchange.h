@@ -1,4 +1,4 @@
-/* drivers/exchange.h - the words between a machine that asks a device and whoever waits for it.
+/* drivers/exchange.h - the interface between a machine that asks a device and its waiter.
  *
  * Why:     an exchange (one SNMP request, one ping) knows its rules but never waits: it says what
  *          it waits for and is fed.  A worker waits in poll(2), an event loop with its own means;
@@ -63,7 +63,7 @@ struct exchange_event {
 
 /* What every machine begins with. */
 struct exchange {
-    struct want want; /* read by whoever waits, written by the machine */
+    struct want want; /* read by the waiter, written by the machine */
     void (*take)(struct exchange *x, const struct exchange_event *event);
 };
 

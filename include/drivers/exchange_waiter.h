@@ -58,13 +58,13 @@ void exchange_waiter_init(struct exchange_waiter *w, const struct exchange_waite
                           loop_fn *over, void *arg);
 /* Nothing is started, and what was made with the wire has been freed. */
 void exchange_waiter_done(struct exchange_waiter *w);
-/* The system's sockets, for exchanges that this waiter waits for: the waiter is told of a close. */
+/* The system's sockets, for exchanges of this waiter: the wire reports a close to it. */
 const struct wire *exchange_waiter_wire(const struct exchange_waiter *w);
 
 /* The exchange has begun a request. */
 void exchange_waiter_start(struct exchange_waiter *w, struct exchange *x);
 /* true: the exchange is over, and over() will not be called.  false: a job is running, over() is
- * called when it has come back. */
+ * called when it has returned. */
 NODISCARD bool exchange_waiter_give_up(struct exchange_waiter *w);
 
 /* From any thread, while the exchange is not over: it is fed EXCHANGE_READY soon. */

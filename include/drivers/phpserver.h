@@ -65,12 +65,12 @@ NODISCARD struct phpserver_pool *phpserver_pool_new(struct children *children,
 /* After the supervisor has stopped, which answers what is outstanding, and before it is freed. */
 void phpserver_pool_free(struct phpserver_pool *p); /* NULL allowed */
 
-/* So many requests are going to come: start servers for them now. */
+/* This number of requests will come: start servers for them now. */
 void phpserver_warm(struct phpserver_pool *p, size_t requests);
 /* request->count_lines is not looked at: a script server answers with one line. */
 void phpserver_start(struct phpserver_pool *p, const struct script_request *request,
                      int64_t deadline_mono_ms, script_done_fn *done, void *arg);
-/* Every request, waiting, running or to come, is cancelled; the servers are asked to leave. */
+/* Every request, waiting, running or to come, is cancelled; the servers are asked to quit. */
 void phpserver_quit(struct phpserver_pool *p);
 /* On the supervising thread, or after its end. */
 struct phpserver_figures phpserver_get_figures(const struct phpserver_pool *p);

@@ -1,4 +1,4 @@
-/* drivers/ping.h - is the device there: ICMP echo, UDP, TCP; IPv4 and IPv6; blocking.
+/* drivers/ping.h - checks whether a device answers: ICMP echo, UDP, TCP; IPv4 and IPv6; blocking.
  *
  * Why:     a worker thread asks one ping at a time; the rules are those of the machine behind it
  *          (drivers/ping_exchange.h).
@@ -6,7 +6,7 @@
  *          privilege_drop();                                 then never again (drivers/privilege.h)
  *          struct pinger *p = pinger_new(&s, resolver, &err);
  *          pinger_ask(p, &request, deadline, give_up, &reply);
- *          pinger_free(p);                                   when no ask is running any more
+ *          pinger_free(p);                                   when no ask is running
  * Threads: ask from any number of threads at once, it blocks its caller.  One thread of the
  *          pinger's own, started by the first ICMP check, reads the ICMP sockets.
  * Owns:    the sockets, as soon as pinger_new() has succeeded; reply.text is constant.  The

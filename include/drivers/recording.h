@@ -1,7 +1,7 @@
 /* drivers/recording.h - reads the lines of an event log that was recorded at full detail.
  *
- * Why:     app/replay.h plays them back; this knows what a line means, and that anybody may have
- *          edited it.
+ * Why:     app/replay.h plays them back; this module knows what a line means, and does not trust
+ *          it: a recording may have been edited.
  * Use:     struct recorded r;
  *          if (!recording_parse(line, len, &r, &err)) ...
  *          if (r.kind == RECORDED_INPUT) devrun_feed(run, &r.event);
@@ -9,7 +9,7 @@
  * Threads: any.
  * Owns:    a struct recorded owns everything it points to.
  * Promise: any bytes give a value within the core's bounds or an error that says what is wrong;
- *          what model/record.h has written comes back as it was, secrets excepted.
+ *          what model/record.h has written is read back unchanged, except secrets.
  * Errors:  ERR_DATA; ERR_UNAVAILABLE in a build without jansson.
  */
 #ifndef SPINE_DRIVERS_RECORDING_H
@@ -47,7 +47,7 @@ bool recording_available(struct err *err);
 NODISCARD bool recording_parse(const char *line, size_t len, struct recorded *ret, struct err *err);
 void recorded_done(struct recorded *r);
 
-/* One spelling for equal JSON objects; NULL if it is none.  free() it. */
+/* One spelling for equal JSON objects; NULL if it is not an object.  free() it. */
 NODISCARD char *recording_canonical(const char *json, size_t len);
 
 #endif

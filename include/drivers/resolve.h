@@ -15,9 +15,9 @@
  *          when a name has both (as net-snmp and Spine do).  When eight look-ups in a row have
  *          brought no real answer, a caller waits for a second at most, so that a dead name server
  *          does not eat the time of the devices that have numeric addresses; the first real answer
- *          ends that.  Giving up ends the waits of those who passed the object; the look-up itself
- *          goes on, and the waits of others with it.  resolver_free() does not wait for the
- *          system: a thread that is in its call is left behind (core/lease).
+ *          ends that.  Giving up ends the waits of the callers that passed the object; the look-up
+ *          itself goes on, and the waits of others with it.  resolver_free() does not wait for the
+ *          system: a thread that is in its call is abandoned (core/lease).
  * Errors:  ERR_CONFIG: there is no such name, or it has no address of that family. Anything else:
  *          nothing is known of the name (name server silent or unable, deadline, given up, no
  *          thread). The text is Cacti's log line about it without the word in front.
@@ -72,10 +72,11 @@ enum resolve_now { RESOLVE_FOUND, RESOLVE_FAILED, RESOLVE_LATER };
 NODISCARD enum resolve_now resolver_ask(struct resolver *r, const char *name,
                                         enum resolve_family family, struct resolver_query *query,
                                         struct address *ret, struct err *err);
-/* The time that the caller has for it is over: forgets the query.  After a second in vain nobody
- * waits for that name for a while.  false: told() has been called already, there is an answer. */
+/* The time that the caller has for it is over: forgets the query.  After a second without
+ * an answer no caller waits for that name for a while.  false: told() has been called already,
+ * there is an answer. */
 NODISCARD bool resolver_late(struct resolver *r, struct resolver_query *query, struct err *err);
-/* told() is not called any more when this returns.  Idempotent; a zeroed query may be forgotten. */
+/* told() is no longer called when this returns.  Idempotent; a zeroed query may be forgotten. */
 void resolver_forget(struct resolver *r, struct resolver_query *query);
 
 /* The host part of a stored hostname: transport prefix, brackets and port taken off. *ret_family tells what the prefix demands.  The result is to be freed. */

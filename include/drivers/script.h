@@ -36,7 +36,7 @@
 struct script_runner;
 
 typedef void script_done_fn(void *arg, const struct script_reply *reply);
-/* A line for the log about something that has no reply (any more). */
+/* A line for the log about something that has no reply, or has been answered already. */
 typedef void script_note_fn(void *arg, const char *line);
 
 struct script_options {
@@ -44,7 +44,7 @@ struct script_options {
     int64_t timeout_ms;
     int64_t grace_ms;     /* from SIGTERM to SIGKILL */
     size_t output_cap;    /* bytes of a value; the rest is read and thrown away */
-    uint64_t flood_bytes; /* so many are no slip any more; not for counted lines */
+    uint64_t flood_bytes; /* this much is no accident; not for counted lines */
     struct spawn_limits limits;
     script_note_fn *note; /* on the supervising thread; may be NULL */
     void *note_arg;

@@ -28,8 +28,8 @@
  *          SNMP_TIMED_OUT: silence, or a network that says "unreachable" or "refused".
  *          SNMP_REFUSED: a v3 Report; the detail names it.
  *          SNMP_FAILED: wrong parameters, a name that does not exist.
- *          SNMP_IMPOSSIBLE: our own trouble: descriptors, buffers, memory, rights, local address,
- *          name server.  A connection that is under way can only fail for the network.
+ *          SNMP_IMPOSSIBLE: a failure of this machine: descriptors, buffers, memory, rights, local
+ *          address, name server.  A connection that is under way can only fail for the network.
  *          A request that does not fit into a message is answered here: error status tooBig,
  *          index 0.
  * Source:  RFC 1157, 3414, 3416, 3826, 7860.

@@ -1,7 +1,8 @@
 /* drivers/snmp_exchange.h - SNMP requests to one agent as a machine that never waits.
  *
- * Why:     what an answer is, Reports, resynchronisation, re-opening what has gone stale, tooBig and
- *          whose fault a silence is are decided here once, whoever waits (drivers/exchange.h).
+ * Why:     what counts as an answer, Reports, resynchronisation, re-opening a stale session, tooBig
+ *          and what causes a silence are decided here, for every way of waiting
+ *          (drivers/exchange.h).
  * Use:     struct snmp_exchange *s = snmp_exchange_new(&options, &wire_sockets);
  *          snmp_exchange_begin(s, &request, now_us, deadline_us);
  *          ... serve or feed snmp_exchange_base(s) until it wants nothing ...
@@ -29,7 +30,7 @@ struct snmp_counts {
     unsigned repeats;     /* sent again after a time-out or a lost clock */
     unsigned answers;     /* taken */
     unsigned strangers;   /* of these, from another address or port than was asked */
-    unsigned ignored;     /* whole messages that were no answer: undecodable, foreign, late */
+    unsigned ignored;     /* whole messages that were not answers: undecodable, foreign, late */
     unsigned discoveries; /* v3 engines found */
     unsigned reports;     /* v3 Reports that ended a request */
 };

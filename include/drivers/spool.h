@@ -6,8 +6,8 @@
  *          struct spool *s = spool_take(&options, now, &err);
  *          while (ok && (batch = spool_next(s)) != NULL) ok = write(batch);
  *          spool_finish(s, ok, &report);
- * Threads: any; blocking.  An advisory lock on the file keeps threads and processes apart; nobody
- *          waits for it longer than a second.
+ * Threads: any; blocking.  An advisory lock on the file keeps threads and processes apart; no
+ *          caller waits for it longer than a second.
  * Promise: mode 0600, never through a symbolic link, never larger than its cap.  A file that is not
  *          a spool of this database and poller is refused and left as it is, its mode too.  A torn or damaged end
  *          costs the records in it, never those before, and the next append cuts it off.  Taken rows
@@ -40,15 +40,16 @@ struct spool_report {
 
 struct spool;
 
-/* Append rows; *ret_kept: the first so many are in the file.  false if not all of them are. */
+/* Append rows; *ret_kept: how many, from the first on, are in the file.  false if not all of them
+ * are. */
 NODISCARD bool spool_append(const struct spool_options *o, const struct output_row *rows,
                             size_t count, size_t *ret_kept, struct err *err);
 
 /* Can rows be kept there when they must be?  Changes nothing. */
 NODISCARD bool spool_check(const struct spool_options *o, struct err *err);
 
-/* NULL: there is nothing to store, or somebody else is at it (no error), or the file is refused
- * (*err). */
+/* NULL: there is nothing to store, or another process is storing it (no error), or the file is
+ * refused (*err). */
 NODISCARD struct spool *spool_take(const struct spool_options *o, int64_t now_unix_s,
                                    struct err *err);
 /* Up to 1,000 rows that are young enough, oldest first; NULL: no more. */

@@ -59,12 +59,12 @@ void site_done(struct site *site);
 struct store_outcome {
     size_t rows_stored;   /* in every table they belong to */
     size_t rows_rejected; /* refused by the server one by one */
-    size_t rows_left;     /* the LAST so many of the batch: no server, no table or no time; may be
-                             stored again, here or elsewhere */
+    size_t rows_left;     /* that many at the END of the batch: no server, no table or no time; may
+    be stored again, here or elsewhere */
     size_t retries;       /* statements repeated */
 };
 
-/* Told while a call is in progress, on its thread. */
+/* Called while a call is in progress, on its thread. */
 struct store_event {
     enum { STORE_EVENT_LOST, STORE_EVENT_BACK, STORE_EVENT_REJECTED } kind;
     const struct err *why;        /* lost, rejected */
@@ -87,7 +87,7 @@ void store_set_latest(struct store *s, int64_t latest_mono_ms);
 /* What comes has at least this long from now, whatever the deadline was, but not behind the latest. */
 void store_grant(struct store *s, int64_t at_least_ms);
 /* The same for the last statement of all.  If the latest time has passed before it (the process was
- * stopped: waiting for the server does not take so long), another one begins. */
+ * stopped: waiting for the server takes less time), another one begins. */
 void store_grant_last(struct store *s, int64_t at_least_ms);
 /* Any thread: as if these times had been set, as far as they are earlier. */
 void store_hurry(struct store *s, int64_t deadline_mono_ms, int64_t latest_mono_ms);
@@ -144,7 +144,7 @@ struct store_row {
 
 /* Open before polling, close last, by any store.  Closing by the id touches no row of another cycle;
  * without it all open rows of this poller and process are closed.  A row that a crashed server has forgotten
- * is written anew when closing. */
+ * is written again when closing. */
 NODISCARD bool store_open_cycle(struct store *s, struct store_row *row, struct err *err);
 NODISCARD bool store_close_cycle(struct store *s, const struct store_row *row, struct err *err);
 NODISCARD bool store_write_date(struct store *s, struct err *err); /* settings.date */

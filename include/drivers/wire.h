@@ -34,7 +34,8 @@ struct wire {
 
 extern const struct wire wire_sockets;
 
-/* errno: our own trouble (descriptors, memory, rights, ports), which says nothing about a device. */
+/* errno: a local failure (descriptors, memory, rights, ports), which says nothing about a device.
+ * */
 bool wire_own_trouble(int number);
 
 void wire_set_port(struct address *a, uint16_t port);

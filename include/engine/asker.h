@@ -2,7 +2,7 @@
  *
  * Why:     a driver does not care what answers an ask: a worker thread, the calling thread
  *          or a child process.  One place knows which ask goes where, how many devices may be asked at
- *          the same time, how all waits end, and what is left behind.
+ *          the same time, how all waits end, and what is abandoned.
  * Use:     struct asker *a = asker_new(cycle, services, loop, workers, &err);
  *          if (asker_has_room(a)) s = asker_open(a, device, done, arg);      one session per device
  *          asker_begin(s, &ask);                   done(arg, &reply) comes once
@@ -14,9 +14,9 @@
  * Owns:    copies of the asks.  A reply's contents are valid during done().
  * Promise: each ask that asker_begin() has taken is answered exactly once, on the loop's thread, never
  *          from within asker_begin(), unless the session is closed before.  At most one ask of a
- *          session blocks (SNMP or ping), any number of scripts may run beside it.  A closed session
- *          goes on taking up room until what it has begun has come back.
- *          What does not come back is left behind with all that it may still use.
+ *          session blocks (SNMP or ping), any number of scripts may run beside it.  A closed
+ *          session takes up room until all calls that it has begun have returned. A call that does
+ *          not return is abandoned with all that it may still use.
  */
 #ifndef SPINE_ENGINE_ASKER_H
 #define SPINE_ENGINE_ASKER_H
@@ -69,14 +69,15 @@ NODISCARD struct asker_session *asker_open(struct asker *a, const struct device 
 void asker_begin(struct asker_session *s, const struct ask *ask);
 void asker_close(struct asker_session *s); /* NULL allowed */
 /* Under the lock of the lease whose thread hangs in the session's call: the session stays with that
- * thread, but nobody is told any more, neither of that call nor of scripts beside it. */
+ * thread, and done() is called neither for that call nor for scripts that run at the same time. */
 void asker_orphan(struct asker_session *s);
 struct asker_wait asker_get_wait(const struct asker_session *s);
 
-/* Workers 0: block until one answer has been delivered, of whichever session.  A thread that may be left
- * behind names its lease; false: it has been, and the asker is its own now, to be freed. */
+/* Workers 0: block until one answer has been delivered, of whichever session. A thread that may be
+ * abandoned names its lease; false: it has been abandoned, and owns the asker now, which it must
+ * free. */
 NODISCARD bool asker_wait_one(struct asker *a, struct lease *lease);
-/* Called before and after a wait of asker_wait_one(), without any lock: for those who tell what a
+/* Called before and after a wait of asker_wait_one(), without any lock: for reports of what a
  * thread does. */
 void asker_on_wait(struct asker *a, void (*fn)(void *arg, const struct asker_wait *wait),
                    void *arg);
@@ -84,10 +85,10 @@ void asker_on_wait(struct asker *a, void (*fn)(void *arg, const struct asker_wai
 /* One line about a wait that cannot be ended. */
 void asker_say_left_behind(const struct asker_wait *wait);
 
-/* Everything was given up: wait until a monotonic time for what has not come back; say what is left
- * behind.  Returns how many asks that are. */
+/* Everything was given up: wait until a monotonic time for calls that have not returned; log which
+ * are abandoned. Returns their number. */
 size_t asker_end(struct asker *a, int64_t until_mono_ms);
-/* After asker_end(); what was left behind frees itself if it ever comes back.  NULL allowed. */
+/* After asker_end(); an abandoned call frees its data if it ever returns.  NULL allowed. */
 void asker_free(struct asker *a);
 
 /* Feed a reply to the run that asked. */

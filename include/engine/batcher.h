@@ -1,8 +1,8 @@
 /* engine/batcher.h - many small results become few large statements.
  *
  * Why:     a statement for each device costs the database more than its rows; rows that wait too long
- *          are late.  When rows are due, and when too many wait, is decided here for everybody who
- *          hands rows to a database.
+ *          are late.  When rows are due, and when too many wait, is decided here for all modules
+ *          that hand rows to a database.
  * Use:     batcher_put(&b, batch, now);
  *          if (batcher_is_due(&b, now)) store(batcher_take(&b));
  *          if (batcher_is_overfull(&b)) hold new devices back;

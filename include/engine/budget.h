@@ -1,4 +1,4 @@
-/* engine/budget.h - what the time between two cycles is for.
+/* engine/budget.h - how the time of a cycle is divided.
  *
  * Why:     poller.php gives up 2 s before the next cycle is due; results in memory and an open row
  *          then are lost work and a false alarm.  One set of points in time, made once from the
@@ -18,7 +18,7 @@ struct budget {
     int64_t poll_until;  /* soft stop: no device is begun, asks are given up */
     int64_t store_until; /* hard stop: everything is stored and the row closed; half a second or
                             more before poller.php gives up (from an interval of 10 s on) */
-    int64_t close_until; /* a database that does not answer is not waited for any more, not even to
+    int64_t close_until; /* a database that does not answer is no longer waited for, not even to
                             close the row; before poller.php gives up, too */
     int64_t end_by;      /* the watchdog ends what has not ended by itself */
     int64_t stale_from;  /* the next cycle has begun: results of this one are no longer stored */

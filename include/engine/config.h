@@ -1,6 +1,6 @@
 /* engine/config.h - the effective configuration of a cycle.
  *
- * Why:     everybody below the command line sees plain values, whatever source they come from.
+ * Why:     all layers below the command line see plain values, whatever source they come from.
  * Use:     a const struct config is lent to a cycle and does not change while the cycle runs.
  * Threads: const, so any.
  * Owns:    nothing: its maker (app/configuration.h) owns the strings.
@@ -68,7 +68,7 @@ struct config {
     int cacti_version;            /* a*1000 + b*100 + c; 0 = unknown (docs/contract.md 2.5) */
     struct id_list debug_devices; /* selective_device_debug */
 
-    /* who tells of it, beside the log */
+    /* what reports the cycle, in addition to the log */
     const char *replay;    /* a file to be played back instead of a cycle, "" = none */
     const char *event_log; /* "" = none */
     bool event_detail_full;

@@ -9,9 +9,9 @@
  *          cycle_unref(c);
  * Threads: marked per function.  "writer": the thread of engine/writer, which alone uses the store.
  *          The site is const from the return of cycle_begin() on.
- * Owns:    the site and the ledger; the configuration, the store and the uplink are lent.  A thread that
- *          may be left behind in a call that hangs (core/lease) holds a reference, so that it never uses
- *          freed memory; the last cycle_unref() frees.
+ * Owns:    the site and the ledger; the configuration, the store and the uplink are lent.  A thread
+ *          that may be abandoned in a call that hangs (core/lease) holds a reference, so that it
+ *          never uses freed memory; the last cycle_unref() frees.
  * Promise: poller_time is opened before any device is polled and closed last; every due item is booked
  *          exactly once in the ledger, and so is every row: stored, kept, spooled or lost.  Nothing here
  *          is global: several cycles may exist at once in one process.
@@ -66,7 +66,7 @@ struct cycle {
     _Atomic int64_t store_until_mono_ms; /* budget.store_until; a stop signal moves it nearer */
     _Atomic int64_t end_by_mono_ms;      /* the watchdog's time; a stop signal moves it nearer */
     int64_t loop_lag_us; /* driver: the latest timer of the event loop; 0 = there is none */
-    size_t left_behind;  /* driver: asks that have not come back although given up */
+    size_t left_behind;  /* driver: asks that have not returned although given up */
     bool writer_lost;    /* driver: nor has the writer */
 };
 

@@ -6,9 +6,9 @@
  * Threads: start and stop on the main thread; one thread of its own formats and writes.
  * Promise: only its own thread ever waits for the file: what a full, stuck or capped file
  *          does not take is dropped and counted, and stop says how much, and why, in one line of the
- *          log.  stop takes no longer than EVENTLOG_END_MS; a writer that hangs in the system is
- *          then left behind.  Lines are appended whole.  The file is created with mode 0640, is
- *          opened anew when it was renamed or removed, and never grows beyond max_bytes.
+ *          log.  stop takes no longer than EVENTLOG_END_MS; a writer that hangs in a system call is
+ *          then abandoned.  Lines are appended whole.  The file is created with mode 0640, is
+ *          opened again when it was renamed or removed, and never grows beyond max_bytes.
  * Source:  docs/events.md.
  */
 #ifndef SPINE_ENGINE_EVENTLOG_H

@@ -60,7 +60,7 @@ void ledger_device_finished(struct ledger *l, const struct device *device,
 /* There was no time for it; started: its run was stopped, and has been booked as finished. */
 void ledger_device_dropped(struct ledger *l, const struct device *device, bool started);
 
-/* Books a line about a device that does not work; false: there have been so many in this cycle that
+/* Books a line about a device that does not work; false: this cycle has had its number of them, and
  * it is left out.  At MEDIUM none is. */
 bool ledger_takes_line(struct ledger *l);
 
@@ -82,8 +82,8 @@ void ledger_uplink_ended(struct ledger *l, const struct ledger_uplink *u);
 void ledger_connection_lost(struct ledger *l, const struct err *why);
 void ledger_connection_back(struct ledger *l, int64_t away_ms);
 void ledger_write_failed(struct ledger *l);
-/* Everything that is neither stored nor spooled nor kept by now counts as lost, also if a writer that
- * was left behind comes back and stores it: each row is booked once. */
+/* Everything that is neither stored nor spooled nor kept by now counts as lost, also if an
+ * abandoned writer returns and stores it: each row is booked once. */
 void ledger_close_rows(struct ledger *l);
 
 /* The closing lines; the exit status of sysexits(3). */

@@ -9,9 +9,9 @@
  * Threads: main thread.
  * Owns:    the ping sockets, as soon as process_new() has succeeded.  Everything else is lent.
  * Promise: process_poll() carries out each cycle by the driver that the configuration names; where no
- *          event loop can be had, by the legacy loop, which one WARNING says.  No cycle waits for the end
- *          of another one.  Nothing of a cycle stays
- *          behind but what hangs in a call that never comes back.
+ *          event loop can be made, by the legacy loop, which one WARNING says.  No cycle waits for
+ *          the end of another one.  Nothing of a cycle remains but what hangs in a call that never
+ *          returns.
  */
 #ifndef SPINE_ENGINE_PROCESS_H
 #define SPINE_ENGINE_PROCESS_H
@@ -32,7 +32,8 @@ NODISCARD struct process *process_new(const struct config *config,
                                       const struct ping_sockets *sockets, struct watchdog *watchdog,
                                       struct err *err);
 void process_poll(struct process *p, struct process_run *runs, size_t count);
-/* Something of its cycles is left behind and may still use it: stop hearing signals, free nothing. */
+/* A thread of its cycles was abandoned and may still use it: stop handling signals, free nothing.
+ * */
 void process_leave(struct process *p);
 void process_free(struct process *p); /* NULL allowed */
 

@@ -1,8 +1,9 @@
 /* engine/progress.h - what a cycle does at this moment, as lines of the log.
  *
- * Why:     "why does it take so long" must have an answer while it takes long: SIGUSR1 gets one.
+ * Why:     an operator must be able to ask a slow cycle what it waits for, while it waits: SIGUSR1.
  * Use:     if (progress_is_due(&last_dump)) progress_log(cycle, &progress);
- * Threads: the one that knows: the loop's, or on the legacy loop the one that takes signals.
+ * Threads: the one that has the state: the loop's, or on the legacy loop the one that takes
+ *          signals.
  * Promise: at most one dump a second, however many signals come; at most PROGRESS_WAITS_SHOWN devices
  *          by name, those that wait longest first.
  */

@@ -1,4 +1,4 @@
-/* engine/stopsig.h - the signals that a running cycle hears.
+/* engine/stopsig.h - the signals that a running cycle handles.
  *
  * Why:     a poller that is told to stop stores what is complete and closes its row; one that is asked
  *          what it does says so; other signals have no effect.
@@ -40,11 +40,11 @@ void stopsig_normalise(void);
 
 NODISCARD struct stopsig *stopsig_start(struct loop *loop, struct err *err);
 /* What was started with a loop gets a thread of its own; no signal is lost on the way, and the listeners
- * stay.  NULL: no thread can be had, s is gone and stop signals act by default. */
+ * stay.  NULL: no thread can be started, s is freed and stop signals act by default. */
 NODISCARD struct stopsig *stopsig_leave_loop(struct stopsig *s, struct err *err);
 void stopsig_stop(struct stopsig *s); /* NULL allowed */
 
-/* s NULL: nothing is heard. */
+/* s NULL: no effect. */
 void stopsig_listen(struct stopsig *s, struct stopsig_listener *l);
 void stopsig_forget(struct stopsig *s, struct stopsig_listener *l);
 

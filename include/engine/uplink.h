@@ -40,8 +40,8 @@ enum { UPLINK_FIRST_MS = 100 };
 enum { UPLINK_RETRY_MS = 10000, UPLINK_ATTEMPT_MS = 2000 };
 /* One attempt to connect, and before it to find the server's name. */
 enum { UPLINK_CONNECT_MS = 2000 };
-/* Kept for storing locally what the main server did not take until the end; so much there is in any
- * case. */
+/* Reserved for storing locally what the main server did not take until the end; UPLINK_KEEP_MS is
+ * granted in any case. */
 enum { UPLINK_RESERVE_MS = 2000, UPLINK_KEEP_MS = 1000 };
 
 struct uplink;
@@ -65,7 +65,8 @@ int uplink_threads(struct uplink *u);
 void uplink_widths(struct uplink *u, size_t *output, size_t *boost);
 
 /* The configuration is complete: open the poller_time row as soon as the main server can be reached.
- * Does not wait.  The row is the uplink's until it has ended, but for the id, which anybody may read.
+ * Does not wait.  The row is the uplink's until it has ended, but for the id, which every thread
+ * may read.
  * latest: as in store_set_latest(), for closing the row. */
 void uplink_begin(struct uplink *u, const struct config *config, struct store_row *row,
                   int64_t until_mono_ms, int64_t latest_mono_ms);

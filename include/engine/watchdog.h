@@ -1,6 +1,6 @@
 /* engine/watchdog.h - ends the process when something in it does not end by itself.
  *
- * Why:     a library call that never comes back (a resolver module, a client library, a dead network
+ * Why:     a library call that never returns (a resolver module, a client library, a dead network
  *          file system) must not make this cycle overlap the next one.
  * Use:     struct watchdog *w = watchdog_start(&err);                 one per process
  *          struct guard *g = guard_new(w, end_by_mono_ms);            one per cycle
@@ -9,13 +9,13 @@
  *          watchdog_beat(w);                                          by the loop, every WATCHDOG_BEAT_MS
  *          guard_free(g);  watchdog_stop(w);
  * Threads: start and stop on the main thread; the rest from any, NULL allowed and without effect.
- * Promise: nothing here takes a lock that anybody holds while working: it also acts when the log is
- *          stuck; what cannot be said within a second stays unsaid.  When a guard's end has passed: one
- *          line that says what was going on, then _exit(75), or the signal that has asked for the end;
- *          children go with the process (parent-death signal).  A loop whose beat stays away for more
- *          than a second is reported once per stall.  Time during which the whole process was stopped
- *          does not count against anybody: whatever was due then gets some seconds to end in order, at
- *          most three times per guard.
+ * Promise: nothing here takes a lock that another thread holds while working: it also acts when the
+ *          log is stuck; a line that cannot be written within a second is dropped. When a guard's
+ *          end has passed: one line that says what was in progress, then _exit(75), or the signal
+ *          that has asked for the end; children go with the process (parent-death signal).  A loop
+ *          whose beat stays away for more than a second is reported once per stall.  Time during
+ *          which the whole process was stopped does not count: whatever was due then gets some
+ *          seconds to end in order, at most three times per guard.
  */
 #ifndef SPINE_ENGINE_WATCHDOG_H
 #define SPINE_ENGINE_WATCHDOG_H

@@ -1,8 +1,8 @@
-/* engine/witness.h - tells the stream what device runs do; and records them, if a reader wants to
- * replay.
+/* engine/witness.h - emits the events of device runs, and records the runs if a reader takes
+ * details.
  *
- * Why:     a run has five doors for what goes in and one for what comes out; a watcher there
- *          sees everything once, whichever driver carries it out.
+ * Why:     a run has five functions for input and one for output; a watcher on them sees everything
+ *          once, whichever driver carries it out.
  * Use:     devrun_watch(run, &witness);
  * Threads: any.
  * Source:  docs/events.md.

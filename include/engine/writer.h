@@ -4,19 +4,19 @@
  *          to; one place turns many small batches into few large statements.
  * Use:     struct writer *w = writer_new(cycle, on_change, arg, &err);     the thread is there
  *          writer_begin(w);                        open the row, load the site
- *          writer_put(w, batch);                   polite callers wait for WRITER_ROOM
+ *          writer_put(w, batch);                   callers wait for WRITER_ROOM before
  *          writer_end(w);                          no more rows: store what waits, close the row
  *          if (writer_wait(w, WRITER_ENDED, until)) ...
  *          if (!writer_join(w, &waiting)) ...
  *          writer_unref(w);
  * Threads: new, begin, end, join and unref by the driver; the rest from any.  on_change comes on the writer's
  *          thread, without a lock held, whenever one of the answers below may have changed.
- * Owns:    what was put, until it is written.  The thread has a reference of its own: one that comes back
- *          from a call after writer_join() uses no freed memory.  A driver whose threads may still call
- *          writer_put() keeps its reference.
+ * Owns:    what was put, until it is written.  The thread has a reference of its own: one that
+ *          returns from a call after writer_join() uses no freed memory.  A driver whose threads
+ *          may still call writer_put() keeps its reference.
  * Promise: everything put before writer_end() is written exactly once, and then the row is closed;
- *          writer_put() never waits.  A writer that does not come back from a call costs its thread and
- *          its connection: writer_join() takes the rows from it that it has not begun to write.
+ *          writer_put() never waits.  A writer that does not return from a call costs its thread
+ *          and its connection: writer_join() takes the rows from it that it has not begun to write.
  */
 #ifndef SPINE_ENGINE_WRITER_H
 #define SPINE_ENGINE_WRITER_H

@@ -1,4 +1,4 @@
-/* model/ask.h - what a device run asks of the world and what comes back, in words of no library.
+/* model/ask.h - what a device run asks for and what is answered, in types of no library.
  *
  * Why:     the pure core requests, a driver carries out; this is all they know of each other.
  * Threads: values; views inside are borrowed as noted.
@@ -44,14 +44,14 @@ enum snmp_outcome {
     SNMP_TIMED_OUT,  /* all attempts used up */
     SNMP_REFUSED,    /* a v3 Report: the agent is there but takes no such request; `detail` */
     SNMP_FAILED,     /* no session: parameters or name are wrong; `detail` says what */
-    SNMP_IMPOSSIBLE, /* our own trouble (descriptors, memory): says nothing about the device;
-                        `detail` */
+    SNMP_IMPOSSIBLE, /* a local failure (descriptors, memory): says nothing about the device;
+    `detail` */
 };
 
 /* RFC 3416 section 3 / RFC 1157 error-status values that the core looks at. */
 enum { SNMP_ERROR_NONE = 0, SNMP_ERROR_TOO_BIG = 1, SNMP_ERROR_NO_SUCH_NAME = 2 };
 
-/* Everything inside is borrowed from whoever delivers the reply. */
+/* Everything inside is borrowed from the code that delivers the reply. */
 struct snmp_reply {
     enum snmp_outcome outcome;
     long error_status;
@@ -82,7 +82,7 @@ struct ping_request {
 enum ping_outcome {
     PING_UP,
     PING_DOWN,
-    PING_IMPOSSIBLE, /* our own trouble: never counts against the device */
+    PING_IMPOSSIBLE, /* a local failure: never counts against the device */
 };
 
 struct ping_reply {
@@ -114,7 +114,7 @@ enum script_outcome {
 
 struct script_reply {
     enum script_outcome outcome;
-    const char *output; /* borrowed from whoever delivers the reply; may hold any byte */
+    const char *output; /* borrowed from the code that delivers the reply; may hold any byte */
     size_t len;
     uint64_t lines;     /* line feeds in the whole output, beyond the cap too */
     int server;         /* which script server, from 0 */

@@ -18,7 +18,7 @@
 struct avail_probe {
     bool done; /* the test was made (or is waived, see text) */
     bool up;
-    bool impossible; /* our own trouble: the test says nothing about the device */
+    bool impossible; /* a local failure: the test says nothing about the device */
     double time_ms;
     const char *text; /* docs/contract.md 9.9 */
 };

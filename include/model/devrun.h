@@ -60,16 +60,17 @@ struct moment {
     int64_t wall_us; /* stamps */
 };
 
-/* A run that takes more steps (about one per ask) than a base, so many per item, a base more per
- * re-index check and this per index count is stopped: its items are U, the cycle goes on.  An item
- * is asked for again at most once per halving of its request and per error inside replies.  A count
- * of that many requests (half a million rows, 20,000 by GETNEXT) ends by itself, as not known. */
+/* A run is stopped if it takes more steps (about one per ask) than a base, a number per item, a
+ * base per re-index check and a number per index count: its items are U, the cycle goes on.  An
+ * item is asked for again at most once per halving of its request and per error inside replies.  A
+ * count of that many requests (half a million rows, 20,000 by GETNEXT) ends by itself, as not
+ * known. */
 enum { DEVRUN_STEPS = 1000, DEVRUN_STEPS_ITEM = 32, DEVRUN_STEPS_COUNT = 20000 };
 
 /* Why an item is U; UNKNOWN_NOT means it has a value. */
 enum unknown_reason {
     UNKNOWN_NOT = 0,
-    UNKNOWN_INVALID,     /* the output is no value */
+    UNKNOWN_INVALID,     /* the output is not a value */
     UNKNOWN_NO_ANSWER,   /* time-out: SNMP, script, script server */
     UNKNOWN_MISSING,     /* the agent has no such object, or left it out */
     UNKNOWN_AGENT_ERROR, /* error status of the agent */
@@ -136,7 +137,7 @@ void devrun_stop(struct devrun *run, const struct moment *now);
 
 const struct action *devrun_next_action(struct devrun *run);
 
-/* What goes into a run, as one value: for those who record runs and those who play them back. */
+/* What goes into a run, as one value: for the modules that record runs and play them back. */
 enum devrun_event_kind { DEVRUN_START, DEVRUN_SNMP, DEVRUN_PING, DEVRUN_SCRIPT, DEVRUN_STOP };
 
 struct devrun_event {
@@ -152,8 +153,8 @@ struct devrun_event {
 
 void devrun_feed(struct devrun *run, const struct devrun_event *event);
 
-/* Is told of every event before the run looks at it, and of every action when it is handed out.
- * It tells others and no more: it must not touch the run. */
+/* Called for every event before the run looks at it, and for every action when it is handed out. It
+ * only reports: it must not touch the run. */
 struct devrun_watcher {
     void (*event)(void *arg, const struct device *device, const struct devrun_options *options,
                   const struct devrun_event *event);

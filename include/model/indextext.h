@@ -6,9 +6,10 @@
  *          know these changes never finds the two equal, and the data query is re-indexed in every cycle.
  * Rule:    Equal is a value that can have become the stored text: the same bytes; trimmed and without
  *          quotes, backslashes, angle brackets, control characters and type labels ("STRING:"), as
- *          format_snmp_string() of Cacti's lib/snmp.php leaves it; octets that are no text as hex pairs
- *          with any separator or none, as an address, or without the octets that Cacti or the database
- *          could not keep; object identifiers in numbers; as many characters as the column takes.
+ *          format_snmp_string() of Cacti's lib/snmp.php leaves it; octets that are not text as hex
+ *          pairs with any separator or none, as an address, or without the octets that Cacti or the
+ *          database could not keep; object identifiers in numbers; as many characters as the column
+ *          takes.
  * Threads: any; pure.
  * Source:  Cacti 1.2.24: lib/snmp.php, lib/data_query.php (data_query_format_record), lib/poller.php.
  */

@@ -1,6 +1,6 @@
 /* model/oid.h - object identifiers as numbers.
  *
- * Threads: any; pure.  A struct oid is a borrowed view: whoever made the numbers keeps them.
+ * Threads: any; pure.  A struct oid is a borrowed view: its maker keeps the numbers.
  */
 #ifndef SPINE_MODEL_OID_H
 #define SPINE_MODEL_OID_H

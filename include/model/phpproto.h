@@ -11,7 +11,7 @@
  * Promise: an answer is given out only if its line came after its request, ended with a line feed,
  * and nothing else came before the server went back to reading.  How that is known: one blank (the
  * fence) is written when the line is there; it belongs to the next request, which the server trims,
- * and when it has been consumed the server is reading again, so that all it had to say is here.
+ * and when it has been consumed the server is reading again, so that all of its output is here.
  * Where the system cannot tell (options.no_fence) the line is taken as it is and stray bytes are
  * found before the next request.  After any doubt the process is replaced.  At most PHPPROTO_STARTS
  * consecutive failed starts, with growing pauses.
@@ -54,7 +54,7 @@ struct phpproto {
     struct phpproto_options options;
     enum phpproto_state state;
     int64_t start_at_ms;
-    int64_t due_ms; /* when phpproto_time() wants to be called, INT64_MAX: not */
+    int64_t due_ms; /* when phpproto_time() must be called, INT64_MAX: not */
     int64_t asked_ms;
     int failed_starts; /* in a row */
     int fruitless;     /* processes in a row that never answered */
@@ -65,7 +65,7 @@ struct phpproto {
 
 /* What is to be done, in this order. */
 struct phpproto_do {
-    bool end;          /* the process is to be replaced (it may have gone already) */
+    bool end;          /* the process is to be replaced (it may have ended already) */
     bool fence;        /* write one blank and tell when it is consumed */
     bool start_failed; /* note says why, said what it printed */
     const char *note;  /* what is worth logging about it, or NULL */
@@ -82,7 +82,7 @@ void phpproto_init(struct phpproto *p, const struct phpproto_options *options);
 void phpproto_done(struct phpproto *p);
 
 struct phpproto_do phpproto_started(struct phpproto *p, int64_t now_ms);
-/* for_good: there is no point in trying again (no such file, no right). */
+/* `for_good`: trying again cannot succeed (no such file, no right). */
 struct phpproto_do phpproto_not_started(struct phpproto *p, int64_t now_ms, const char *why,
                                         bool for_good);
 struct phpproto_do phpproto_bytes(struct phpproto *p, int64_t now_ms, const char *bytes,
@@ -90,7 +90,7 @@ struct phpproto_do phpproto_bytes(struct phpproto *p, int64_t now_ms, const char
 struct phpproto_do phpproto_consumed(struct phpproto *p, int64_t now_ms);
 /* The system cannot tell when a fence is consumed. */
 struct phpproto_do phpproto_no_fence(struct phpproto *p, int64_t now_ms);
-/* End of its output, or its exit, or nobody reads what we write. */
+/* End of its output, or its exit, or its input is no longer read. */
 struct phpproto_do phpproto_closed(struct phpproto *p, int64_t now_ms);
 struct phpproto_do phpproto_time(struct phpproto *p, int64_t now_ms);
 

@@ -10,8 +10,8 @@
  * Use:     spoolrec_put_header(&out, &header);  spoolrec_put_row(&out, &row);
  *          spoolrec_get_header(data, len, &header);  spoolrec_get_row(data, len, &row);
  * Threads: any; pure.
- * Owns:    what is got points into `data`, except texts, which are not NUL-terminated there: copies
- *          are the caller's business (batch_add_row() makes them from `name_len` and `output_len`).
+ * Owns:    what is got points into `data`, except texts, which are not NUL-terminated there: the
+ *          caller copies them (batch_add_row() makes them from `name_len` and `output_len`).
  * Promise: getting never reads outside data[0..len), whatever is in it.
  */
 #ifndef SPINE_MODEL_SPOOLREC_H

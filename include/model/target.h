@@ -25,8 +25,8 @@ struct target {
     const char *engine_id;
 };
 
-/* The time-out of a stored one: 0 or less is 500 ms (docs/contract.md 13.2), for whoever waits and
- * whoever compares. */
+/* The time-out of a stored one: 0 or less is 500 ms (docs/contract.md 13.2), for the code that
+ * waits and the code that compares. */
 uint32_t target_timeout_ms(int64_t stored);
 
 /* SNMP is configured: v1 or v2c with a community, or v3 (docs/contract.md 12.1). */
@@ -36,7 +36,7 @@ bool target_usable(const struct target *t);
  * version count. */
 int target_compare(const struct target *a, const struct target *b);
 
-/* The same but for the time-out: what one of them hears, the other would hear. */
+/* The same except for the time-out: both reach the same agent. */
 bool target_same_agent(const struct target *a, const struct target *b);
 
 enum target_security { TARGET_NO_AUTH, TARGET_AUTH, TARGET_AUTH_PRIV };

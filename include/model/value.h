@@ -26,8 +26,9 @@ bool value_normalise(const char *raw, size_t len, struct buf *out);
  * left out. */
 bool value_normalise_cut(const char *raw, size_t len, struct buf *out);
 
-/* How many bytes of a value, text[0..len), a column of so many characters takes without half a number
- * in it: whole fields from the front; 0 if not even one fits.  *ret_left_out fields are left out. */
+/* How many bytes of a value, text[0..len), a column of `chars` characters takes without half a
+ * number in it: whole fields from the front; 0 if not even one fits.  *ret_left_out fields are left
+ * out. */
 size_t value_fit(const char *text, size_t len, size_t chars, size_t *ret_left_out);
 
 /* The number of fields of a value; 1 for a number. */

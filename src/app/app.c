@@ -29,8 +29,8 @@ static void app_raise_descriptor_limit(void)
     }
 }
 
-/* The last word of a run that cannot go on: on standard error for a person who started it by hand, in
- * the log for those who did not. */
+/* Reports why a run cannot go on: on standard error if it was started by hand, in the log under
+ * Cacti. */
 int app_fail(const struct err *err)
 {
     bool classed = strncmp(err->text, "ERROR:", 6) == 0 || strncmp(err->text, "FATAL:", 6) == 0;
@@ -41,8 +41,8 @@ int app_fail(const struct err *err)
     return err_exit_status(err);
 }
 
-/* A usage error reaches Cacti's log too, if spine.conf names one: under Cacti nobody reads standard
- * error. */
+/* A usage error reaches Cacti's log too, if spine.conf names one: under Cacti standard error has no
+ * reader. */
 static int app_refuse(struct config *c, const struct err *err)
 {
     if (configuration_read_file(c, NULL))
@@ -55,7 +55,7 @@ struct app_end app_main(int argc, char **argv)
     struct err err = ERR_INIT;
     struct app_end end = {.status = EX_OK};
     int64_t started_us = clock_mono_us();
-    struct ping_sockets sockets = ping_open_sockets(); /* then every right is given up for good */
+    struct ping_sockets sockets = ping_open_sockets(); /* then every right is given up */
     bool dropped = privilege_drop(&err);
     stopsig_normalise();
     fatal_start();

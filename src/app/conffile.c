@@ -18,8 +18,8 @@
 static const char blanks[] = " \t\r\v\f";
 
 /* If a quoted value starts at p: unquote it in place and return what follows the closing quote.
- * NULL: it is no quoted value, because nothing closes it or text sticks to the closing quote; then
- * it is a word as in the original. */
+ * NULL: it is not a quoted value, because nothing closes it or text sticks to the closing quote;
+ * then it is a word, as in Spine. */
 static char *unquote(char *p)
 {
     char *end = p + 1;
@@ -73,7 +73,7 @@ bool conffile_parse(char *text, size_t len, const char *path, conffile_entry_fn 
         size_t bytes = (size_t)(stop - p);
         if (memchr(p, '\0', bytes) != NULL)
             return err_set(err, ERR_CONFIG,
-                           "ERROR: %.500s:%d: a NUL byte; this is not a text file, write it anew "
+                           "ERROR: %.500s:%d: a NUL byte; this is not a text file, write it again "
                            "from spine.conf.dist",
                            path, line);
         if (bytes >= CONFFILE_LINE_MAX)

@@ -201,7 +201,7 @@ static void fill_telling(struct state *s)
     c->trace_events = configuration_number(s, OPTION_TRACE_EVENTS);
 }
 
-/* Derive everything anew; called after each change, so that the public part is valid at any time.
+/* Derive everything again; called after each change, so that the public part is valid at any time.
  */
 static void refresh(struct state *s)
 {
@@ -437,11 +437,10 @@ bool configuration_read_file(struct config *c, struct err *err)
         ok = conffile_read(path, on_entry, s, &world_readable, err);
     }
     if (world_readable)
-        warn(
-            s,
-            "WARNING: %s holds passwords and can be read by everybody; chmod 640 it and give it to "
-            "the web server's group",
-            path);
+        warn(s,
+             "WARNING: %s holds passwords and can be read by every user; chmod 640 it and give it "
+             "to the web server's group",
+             path);
     buf_done(&unusable);
     refresh(s);
     return ok;

@@ -274,7 +274,7 @@ static bool row_by_type(const struct option_def *def, const char *text, struct o
     if (def->type == OPTION_TYPE_IDS) {
         size_t bad = parse_ids(text, &v->ids);
         if (bad > 0)
-            buf_printf(why, "%zu of its items are no device ids and are ignored", bad);
+            buf_printf(why, "%zu of its items are not device ids and are ignored", bad);
     }
     return def->type != OPTION_TYPE_PATH || *text != '\0';
 }

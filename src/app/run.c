@@ -29,7 +29,7 @@ struct run {
     struct config *config;
     struct watchdog *watchdog;
     struct guard *guard;
-    struct uplink *uplink; /* NULL: this is no collector that is online */
+    struct uplink *uplink; /* NULL: this is not a collector that is online */
     struct eventlog *events;
     struct store *store;
     struct app_end end;
@@ -126,7 +126,7 @@ static void poll_site(struct run *r)
     guard_set_end(r->guard, c->end_by_mono_ms);
     carry_out(r, process, c);
     if (c->writer_lost)
-        r->store = NULL; /* the writer's, if it ever comes back */
+        r->store = NULL; /* the writer's, which may still return */
     else
         store_set_listener(r->store, NULL, NULL);
     cycle_unref(c);
@@ -147,7 +147,7 @@ static bool configure(struct config *c, struct err *err)
     return ok;
 }
 
-/* Without one a hanging library hangs the process; that is no reason not to poll. */
+/* Without a watchdog a hanging library hangs the process; polling is possible nevertheless. */
 static void start_watchdog(struct run *r)
 {
     struct err err = ERR_INIT;
@@ -234,7 +234,7 @@ static bool connect_store(struct run *r, struct err *err)
     return true;
 }
 
-/* The way down, from wherever the way up has got to. */
+/* Ends what was started, however far the start has come. */
 static void stop(struct run *r)
 {
     if (r->end.at_once) {

@@ -66,7 +66,7 @@ void fatal_start(void)
         sigaddset(&all, fatal[i].signo);
     }
     sigprocmask(SIG_UNBLOCK, &all, NULL);
-    static void *stack; /* of the main thread, as long as we live */
+    static void *stack; /* of the main thread, for the life of the process */
     if (stack == NULL)
         stack = fatal_thread_begin();
 }

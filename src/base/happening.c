@@ -39,16 +39,16 @@ static const struct happening_def table[EVENT_TYPES] = {
                                  .has_device = true, FIGURES("started", "items")),
     [EVENT_DEVICE_REINDEX] = DEF("device.reindex", "Cacti is told to re-index a data query",
                                  .has_device = true, FIGURES("data_query")),
-    [EVENT_ASK_STARTED] = DEF("ask.started", "something is asked of the world", .has_device = true,
+    [EVENT_ASK_STARTED] = DEF("ask.started", "a device or a script is asked", .has_device = true,
                               .detail = true, .text = "kind", FIGURES("ask", "names")),
     [EVENT_ASK_ANSWERED] = DEF("ask.answered", "the answer came", .has_device = true,
                                .detail = true, .text = "kind", FIGURES("ask", "elapsed_us")),
-    [EVENT_ASK_FAILED] = DEF("ask.failed", "no answer came, or one that says no",
-                             .has_device = true, .text = "why", FIGURES("ask", "elapsed_us")),
+    [EVENT_ASK_FAILED] = DEF("ask.failed", "there was no answer, or an error", .has_device = true,
+                             .text = "why", FIGURES("ask", "elapsed_us")),
     [EVENT_CHILD_STARTED] = DEF("child.started", "a script or script server was started",
                                 .detail = true, .text = "command", FIGURES("child")),
-    [EVENT_CHILD_ENDED] = DEF("child.ended", "it is over, its output too", .detail = true,
-                              FIGURES("child", "wait_status", "elapsed_us")),
+    [EVENT_CHILD_ENDED] = DEF("child.ended", "it has ended, and its output is complete",
+                              .detail = true, FIGURES("child", "wait_status", "elapsed_us")),
     [EVENT_CHILD_TIMEOUT] =
         DEF("child.timeout", "it used up its time and is ended", FIGURES("child", "elapsed_us")),
     [EVENT_DB_STORED] =
@@ -58,17 +58,17 @@ static const struct happening_def table[EVENT_TYPES] = {
         DEF("db.rejected", "the database refuses a value", .text = "error", FIGURES("data_source")),
     [EVENT_DB_SPOOLED] =
         DEF("db.spooled", "rows wait in Spool_File for a later cycle", FIGURES("rows")),
-    [EVENT_DB_LOST] = DEF("db.lost", "rows found no place", FIGURES("rows")),
+    [EVENT_DB_LOST] = DEF("db.lost", "rows were not stored anywhere", FIGURES("rows")),
     [EVENT_DB_DISCONNECTED] = DEF("db.disconnected", "the connection was lost", .text = "error"),
-    [EVENT_DB_CONNECTED] = DEF("db.connected", "there is one again", FIGURES("away_ms")),
+    [EVENT_DB_CONNECTED] = DEF("db.connected", "the connection was made again", FIGURES("away_ms")),
     [EVENT_UPLINK_ENDED] =
-        DEF("uplink.ended", "what a remote collector has left with the main server",
+        DEF("uplink.ended", "what a remote collector has sent to the main server",
             FIGURES("rows", "kept", "rejected", "retries")),
     [EVENT_QUEUE_FULL] =
         DEF("queue.full", "new devices wait until the database has caught up", FIGURES("rows")),
     [EVENT_SIGNAL_RECEIVED] = DEF("signal.received", "a signal was taken", FIGURES("signal")),
     [EVENT_LOOP_STALLED] =
-        DEF("loop.stalled", "the event loop did not turn for so long", FIGURES("elapsed_us")),
+        DEF("loop.stalled", "the event loop did not turn for this time", FIGURES("elapsed_us")),
     [EVENT_RUN_INPUT] = DEF("run.input", "for replay: what went into a device's run",
                             .has_device = true, .detail = true),
     [EVENT_RUN_ACTION] =

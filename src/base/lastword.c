@@ -79,14 +79,14 @@ void lastword_date(int64_t local_seconds, char sep, char ret[20])
     *at = '\0';
 }
 
-/* A pipe that is full must not hold up our end. */
+/* A pipe that is full must not delay the end of the process. */
 static void send_line(int fd, const char *line, size_t len)
 {
     struct pollfd pfd = {.fd = fd, .events = POLLOUT};
     if (fd < 0 || poll(&pfd, 1, 0) <= 0 || (pfd.revents & POLLOUT) == 0)
         return;
     if (write(fd, line, len) < 0)
-        return; /* there is no one left to tell */
+        return; /* no other place to report to */
 }
 
 void lastword_say(const char *text)

@@ -148,8 +148,8 @@ static bool is_warning(const char *text)
 enum { READER_WAIT_MS = 1000 };
 
 /* The reader may have stopped (a pager, a stopped terminal): a line waits a second for room,
- * then it is dropped, and the next ones do not wait until there is room again.  Telling must never
- * hold up polling. */
+ * then it is dropped, and the next ones do not wait until there is room again.  Logging must never
+ * delay polling. */
 static void print(FILE *stream, const struct buf *b)
 {
     int fd = fileno(stream);
@@ -189,7 +189,7 @@ static bool to_console(const struct buf *rendered, const char *text)
     return true;
 }
 
-/* Whatever is said last goes where lines go now. */
+/* The last line goes to the destination in use now. */
 static void aim_lastword(int fd)
 {
     if (state.options.destination == LOG_TO_STDOUT)

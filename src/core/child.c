@@ -429,7 +429,7 @@ static void on_writable(void *arg)
     struct child *c = arg;
     bool broken = !send_input(c);
     if (!broken && c->tell_consumed && has_read_everything(c)) {
-        /* What it said before it came back to reading comes first; that may stop it. */
+        /* What it said before it read again comes first; that may stop it. */
         child_read_all(c);
         if (c->tell_consumed) {
             c->tell_consumed = false;

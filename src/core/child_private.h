@@ -34,7 +34,7 @@ struct orphans {
     size_t foreign_count;
     char last[ORPHAN_NAME_BYTES]; /* what to call the last one that was found */
     bool no_children_file;
-    int64_t next_full_ms; /* looking at all of /proc is dear */
+    int64_t next_full_ms; /* looking at all of /proc is expensive */
 };
 
 struct orphan_view {
@@ -83,7 +83,7 @@ struct child {
 
 /* SIGCHLD came: has this one ended? */
 void child_look_for_exit(struct child *child);
-/* Everybody waits for it now. */
+/* The end of the cycle waits for it now. */
 void child_shorten_grace(struct child *child, int64_t grace_ms);
 /* Last resort, without the loop: SIGKILL to its group; reap it if it has ended; forget it. */
 void child_kill_now(struct child *child);

@@ -21,7 +21,7 @@
 enum {
     SWEEP_AFTER_MS = 50,   /* a child's end: one look for many of them */
     SWEEP_AGAIN_MS = 50,   /* while something is there to be ended */
-    STOPPING_AGAIN_MS = 5, /* the same, when everybody waits for it */
+    STOPPING_AGAIN_MS = 5, /* the same, when the end of the cycle waits for it */
     GRACE_MS = 500,        /* an orphan's, from SIGTERM to SIGKILL */
     FORCE_MS = 1000,       /* children_free() of children that were not stopped */
     FORCE_LOOK_MS = 20     /* if SIGCHLD should not come */
@@ -94,7 +94,8 @@ static struct children *children_begin(const struct children_options *options, s
         return NULL;
     }
     if (sigaction(SIGPIPE, NULL, &pipe) == 0 && pipe.sa_handler == SIG_DFL) {
-        pipe.sa_handler = SIG_IGN; /* writing to a child that has gone is an error, not our end */
+        /* Writing to a child that has exited is an error, not the end of the poller. */
+        pipe.sa_handler = SIG_IGN;
         sigaction(SIGPIPE, &pipe, NULL);
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
@@ -244,7 +245,7 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
                    void *arg)
 {
     int64_t left_ms = deadline_mono_ms - clock_mono_ms();
-    int64_t share_ms = left_ms > 0 ? left_ms / 3 : 0; /* to leave; to heed SIGTERM; the rest */
+    int64_t share_ms = left_ms > 0 ? left_ms / 3 : 0; /* to quit; to react to SIGTERM; the rest */
     struct child *child, *following;
     CHECK(c->stopped == NULL);
     c->stopping = true;
@@ -255,7 +256,7 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
         following = TAILQ_NEXT(child, next);
         child_shorten_grace(child, share_ms);
         if (child->end == CHILD_STOPPED)
-            child_stop_within(child, share_ms); /* it was asked to leave */
+            child_stop_within(child, share_ms); /* it was asked to quit */
         else
             child_stop(child);
     }
@@ -303,7 +304,7 @@ static void children_release(struct children *c)
     if (clean)
         warden_stop(c->warden);
     else
-        warden_leave(c->warden); /* it goes on where we have to give up */
+        warden_leave(c->warden); /* it continues where this function has to give up */
     close(c->sigchld);
     spawn_env_free(c->env);
     orphan_done(&c->orphans);

@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How long callbacks may go on in one turn, so that a flood of answers or letters does not hold up
+/* How long callbacks may go on in one turn, so that a flood of answers or letters does not delay
  * the timers; one of them may be longer. */
 enum { TURN_US = 5000 };
 

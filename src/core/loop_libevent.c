@@ -14,8 +14,8 @@
 _Static_assert(sizeof(struct event) <= LOOP_EVENT_BYTES, "room for an event");
 _Static_assert(_Alignof(struct event) <= _Alignof(union loop_storage), "an event can be placed");
 
-/* libevent ends the process when a part of a new base cannot be had, so ask for as many descriptors
- * first as it will take: epoll, timer, signal pair, and the bell. */
+/* libevent ends the process when a part of a new base cannot be made, so this number of descriptors
+ * must be available first: epoll, timer, signal pair, and the bell. */
 enum { BASE_DESCRIPTORS = 6, SIGNALS_MAX = 16 };
 
 struct libevent_signal {

@@ -14,8 +14,8 @@ struct loop_backend {
      * pair, 0 to read from, 1 to write to. */
     struct loop *(*open)(struct err *err);
     void (*close)(struct loop *loop); /* all but the bell */
-    /* Wait for descriptors that are ready, at most that long (0: not at all, negative: for ever),
-     * and call their watches. */
+    /* Wait for descriptors that are ready, at most that long (0: not at all, negative: without a
+     * limit), and call their watches. */
     void (*turn)(struct loop *loop, int64_t wait_us);
     void (*watch)(struct loop_watch *w);
     void (*unwatch)(struct loop_watch *w);

@@ -71,7 +71,7 @@ void loop_timer_init(struct loop_timer *t, struct loop *loop, loop_fn *fn, void 
 }
 
 /* Never due before now, so that a timer which is always set to the past cannot keep
- * loop_timers_fire() busy for ever. */
+ * loop_timers_fire() busy forever. */
 void loop_timer_set_at_us(struct loop_timer *t, int64_t mono_us)
 {
     int64_t now_us = clock_mono_us();

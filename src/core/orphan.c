@@ -206,8 +206,8 @@ static struct orphan *orphan_add(struct orphans *o, pid_t pid, int64_t born_tick
     return one;
 }
 
-/* It is our child and not reaped, so its pid and its group's number are taken: no stranger can be
- * hit. */
+/* It is our child and not reaped, so its pid and its group's number are taken: no other process can
+ * be hit. */
 static void orphan_send(pid_t pid, const struct stat_line *line, const struct orphan_view *view,
                         int signo)
 {

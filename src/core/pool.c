@@ -10,7 +10,7 @@
 
 TAILQ_HEAD(job_list, job);
 
-/* A worker that is left behind keeps this and its job. */
+/* An abandoned worker keeps this and its job. */
 struct worker {
     struct pool *pool;
     struct job *job; /* the worker's: in run */
@@ -19,8 +19,8 @@ struct worker {
 struct pool {
     struct loop *loop;
     struct jobq *waiting;
-    struct worker **workers; /* NULL: left behind */
-    struct lease **leases;   /* NULL: ended or left behind */
+    struct worker **workers; /* NULL: abandoned */
+    struct lease **leases;   /* NULL: ended or abandoned */
     int started;
     bool ended;
     size_t left_behind;
@@ -139,7 +139,7 @@ int pool_started(const struct pool *p)
     return p->started;
 }
 
-/* true: the worker has ended; false: it is left behind. */
+/* true: the worker has ended; false: it is abandoned. */
 static bool pool_end_worker(struct pool *p, int i, int64_t until_mono_ms)
 {
     bool ended = lease_end(p->leases[i], until_mono_ms, pool_salvage);

@@ -177,7 +177,7 @@ BARE static int be_born(void *arg)
     default_signals(); /* before unblocking: none of the program's handlers may run here */
     if (o->die_with_parent) {
         syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-        if (syscall(SYS_getppid) != b->parent) /* too late: it has gone already */
+        if (syscall(SYS_getppid) != b->parent) /* too late: it has exited already */
             goto fail;
     }
     if (syscall(SYS_setpgid, 0, 0) != 0 || !place_descriptors(b))
@@ -252,7 +252,7 @@ static bool open_pipe(int pair[2], int ours)
     return true;
 }
 
-/* Returns the pid or -1 with errno; the child has exec'ed or gone when this returns. */
+/* Returns the pid or -1 with errno; the child has exec'ed or exited when this returns. */
 static pid_t give_birth(struct birth *b, int *ret_pidfd)
 {
     alignas(16) char stack[STACK_BYTES];

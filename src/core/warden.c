@@ -23,7 +23,7 @@
 /* A process may be forking while it is killed, and has no environment for a moment when it executes
  * another program: one look that finds nothing is not enough. */
 enum {
-    GROUP_ROUNDS = 5,  /* a number that stays in use longer than that may be a stranger's */
+    GROUP_ROUNDS = 5,  /* a number that stays in use longer than that may be another process's */
     MARK_ROUNDS = 250, /* 5 s */
     QUIET_ROUNDS = 2,
     ROUND_MS = 20,
@@ -95,7 +95,7 @@ static size_t kill_groups(void)
 
 static char bytes[8192];
 
-/* A file of a process into `bytes`; nothing of it if the process has gone. */
+/* A file of a process into `bytes`; nothing of it if the process has exited. */
 static size_t read_proc(int proc, const char *pid, const char *file)
 {
     char path[32];
@@ -114,14 +114,14 @@ static size_t read_proc(int proc, const char *pid, const char *file)
     return len;
 }
 
-/* Limits can be read whoever the process belongs to and whatever it is doing. */
+/* Limits of any user's process can be read, whatever it is doing. */
 static bool has_mark(int proc, const char *pid, const char *mark)
 {
     size_t len = read_proc(proc, pid, "/limits");
     return memmem(bytes, len, mark, strlen(mark)) != NULL;
 }
 
-/* Whoever should reap it may never do so, as in a container without an init. */
+/* Its parent may never reap it, as in a container without an init. */
 static bool is_zombie(int proc, const char *pid)
 {
     size_t len = read_proc(proc, pid, "/stat");
@@ -253,7 +253,7 @@ struct warden *warden_start(uint64_t mark)
 static void tell(const struct warden *w, word what)
 {
     if (w != NULL && write(w->fd, &what, sizeof(what)) < 0)
-        return; /* the warden has gone: go on without it */
+        return; /* the warden has exited: continue without it */
 }
 
 void warden_stop(struct warden *w)

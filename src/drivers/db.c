@@ -82,7 +82,7 @@ size_t db_max_packet(const struct db *db)
 
 /* ---- statements ---- */
 
-/* The one place where the shape of an answer is checked: whoever reads rows relies on it. */
+/* The one place where the shape of an answer is checked: the code that reads rows relies on it. */
 static bool has_shape(struct db *db, unsigned columns, struct err *err)
 {
     unsigned width = mysql_field_count(db->mysql);

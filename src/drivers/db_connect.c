@@ -218,8 +218,7 @@ static bool fail_connect(const struct db_params *p, const struct address *a, int
 
 static const char no_tls[] = "TLS is required, but the server offers none";
 
-/* The library's own text about a refused way to log in may be made of memory that is somebody
- * else's by now. */
+/* The library's own text about a refused way to log in may be in memory that has been reused. */
 static void fail_login(const struct db *db, const struct db_params *p, const struct address *a,
                        const struct tls *tls, struct err *err)
 {

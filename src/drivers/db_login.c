@@ -16,8 +16,8 @@ static const char *const login_code[] = {"MARIADB_PLUGINS", "MARIADB_PLUGIN_DIR"
                                          "LIBMYSQL_PLUGINS", "LIBMYSQL_PLUGIN_DIR",
                                          "LIBMYSQL_ENABLE_CLEARTEXT_PLUGIN"};
 
-/* Where they would connect to.  An operator may set these, but not whoever starts a program that
- * has more rights than himself. */
+/* Where they would connect to.  An operator may set these, but not a user who starts a program that
+ * has more rights than that user. */
 static const char *const login_address[] = {"MARIADB_UNIX_PORT", "MYSQL_UNIX_PORT",
                                             "MYSQL_TCP_PORT"};
 
@@ -118,7 +118,7 @@ static struct login_plugin gate =
 
 /* caching_sha2_password sends a hash first.  A server that does not remember the account is then
  * given the password: inside TLS or a socket as it is, else encrypted with a key that the server
- * names, which is as good as in clear for whoever has put himself in its place.  So the library's
+ * names, which a program in the server's place can decrypt. So the library's
  * plugin writes through a guard, which lets a server that is not known have the hash alone. */
 struct sha2_vio {
     MYSQL_PLUGIN_VIO vio;
@@ -178,7 +178,7 @@ static int sha2_authenticate(MYSQL_PLUGIN_VIO *vio, MYSQL *m)
     return sha2_of_library(&v.vio, m);
 }
 
-static struct login_plugin sha2 = LOGIN_PLUGIN(NULL, "the hash to everybody", sha2_authenticate);
+static struct login_plugin sha2 = LOGIN_PLUGIN(NULL, "the hash to every server", sha2_authenticate);
 
 static bool sha2_is_guarded;
 

@@ -1,4 +1,4 @@
-/* drivers/db_private.h - what the files of drivers/db share.  Nobody else includes it. */
+/* drivers/db_private.h - what the files of drivers/db share. No other file includes it. */
 #ifndef SPINE_DRIVERS_DB_PRIVATE_H
 #define SPINE_DRIVERS_DB_PRIVATE_H
 
@@ -18,7 +18,7 @@ struct db {
     const _Atomic int64_t *latest;   /* the same: behind it nothing is waited for */
     int64_t sent_mono_ms;            /* when what goes on now began */
     bool connecting;                 /* until the first statements were answered */
-    bool leaving;                    /* nothing is waited for any more */
+    bool leaving;                    /* nothing is waited for from now on */
     bool silent;                     /* a wait has ended without the server */
 };
 
@@ -31,8 +31,8 @@ void db_make_one_line(struct err *err);
 void db_login_ignore_environment(void);
 /* After it was started, before any connection. */
 NODISCARD bool db_login_start(struct err *err);
-/* On the thread that connects.  `known`: TLS is required, and it is verified who is at the other
- * end; nobody else is given the password itself. */
+/* On the thread that connects.  `known`: TLS is required, and the server is verified; only a
+ * verified server is given the password itself. */
 void db_login_prepare(void *mysql, bool tls_required, bool known);
 /* Why the attempt to connect of this thread has failed: DBERROR_TLS_FAILED if the server has no
  * TLS (and has been sent nothing), DBERROR_LOGIN_REFUSED if it asked for the password. */

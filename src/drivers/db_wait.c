@@ -64,15 +64,16 @@ void db_set_patience(struct db *db, int64_t patience_ms)
         db->patience_ms = ANSWER_AT_MOST_MS;
 }
 
-/* A lock is waited for less long than an answer, so that the server says so.  If we went first the
- * statement would be left behind and carried out all the same, once for each repetition. */
+/* A lock is waited for less long than an answer, so that the server reports it. If the client gave
+ * up first, the statement would stay queued and be carried out nevertheless, once for each
+ * repetition. */
 int db_lock_wait_s(const struct db *db)
 {
     int s = (int)(db->patience_ms * 2 / 3 / 1000);
     return s < 1 ? 1 : s;
 }
 
-/* Behind the deadline: half of what is left is for those who come after. */
+/* Behind the deadline: half of the rest is for later statements. */
 static int64_t overtime_ms(int64_t deadline, int64_t latest)
 {
     int64_t half = latest / 2 - deadline / 2;

@@ -47,7 +47,7 @@ static void exchange_poll(struct exchange *x, const struct give_up *give_up)
         exchange_tell(x, EXCHANGE_TIME);
 }
 
-/* A job is done in any case: whoever begins one waits for it. */
+/* A job is done in any case: the thread that begins one waits for it. */
 void exchange_serve(struct exchange *x, struct resolver *resolver, struct give_up *give_up)
 {
     if (x->want.kind != WANT_JOB && give_up_is_set(give_up)) {

@@ -135,7 +135,7 @@ static void waiter_stop_naming(struct exchange_waiter *w)
     w->naming = false;
 }
 
-/* Nobody else posts the letter any more: the query is forgotten, and the exchange is over. */
+/* No other thread posts the letter now: the query is forgotten, and the exchange is over. */
 static void waiter_end(struct exchange_waiter *w)
 {
     waiter_stop_naming(w);
@@ -196,7 +196,7 @@ bool exchange_waiter_give_up(struct exchange_waiter *w)
 
 /* ---- what happens ---- */
 
-/* A message for an exchange that is over is nobody's. */
+/* A message for an exchange that is over is ignored. */
 static void waiter_on_ready(void *arg)
 {
     struct exchange_waiter *w = arg;

@@ -37,7 +37,7 @@ TAILQ_HEAD(job_list, job);
 /* One process of a slot; replaced ones live on until they are reaped. */
 struct process {
     TAILQ_ENTRY(process) next;
-    struct slot *slot; /* NULL: replaced, of no interest any more */
+    struct slot *slot; /* NULL: replaced */
     struct phpserver_pool *pool;
     struct child *child;
 };
@@ -185,8 +185,7 @@ static void note_event(const struct slot *s, const struct phpproto_do *d)
                    "ERROR: SS[%d] Script Server did not start properly return message was: '%s' "
                    "(%s%s)",
                    s->index, d->said[0] == '\0' ? "U" : d->said, d->note,
-                   s->proto.state == PHPPROTO_DEAD ? "; it is not used in this cycle any more"
-                                                   : "");
+                   s->proto.state == PHPPROTO_DEAD ? "; it is no longer used in this cycle" : "");
     } else if (d->retry) {
         buf_printf(&line,
                    "ERROR: SS[%d] PHP Script Server communications lost sending Command[%.*s].  "
@@ -325,7 +324,7 @@ static void phpserver_start_failed(struct slot *s, enum spawn_result result, con
 {
     int64_t now_ms = clock_mono_ms();
     if (err->number == ECANCELED) {
-        quit(s->pool); /* the supervisor is stopping; so shall we */
+        quit(s->pool); /* the supervisor is stopping, and so is the pool */
         return;
     }
     if (result == SPAWN_NO_DESCRIPTOR) {
@@ -447,12 +446,12 @@ static void hand_out(struct phpserver_pool *p)
     }
 }
 
-/* Everybody in the queue whose time is over; the next turn is set for the one who is next. */
+/* Ends all requests in the queue whose time is over; the timer is set for the next one. */
 static void phpserver_expire(struct phpserver_pool *p)
 {
     int64_t now_ms = clock_mono_ms();
     struct job *job, *following;
-    p->expire_ms = INT64_MAX; /* whoever comes while somebody is told lowers it, too */
+    p->expire_ms = INT64_MAX; /* a request that is added during a callback lowers it, too */
     for (job = TAILQ_FIRST(&p->waiting); job != NULL; job = following) {
         following = TAILQ_NEXT(job, next);
         if (job->deadline_ms > now_ms) {
@@ -582,7 +581,7 @@ static void phpserver_leave(struct slot *s)
         return;
     s->process = NULL;
     process->slot = NULL;
-    if (!idle) { /* it would not listen before it has finished */
+    if (!idle) { /* it does not read its input before it has finished */
         child_stop(process->child);
         return;
     }
@@ -609,7 +608,7 @@ void phpserver_quit(struct phpserver_pool *p)
     (void)!children_call(p->children, quit, p); /* false: everything is over already */
 }
 
-/* Nobody must wait for what will not come. */
+/* No caller must wait for what will not come. */
 static void phpserver_on_end(void *arg)
 {
     struct phpserver_pool *p = arg;

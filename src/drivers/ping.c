@@ -83,7 +83,8 @@ static bool pinger_provide_receiver(struct pinger *p)
 
 /* ---- asking ---- */
 
-/* Whoever waits for an echo reply: on a condition, which the receiver and giving up signal. */
+/* A thread that waits for an echo reply: on a condition, which the receiver and giving up signal.
+ * */
 struct pinger_waiter {
     struct ping_icmp *icmp;
     pthread_cond_t wake; /* with the lock of icmp */

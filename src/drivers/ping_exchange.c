@@ -45,12 +45,12 @@ enum { DEFAULT_TIMEOUT_MS = 500, DEFAULT_RETRIES = 2 };
 
 enum method { METHOD_ICMP, METHOD_UDP, METHOD_TCP };
 
-/* What an attempt comes to; of several, the last in this list tells most. */
+/* The outcome of an attempt; of several attempts the outcome that is last in this list counts. */
 enum result {
     RESULT_TIMED_OUT,
     RESULT_UNREACHABLE, /* the network said so */
     RESULT_NO_CONNECT,
-    RESULT_NO_SOCKET, /* from here on our own trouble: not a real attempt */
+    RESULT_NO_SOCKET, /* from here on local failures: not a real attempt */
     RESULT_NOT_SENT,
     RESULT_GIVEN_UP,
     RESULTS
@@ -222,7 +222,7 @@ static void pingx_finish_up(struct ping_exchange *p, int64_t rtt_us)
     pingx_finish(p, PING_UP, texts[p->method].up);
 }
 
-/* Trouble of our own says nothing about the device. */
+/* A local failure says nothing about the device. */
 static void pingx_finish_not_up(struct ping_exchange *p, enum result result)
 {
     pingx_finish(p, result >= RESULT_NO_SOCKET ? PING_IMPOSSIBLE : PING_DOWN,
@@ -287,7 +287,7 @@ static void pingx_tcp_ready(struct ping_exchange *p, const struct exchange_event
         pingx_sit_out(p, RESULT_UNREACHABLE);
 }
 
-/* The socket of earlier attempts is kept: what comes back late comes back to it. */
+/* The socket of earlier attempts is kept, because late replies arrive at it. */
 static bool pingx_connect_udp(struct ping_exchange *p)
 {
     if (p->fd >= 0)
@@ -327,8 +327,9 @@ static void pingx_udp_ready(struct ping_exchange *p, const struct exchange_event
         p->result = RESULT_UNREACHABLE;
 }
 
-/* An error that the network has reported is an attempt that has failed, made all the same.  What has
- * not left is waited for like the rest: a reply to an earlier attempt may come. */
+/* An error that the network has reported is a failed attempt, but a complete one. After a request
+ * that could not be sent the time-out is waited for as well: a reply to an earlier attempt may
+ * come. */
 static void pingx_echo(struct ping_exchange *p, const struct exchange_event *event UNUSED)
 {
     int number = ping_icmp_send(p->icmp, &p->echo, p->now_us);

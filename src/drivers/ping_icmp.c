@@ -16,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #ifdef __linux__
-#include <linux/icmp.h> /* netinet/ip_icmp.h has no filter and cannot be had besides */
+#include <linux/icmp.h> /* netinet/ip_icmp.h has no filter and cannot be included as well */
 #endif
 
 enum {
@@ -304,7 +304,7 @@ void ping_icmp_drain(struct ping_icmp *icmp, int family)
     int fd = ping_icmp_socket(icmp, family);
     enum ping_socket_kind kind = family == AF_INET6 ? icmp->sockets.kind6 : icmp->sockets.kind4;
     for (int i = 0; i < READ_AT_ONCE; i++) {
-        uint8_t bytes[256]; /* what is longer is cut, and is none of ours */
+        uint8_t bytes[256]; /* longer messages are cut; none of them is an expected reply */
         struct address from;
         ssize_t len = w->receive(w->arg, fd, bytes, sizeof(bytes), &from);
         if (len < 0)

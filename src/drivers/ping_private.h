@@ -2,7 +2,7 @@
  *
  * ping.c           the pinger: blocking, a loop around the machine, and the receiver thread
  * ping_exchange.c  the machine: one ping from the name to the reply
- * ping_icmp.c      the ICMP sockets, echo packets, who waits for which of them
+ * ping_icmp.c      the ICMP sockets, echo packets, which exchange waits for which reply
  */
 #ifndef SPINE_DRIVERS_PING_PRIVATE_H
 #define SPINE_DRIVERS_PING_PRIVATE_H
@@ -55,13 +55,14 @@ int ping_icmp_send(struct ping_icmp *icmp, struct ping_echo *echo, int64_t now_u
 bool ping_icmp_answered(struct ping_icmp *icmp, const struct ping_echo *echo, int64_t *ret_rtt_us);
 void ping_icmp_forget(struct ping_icmp *icmp, struct ping_echo *echo); /* no more replies for it */
 
-/* From whoever reads the sockets: a limited number of messages of that family's socket. */
+/* Called by the thread that reads the sockets: a limited number of messages of that family's
+ * socket. */
 void ping_icmp_drain(struct ping_icmp *icmp, int family);
 
 /* Waits until the echo is answered, the time has come or give_up is set; woken must signal wake. */
 void ping_icmp_wait(struct ping_icmp *icmp, const struct ping_echo *echo, pthread_cond_t *wake,
                     int64_t until_us, const struct give_up *give_up);
-/* Signals wake, from whoever gives up. */
+/* Signals wake; called by the thread that gives up. */
 void ping_icmp_wake(struct ping_icmp *icmp, pthread_cond_t *wake);
 
 /* ---- the machine ---- */

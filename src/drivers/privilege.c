@@ -36,7 +36,7 @@ struct caps {
     uint64_t effective, permitted, inheritable;
 };
 
-/* The system calls themselves: there is one thread, and no reason to need libcap for 20 lines. */
+/* By system calls: there is one thread, and 20 lines do not justify a dependency on libcap. */
 static bool get_caps(struct caps *ret)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -127,7 +127,7 @@ static bool ids_are(uid_t uid, gid_t gid)
 
 static bool drop_ids(uid_t ruid, gid_t rgid, struct err *err)
 {
-    /* Not allowed in some user namespaces; what is left then are groups of the caller's own. */
+    /* Not allowed in some user namespaces; the remaining groups are then the caller's own. */
     if (geteuid() == 0 && setgroups(0, NULL) != 0 && errno != EPERM)
         return failed(err, "setgroups");
     if (setresgid(rgid, rgid, rgid) != 0)

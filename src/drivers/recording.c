@@ -195,7 +195,7 @@ static int get_word(struct reader *r, json_t *object, const char *key, enum reco
 {
     int n = record_number(list, get_text(r, object, key));
     if (n < 0)
-        recording_fail(r, key, "is no word of its list");
+        recording_fail(r, key, "is not a word of its list");
     return n < 0 ? 0 : n;
 }
 

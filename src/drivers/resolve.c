@@ -20,7 +20,7 @@
 enum {
     HELPERS_MAX = 4,
     SILENCE_LIMIT = 8,      /* look-ups in a row without a real answer */
-    SILENCE_WAIT_MS = 1000, /* then nobody waits longer */
+    SILENCE_WAIT_MS = 1000, /* then no caller waits longer */
 };
 
 enum lookup_state { LOOKUP_NEW, LOOKUP_QUEUED, LOOKUP_DONE };
@@ -38,7 +38,7 @@ struct lookup {
     enum resolve_family family;
     enum lookup_state state;
     int64_t old_ms;   /* DONE: from this time on the answer is too old */
-    int64_t avoid_ms; /* somebody has waited in vain, long enough: until then nobody waits */
+    int64_t avoid_ms; /* a caller has waited long enough: until then none waits */
     struct answer answer;
     TAILQ_HEAD(, resolver_query) queries; /* who is to be told */
 };
@@ -73,7 +73,7 @@ static void resolver_free_lookup(void *node)
     free(l);
 }
 
-/* The helpers that look something up are left behind, each with its own copy of the question. */
+/* The helpers that look something up are abandoned, each with its own copy of the question. */
 UNCHECKED_LOCKS static void resolver_end_helpers(struct resolver *r)
 {
     thr_lock(&r->lock);
@@ -201,7 +201,7 @@ static void resolver_settle(struct resolver *r, struct lookup *l, const struct a
     }
 }
 
-/* What a helper keeps when it is left behind in the system's call. */
+/* What a helper keeps when it is abandoned in the system's call. */
 struct helper {
     struct resolver *resolver;
     char *name; /* of the look-up in progress */
@@ -233,7 +233,7 @@ static struct lookup *resolver_take(struct resolver *r)
     return l;
 }
 
-/* false: the resolver is gone. */
+/* false: the resolver has been freed. */
 static bool helper_ask(struct helper *h, struct lease *lease, const struct lookup *l,
                        struct answer *ret)
 {
@@ -263,7 +263,7 @@ static void helper_main(struct lease *lease, void *arg)
     helper_free(h);
 }
 
-/* false: nobody is there to do the work. */
+/* false: there is no thread for the work. */
 static bool resolver_provide_helper(struct resolver *r, struct err *err)
 {
     if (r->idle >= r->queued || r->helper_count == HELPERS_MAX)
@@ -289,7 +289,7 @@ static int resolver_compare_lookups(const void *left, const void *right)
     return strcasecmp(a->name, b->name);
 }
 
-/* An answer that is too old is none. */
+/* An answer that is too old does not count. */
 static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
                                           enum resolve_family family)
 {
@@ -352,7 +352,7 @@ static bool resolver_wait(struct resolver *r, struct lookup *l, int64_t deadline
                          in_time ? "given up, the poller is out of time" : "no answer in time");
 }
 
-/* From whoever gives up. */
+/* Called by the thread that gives up. */
 static void resolver_wake(void *arg)
 {
     struct resolver *r = arg;
@@ -361,7 +361,7 @@ static void resolver_wake(void *arg)
     thr_unlock(&r->lock);
 }
 
-/* Has the name looked up, if that is not in progress already.  false: nobody is there to do it. */
+/* Has the name looked up, if that is not in progress already.  false: there is no helper for it. */
 static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err) REQUIRES(r->lock);
 
 static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err)
@@ -511,7 +511,7 @@ static bool resolver_is_v6_literal(const char *text)
 {
     char address[INET6_ADDRSTRLEN];
     struct in6_addr parsed;
-    size_t len = strcspn(text, "%"); /* a scope is not inet_pton's business */
+    size_t len = strcspn(text, "%"); /* inet_pton() takes no scope */
     if (len >= sizeof(address))
         return false;
     memcpy(address, text, len);

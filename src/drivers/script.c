@@ -305,7 +305,7 @@ static enum spawn_result start_child(struct job *job, struct err *err)
     return child_start(job->runner->children, &order, &job->child, err);
 }
 
-/* Returns how long to wait before it is worth another try, 0: not any more. */
+/* Returns how long to wait before the next try, 0: there is none. */
 static int64_t retry_delay(struct job *job, enum spawn_result result)
 {
     int64_t now_ms = clock_mono_ms();
@@ -364,12 +364,12 @@ static bool start_first(struct script_runner *s)
     return true;
 }
 
-/* Everybody in the queue whose time is over; the next turn is set for the one who is next. */
+/* Ends all requests in the queue whose time is over; the timer is set for the next one. */
 static void script_expire(struct script_runner *s)
 {
     int64_t now_ms = clock_mono_ms();
     struct job *job, *following;
-    s->expire_ms = INT64_MAX; /* whoever comes while somebody is told lowers it, too */
+    s->expire_ms = INT64_MAX; /* a request that is added during a callback lowers it, too */
     for (job = TAILQ_FIRST(&s->waiting); job != NULL; job = following) {
         following = TAILQ_NEXT(job, next);
         if (s->given_up || job->deadline_ms <= now_ms) {
@@ -448,7 +448,7 @@ void script_give_up(struct script_runner *s)
     (void)!children_call(s->children, script_cancel_all, s); /* false: everything is over already */
 }
 
-/* Nobody must wait for what will not come. */
+/* No caller must wait for what will not come. */
 static void script_on_end(void *arg)
 {
     struct script_runner *s = arg;

@@ -26,8 +26,8 @@ bool snmp_library_start(struct err *err UNUSED)
                               NETSNMP_DS_LIB_NO_DISCOVERY /* of us */};
     for (size_t i = 0; i < ARRAY_LEN(off); i++)
         netsnmp_ds_set_boolean(NETSNMP_DS_LIBRARY_ID, off[i], 1);
-    /* Without a handler the library writes each complaint to standard error, without bound: with
-     * nobody reading there, polling would stand still.  What matters is in the reply of a request. */
+    /* Without a handler the library writes each complaint to standard error, without bound: without
+     * a reader, polling would stall. The reply of a request has the reason. */
     snmp_disable_log();
     netsnmp_register_loghandler(NETSNMP_LOGHANDLER_NONE, LOG_DEBUG);
     init_snmp("spine");

@@ -30,8 +30,8 @@
  * begin: IDLE or OVER; with a session for the target ask, without one: v3 keys that must be made
  *        -> KEYING, else -> NAMING
  * open session: v3 -> DISCOVERING, else -> ASKING
- * DISCOVERING and ASKING end as snmpx_end() says; a session that has gone stale is opened again,
- * once: from KEYING or NAMING on.
+ * DISCOVERING and ASKING end as snmpx_end() says; a stale session is opened again, once: from
+ * KEYING or NAMING on.
  */
 enum state { IDLE, KEYING, NAMING, NAMING_LOCAL, CONNECTING, DISCOVERING, ASKING, OVER, STATES };
 
@@ -54,7 +54,7 @@ static act_fn *const rules[STATES][EXCHANGE_EVENT_KINDS] = {
 /* How a request that was sent ends. */
 enum end {
     END_ANSWERED,
-    END_REPORTED, /* v3: the agent says what it does not like, or who it is */
+    END_REPORTED, /* v3: the agent reports an error, or its engine id */
     END_SILENCE,
     END_TOO_BIG,      /* our request does not fit into a message */
     END_DISCONNECTED, /* a stream */
@@ -63,8 +63,8 @@ enum end {
 };
 
 /* Every request in the library is due at once: a time-out that lies a second in the past.  So
- * snmp_sess_timeout() repeats the request or ends it whenever it is called, and it is called when
- * our clock says so; the library's own clock decides nothing. */
+ * snmp_sess_timeout() repeats the request or ends it whenever it is called, and it is called when a
+ * time of our clock has come; the library's own clock decides nothing. */
 enum { LIBRARY_TIMEOUT_US = -1000000 };
 
 struct snmp_exchange {
@@ -410,7 +410,7 @@ static void snmpx_connect_late(struct snmp_exchange *s, const struct exchange_ev
 static bool snmpx_belongs(const struct snmp_exchange *s, const netsnmp_pdu *pdu)
 {
     const struct target *t = s->target;
-    if (t->version == 3) /* the library has checked all there is */
+    if (t->version == 3) /* the library has checked everything */
         return pdu->version == SNMP_VERSION_3 &&
                (pdu->command == SNMP_MSG_RESPONSE || pdu->command == SNMP_MSG_REPORT);
     return pdu->command == SNMP_MSG_RESPONSE &&
@@ -442,7 +442,8 @@ static int snmpx_take_message(struct snmp_exchange *s, const netsnmp_pdu *pdu)
     return 1;
 }
 
-/* What could be sent once is no wrong request: a repeat that cannot is our own trouble. */
+/* What could be sent once is not a wrong request: a repeat that cannot is a failure of this
+ * machine. */
 static void snmpx_settle_unsent(struct snmp_exchange *s, const netsnmp_session *session)
 {
     if (session->s_snmp_errno == SNMPERR_TOO_LONG || session->s_errno == EMSGSIZE) {
@@ -483,7 +484,7 @@ static int snmpx_on_event(int op, netsnmp_session *session, int reqid UNUSED, ne
 
 /* ---- one request ---- */
 
-/* Whoever uses the library for a v3 session, which lives on global tables, is alone in it. */
+/* Only one thread at a time uses the library for a v3 session, which depends on global tables. */
 UNCHECKED_LOCKS static void snmpx_enter_library(struct snmp_exchange *s)
 {
     if (s->v3 != NULL)
@@ -558,8 +559,9 @@ static void snmpx_start(struct snmp_exchange *s)
 
 /* ---- how it ends ---- */
 
-/* What was good for the last answer may not be any more: the agent has closed an idle connection,
- * or it talks, but not as the engine that was found (a restart with a new engine id). */
+/* What was valid for the last answer may have become stale: the agent has closed an idle
+ * connection, or it talks, but not as the engine that was found (a restart with a new engine id).
+ * */
 static bool snmpx_is_stale(const struct snmp_exchange *s, enum end end)
 {
     return s->used &&
@@ -611,8 +613,8 @@ static void snmpx_found_engine(struct snmp_exchange *s)
         snmpx_over(s, SNMP_FAILED, false);
 }
 
-/* Where this ends with the request still open in the library the session is closed, so that nothing
- * late meets anybody. */
+/* Where this ends with the request still open in the library the session is closed, so that no late
+ * answer is taken for that of a later request. */
 static void snmpx_end(struct snmp_exchange *s, enum end end)
 {
     if (s->state == DISCOVERING && (end == END_REPORTED || end == END_ANSWERED)) {
@@ -625,7 +627,7 @@ static void snmpx_end(struct snmp_exchange *s, enum end end)
     }
 }
 
-/* The library sends again or gives up; if it can do neither (no memory), it would try for ever. */
+/* The library sends again or gives up; if it can do neither (no memory), it would try forever. */
 static void snmpx_run_timer(struct snmp_exchange *s)
 {
     s->noticed = false;
@@ -636,7 +638,8 @@ static void snmpx_run_timer(struct snmp_exchange *s)
         snmpx_settle(s, END_OUT_OF_TIME);
 }
 
-/* Time is looked at whatever has come in, so that a flood of rubbish cannot stop it. */
+/* The time is checked whatever was received, so that a flood of invalid messages cannot prevent a
+ * time-out. */
 static void snmpx_look(struct snmp_exchange *s)
 {
     bool open = s->peer->transport.sock >= 0;

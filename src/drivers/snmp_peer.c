@@ -58,7 +58,7 @@ static int peer_receive_datagram(netsnmp_transport *t, void *bytes, int size, vo
     return n >= 0 ? (int)n : -1;
 }
 
-/* A request is far smaller than a socket's buffer: what does not go in at once never will. */
+/* A request is far smaller than a socket's buffer: if it does not fit at once it never fits. */
 static int peer_send_stream(netsnmp_transport *t, const void *bytes, int len, void **opaque UNUSED,
                             int *opaque_len UNUSED)
 {

@@ -46,7 +46,7 @@ struct snmp_peer {
     const struct wire *wire;
     struct address address;
     size_t received;     /* by a stream, since the request was sent */
-    unsigned messages;   /* whole ones, whatever is in them; set to 0 by whoever counts */
+    unsigned messages;   /* whole ones, whatever is in them; set to 0 by the code that counts */
     bool from_elsewhere; /* the last datagram */
     bool tried, sent;    /* to send this request; something of it has left */
     int send_errno;      /* why the last message has not */
@@ -63,8 +63,8 @@ void snmp_peer_free(struct snmp_peer *p); /* only as long as no session has it *
 enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *to, uint16_t port,
                                    const struct address *local, enum snmp_outcome *ret_why,
                                    struct buf *detail);
-/* A connect in progress has come to an end: number is 0 or an errno, and then what the network says,
- * as our own trouble shows before anything has left. */
+/* A connect in progress has ended: number is 0 or an errno, and then what the network says,
+ * as a failure of this machine shows before anything has left. */
 enum snmp_peer_step snmp_peer_connected(int number, enum snmp_outcome *ret_why, struct buf *detail);
 /* For the library: a hook that sees each message first. */
 int snmp_peer_note_message(netsnmp_session *session, netsnmp_transport *t, void *opaque,
@@ -84,7 +84,7 @@ void snmp_v3_stop(void); /* forgets all keys */
 
 /* Keys come from pass phrases, once for each in the life of the process: some milliseconds. */
 bool snmp_v3_has_keys(struct snmp_v3 *v); /* takes those that are known already */
-void snmp_v3_make_keys(void *v);          /* a job for any thread; nobody else uses v meanwhile */
+void snmp_v3_make_keys(void *v);          /* a job for any thread, which alone uses v meanwhile */
 bool snmp_v3_check_keys(const struct snmp_v3 *v, struct buf *detail);
 
 /* Fill the session that will be opened. */

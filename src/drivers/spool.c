@@ -45,7 +45,7 @@ static bool lock_within(int fd, int64_t wait_ms)
     while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if ((errno != EWOULDBLOCK && errno != EINTR) || clock_mono_ms() >= until)
             return false;
-        clock_pause_ms(LOCK_LOOK_MS); /* nobody rings when a lock is given back */
+        clock_pause_ms(LOCK_LOOK_MS); /* no call reports that a lock is given back */
     }
     return true;
 }
@@ -66,7 +66,8 @@ static int spool_open_file(const struct spool_options *o, int flags, struct err 
     return -1;
 }
 
-/* Only what is known to be a spool is changed, its mode included: the path may name somebody's file. */
+/* Only what is known to be a spool is changed, its mode included: the path may name another file.
+ * */
 static bool keep_private(int fd, const struct spool_options *o, struct err *err)
 {
     struct stat st;
@@ -131,7 +132,9 @@ static enum spoolrec_result scan_row(struct scan *s, struct spoolrec_row *ret)
     }
 }
 
-/* Is it ours?  An empty file, or one cut within its header, is nobody's yet: *ret_empty. */
+/* Does it belong to this poller and database?  An empty file, or one cut within its header, can be
+ * used by any poller: *ret_empty.
+ * */
 static bool scan_header(struct scan *s, const struct spool_options *o, bool *ret_empty,
                         int64_t *ret_interval_s, struct err *err)
 {

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS_AT_MOST 1000 /* more gain nothing */
+#define ROWS_AT_MOST 1000 /* more of them are no faster */
 #define DEVICES_AT_MOST                                                                            \
     5000 /* of a statement about steps: fewer statements read the table less often */
 #define BYTES_AT_MOST     ((size_t)1 << 20)
@@ -421,16 +421,17 @@ static bool smaller_may_do(int number)
     switch (dberror_class(number)) {
     case DBERROR_ROW:   /* one row is bad, the others are not */
     case DBERROR_SPLIT: /* too large */
-    case DBERROR_RETRY: /* again and again: fewer rows are in the way of fewer others */
+    case DBERROR_RETRY: /* repeatedly: a smaller statement conflicts with fewer others */
     case DBERROR_LOST:
-        return true; /* again and again: some servers and proxies answer "too large" in this way */
+        return true; /* repeatedly: some servers and proxies answer "too large" in this way */
     case DBERROR_FATAL: return number == DBERROR_SYNTAX;
     case DBERROR_WAIT: return number == DBERROR_TABLE_FULL;
     }
     return false;
 }
 
-/* The table is missing or forbidden, or what answers is no database: no row of this job will do better. */
+/* The table is missing or forbidden, or what answers is not a database: no row of this job will do
+ * better. */
 static bool hopeless(int number)
 {
     enum dberror class = dberror_class(number);
@@ -619,7 +620,7 @@ static bool write_batch(struct store *s, const struct batch *b, bool output, boo
     if (s->read_only)
         return true;
     size_t retries_before = s->retries;
-    struct err why = ERR_INIT; /* of the devices: a lost value is the worse news */
+    struct err why = ERR_INIT; /* of the devices: the reason for a lost value takes precedence */
     if (b->row_count > 0)
         (void)!store_know_schema(s, NULL); /* else the widths of Cacti's schema do */
     bool *refused = mem_zalloc(b->row_count, sizeof(*refused));

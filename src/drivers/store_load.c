@@ -154,7 +154,7 @@ static double real(const char *text, double fallback)
     return isfinite(v) ? v : fallback;
 }
 
-/* A port that does not exist becomes 0: asking nobody is better than asking somebody else. */
+/* A port that does not exist becomes 0, so that no request goes to another service. */
 static uint16_t port(const char *text, uint16_t fallback)
 {
     int64_t v = load_number(text, fallback, -1, UINT16_MAX + 1);

@@ -1,4 +1,5 @@
-/* drivers/store_private.h - what store.c, store_load.c and store_remote.c share.  Nobody else includes it. */
+/* drivers/store_private.h - what store.c, store_load.c and store_remote.c share. No other file
+ * includes it. */
 #ifndef SPINE_DRIVERS_STORE_PRIVATE_H
 #define SPINE_DRIVERS_STORE_PRIVATE_H
 
@@ -27,7 +28,7 @@ struct store {
 
 enum store_result {
     STORE_DONE,
-    STORE_REFUSED, /* this statement failed for good; another one may succeed */
+    STORE_REFUSED, /* this statement failed and is not repeated; another one may succeed */
     STORE_OVER,    /* no connection and no time or right to open one */
 };
 
@@ -64,7 +65,7 @@ struct job {
     size_t output_chars; /* width of the column that outputs go to */
     bool *refused;       /* marks rows that the server refused; NULL = only counted */
     size_t refused_count;
-    size_t left;    /* the last so many are not stored for another reason */
+    size_t left;    /* that many at the end are not stored for another reason */
     struct err why; /* of the first loss */
 };
 

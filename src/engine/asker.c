@@ -23,7 +23,7 @@ struct asker {
     struct pool *pool;         /* whose workers block, or NULL */
     struct inflight *inflight; /* what waits on the loop, or NULL; with neither, asks block in
                                 * asker_wait_one() */
-    struct scripts *scripts;   /* NULL: none are needed, or no supervisor can be had */
+    struct scripts *scripts;   /* NULL: none are needed, or no supervisor can be started */
     int workers;
     TAILQ_HEAD(asker_sessions, asker_session) sessions;
     int session_count;
@@ -40,11 +40,11 @@ struct asker {
 struct asker_session {
     TAILQ_ENTRY(asker_session) next;
     struct asker *a;
-    struct cycle *c; /* a reference: what is left behind still reads the site */
+    struct cycle *c; /* a reference: an abandoned call still reads the site */
     struct services *services;
     const struct device *device;
     struct snmp_agent *agent; /* NULL: the flight asks */
-    struct flight *flight;    /* NULL: whoever blocks asks */
+    struct flight *flight;    /* NULL: the thread that blocks asks */
     asker_done_fn *done;      /* NULL: closed */
     void *arg;
     bool asking;    /* an ask that blocks has begun and has not been answered */
@@ -93,7 +93,7 @@ static void asker_free_session(struct asker_session *s)
     free(s);
 }
 
-/* A closed session goes when all that it has begun has come back. */
+/* A closed session is freed when all calls that it has begun have returned. */
 static void asker_settle(struct asker_session *s)
 {
     struct asker *a = s->a;
@@ -235,8 +235,8 @@ static void asker_done_job(struct job *job, bool cancelled)
 void asker_say_left_behind(const struct asker_wait *wait)
 {
     log_line(LOG_ALWAYS,
-             "WARNING: Device[%" PRIu32 "] A call for %s has not come back for %" PRId64
-             " ms, although it was told to; the cycle ends without it",
+             "WARNING: Device[%" PRIu32 "] A call for %s has not returned for %" PRId64
+             " ms although it was given up; the cycle ends without it",
              wait->device_id, asker_kind_text(wait->kind), clock_mono_ms() - wait->since_mono_ms);
 }
 
@@ -248,13 +248,13 @@ static void asker_leave_behind(struct job *job)
     TAILQ_REMOVE(&s->a->sessions, s, next);
 }
 
-/* On a worker that has been left behind. */
+/* On an abandoned worker. */
 static void asker_come_late(struct job *job)
 {
     asker_free_session(asker_session_of(job));
 }
 
-/* On the loop: the request has come to its end. */
+/* On the loop: the request has ended. */
 static void asker_on_flight(void *arg)
 {
     struct asker_session *s = arg;
@@ -486,7 +486,7 @@ size_t asker_end(struct asker *a, int64_t until_mono_ms)
     }
     if (a->pool != NULL)
         return pool_end(a->pool, until_mono_ms);
-    while (a->errands > 0) /* whoever answers scripts has promised to */
+    while (a->errands > 0) /* the supervisor has promised to answer */
         loop_turn(a->loop);
     return 0;
 }

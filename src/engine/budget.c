@@ -4,10 +4,11 @@
 
 /* Beside the row, which may need a new connection and an answer to one statement. */
 enum { RESERVE_MS = 2500, STORING_MS = 1000, CLOSING_MS = 2500, GAP_MS = 250 };
-/* poller.php gives up so long before the next cycle; for leaving there is a moment more. */
+/* poller.php gives up GIVES_UP_MS before the next cycle; LEAVING_MS are for the end of the process.
+ * */
 enum { GIVES_UP_MS = 2000, LEAVING_MS = 250, SILENCE_MS = 1500 };
 
-/* 3 % of the interval, but so much at least; of an interval of seconds a quarter must do. */
+/* 3 % of the interval, but at_least_ms or more; of an interval of seconds a quarter is enough. */
 static int64_t share(int64_t interval_ms, int64_t at_least_ms)
 {
     int64_t part = interval_ms * 3 / 100;

@@ -169,7 +169,8 @@ static void cycle_explain_selection(struct cycle *c)
 
 enum { CYCLE_STEPS_SAID = 4 };
 
-/* Different steps of the site that are no multiple of the interval; returns how many items have one. */
+/* Different steps of the site that are not multiples of the interval; returns how many items have
+ * one. */
 static size_t cycle_find_odd_steps(const struct cycle *c, int steps[CYCLE_STEPS_SAID + 1],
                                    size_t *ret_count)
 {
@@ -201,12 +202,12 @@ static void cycle_say_odd_steps(const struct cycle *c)
         return;
     for (size_t i = 0; i < count && i < CYCLE_STEPS_SAID; i++)
         buf_printf(&list, "%s%d", i == 0 ? "" : ", ", steps[i]);
-    log_line(
-        LOG_ALWAYS,
-        "NOTE: %zu items have a step (%s%s s) that is no multiple of the poller interval of %d s; "
-        "each is polled by the first cycle at or after it is due",
-        items, buf_str(&list), count > CYCLE_STEPS_SAID ? ", ..." : "",
-        c->config->poller_interval_s);
+    log_line(LOG_ALWAYS,
+             "NOTE: %zu items have a step (%s%s s) that is not a multiple of the poller interval "
+             "of %d s; "
+             "each is polled by the first cycle at or after it is due",
+             items, buf_str(&list), count > CYCLE_STEPS_SAID ? ", ..." : "",
+             c->config->poller_interval_s);
     buf_done(&list);
 }
 
@@ -287,8 +288,8 @@ static void cycle_keep_rest(struct cycle *c, const struct batch *batch, size_t l
     ledger_rows_lost(&c->ledger, left - kept);
 }
 
-/* Once, and only when the database has proved to take rows: new results come first.  A collector's rows
- * go to the main server, which is the uplink's business. */
+/* Once, and only after the database has taken rows: new results come first.  A collector's rows
+ * go to the main server, which the uplink does. */
 static void cycle_restore(struct cycle *c)
 {
     if (!c->restored && c->uplink == NULL)
@@ -366,7 +367,8 @@ void cycle_write(struct cycle *c, struct batch *batch)
         batch_free(batch);
         return;
     }
-    /* What devices gave is for the main server; what they are is written here and pushed in the end. */
+    /* Results go to the main server; the status of devices is written here and pushed at the end.
+     * */
     struct batch here = *batch;
     here.row_count = here.recache_count = 0;
     cycle_write_here(c, &here);
@@ -516,7 +518,8 @@ void cycle_end_without_writer(struct cycle *c, struct batch *waiting)
 {
     c->writer_lost = true;
     guard_doing(c->guard, GUARD_MAIN, "closing the row by a new connection");
-    log_line(LOG_ALWAYS, "ERROR: The database thread has not come back; what it holds is lost");
+    log_line(LOG_ALWAYS, "ERROR: The database thread does not return from a call; "
+                         "the rows that it holds are lost");
     if (waiting != NULL)
         cycle_keep_rest(c, waiting, waiting->row_count);
     batch_free(waiting);

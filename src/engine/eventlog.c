@@ -36,14 +36,14 @@ struct eventlog {
     char *path;
     struct stream_reader *reader;
     struct lease *lease;              /* stop's, like the next one */
-    struct eventlog_outcome *outcome; /* where it is noted if the thread is left behind */
+    struct eventlog_outcome *outcome; /* where it is noted if the thread is abandoned */
 
     struct thr_mutex lock;
     pthread_cond_t changed;
     int64_t give_up_mono_ms GUARDED; /* lock: INT64_MAX until stop */
     uint64_t written GUARDED;        /* lock: events in the file */
-    int error GUARDED;               /* lock: errno of the last trouble, 0 = none */
-    bool capped GUARDED;             /* lock: the size was the trouble */
+    int error GUARDED;               /* lock: errno of the last failure, 0 = none */
+    bool capped GUARDED;             /* lock: the size was the reason */
 
     /* the thread's */
     int fd;
@@ -242,7 +242,7 @@ static void eventlog_release(struct eventlog *e)
     free(e);
 }
 
-/* The thread has come back from the file system long after the end. */
+/* The thread has returned from the file system long after the end. */
 static void eventlog_come_late(void *arg)
 {
     eventlog_release(arg);

@@ -28,7 +28,7 @@ struct eventpath {
 
     struct asker *asker;
     struct writer *writer;
-    struct scripts *scripts; /* NULL: none are needed, or no supervisor can be had */
+    struct scripts *scripts; /* NULL: none are needed, or no supervisor could be started */
     struct loop_timer deadline;
     struct loop_timer patience; /* with the writer */
     struct loop_letter news;    /* from the writer */
@@ -172,7 +172,7 @@ static void eventpath_on_deadline(void *arg)
     eventpath_stop(e);
 }
 
-/* The writer does not come back: the cycle ends without it. */
+/* The writer does not return: the cycle ends without it. */
 static void eventpath_on_patience(void *arg)
 {
     struct eventpath *e = arg;
@@ -285,7 +285,7 @@ static void eventpath_begin(struct eventpath *e)
         loop_timer_set(&e->deadline, e->c->budget.poll_until - clock_mono_ms());
 }
 
-/* ---- the writer's news ---- */
+/* ---- notifications of the writer ---- */
 
 static void eventpath_take_news(void *arg)
 {
@@ -348,11 +348,12 @@ struct eventpath *eventpath_start(struct cycle *c, struct services *services, st
     TAILQ_INIT(&e->visits);
     loop_timer_init(&e->deadline, loop, eventpath_on_deadline, e);
     loop_timer_init(&e->patience, loop, eventpath_on_patience, e);
-    /* The writer first: it needs one thread, and the workers do with what is left. */
+    /* The writer first: it needs one thread, and the workers use those that remain. */
     e->writer = writer_new(c, eventpath_on_change, e, err);
     if (e->writer != NULL)
         e->asker = asker_new(c, services, loop, c->config->threads, err);
-    /* What is left must do for the devices, or the legacy loop, which needs less, does better. */
+    /* The remaining descriptors must suffice for the devices; otherwise the legacy loop polls,
+     * which needs fewer. */
     if (e->asker == NULL || !loop_can_open(c->config->threads + EVENTPATH_SPARE_DESCRIPTORS, err)) {
         eventpath_give_way(e);
         return NULL;

@@ -25,8 +25,8 @@ enum {
 
 TAILQ_HEAD(flights, flight);
 
-/* Devices that are asked at one address.  One that has begun goes on until it is through: its next
- * request must not wait behind devices that are dead. */
+/* Devices that are asked at one address.  One that has begun goes on until it has finished: its
+ * next request must not wait behind devices that are dead. */
 struct place {
     struct address address; /* port 0 */
     int devices;

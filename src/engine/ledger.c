@@ -12,7 +12,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Lines about one kind of trouble with the database that one cycle writes; more would say nothing new. */
+/* Lines about one kind of database failure that a cycle writes; more of them have no new
+ * information. */
 enum { LEDGER_LINES_MAX = 20 };
 
 /* Lines about devices that do not work, likewise: a broken switch must not fill the log's disk. */

@@ -29,7 +29,7 @@ struct legacy {
     int64_t stopped_mono_ms GUARDED;
     bool begun GUARDED;
     bool stuck;                  /* the main thread's: threads hang outside a leased call */
-    struct poller **pollers;     /* written under lock; NULL: left behind, or gone */
+    struct poller **pollers;     /* written under lock; NULL: abandoned, or ended */
     struct lease **leases;       /* the main thread's */
     int poller_count;            /* the main thread's, constant while polling */
     struct visit *taken GUARDED; /* from a thread that hangs */
@@ -39,7 +39,7 @@ struct legacy {
     int64_t last_dump_mono_ms;
 };
 
-/* A polling thread.  If it is left behind in a call it keeps the asker and touches nothing of `l`. */
+/* A polling thread. If it is abandoned in a call it keeps the asker and touches nothing of `l`. */
 struct poller {
     struct legacy *l;
     int place;              /* in l->pollers */
@@ -151,7 +151,7 @@ static bool poller_is_busy(struct poller *p)
     return busy;
 }
 
-/* false: the thread has been left behind. */
+/* false: the thread has been abandoned. */
 static bool poller_visit(struct poller *p, struct lease *lease, const struct device *device)
 {
     struct legacy *l = p->l;
@@ -278,7 +278,7 @@ static void legacy_leave_hanging(struct legacy *l)
 static void legacy_on_signal(void *arg, int signo)
 {
     struct legacy *l = arg;
-    cycle_hurry(l->c, signo); /* first: it says what the stopped runs do not say one by one */
+    cycle_hurry(l->c, signo); /* first: it logs once why all runs are stopped */
     (void)legacy_stop(l);
     thr_lock(&l->lock);
     pthread_cond_broadcast(&l->changed); /* the end is nearer than it was */
@@ -426,7 +426,7 @@ static bool legacy_start_poller(struct legacy *l, int i, struct err *err)
     return false;
 }
 
-/* As many threads as can be had; false: none. */
+/* As many threads as can be started; false: none. */
 static bool legacy_start_pollers(struct legacy *l)
 {
     struct err err = ERR_INIT;
@@ -441,7 +441,7 @@ static bool legacy_start_pollers(struct legacy *l)
     return started > 0;
 }
 
-/* No thread can be had: the main thread does the work. */
+/* No thread can be started: the main thread does the work. */
 static void legacy_poll_alone(struct legacy *l)
 {
     struct err err = ERR_INIT;
@@ -528,7 +528,7 @@ static void legacy_join_pollers(struct legacy *l)
             ;
         lease_free(l->leases[i]);
         struct poller *p = l->pollers[i];
-        thr_lock(&l->lock); /* SIGUSR1 is still heard and looks at all of them */
+        thr_lock(&l->lock); /* SIGUSR1 is still handled and looks at all of them */
         l->pollers[i] = NULL;
         thr_unlock(&l->lock);
         poller_free(p);

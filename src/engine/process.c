@@ -18,7 +18,7 @@ struct process {
     struct watchdog *watchdog; /* NULL: none */
     struct services *services;
     struct loop *loop;       /* NULL: the legacy loop polls */
-    struct stopsig *signals; /* NULL: none are heard */
+    struct stopsig *signals; /* NULL: none are handled */
     struct loop_timer beat;
     size_t running; /* cycles on the loop and beside it */
 };
@@ -96,7 +96,7 @@ static void *process_legacy_main(void *arg)
 {
     struct process_work *w = arg;
     process_run_legacy(w);
-    if (w->p->loop != NULL) /* which hears the signals meanwhile */
+    if (w->p->loop != NULL) /* which receives the signals meanwhile */
         loop_post(w->p->loop, &w->over, process_on_over, w->p);
     return NULL;
 }
@@ -119,7 +119,7 @@ static void process_join(struct process_work *w)
 
 static void process_say_deaf(const struct err *why)
 {
-    log_line(LOG_ALWAYS, "WARNING: stop signals are not heard: %s", why->text);
+    log_line(LOG_ALWAYS, "WARNING: stop signals are not handled: %s", why->text);
 }
 
 static void process_hear(struct process *p)

@@ -34,7 +34,7 @@ static void stopsig_set_defaults(void)
         sigaction(stopsig_list[i], &stopsig_default, NULL);
 }
 
-/* What a driver hears. */
+/* The signals that a driver handles. */
 static sigset_t stopsig_heard(void)
 {
     sigset_t set;
@@ -192,7 +192,7 @@ static void *stopsig_wait_signals(void *arg)
         if (signo == END_SIGNAL && stopsig_is_ending(s))
             return NULL;
         if (signo == END_SIGNAL)
-            continue; /* a stranger's */
+            continue; /* sent by another process */
         if (signo == SIGUSR1)
             stopsig_tell_dump(s);
         else if (!stopsig_tell_stop(s, signo))

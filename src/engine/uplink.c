@@ -163,8 +163,8 @@ static void uplink_fail(struct uplink *u, const char *what, const struct err *er
     log_line(LOG_ALWAYS, "ERROR: %s: %s", what, err->text);
 }
 
-/* Returns how many of the last rows it has not taken.  In pieces, so that a slow line needs its time
- * but is not given up. */
+/* Returns how many of the last rows it has not taken.  In pieces, so that a slow line needs more
+ * time but is not given up. */
 static size_t send_rows(struct uplink *u, const struct batch *b)
 {
     size_t at = 0;
@@ -287,7 +287,7 @@ static void uplink_finish(struct uplink *u)
     if (u->config->read_only)
         return;
     say_kept(u);
-    u->retry_mono_ms = 0; /* now or never */
+    u->retry_mono_ms = 0; /* the last attempt */
     if (!may_try_main(u)) {
         uplink_fail(u, unaware, &u->why);
     } else {
@@ -373,9 +373,9 @@ static void *keep_main(void *arg)
 
 /* ---- the others ---- */
 
-/* Before each attempt to connect.  From now on the patience counts, however much time there was: the
- * push has what is left of the interval as long as the server answers.  The client library asks the
- * name server without a limit, and a line that is down takes it along. */
+/* Before each attempt to connect.  From now on the patience counts, whatever time was left: the
+ * push may take the rest of the interval as long as the server answers. The client library asks the
+ * name server without a limit, and a broken line interrupts the name server as well. */
 static bool find_main(void *arg, int64_t deadline_mono_ms, struct err *err)
 {
     struct uplink *u = arg;

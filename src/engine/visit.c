@@ -18,7 +18,7 @@ static void visit_finish(struct visit *v, bool complete)
     v->calls->over(v->arg, v);
 }
 
-/* Carries out what the run asks for.  The visit may be gone afterwards. */
+/* Carries out what the run asks for.  The visit may be freed afterwards. */
 static void visit_carry_on(struct visit *v)
 {
     const struct action *a;
@@ -74,7 +74,7 @@ void visit_stop(struct visit *v)
 
 void visit_take_away(struct visit *v, const struct visit_calls *calls, void *arg)
 {
-    asker_orphan(v->session); /* its thread may come back after the visit is gone */
+    asker_orphan(v->session); /* its thread may return after the visit is freed */
     v->session = NULL;
     v->calls = calls;
     v->arg = arg;

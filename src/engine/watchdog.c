@@ -19,9 +19,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* Waking up so much later than asked for means that the whole process was stopped meanwhile. */
+/* Waking up LATE_MS later than asked for means that the whole process was stopped meanwhile. */
 enum { LOOK_MS = 1000, LATE_MS = 700, EXTENSIONS_AT_MOST = 3 };
-/* A line that cannot be got rid of in this time stays unsaid. */
+/* A line that cannot be written in this time is dropped. */
 enum { SAY_MS = 1000 };
 
 /* One end to be watched; the watchdog's lock guards it, except what says otherwise. */
@@ -46,7 +46,7 @@ struct watchdog {
     int64_t reported_beat; /* the thread's: of the stall that was told last */
 };
 
-/* ---- saying, which may hang like everything else: the log may be on a dead file system ---- */
+/* ---- logging, which may hang like everything else: the log may be on a dead file system ---- */
 
 struct speech {
     char *line;
@@ -70,7 +70,7 @@ static void speech_main(struct lease *l, void *arg)
     (void)!lease_leave(l);
 }
 
-/* On a thread of its own, which is left behind with what it says if it does not come back. */
+/* On a thread of its own, which is abandoned with what it says if it does not return. */
 static void watchdog_say(const char *line, void (*then)(void))
 {
     struct speech *s = mem_zalloc(1, sizeof(*s));
@@ -90,7 +90,7 @@ static void watchdog_end_process(const struct guard *g)
     static const char *const who[GUARD_PARTS] = {"main thread", "database thread"};
     char line[400];
     int n = snprintf(line, sizeof(line),
-                     "ERROR: The cycle has not come to its end in time and is ended now");
+                     "ERROR: The cycle did not end in time; the process is ended now");
     for (int i = 0; i < GUARD_PARTS; i++) {
         const char *what = g->doing[i];
         if (what != NULL)
@@ -172,7 +172,7 @@ static void *watchdog_main(void *arg)
         wake = watchdog_next_look(w);
         (void)thr_wait_until(&w->changed, &w->lock, wake);
         now = clock_mono_ms();
-        if (now < wake) /* rung before its time */
+        if (now < wake) /* woken early */
             wake = now;
     }
     thr_unlock(&w->lock);

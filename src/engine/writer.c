@@ -30,7 +30,7 @@ struct writer {
     bool relaxed GUARDED; /* no poller is held back */
     bool ending GUARDED;
     bool ended GUARDED;
-    struct batch **salvaged GUARDED; /* where what waits goes if the thread is left behind */
+    struct batch **salvaged GUARDED; /* where the waiting rows go if the thread is abandoned */
 };
 
 UNCHECKED_LOCKS void writer_unref(struct writer *w)

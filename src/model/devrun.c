@@ -307,8 +307,8 @@ static void devrun_begin(struct devrun *run, const struct moment *now)
         run->phase = d->id == 0 ? PHASE_ITEMS : PHASE_CHECK;
 }
 
-/* No agent and no mistake of ours may keep a run going for ever: what has no value yet is U, and
- * nothing is concluded. */
+/* No agent and no defect of this program may keep a run going forever: items without a value are U,
+ * and nothing is concluded. */
 static void stop_runaway(struct devrun *run, const struct moment *now)
 {
     devrun_say(run, LOG_ALWAYS,
@@ -351,7 +351,7 @@ static void advance(struct devrun *run, const struct moment *now)
     }
 }
 
-/* Takes the ask that the answer belongs to; false: nobody waits for it. */
+/* Takes the ask that the answer belongs to; false: no ask waits for it. */
 static bool begin_event(struct devrun *run, uint32_t ask_id, bool (*fits)(enum ask_kind),
                         struct open_ask *ret)
 {

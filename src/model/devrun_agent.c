@@ -71,8 +71,8 @@ static void agent_say_time(struct devrun *run, struct agent *a)
                "OIDs Per Get Request' makes them faster",
                run->device->id, a->target->hostname, (double)a->spent_us / 1e6,
                (double)run->agents.spent_us / 1e6,
-               before ? "what is left of the checks before polling is skipped"
-                      : "which is all that they may take of a cycle: what is left is U");
+               before ? "the remaining checks before polling are skipped"
+                      : "which is all that they may take of a cycle: the remaining items are U");
 }
 
 /* ---- silence ---- */
@@ -223,7 +223,7 @@ static void agent_ask_known(struct devrun *run, const struct agent *a)
 }
 
 /* Whether it is worth asking if the agent still lives.  It is not if it was asked for nothing else,
- * nor after so many time-outs that it makes no difference, nor without time for the answer. */
+ * nor after as many time-outs as make no difference, nor without time for the answer. */
 static bool agent_is_doubtful(struct devrun *run, struct agent *a)
 {
     bool same = run->agents.asked.count == 1 && run->agents.asked.is_get &&
@@ -234,7 +234,7 @@ static bool agent_is_doubtful(struct devrun *run, struct agent *a)
         return true;
     devrun_say(run, LOG_ALWAYS,
                "Device[%" PRIu32 "] HT[1] WARNING: '%s' has left more than %d requests "
-               "unanswered; it is not asked any more in this cycle",
+               "unanswered; it is not asked again in this cycle",
                run->device->id, run->agents.asked.target->hostname, AGENT_VAIN_MAX);
     a->told_trouble = true;
     devrun_agent_silence(run, run->agents.asked.target);
@@ -267,8 +267,8 @@ static void agent_note_reply(struct devrun *run, struct agent *a, const struct s
         a->known = run->agents.asked.name;
 }
 
-/* Only an answer shows that it lives, and only silence that it does not: trouble of our own leaves
- * both open. */
+/* Only an answer shows that it lives, and only silence that it does not: a failure of the poller's
+ * machine leaves both open. */
 static void agent_hear_doubt(struct devrun *run, const struct snmp_reply *reply)
 {
     struct agents *all = &run->agents;

@@ -1,4 +1,4 @@
-/* The inside of a device run, second part: whom to ask, and what a time-out means.
+/* The inside of a device run, second part: which agents to ask, and what a time-out means.
  *
  * Rule: silence belongs to an agent, not to the device: its items may have others.  A time-out of an
  *       agent that has answered before is looked into first: the agent is asked for an object that
@@ -12,7 +12,7 @@
 
 struct devrun;
 
-enum { AGENT_VAIN_MAX = 16 }; /* time-outs after which it is left alone, though it lives */
+enum { AGENT_VAIN_MAX = 16 }; /* time-outs after which it is no longer asked, although it answers */
 
 /* An agent as this run has come to know it: all targets that differ in their time-out alone. */
 struct agent {
@@ -27,7 +27,7 @@ struct agent {
     int64_t spent_us;
     bool told_early, told_late; /* that its time is over: before polling, while polling */
     size_t left_out, left_out_of;
-    size_t enough; /* so many are in its answers */
+    size_t enough; /* this number is in its answers */
     bool told_omits;
     const char *silence; /* of its last time-out, from the driver; NULL: there was none */
     bool told_trouble;
@@ -66,22 +66,22 @@ bool devrun_agent_silence(struct devrun *run, const struct target *t);
 /* That it does not answer, or not as it should, is told once; false: it has been. */
 bool devrun_agent_is_news(struct devrun *run, const struct target *t);
 
-/* It is silent, or has used up its time: it is not asked any more. */
+/* It is silent, or has used up its time: it is no longer asked. */
 bool devrun_agent_gone(const struct devrun *run, const struct target *t);
 
-/* The object was asked for in vain: it is not asked for again. */
+/* The object was asked for without an answer: it is not asked for again. */
 void devrun_agent_note_mute(struct devrun *run, const struct target *t, struct oid name);
 /* The same for one that was asked for alone, with a line in the log.  whose: "DS[3] " or "". */
 void devrun_agent_blame(struct devrun *run, const struct target *t, struct oid name,
                         const char *whose);
 bool devrun_agent_is_mute(const struct devrun *run, const struct target *t, struct oid name);
 
-/* Which of so many objects an error status is about, from 0.  `asked`: none of them; the next request
- * is half as large. */
+/* Which of `asked` objects an error status is about, from 0.  `asked`: none of them; the next
+ * request is half as large. */
 size_t devrun_agent_names(struct devrun *run, const struct snmp_reply *reply, size_t asked);
 
 /* Objects are missing in an answer to more than one: they are asked for again, in smaller requests
- * if that seems to be the reason.  Then: one of them has come, in an answer to a request for so
+ * if that seems to be the reason.  Then: one of them has come, in an answer to a request for that
  * many. */
 void devrun_agent_omits(struct devrun *run, const struct target *t, size_t asked, size_t answered,
                         bool from_the_end);

@@ -117,7 +117,7 @@ void devrun_check_snmp(struct devrun *run, const struct snmp_reply *reply)
         p->text = "Device did not respond to SNMP";
         devrun_say(run, LOG_HIGH, "Device[%" PRIu32 "] SNMP Ping Timeout", run->device->id);
     } else if (reply->outcome == SNMP_REFUSED) {
-        p->text = "Device did not respond to SNMP"; /* as Spine, which waits in vain */
+        p->text = "Device did not respond to SNMP"; /* as Spine, which waits for its time-out */
         devrun_say(run, LOG_HIGH, "Device[%" PRIu32 "] SNMP Ping Refused: %s", run->device->id,
                    reply->detail);
     } else {

@@ -69,7 +69,7 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
         say_invalid_varbind(run, i, vb);
 }
 
-/* After logging and before storing: a value without ':' is no use after the counters went back
+/* After logging and before storing: a value without ':' is of no use after the counters went back
  * (docs/contract.md 11.8). */
 void devrun_kill_spike(struct devrun *run, size_t i)
 {
@@ -203,7 +203,7 @@ static void settle_error(struct devrun *run, size_t i, long status, const struct
 }
 
 /* An error status answers for one object, named by its index, which is left out of the next request;
- * a request that is too big, or an error that names nobody, is asked again in halves
+ * a request that is too big, or an error without an index, is asked again in halves
  * (docs/contract.md 13.5). */
 static void take_error(struct devrun *run, const struct snmp_reply *reply, const struct moment *now)
 {
@@ -313,7 +313,7 @@ static bool find_suspects(struct devrun *run)
     return true;
 }
 
-/* Asking would be in vain. */
+/* Asking cannot succeed. */
 static bool is_hopeless(const struct devrun *run, size_t i)
 {
     const struct item *it = &run->device->items[i];
@@ -331,7 +331,7 @@ static bool fill_request(struct devrun *run)
         if (is_hopeless(run, i)) {
             devrun_settle_unknown(run, i, UNKNOWN_NO_ANSWER);
             if (devrun_agent_gone(run, run->device->items[i].target))
-                devrun_note_reason(run, i, "its agent is not asked any more in this cycle");
+                devrun_note_reason(run, i, "its agent is no longer asked in this cycle");
             continue;
         }
         s->names[s->count] = run->device->items[i].oid;
@@ -340,7 +340,7 @@ static bool fill_request(struct devrun *run)
     return s->count > 0;
 }
 
-/* The first item of the next request, or the number of items: there is none to be had now. */
+/* The first item of the next request, or the number of items: none can be begun now. */
 static size_t next_snmp(struct devrun *run)
 {
     bool found = !run->span.open && fill_request(run);
@@ -395,7 +395,7 @@ void devrun_items_step(struct devrun *run, const struct moment *now)
 
 /* ---- the begin ---- */
 
-/* Items that no ask can help. */
+/* Items that cannot be asked for. */
 static void settle_hopeless(struct devrun *run)
 {
     const struct device *d = run->device;

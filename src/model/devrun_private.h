@@ -33,7 +33,7 @@ struct outcome {
     bool done;
     bool left_out; /* of an answer; asked for again */
     enum unknown_reason reason;
-    const char *why; /* the reason more precisely; NULL: no more is known, or nobody listens */
+    const char *why; /* the reason more precisely; NULL: no more is known, or none is wanted */
     size_t text_at;  /* in run->text */
     size_t text_len;
 };
@@ -49,7 +49,7 @@ struct span {
     bool open;          /* a request of it is */
 };
 
-/* Items that were asked for together and in vain. */
+/* Items that were asked for together and without an answer. */
 struct suspects {
     size_t first, end;
 };
@@ -69,7 +69,7 @@ struct probe {
     struct oid names[PROBE_MAX]; /* of the open request */
     size_t asked[PROBE_MAX];     /* slot of each name */
     size_t asked_count;
-    size_t at_most;  /* in one request: more were asked for in vain */
+    size_t at_most;  /* in one request: a request for more was not answered */
     bool guessed;    /* that the silence was about the optional one: it is left out */
     size_t optional; /* the slot that some agents and filters are silent about; PROBE_MAX = none */
 };
@@ -91,7 +91,7 @@ struct reindex {
     uint64_t walked;
     size_t walk_asks;  /* of this row */
     int64_t walked_us; /* of all rows */
-    bool one_by_one;   /* the agent has trouble with GETBULK */
+    bool one_by_one;   /* the agent fails at GETBULK */
     bool has_stray;    /* GETBULK has named a row out of order; without it no count is complete */
     bool stray_counted;
     uint32_t *stray;

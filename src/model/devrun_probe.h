@@ -18,12 +18,13 @@ void devrun_probe_begin(struct devrun *run);
 void devrun_probe_add(struct devrun *run, struct oid name);
 /* The same for the engine time: silence about it says nothing about the device. */
 void devrun_probe_add_optional(struct devrun *run, struct oid name);
-bool devrun_probe_ask(struct devrun *run); /* false: nothing is pending any more */
+bool devrun_probe_ask(struct devrun *run); /* false: nothing is pending */
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply);
 bool devrun_probe_missing(const struct devrun *run, size_t slot);
 const char *devrun_probe_text(const struct devrun *run, size_t slot); /* NULL: no result */
 /* How long the agent has been up, in 1/100 s; false: not known.  The engine time wins, because
- * sysUpTime wraps; what is no positive number (a text, NULL, an error, 0 for ever) is no clock. */
+ * sysUpTime wraps; what is not a positive number (a text, NULL, an error, always 0) is not a clock.
+ * */
 bool devrun_probe_uptime(const struct devrun *run, size_t uptime, size_t engine,
                          int64_t *ret_ticks);
 void devrun_probe_done(struct devrun *run);

@@ -109,7 +109,7 @@ bool devrun_is_invalid(enum unknown_reason reason)
 
 /* ---- what to do about an agent ---- */
 
-static const char own_trouble[] = "this is trouble of the poller's machine (descriptors, memory, "
+static const char own_trouble[] = "this is a failure of the poller's machine (descriptors, memory, "
                                   "rights, name server), not of the device";
 
 static const char *snmp_remedy(const struct target *t, enum snmp_outcome outcome)
@@ -195,8 +195,8 @@ void devrun_note_ping(struct devrun *run, const struct ping_reply *reply)
     buf_done(&text);
 }
 
-/* One line with all that has failed and what to do about it.  Of a device that is polled all the
- * same, only what does not get better by waiting. */
+/* One line with all that has failed and what to do about it.  Of a device that is polled
+ * nevertheless, only what does not get better by waiting. */
 void devrun_say_why(struct devrun *run, bool tested)
 {
     const struct device *d = run->device;
@@ -205,7 +205,7 @@ void devrun_say_why(struct devrun *run, bool tested)
     const char *what = run->down ? "The device does not pass its availability check"
                        : tested
                            ? "The device passes its availability check, but not all of it works"
-                           : "The device cannot be checked, it is polled all the same";
+                           : "The device cannot be checked, it is polled nevertheless";
     bool unknown = run->down && run->why.ping == NULL && run->why.snmp == NULL;
     if (by_snmp)
         (void)devrun_agent_is_news(run, &d->snmp);

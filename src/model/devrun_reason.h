@@ -1,6 +1,6 @@
 /* The inside of a device run, third part: what the log says of failures.
  *
- * Rule: whoever reads the log at its usual verbosity learns in one line a device what does not work,
+ * Rule: the log at its usual verbosity says in one line per device what does not work,
  *       why, and what to do about it. */
 #ifndef SPINE_MODEL_DEVRUN_REASON_H
 #define SPINE_MODEL_DEVRUN_REASON_H
@@ -27,7 +27,7 @@ void devrun_say_why(struct devrun *run, bool tested);
 void devrun_say_failure(struct devrun *run, const struct target *t, const struct snmp_reply *reply);
 void devrun_say_silence(struct devrun *run, const struct agent *a);
 
-/* Why the item is U, more precisely than by its enum; costs nothing where nobody reads it. */
+/* Why the item is U, more precisely than by its enum; costs nothing where it is not logged. */
 void devrun_note_reason(struct devrun *run, size_t item, const char *fmt, ...) PRINTF(3, 4);
 void devrun_note_no_value(struct devrun *run, size_t item, const char *sent);
 void devrun_say_unknown(struct devrun *run, size_t item); /* nothing if it has a value */

@@ -172,7 +172,8 @@ static bool is_of_this_query(const struct devrun *run, size_t row)
 }
 
 /* The number of indexes as an object of its own (Cacti's oid_num_indexes): the only row of its data query, a number,
- * a scalar.  Cacti counts the indexes by itself, so an agent without the object would be re-indexed for ever. */
+ * a scalar.  Cacti counts the indexes by itself, so an agent without the object would be re-indexed
+ * in every cycle. */
 static bool is_index_count(const struct devrun *run)
 {
     const struct reindex_row *r = this_row(run);
@@ -188,8 +189,8 @@ static bool is_gone(const struct devrun *run)
     return this_row(run)->op == '=' && devrun_probe_missing(run, 0) && !is_index_count(run);
 }
 
-/* For a field whose source is the index Cacti writes the column's name, which no agent has a value for: then nothing is
- * gone.  The object that follows tells which it is. */
+/* For a field whose source is the index Cacti writes the column's name, which no agent has a value
+ * for: then no row is missing. The object that follows shows which case it is. */
 static void look_below(struct devrun *run)
 {
     run->reindex.looked_below = true;
@@ -201,7 +202,7 @@ static void look_below(struct devrun *run)
                          });
 }
 
-/* Whatever else is said or not: the agent has answered for the row itself. */
+/* In any case the agent has answered for the row itself. */
 static void take_below(struct devrun *run, const struct snmp_reply *reply)
 {
     struct oid row = this_row(run)->oid;
@@ -211,8 +212,8 @@ static void take_below(struct devrun *run, const struct snmp_reply *reply)
         oid_within(row, reply->varbinds[0].name) && !oid_equal(row, reply->varbinds[0].name);
 }
 
-/* Cacti's own text of a value, where it has to be compared with what Cacti has stored.  NULL is no value, and no word
- * about the object either. */
+/* Cacti's own text of a value, where it has to be compared with what Cacti has stored.  NULL is not
+ * a value, and says nothing about the object. */
 static void take_value(struct devrun *run, const struct snmp_reply *reply)
 {
     const struct reindex_row *r = this_row(run);
@@ -275,7 +276,8 @@ static void end_walk(struct devrun *run, bool counted)
     buf_done(&text);
 }
 
-/* Nothing is concluded, in this cycle and probably in the next: whoever waits for a re-index is told why. */
+/* Nothing is concluded, in this cycle and probably in the next: one log line tells an operator who
+ * waits for a re-index why. */
 static void give_up_walk(struct devrun *run, const char *reason)
 {
     devrun_say(run, LOG_ALWAYS,
@@ -419,7 +421,7 @@ static bool has_rows(struct devrun *run, const struct varbind *varbinds, size_t 
 
 static enum walked walk_answer(struct devrun *run, const struct snmp_reply *reply)
 {
-    size_t asked = walks_by_bulk(run) ? WALK_ROWS : 1; /* what some agents add is no row */
+    size_t asked = walks_by_bulk(run) ? WALK_ROWS : 1; /* what some agents add is not a row */
     size_t count = reply->count < asked ? reply->count : asked;
     enum walked found = WALKED_ROW;
     size_t i = 0;

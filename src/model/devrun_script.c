@@ -75,7 +75,7 @@ static bool is_remark(enum ask_kind kind, const struct script_reply *reply)
     return kind == ASK_SCRIPT && reply->outcome == SCRIPT_OUTPUT && !reply->limit_hit;
 }
 
-/* That there are no script servers is said once, by whoever failed to start them. */
+/* That there are no script servers is logged once, by the driver that failed to start them. */
 static enum log_level level_of_detail(enum ask_kind kind, const struct script_reply *reply)
 {
     if (is_remark(kind, reply))

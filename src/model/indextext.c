@@ -185,8 +185,8 @@ static const char *after_hex_label(const char *s)
 }
 
 /* Pairs of hex digits with one kind of separator between them, which may be missing where lines of the tools' output
- * were joined.  Without any, digits are hex only if the octets are no text: the text "5" and the stored number 35 are
- * two values. */
+ * were joined.  Without any, digits are hex only if the octets are not text: the text "5" and the
+ * stored number 35 are two values. */
 static bool same_hex(const char *stored, bool full, struct bytes now)
 {
     const char *s = after_hex_label(stored);

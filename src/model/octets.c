@@ -67,7 +67,7 @@ enum octets_kind octets_kind(const uint8_t *data, size_t len, size_t *ret_len)
         kept--;
     *ret_len = kept;
     octets_count(data, kept, &ascii, &beyond);
-    if (kept == 0 || (kept < len && ascii + beyond == 0)) /* 0A 00 is no padded line feed */
+    if (kept == 0 || (kept < len && ascii + beyond == 0)) /* 0A 00 is not a padded line feed */
         return OCTETS_BINARY;
     if (octets_is_utf8(data, kept))
         return beyond == 0 ? OCTETS_ASCII : OCTETS_UTF8;

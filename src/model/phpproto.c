@@ -13,7 +13,7 @@
 enum {
     PAUSE_MS = 250, /* before the second start; doubles */
     PAUSE_MAX_MS = 2000,
-    FRUITLESS_FREE = 3, /* so many that never answered are replaced without a pause */
+    FRUITLESS_FREE = 3, /* servers that never answered and are replaced without a pause */
     TAIL_MS = 100,      /* without fences: for the U after a parse error (docs/contract.md 15.5) */
     HELD_MAX = 8192,    /* bytes after an answer's line: no more are looked at */
     SHOWN = 200         /* of foreign text in a note */
@@ -85,7 +85,7 @@ static struct phpproto_do phpproto_start_failed(struct phpproto *p, int64_t now_
     return d;
 }
 
-/* It worked once, but cannot be trusted or is not there any more. */
+/* It worked once, but cannot be trusted or has ended. */
 static void phpproto_replace(struct phpproto *p, int64_t now_ms)
 {
     p->fruitless = p->answered ? 0 : p->fruitless + 1;
@@ -130,7 +130,8 @@ static void become_idle(struct phpproto *p)
     buf_clear(&p->in);
 }
 
-/* Lines before the one with "Started" are PHP's warnings: said, and no reason to do without it. */
+/* Lines before the one with "Started" are PHP's warnings: they are logged, and the server is used.
+ * */
 static struct phpproto_do greet(struct phpproto *p, int64_t now_ms)
 {
     struct phpproto_do d = nothing;

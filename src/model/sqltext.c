@@ -359,9 +359,9 @@ size_t sqltext_next_step(struct buf *out, int poller_id, int64_t interval_s,
         return 0;
     size_t start = out->len;
     /* One assignment, so the old values count.  CAST: some schemas have unsigned columns, whose difference
-     * must not be.  A row that was not due is counted down, never begun anew.  A step that is no multiple of
-     * the interval carries over by how much the row was late, or 30 s at 20 s would become 40; it is never
-     * later than one cycle, whatever the column says. */
+     * must not be.  A row that was not due is counted down, never started again.  A step that is
+     * not a multiple of the interval carries over by how much the row was late, or 30 s at 20 s
+     * would become 40; it is never later than one cycle, whatever the column says. */
     buf_printf(out,
                "UPDATE poller_item SET rrd_next_step=CASE WHEN rrd_step=%" PRId64 " THEN 0"
                " WHEN rrd_next_step>0 THEN CAST(rrd_next_step AS SIGNED)-%" PRId64

@@ -10,13 +10,14 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A longer number is none: the column that Cacti's schema has would cut it to another one. */
+/* A longer number is not accepted: the column that Cacti's schema has would cut it to another one.
+ * */
 #define NUMBER_CHARS VALUE_COLUMN_CHARS
 
 /* Bytes of a 64-bit number. */
 #define HEX_BYTES 8
 
-/* Part of somebody's text, not NUL-terminated. */
+/* Part of a text that is not owned, not NUL-terminated. */
 struct text {
     const char *p;
     size_t len;
@@ -241,7 +242,7 @@ static bool put_hex(struct text t, struct buf *out)
     return true;
 }
 
-/* --- pairs: what programs behind us get to read, and are not careful with --- */
+/* --- pairs: the programs that read the results do not check them --- */
 
 /* One word, or as many separators as words. */
 static bool has_pairs_shape(struct text t)
@@ -279,7 +280,7 @@ static size_t count_bare_words(struct text t)
 }
 
 /* Every usable field, with single blanks between them; the rest is dropped.  Prose has times of day
- * in it ("1 day, 2:03"): beside words that are no pairs a field needs a letter in its name. */
+ * in it ("1 day, 2:03"): beside words that are not pairs a field needs a letter in its name. */
 static bool put_fields(struct text t, struct buf *out)
 {
     struct text word;

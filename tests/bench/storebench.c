@@ -2,8 +2,8 @@
  *
  *   storebench SOCKET DATABASE USER PASSWORD writer|plain ROWS
  *
- * Prints "SECONDS CPU_SECONDS ROWS" of storing so many rows in statements of 1,000: `writer` by
- * store_write() from batches, `plain` by db_exec() of texts made before the clock starts.
+ * Prints "SECONDS CPU_SECONDS ROWS" of storing that number of rows in statements of 1,000: `writer`
+ * by store_write() from batches, `plain` by db_exec() of texts made before the clock starts.
  */
 #include "config.h"
 

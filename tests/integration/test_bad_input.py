@@ -150,7 +150,7 @@ def test_a_configuration_file_is_read_with_any_line_ends(site, plain_poller, end
     assert site.cycles()[0]["end_time"] is not None
 
 
-def test_a_value_that_is_no_number_is_refused_with_file_and_line(site, refuse, plain_poller):
+def test_a_value_that_is_not_a_number_is_refused_with_file_and_line(site, refuse, plain_poller):
     plain_poller.write_conf(plain_poller.conf_text(DB_Port="mysql"))
     run = refuse("--poller=1")
     assert_refused(run, CONFIG, f"{plain_poller.conf}:5", "DB_Port", "mysql")
@@ -182,7 +182,7 @@ def test_a_database_without_cacti_s_tables_is_said_on_stderr_and_in_the_log(site
     assert_logged_once(site, run, "FATAL: ", "cacti_empty")
 
 
-def test_a_database_server_that_is_down_is_said_on_stderr_and_in_the_log(site, server, refuse, plain_poller):
+def test_a_database_server_that_is_down_is_reported_on_stderr_and_in_the_log(site, server, refuse, plain_poller):
     socket = server.socket
     plain_poller.write_conf(plain_poller.conf_text(Cacti_Log=site.log))
     server.stop()

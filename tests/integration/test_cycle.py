@@ -11,7 +11,7 @@ from conftest import SYSTEM_GROUP, real_value
 
 
 def seed_real(site, snmpd, devices, items, **columns):
-    """Devices 1...n on the real agent with so many items each; returns what must be stored."""
+    """Devices 1...n on the real agent with `items` items each; returns what must be stored."""
     added = site.add_devices([{"id": d, "hostname": snmpd.addresses[d % len(snmpd.addresses)],
                                "snmp_port": snmpd.port, **columns} for d in range(1, devices + 1)])
     wanted = [(d["id"], n) for d in added for n in range(1, items + 1)]
@@ -73,7 +73,7 @@ def test_a_lost_packet_is_asked_again(site, agents, poller):
     assert_stored(site, expected)
 
 
-def test_a_slow_device_is_waited_for_and_does_not_hold_up_the_others(site, agents, poller):
+def test_a_slow_device_is_waited_for_and_does_not_delay_the_others(site, agents, poller):
     farm = agents(SIMULATED + "agent 127.2.0.1 delay=150\nagent 127.2.0.2-127.2.0.9\n")
     expected = seed_simulated(site, farm, [f"127.2.0.{n}" for n in range(1, 10)])
     run = poller.run(first=0, last=9)

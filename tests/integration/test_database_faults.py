@@ -38,7 +38,7 @@ def seed(site, snmpd, devices=range(1, 7)):
 
 @contextlib.contextmanager
 def silent_device(site, requests, timeout, last=False):
-    """Device 99, first or last in the queue and without items: it is asked so many times, `timeout` ms apart."""
+    """Device 99, first or last in the queue and without items: it is asked `requests` times, `timeout` ms apart."""
     with SilentDevice() as device:
         site.settings(snmp_retries=requests - 1)
         site.add_device(99, port=device.port, snmp_timeout=timeout, polling_time=0 if last else 9)
@@ -116,7 +116,7 @@ def test_a_database_that_comes_up_after_the_poller_is_waited_for(site, server, s
     assert_all_stored(site, run, expected)
 
 
-def test_a_killed_database_that_does_not_come_back_costs_what_is_counted(site, server, snmpd, poller):
+def test_a_killed_database_that_stays_away_costs_what_is_counted(site, server, snmpd, poller):
     """The run ends in time, says what is lost and why, and ends with 75."""
     durable(site)
     site.settings(poller_interval=10)
@@ -133,7 +133,7 @@ def test_a_killed_database_that_does_not_come_back_costs_what_is_counted(site, s
     assert len(run.log_lines("ERROR: the poller_time row could not be closed: ")) == 1, run
 
 
-def test_a_signal_ends_the_poller_while_it_waits_for_a_database_that_is_gone(site, server, snmpd, breaker, poller):
+def test_a_signal_ends_the_poller_while_it_waits_for_a_database_that_is_away(site, server, snmpd, breaker, poller):
     """The rest of a 300 s interval is not waited for; what is lost is counted."""
     server.make_durable()
     seed(site, snmpd)
@@ -216,7 +216,7 @@ def test_a_database_killed_at_any_moment_and_back_after_3_s_costs_nothing(site, 
         site.sql("DELETE FROM poller_time")
 
 
-def test_a_cycle_that_a_crashed_server_has_forgotten_is_closed_all_the_same(site, snmpd, poller):
+def test_a_cycle_that_a_crashed_server_has_forgotten_is_closed_nevertheless(site, snmpd, poller):
     """Without a closed row poller.php would wait for the whole interval."""
     expected = seed(site, snmpd)
     with silent_device(site, requests=2, timeout=200) as silent:
@@ -422,7 +422,7 @@ def test_steps_that_wait_for_a_lock_longer_than_for_an_answer_advance_once(site,
 
 
 def test_the_table_of_results_may_be_renamed_away_for_a_moment(site, snmpd, breaker, poller):
-    """As Cacti does when it makes it anew; it is missing until the poller has missed it twice."""
+    """As Cacti does when it creates it again; it is missing until the poller has missed it twice."""
     expected = seed(site, snmpd)
     site.sql("RENAME TABLE poller_output TO poller_output_away")
     with poller.start("-V", "3", first=0, last=99) as running:
@@ -433,7 +433,7 @@ def test_the_table_of_results_may_be_renamed_away_for_a_moment(site, snmpd, brea
 
 
 def full_after(site, rows):
-    """The table of results takes about so many rows more."""
+    """The table of results takes about `rows` rows more."""
     site.sql("SET GLOBAL max_heap_table_size = 16384")
     site.server.admin.query("SET max_heap_table_size = 16384")
     site.sql("ALTER TABLE poller_output MAX_ROWS = %s", rows)
@@ -558,7 +558,7 @@ def test_a_server_that_becomes_and_stays_read_only_costs_what_is_counted(site, s
 # ---- what is in the database ----
 
 def test_garbage_in_the_tables_costs_only_its_own_items(site, server, snmpd, poller):
-    """No object, one of 70,000 characters, one that is no text, ports that do not exist, values below
+    """No object, one of 70,000 characters, one that is not text, ports that do not exist, values below
     zero where there cannot be any."""
     expected = seed(site, snmpd, devices=(1, 2))
     device = {"id": 2, "poller_id": 1, "hostname": "127.0.0.1", "snmp_port": snmpd.port, "snmp_community": "public",
@@ -576,7 +576,7 @@ def test_garbage_in_the_tables_costs_only_its_own_items(site, server, snmpd, pol
     assert_all_stored(site, run, expected | dict.fromkeys(keys, "U"))
 
 
-def test_devices_that_change_and_vanish_while_they_are_polled_do_not_come_back(site, server, snmpd, poller):
+def test_devices_that_change_and_vanish_while_they_are_polled_are_not_created_again(site, server, snmpd, poller):
     """Deleted, disabled and given to another poller in mid-cycle, again and again."""
     expected = seed(site, snmpd, devices=range(1, 21))
     rows = site.sql("SELECT * FROM host")
@@ -627,7 +627,7 @@ def test_a_row_that_the_database_refuses_goes_alone(site, snmpd, poller):
                                    "SET time_zone = '+11:00'"), ids=("ahead", "behind", "elsewhere"))
 def test_results_carry_the_poller_s_time_whatever_the_database_s_clock_says(site, server, snmpd, poller, shift):
     """The time of a result is the moment of polling by the poller's clock; the row in poller_time is
-    the database's own business, begin and end by the same clock."""
+    the database's own, begin and end by the same clock."""
     expected = seed(site, snmpd)
     site.sql("UPDATE host SET polling_time = 9999")
     server.sql("SET GLOBAL init_connect = %s", shift)

@@ -1,4 +1,4 @@
-"""Who learns the password of the database: nobody who merely asks for it. A server, or whoever has put himself in its
+"""Which server learns the password of the database: none that merely asks for it. A server, or a program in its
 place, is played by tests/support/fakedb.py, which notes every byte that it gets."""
 
 import hashlib
@@ -20,7 +20,7 @@ from support.snmpd import PLAYPEN
 
 from conftest import real_value
 
-USER, PASSWORD = b"pollster", b"not for everybody"
+USER, PASSWORD = b"pollster", b"not for all users"
 LONG_PASSWORD = b"as long as a hash, with its zero"
 REFUSED = "the server asks for a way to log in that gives the password away or is unknown (5010); turn on DB_UseSSL"
 REMEMBERED, FULL_LOGIN = Tell(b"\x01\x03"), Say(b"\x01\x04")  # of caching_sha2_password: I know you; send me the password
@@ -66,7 +66,7 @@ def run(build, loop, work):
 
 @pytest.fixture(scope="module")
 def public_key(tools):
-    """What a server gives to those who would encrypt the password."""
+    """What a server gives to clients that encrypt the password."""
     def openssl(*arguments, **how):
         return subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30, **how).stdout
 
@@ -81,7 +81,7 @@ def assert_kept(fake, done, *words):
 
 
 def sha2_hash(password):
-    """What caching_sha2_password says of it to everybody."""
+    """What caching_sha2_password sends to any server."""
     once = hashlib.sha256(password).digest()
     twice = hashlib.sha256(once).digest()
     return bytes(a ^ b for a, b in zip(once, hashlib.sha256(twice + SCRAMBLE).digest()))
@@ -92,7 +92,7 @@ def sha2_hash(password):
 @pytest.mark.parametrize("acts", IN_CLEAR.values(), ids=IN_CLEAR)
 @pytest.mark.parametrize("tls", ("no", "unknown"))
 def test_a_server_that_asks_for_the_password_does_not_get_it(run, authority, acts, tls):
-    """Neither over plain text nor over TLS with somebody whom nobody knows."""
+    """Neither over plain text nor over TLS with an unknown server."""
     with FakeDatabase(*acts, certificate=authority.right if tls == "unknown" else None) as fake:
         done = run(fake, **({"DB_UseSSL": 1} if tls == "unknown" else {}))
     assert_kept(fake, done, REFUSED)
@@ -125,7 +125,7 @@ def test_a_known_server_gets_it_over_tls(run, authority, acts):
     assert "(1049): you may come in" in done.stderr, done
 
 
-#: Who asks, and what is configured: nobody of these is known.
+#: Who asks, and what is configured: none of these is known.
 UNKNOWN = {
     "plain text": {},
     "the socket": {},
@@ -137,7 +137,7 @@ UNKNOWN = {
 
 @pytest.fixture(params=UNKNOWN)
 def ask(request, run, authority, work):
-    """One run against a server that nobody vouches for."""
+    """One run against a server without a known authority."""
     def start(*acts, password=PASSWORD, **how):
         keys = {k: authority.certificate if v == "CA" else v for k, v in UNKNOWN[request.param].items()}
         if request.param == "the socket":
@@ -153,10 +153,10 @@ def ask(request, run, authority, work):
 
 @pytest.mark.parametrize("password", (PASSWORD, LONG_PASSWORD[:31]), ids=("short", "as long as a hash"))
 @pytest.mark.parametrize("demand", (b"\x01\x04", b"\x04", b"\x01\x04\x04"), ids=bytes.hex)
-def test_the_way_of_mysql_8_gives_the_hash_to_everybody_and_the_password_to_nobody_unknown(ask, public_key, password,
-                                                                                          demand):
+def test_the_way_of_mysql_8_gives_the_hash_to_every_server_and_the_password_to_no_unknown_one(ask, public_key, password,
+                                                                                              demand):
     """A server that does not remember the account asks for the password, encrypted with a key that it names itself
-    where TLS is off: whoever has put himself in its place can read that."""
+    where TLS is off: a program in its place can read that."""
     acts = [Switch("caching_sha2_password"), Say(demand), Say(b"\x01" + public_key)]
     fake, done = ask(*acts, password=password)
     assert_kept(fake, done, REFUSED)
@@ -164,7 +164,7 @@ def test_the_way_of_mysql_8_gives_the_hash_to_everybody_and_the_password_to_nobo
 
 
 def test_a_server_that_remembers_the_account_needs_no_more_than_the_hash(ask):
-    """It is one of MySQL's, whoever it is."""
+    """It is one of MySQL's, known or not."""
     fake, done = ask(Switch("caching_sha2_password"), REMEMBERED, WELCOME)
     assert_kept(fake, done, "(1049): you may come in")
     assert fake.answers == [sha2_hash(PASSWORD)]
@@ -191,19 +191,19 @@ def test_a_server_that_plays_an_old_one_does_not_get_the_hash_of_old(run, withou
 @pytest.mark.parametrize("keys", ({"DB_UseSSL": 1}, {"DB_SSL_Verify": "on"}, {"DB_UseSSL": 1, "DB_SSL_Verify": "off"}),
                          ids=("required", "verified", "unverified"))
 @pytest.mark.parametrize("without", (0, CLIENT_PLUGIN_AUTH), ids=("a new server", "an old server"))
-def test_where_tls_is_required_a_server_without_it_hears_nothing_at_all(run, keys, without):
+def test_where_tls_is_required_a_server_without_it_gets_nothing_at_all(run, keys, without):
     with FakeDatabase(*IN_CLEAR["clear text"], without=without) as fake:
         done = run(fake, **keys)
     assert_kept(fake, done, "(2026)")
     assert fake.heard == b""
 
 
-@pytest.mark.parametrize("which", ("elsewhere", "expired", "stranger"))
+@pytest.mark.parametrize("which", ("elsewhere", "expired", "unknown"))
 def test_a_server_that_is_not_the_right_one_does_not_learn_the_user(run, authority, which):
     """Another name, an old certificate, another authority."""
-    certificate = authority.right if which == "stranger" else getattr(authority, which)
+    certificate = authority.right if which == "unknown" else getattr(authority, which)
     with FakeDatabase(certificate=certificate) as fake:
-        done = run(fake, DB_UseSSL=1, DB_SSL_CA=authority.other if which == "stranger" else authority.certificate)
+        done = run(fake, DB_UseSSL=1, DB_SSL_CA=authority.other if which == "unknown" else authority.certificate)
     assert_kept(fake, done, "(2026)")
     assert USER not in fake.heard
 
@@ -246,7 +246,7 @@ def test_a_known_server_gets_no_file_either(run, work, authority):
 
 @pytest.mark.parametrize("variable", ("MARIADB_PLUGIN_DIR", "LIBMYSQL_PLUGIN_DIR"))
 def test_no_code_is_loaded_from_a_folder_of_the_environment(run, work, variable):
-    """Whoever reads the pipe that lies there in the place of a plugin waits for ever."""
+    """A library that reads the pipe in the place of a plugin waits forever."""
     os.mkfifo(work / "caching_sha2_password.so")
     os.mkfifo(work / "evil.so")
     with FakeDatabase(Switch("caching_sha2_password")) as fake:
@@ -317,7 +317,7 @@ def test_a_real_server_that_asks_for_it_does_not_get_it(run, elsewhere, work):
 
 
 def test_a_real_server_that_is_known_gets_it_and_says_no(run, elsewhere, authority):
-    """PAM knows no such user; that of MySQL 4.0 is given to nobody."""
+    """PAM knows no such user; that of MySQL 4.0 is never given."""
     server, way = elsewhere
     done = run(server, DB_UseSSL=1, DB_SSL_CA=authority.certificate)
     assert done.returncode == 69, done
@@ -328,7 +328,7 @@ def test_a_real_server_that_is_known_gets_it_and_says_no(run, elsewhere, authori
 
 @pytest.mark.parametrize("acts", ([Switch("mysql_clear_password", b"")], [Switch("caching_sha2_password"), FULL_LOGIN]),
                          ids=("clear text", "sha2"))
-def test_what_was_polled_before_somebody_took_the_place_of_the_database_is_kept(site, server, snmpd, poller, work, acts):
+def test_what_was_polled_before_another_server_took_the_place_of_the_database_is_kept(site, server, snmpd, poller, work, acts):
     """The next run stores it, in the right one."""
     server.make_durable()
     site.settings(poller_interval=10)

@@ -68,7 +68,7 @@ def stored_times(site, table):
 
 
 def assert_times(found, *moments, rows):
-    """So many rows at each of these moments, or within the second or two that a cycle takes."""
+    """`rows` rows at each of these moments, or within the second or two that a cycle takes."""
     total = {moment: 0 for moment in moments}
     for stored, count in found:
         near = [moment for moment in moments if moment <= stored < moment + 60]
@@ -228,7 +228,7 @@ def test_a_time_limit_for_statements_ends_none_of_ours(site, server, snmpd, poll
 
 
 @pytest.mark.parametrize("number", (1193, 1064, 1231, 1232))
-def test_a_server_that_does_not_know_one_of_the_words_is_polled_all_the_same(
+def test_a_server_that_does_not_know_one_of_the_words_is_polled_nevertheless(
         site, server, snmpd, poller, work, number):
     """Unknown variable, syntax, a value that it does not take."""
     expected = seed(site, snmpd)

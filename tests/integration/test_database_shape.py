@@ -31,7 +31,7 @@ QUERIES = {
 
 
 def answer(columns):
-    """A statement whose answer has so many columns (0: no rows can come), with values that an id could have."""
+    """A statement whose answer has `columns` columns (0: no rows can come), with values that an id could have."""
     return Instead("DO 1" if columns == 0 else "SELECT " + ",".join(str(n % 7) for n in range(columns)))
 
 
@@ -55,7 +55,7 @@ def poll(poller, **how):
 
 @pytest.mark.parametrize("width", ("none", "one", "one less", "one more", "hundreds"))
 @pytest.mark.parametrize("query", QUERIES)
-def test_an_answer_of_another_shape_is_no_answer(site, snmpd, breaker, poller, query, width):
+def test_an_answer_of_another_shape_is_not_an_answer(site, snmpd, breaker, poller, query, width):
     """Asked again on a new connection, which helps if the disturbance is over."""
     pattern, columns, _ = QUERIES[query]
     expected = seed(site, snmpd)
@@ -154,7 +154,7 @@ ROWS = {"one": text(b"1"), "none": b"", "half of one": b"\x05ab", "a length that
 
 
 @pytest.mark.parametrize("row", ROWS.values(), ids=ROWS)
-def test_a_row_that_is_shorter_than_its_header_says_is_no_row(build, loop, work, row):
+def test_a_row_that_is_shorter_than_its_header_says_is_not_a_row(build, loop, work, row):
     """The header promises as many columns as were asked for."""
     column = text(b"def") + text(b"") * 3 + text(b"x") + text(b"") + struct.pack("<BHIBHBH", 12, 45, 255, 0xfd, 0, 0, 0)
     end = b"\xfe\0\0\2\0"

@@ -31,8 +31,8 @@ LOADING = {"row": "^INSERT INTO poller_time", "devices": "FROM host WHERE", "ite
            "assertions": "FROM poller_reindex"}
 ACTIONS = pytest.mark.parametrize("action", (MUTE, HALF), ids=("mute", "half"))
 
-#: What the watchdog or a driver says that has waited for the database in vain.
-NOT_BY_ITSELF = ("has not come to its end in time", "The database thread has not come back")
+#: What the watchdog or a driver logs after waiting for the database without an answer.
+NOT_BY_ITSELF = ("did not end in time", "The database thread does not return")
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_an_answer_that_never_ends_is_left_in_time(site, snmpd, breaker, poller,
 
 
 def test_a_database_that_is_stopped_in_mid_cycle_costs_no_row(site, server, snmpd, poller, traces, spool):
-    """The server itself, which the system lets everybody connect to. What has reached it is done when it goes on."""
+    """The server itself, which still takes connections. What has reached it is done when it goes on."""
     site.settings(poller_interval=INTERVAL_S)
     poller.write_conf(poller.conf_text(Spool_File=spool))
     expected = seed(site, snmpd)

@@ -252,13 +252,13 @@ def test_a_read_only_run_leaves_the_spool_as_it_is(site, snmpd, poller, spool):
     assert spool.read_bytes() == content and not site.outputs()
 
 
-@pytest.mark.parametrize("what", ["/nonexistent/spool", "/dev/null", "a folder", "somebody's file"])
+@pytest.mark.parametrize("what", ["/nonexistent/spool", "/dev/null", "a folder", "another file"])
 def test_a_spool_that_could_not_be_used_is_said_at_the_start_of_each_cycle(site, snmpd, poller, work, what):
     """All rows are stored here: the warning comes before it is too late."""
     target = work / "target"
     if what == "a folder":
         target.mkdir()
-    elif what == "somebody's file":
+    elif what == "another file":
         target.write_text("not a spool\n")
         target.chmod(0o644)
     path = target if " " in what else what
@@ -269,5 +269,5 @@ def test_a_spool_that_could_not_be_used_is_said_at_the_start_of_each_cycle(site,
     assert run.status == 0, run
     lines = run.log_lines(f"WARNING: spool file {path}: ")
     assert len(lines) == 1 and "Set Spool_File to" in lines[0], run
-    if what == "somebody's file":
+    if what == "another file":
         assert target.read_text() == "not a spool\n" and target.stat().st_mode & 0o777 == 0o644

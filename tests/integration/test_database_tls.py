@@ -101,7 +101,7 @@ def test_a_server_without_tls_is_refused(serve, poll, authorities):
         assert_refused(site, run, "TLS" if "DB_SSL_CA" not in keys else "(2026)")
 
 
-def test_a_server_that_nobody_vouches_for_is_refused_where_that_is_asked_for(serve, poll, authorities):
+def test_a_server_with_an_unknown_authority_is_refused_where_that_is_asked_for(serve, poll, authorities):
     """Without DB_SSL_CA the system's authorities are asked, and none of them knows it."""
     site, _ = serve(authorities.right)
     run = poll(site, DB_UseSSL=1, DB_SSL_Verify="on")
@@ -124,7 +124,7 @@ def test_an_account_that_wants_a_certificate_gets_it(serve, poll, authorities):
     assert_polled(site, run, expected)
 
 
-def test_the_socket_does_not_make_a_stranger_known(serve, poll, authorities):
+def test_the_socket_does_not_make_an_unknown_user_known(serve, poll, authorities):
     site, _ = serve(authorities.right)
     run = poll(site, DB_Host=site.server.socket, DB_SSL_Verify="on")
     assert run.status == 69 and run.log_lines("certificate"), run
@@ -136,14 +136,14 @@ def test_a_key_that_cannot_be_read_is_said(serve, poll, authorities):
     assert_refused(site, run, "DB_SSL_Key")
 
 
-def test_an_account_that_wants_tls_is_served_without_a_word_in_the_configuration(serve, poll, authorities):
+def test_an_account_that_requires_tls_needs_no_option_in_the_configuration(serve, poll, authorities):
     site, expected = serve(authorities.right, require="REQUIRE SSL")
     run = poll(site)
     assert_polled(site, run, expected)
 
 
 def test_the_socket_needs_no_name(serve, poll, authorities):
-    """Nobody is in between; the chain counts."""
+    """There is no network in between; the chain counts."""
     site, expected = serve(authorities.elsewhere)
     run = poll(site, DB_Host=site.server.socket, DB_UseSSL=1, DB_SSL_CA=authorities.certificate)
     assert_polled(site, run, expected)

@@ -71,7 +71,7 @@ def assert_all_is_stored(site, run, rows):
 def test_the_event_log_of_a_cycle_agrees_with_the_log(site, snmpd, poller, work):
     path = work / "events"
     seed(site, snmpd)
-    silent = site.add_device(7, hostname="127.0.0.9", port=9, snmp_timeout=50)  # nobody is there
+    silent = site.add_device(7, hostname="127.0.0.9", port=9, snmp_timeout=50)  # a closed port
     site.add_snmp_item(silent, f"{PLAYPEN}.7.1")
     with_scripts = site.add_device(8, port=snmpd.port)
     site.add_items([{"device": with_scripts, "arg1": c, "action": 1} for c in ("echo 5", "echo none", "exit 3")])
@@ -131,7 +131,7 @@ def test_status_changes_and_failures_are_events_of_their_own(site, snmpd, poller
     assert down["failed_polls"] == 1 and "SNMP" in down["error"]
 
 
-def test_children_are_told_of_at_full_detail(site, poller, work):
+def test_children_are_reported_at_full_detail(site, poller, work):
     path = work / "events"
     site.settings(script_timeout=5)
     site.add_items([{"arg1": "echo 5", "action": 1}])
@@ -143,7 +143,7 @@ def test_children_are_told_of_at_full_detail(site, poller, work):
     assert started["command"] == "echo 5" and started["child"] == ended["child"] and ended["wait_status"] == 0
 
 
-# ---- a file that makes trouble ----
+# ---- a file that cannot be written ----
 
 def assert_missing(run, path, why):
     line, = run.log_lines("WARNING: Event log ")
@@ -157,7 +157,7 @@ def test_a_full_disk_does_not_slow_polling_and_is_told(site, snmpd, poller):
     assert_missing(run, "/dev/full", "No space left on device")
 
 
-def test_a_fifo_that_nobody_reads_does_not_slow_polling_and_is_told(site, snmpd, poller, work):
+def test_a_fifo_without_a_reader_does_not_slow_polling_and_is_reported(site, snmpd, poller, work):
     rows = seed(site, snmpd)
     os.mkfifo(work / "fifo")
     run = poller.run(f"--event-log={work / 'fifo'}")
@@ -209,7 +209,7 @@ def test_the_log_does_not_grow_beyond_its_size(site, snmpd, poller, work):
 
 @pytest.mark.first_build
 def test_a_file_system_that_does_not_answer_does_not_slow_polling_and_is_told(site, snmpd, poller, build, work):
-    """The first write to the event log never comes back."""
+    """The first write to the event log never returns."""
     rows = seed(site, snmpd)
     env = {"LD_PRELOAD": str(build.binary.path.parent / "tests/support/faults.so"), "FAULT_WRITE": '"mono_us"'}
     run = poller.run(f"--event-log={work / 'events'}", env=env)

@@ -1,4 +1,4 @@
-"""Signals, time and process life gone wrong: the cycle ends in order, is accounted for, and leaves nobody behind.
+"""Signals, time and process life gone wrong: the cycle ends in order, is accounted for, and leaves no process.
 
 Every poller here starts its scripts as
 pipelines, whose parts no parent-death signal reaches.
@@ -43,7 +43,7 @@ def seed(site, snmpd, devices=range(1, 5)):
 
 @contextlib.contextmanager
 def silent(site, requests=1, timeout=20000, items=0, **columns):
-    """Device 99, which is asked so many times, `timeout` ms apart."""
+    """Device 99, which is asked `requests` times, `timeout` ms apart."""
     with SilentDevice() as device:
         site.settings(snmp_retries=requests - 1)
         site.sql("DELETE FROM host WHERE id = 99")
@@ -68,11 +68,11 @@ def stop_in_order(site, running, number=signal.SIGTERM):
     return run
 
 
-# ---- 79: a stop signal in each phase ----
+# ---- a stop signal in each phase ----
 
 @contextlib.contextmanager
 def locked(server, table, statement, released):
-    """Nobody else can use the table; yields a function that waits for such a statement to wait for it."""
+    """No other connection can use the table; yields a function that waits for such a statement to wait for it."""
     admin = server.connect()
     cursor = admin.cursor()
     cursor.execute(f"LOCK TABLES {cacti.DATABASE}.{table} WRITE")
@@ -173,9 +173,9 @@ def test_a_signal_while_the_row_is_closed(site, server, snmpd, poller, traces):
     assert_closed(site, run)
 
 
-# ---- 80, 81, 82: more signals, useless signals, signals that were switched off ----
+# ---- more signals, useless signals, signals that were switched off ----
 
-def test_more_signals_end_it_at_once_and_leave_nobody(site, poller, traces):
+def test_more_signals_end_it_at_once_and_leave_no_process(site, poller, traces):
     add_sleeper(site)
     with silent(site) as device, poller.start(first=0, last=99, env=traces.env) as running:
         device.wait_for_request()
@@ -237,7 +237,7 @@ def test_signals_that_were_ignored_or_blocked_at_the_start_work(site, snmpd, pol
     assert run.log_lines("SCRIPT: ")[0].endswith("output: 0000000000000000:0000000000000000"), run
 
 
-# ---- 83, 84, 89: killed, stopped, crashed ----
+# ---- killed, stopped, crashed ----
 
 def test_nothing_outlives_a_poller_that_was_killed_and_the_next_one_is_well(site, snmpd, poller, traces):
     expected = seed(site, snmpd)
@@ -290,7 +290,7 @@ def test_a_poller_that_was_stopped_does_not_take_its_own_absence_for_the_databas
         running.signal(signal.SIGCONT)
         run = running.wait(timeout=HANG_S)
     assert run.status == 75, run
-    assert not run.log_lines("The database thread has not come back"), run
+    assert not run.log_lines("The database thread does not return from a call"), run
     assert_closed(site, run)
 
 
@@ -298,7 +298,7 @@ CRASHES = [(signal.SIGSEGV, "Spine Encountered a Segmentation Fault"),
            (signal.SIGABRT, "Spine Interrupted by Abort Signal")]
 
 
-def test_a_crash_leaves_one_line_and_nobody(site, poller, traces):
+def test_a_crash_leaves_one_line_and_no_process(site, poller, traces):
     add_sleeper(site)
     for number, text in CRASHES:
         with silent(site) as device, poller.start(first=0, last=99, env=traces.env) as running:
@@ -348,14 +348,14 @@ def test_what_a_script_has_put_into_sessions_of_its_own_does_not_outlive_the_pol
     traces.wait_gone()
 
 
-# ---- 85: a library that does not come back ----
+# ---- a library call that does not return ----
 
 @pytest.fixture
 def faults(build):
     return build.binary.path.parent / "tests/support/faults.so"
 
 
-def test_a_request_that_never_comes_back_costs_its_device_only(site, snmpd, poller, traces, faults):
+def test_a_request_that_never_returns_costs_its_device_only(site, snmpd, poller, traces, faults):
     site.settings(poller_interval=4)
     expected = seed(site, snmpd)
     with silent(site, items=4) as device:
@@ -364,36 +364,36 @@ def test_a_request_that_never_comes_back_costs_its_device_only(site, snmpd, poll
     assert run.status == 75, run
     if poller.loop == "async":  # one thread asks all devices: it is the cycle that is lost, and the watchdog that tells
         assert run.log_lines("WARNING: The event loop has not turned for"), run
-        assert len(run.log_lines("ERROR: The cycle has not come to its end in time and is ended now")) == 1, run
+        assert len(run.log_lines("ERROR: The cycle did not end in time; the process is ended now")) == 1, run
         return
     assert_stored(site, expected)
     assert_closed(site, run)
-    assert len(run.log_lines("WARNING: Device[99] A call for SNMP has not come back for")) == 1, run
+    assert len(run.log_lines("WARNING: Device[99] A call for SNMP has not returned for")) == 1, run
     assert len(run.log_lines("Device[99] HT[1] Spine Timed Out While Processing Devices Internal")) == 1, run
     assert "4 unfinished; rows: 12 expected, 12 stored" in run.log, run
     assert run.log.splitlines()[-1].endswith("Devices: 5"), run
 
 
-def test_a_statement_that_never_comes_back_does_not_keep_the_row_open(site, snmpd, poller, traces, faults):
+def test_a_statement_that_never_returns_does_not_keep_the_row_open(site, snmpd, poller, traces, faults):
     site.settings(poller_interval=4)
     seed(site, snmpd)
     env = traces.env_with(LD_PRELOAD=faults, FAULT_STATEMENT="INTO poller_output")
     run = poller.run(first=0, last=9, env=env, timeout=HANG_S)
     assert run.status == 75, run
     assert_closed(site, run)
-    assert len(run.log_lines("ERROR: The database thread has not come back")) == 1, run
+    assert len(run.log_lines("ERROR: The database thread does not return from a call")) == 1, run
 
 
 @pytest.mark.first_build
-def test_a_log_that_never_comes_back_does_not_keep_the_process(site, snmpd, poller, traces, faults):
-    """Whoever logs holds the log's mutex: the watchdog must not need it."""
+def test_a_write_to_the_log_that_never_returns_does_not_keep_the_process(site, snmpd, poller, traces, faults):
+    """A thread that logs holds the log's mutex: the watchdog must not need it."""
     site.settings(poller_interval=4)
     seed(site, snmpd)
     add_sleeper(site)
     env = traces.env_with(LD_PRELOAD=faults, FAULT_WRITE="Total Time:")
     run = poller.run("-V", "3", first=0, last=99, env=env, timeout=HANG_S)
     assert run.status == 75, run
-    assert len(run.log_lines("ERROR: The cycle has not come to its end in time and is ended now")) == 1, run
+    assert len(run.log_lines("ERROR: The cycle did not end in time; the process is ended now")) == 1, run
 
 
 @pytest.mark.first_build
@@ -406,7 +406,7 @@ def test_a_log_that_takes_no_line_does_not_keep_the_process_either(site, snmpd, 
     assert run.status == 75, run
 
 
-# ---- 86, 87, 88: clocks and neighbours ----
+# ---- clocks, and pollers at the same time ----
 
 @pytest.mark.first_build
 def test_a_wall_clock_that_jumps_changes_no_duration(site, snmpd, poller, traces, faults):
@@ -453,7 +453,7 @@ def test_two_runs_over_the_same_devices_do_no_harm(site, snmpd, poller, traces):
     assert all(c["end_time"] is not None for c in site.cycles())
 
 
-# ---- 90: who polls what ----
+# ---- which poller polls which device ----
 
 @pytest.mark.first_build
 def test_shards_with_gaps_poll_everything_once(site, snmpd, poller, traces):
@@ -487,8 +487,8 @@ def test_a_range_that_is_upside_down_polls_nothing(site, snmpd, poller, traces):
 # ---- a reader that does not read ----
 
 @pytest.mark.first_build
-def test_a_reader_that_has_stopped_reading_holds_nothing_up(site, poller, traces):
-    """Standard output is a pipe of one page that nobody empties."""
+def test_a_reader_that_has_stopped_reading_delays_nothing(site, poller, traces):
+    """Standard output is a pipe of one page that is never read."""
     import fcntl
     with silent(site, timeout=100, availability_method=0, items=400):
         read_end, write_end = os.pipe()

@@ -20,7 +20,7 @@ GIVES_UP_S = INTERVAL_S - 2  # poller.php
 WAITED_S = 8  # for a device that does not answer
 RANGE = 1000  # device ids of one path
 
-#: A script server that starts, takes requests, answers none and cannot be asked to leave.
+#: A script server that starts, takes requests, answers none and ignores requests to quit.
 WEDGED = """#!/bin/sh
 trap '' TERM
 echo "PHP Script Server has Started - Parent is spine"

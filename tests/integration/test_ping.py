@@ -154,7 +154,7 @@ DOWN = [(UDP, udp_silent, "UDP: Ping timed out"), (TCP, tcp_silent, "TCP: Cannot
 
 @pytest.mark.parametrize("method, service, text", DOWN, ids=[f"{m}_{service.__name__}" for m, service, _ in DOWN])
 def test_a_device_that_shows_none_is_down_unless_SNMP_will_do(site, farm, add, poller, method, service, text):
-    """Device 1 needs both, so SNMP is not asked any more; device 3 needs one of them, and its time is SNMP's."""
+    """Device 1 needs both, so SNMP is no longer asked; device 3 needs one of them, and its time is SNMP's."""
     with contextlib.ExitStack() as running:
         for id, availability in ((1, PING_AND_SNMP), (2, PING), (3, PING_OR_SNMP)):
             port = running.enter_context(service(f"127.4.0.{id}"))
@@ -169,7 +169,7 @@ def test_a_device_that_shows_none_is_down_unless_SNMP_will_do(site, farm, add, p
 
 
 def test_SNMP_that_is_needed_too_decides(site, farm, add, poller):
-    """A sign of life by UDP, but none by SNMP; and none of both. An agent's silence is waited for in vain twice."""
+    """A sign of life by UDP, but none by SNMP; and none of both. The time-out of a silent agent is waited for twice."""
     farm.send("agent 127.4.0.1 silent\nagent 127.4.0.2 silent")
     with udp_closed("127.4.0.1") as closed, SilentDevice("127.4.0.2") as silent:
         add(1, PING_AND_SNMP, closed)
@@ -219,7 +219,7 @@ def test_a_device_with_several_threads_is_checked_once(site, farm, add, poller):
 
 
 def test_a_name_that_does_not_exist_is_a_device_that_is_down(site, add, poller):
-    """Nobody is asked for it: two dots in a row are in no name."""
+    """No name server is asked: two dots in a row are in no name."""
     name = "no..such.device"
     unknown = "PING: Device is Unknown or is IPV6.  Please use the SNMP ping options only."
     cases = [(1, PING, name, ICMP, unknown),
@@ -261,7 +261,7 @@ def test_localhost_is_tested_like_every_other_device(site, add, poller):
 
 
 def test_the_address_is_taken_out_of_what_SNMP_calls_a_transport(site, farm, add, poller):
-    """The ping goes to ping_port all the same."""
+    """The ping goes to ping_port nevertheless."""
     with contextlib.ExitStack() as running:
         silent = {id: running.enter_context(SilentDevice(f"127.4.0.{id}")) for id in (1, 2, 3)}
         add(1, PING, silent[1].port, hostname="udp:127.4.0.1")

@@ -51,7 +51,7 @@ class Network:
 
     @staticmethod
     def _separate():
-        """None, or why it is everybody's network."""
+        """None, or why it is the network of the machine."""
         libc = ctypes.CDLL(None, use_errno=True)
         if libc.unshare(CLONE_NEWNET) != 0:
             return os.strerror(ctypes.get_errno())
@@ -60,7 +60,7 @@ class Network:
         return None
 
     def set(self, name, value):
-        """Sets a sysctl of the network; skips the test if this is everybody's network and has another value."""
+        """Sets a sysctl of the network; skips the test if this is the network of the machine and has another value."""
         file = pathlib.Path("/proc/sys/net") / name
         if self.why_shared is None:
             self.do(file.write_text, value)
@@ -283,7 +283,7 @@ def device_state(site, id):
 
 @pytest.mark.parametrize("how", ("raw", "datagram"))
 def test_a_device_that_answers_no_echo_is_down_after_one_request_and_its_retries(site, network, farm, poller, how):
-    """The 1st device has several threads and is still checked once; method 1 does not ask by SNMP any more."""
+    """The 1st device has several threads and is still checked once; method 1 no longer asks by SNMP."""
     network.set(RANGE, EVERYBODY if how == "datagram" else NO_GROUP)
     network.set("ipv4/icmp_echo_ignore_all", "1")
     site.settings(ping_failure_count=1)
@@ -325,9 +325,9 @@ def test_root_can_append_to_the_log_of_the_web_server(site, network, farm, polle
 
 @pytest.mark.parametrize("start", (as_nobody, as_nobody_with_file_capability, as_nobody_with_set_user_id_root))
 def test_who_starts_a_program_with_rights_does_not_say_where_the_password_goes(poller, copy, work, start):
-    """Nor anybody what code it runs. The first one has no rights, and may say where the database is."""
+    """Nor what code it runs. The first one has no rights, and may say where the database is."""
     path = work / "his.sock"
-    os.mkfifo(work / "evil.so")  # whoever reads it waits for ever
+    os.mkfifo(work / "evil.so")  # reading it waits forever
     os.mkfifo(work / "caching_sha2_password.so")
     os.chmod(work / "evil.so", 0o644)
     os.chmod(work / "caching_sha2_password.so", 0o644)

@@ -101,7 +101,7 @@ def broken(site, agents, work):
 
 @pytest.mark.parametrize("level", (LOW, MEDIUM))
 def test_one_line_a_device_says_why_it_is_down_and_what_to_do(site, broken, poller, level):
-    """The name is looked up by whatever the machine has; without a name server that is trouble of its own."""
+    """The name is looked up by whatever the machine has; without a name server that is a failure of its own."""
     site.settings(log_verbosity=level)
     for id, (columns, _, _) in enumerate(broken.values(), 1):
         add_device(site, id, columns)
@@ -120,7 +120,7 @@ def test_one_line_a_device_says_why_it_is_down_and_what_to_do(site, broken, poll
 
 
 def test_a_device_that_is_down_in_every_cycle_is_explained_in_every_cycle(site, poller):
-    """Whoever looks at the log of this minute finds it; the line of the event stays as log tools know it."""
+    """The log of each minute has it; the line of the event stays as log tools know it."""
     port = free_port()
     add_device(site, 1, {"port": port})
     runs = [poller.run() for _ in range(3)]
@@ -177,7 +177,7 @@ def test_items_with_agents_of_their_own_have_a_line_for_each_agent(site, agents,
 SILENT = {
     "a wrong community": ({"hostname": "127.4.0.1", "snmp_community": "wrong-community"}, "no answer", LOOK),
     "another version": ({"hostname": "127.4.0.2"}, "no answer", LOOK),
-    "nobody there": ({"hostname": "127.4.0.9"}, "no answer", LOOK),
+    "an unused address": ({"hostname": "127.4.0.9"}, "no answer", LOOK),
     "a closed port": ({"port": None}, "no answer", LOOK),
     "a closed port, TCP": ({"port": None, "hostname": "tcp:127.0.0.1"}, "cannot connect: Connection refused", LOOK),
     "silent since the check": ({"hostname": "127.4.0.3", "availability_method": UPTIME}, "no answer",
@@ -214,9 +214,9 @@ TEXTS = {"no number": 'string "up"', "a time": 'string "12:30:00"', "a number in
 
 #: What no agent says: {name: (columns of the item, words of the reason)}.
 OTHERS = {
-    "an action that is none": ({"action": 7}, "the poller action is unknown"),
-    "an object id that is none": ({"arg1": "not an oid"}, "the object identifier cannot be read"),
-    "a version that is none": ({"snmp_version": 9, "arg1": OBJECT}, "SNMP version 9 is not supported"),
+    "an unknown action": ({"action": 7}, "the poller action is unknown"),
+    "an invalid object id": ({"arg1": "not an oid"}, "the object identifier cannot be read"),
+    "an unknown version": ({"snmp_version": 9, "arg1": OBJECT}, "SNMP version 9 is not supported"),
     "a wrong community": ({"snmp_community": "wrong-community", "arg1": OBJECT}, "no answer in time"),
     "a script that prints nothing": ({"action": 1, "arg1": "true"}, "the script printed nothing"),
     "a script that is not there": ({"action": 1, "arg1": "/does/not/exist 2>/dev/null"}, "the script printed nothing"),
@@ -299,7 +299,7 @@ def test_at_low_no_U_has_a_line_of_its_own(site, agents, poller):
 
 @pytest.mark.parametrize("level", (0, 1, 2))
 def test_spine_log_level_reports_objects_that_the_agent_lacks(site, agents, poller, level):
-    """At any verbosity; time-outs, what could not be asked for and unknown actions are no invalid values."""
+    """At any verbosity; time-outs, what could not be asked for and unknown actions are not invalid values."""
     site.settings(spine_log_level=level)
     expected = seed_unknown(site, agents)
     run = poller.run()

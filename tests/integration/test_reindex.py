@@ -1,4 +1,4 @@
-"""Re-index checks: restarts, odd texts, rows that are gone, tables that cannot be walked."""
+"""Re-index checks: restarts, odd texts, missing rows, tables that cannot be walked."""
 
 import pytest
 
@@ -146,7 +146,7 @@ def test_system_information_and_re_index_checks_know_the_same_uptime(site, agent
 
 
 @pytest.mark.parametrize("version, missing", [(1, "auto"), (2, "instance"), (2, "object"), (2, "nosuchname")])
-def test_a_row_that_is_gone_is_noticed_once(site, agents, poller, version, missing):
+def test_a_missing_row_is_noticed_once(site, agents, poller, version, missing):
     farm = agents(SYSTEM_GROUP + f"object {TABLE}.2.2 string \"eth1\"\nobject {COUNTER} int 7\n"
                   f"agent 127.2.0.1 missing={missing}\n")
     device, item = device_with_item(site, farm, snmp_version=version)

@@ -204,7 +204,7 @@ def test_every_row_arrives_at_any_number(both, snmpd, poller):
 
 @contextlib.contextmanager
 def widths(both, main, local):
-    """So many characters for an output in the result tables of each server."""
+    """`main` and `local` characters for an output in the result tables of each server."""
     def set_both(main, local):
         for site, chars in ((both.main, main), (both.local, local)):
             for table in ("poller_output", BOOST):
@@ -262,7 +262,7 @@ def test_devices_that_the_main_server_does_not_know_are_not_created_there(both, 
 # ---- the main server is away ----
 
 def test_without_the_main_server_every_row_is_kept_for_recovery(both, snmpd, poller):
-    """The edges again, into the collector's own table; results alone, because nobody empties poller_output here."""
+    """The edges again, into the collector's own table; results alone, because no program empties poller_output here."""
     change_conf(both, poller, RDB_Port=free_port(), **BRIEF)
     both.local.settings(boost_redirect="")
     expected = {}
@@ -281,7 +281,7 @@ def test_without_the_main_server_every_row_is_kept_for_recovery(both, snmpd, pol
 
 @pytest.mark.parametrize("acts", ([Switch("mysql_clear_password", b"")], [Switch("caching_sha2_password"),
                                                                           Say(b"\x01\x04")]), ids=("clear text", "sha2"))
-def test_whoever_takes_the_place_of_the_main_server_does_not_get_the_password(both, snmpd, poller, acts):
+def test_a_server_in_the_place_of_the_main_server_does_not_get_the_password(both, snmpd, poller, acts):
     """And no row is lost."""
     both.local.settings(boost_redirect="")
     expected = seed(both, snmpd)
@@ -376,7 +376,7 @@ def test_a_main_server_that_restarts_in_mid_cycle_gets_everything(both, snmpd, p
     assert_closed_on(both.main)
 
 
-def test_a_main_server_that_comes_back_late_gets_its_row_and_the_status(both, snmpd, poller):
+def test_a_main_server_that_is_back_late_gets_its_row_and_the_status(both, snmpd, poller):
     """It was away when the results came, and is there again at the end."""
     change_conf(both, poller, **BRIEF)
     expected = seed(both, snmpd)
@@ -417,14 +417,14 @@ def test_a_main_server_that_falls_silent_in_mid_cycle_costs_nothing(both, snmpd,
     breaker.on(OUTPUTS, action)
     run = poll(poller)
     assert run.status == 75, run
-    assert not run.log_lines("has not come to its end in time"), run
+    assert not run.log_lines("did not end in time"), run
     assert run.log_lines(f"rows: {len(expected)} expected, 0 stored, 0 spooled, 0 lost, "
                          f"{len(expected)} kept for Cacti's recovery"), run
     assert run.log.splitlines()[-1].endswith("Devices: 3"), run
     assert values(both.local, BOOST) == expected
 
 
-def test_rows_that_neither_database_takes_any_more_are_in_the_spool(both, snmpd, poller, breaker, work):
+def test_rows_that_neither_database_takes_are_in_the_spool(both, snmpd, poller, breaker, work):
     both.settings(poller_interval=10)
     expected = seed(both, snmpd)
     breaker.on(OUTPUTS, MUTE)
@@ -433,8 +433,8 @@ def test_rows_that_neither_database_takes_any_more_are_in_the_spool(both, snmpd,
         local.on("^INSERT INTO poller_output_boost", MUTE)
         run = poll(poller)
     assert run.status == 75, run
-    assert not run.log_lines("has not come to its end in time"), run
-    assert not run.log_lines("The database thread has not come back"), run
+    assert not run.log_lines("did not end in time"), run
+    assert not run.log_lines("The database thread does not return"), run
     assert run.log_lines(f"rows: {len(expected)} expected, 0 stored, {len(expected)} spooled, 0 lost"), run
     assert run.log.splitlines()[-1].endswith("Devices: 3"), run
 

@@ -89,7 +89,7 @@ def test_as_many_functions_run_at_once_as_there_are_servers(site, poller, functi
         assert max(int(value) for value, in values.values()) == servers, values
 
 
-# ---- one that misbehaves: 72 to 76, in one cycle ----
+# ---- one that misbehaves in every way, in one cycle ----
 
 def test_nothing_that_a_server_said_is_stored_for_another_data_source(faults):
     stored, right = faults.good()
@@ -149,12 +149,12 @@ def test_garbage_is_unknown(faults):
     assert faults.fault("binary").value == "U"
 
 
-def test_a_server_that_does_not_read_any_more_does_not_hold_us_up(faults):
+def test_a_server_that_no_longer_reads_delays_nothing(faults):
     assert_fault(faults, "never reads again", "U", "the function did not end")
 
 
-def test_a_line_that_comes_when_nobody_asked_is_never_a_value(site, poller, work):
-    """It may cost whoever asks at that moment a value."""
+def test_a_line_without_a_request_is_never_a_value(site, poller, work):
+    """It may cost the request that is open at that moment its value."""
     phpsite.fake(site, work / "web")
     site.settings(php_servers=1)
     device = site.add_device(1, availability_method=0)
@@ -166,7 +166,7 @@ def test_a_line_that_comes_when_nobody_asked_is_never_a_value(site, poller, work
     assert sum(value == "U" for value in stored.values()) <= 2, f"{stored}\n{run!r}"
 
 
-# ---- no server to be had, or late ----
+# ---- no server, or a late one ----
 
 def poll_with_agents(site, poller, agents, *, env=None, gate=None):
     """Ten SNMP items beside ten script-server items. `gate`: a file that is made when the agent was asked for all.
@@ -204,7 +204,7 @@ def test_servers_that_never_start_are_given_up_after_three_starts_each(site, pol
     run, values = poll_with_agents(site, poller, agents, env={"FAKESERVER_START": "die"})
     assert run.status == 0 and values == ["U"] * 10, run
     assert len(run.log_lines("Script Server did not start properly")) == 6, run
-    assert len(run.log_lines("it is not used in this cycle any more")) == 2, run
+    assert len(run.log_lines("it is no longer used in this cycle")) == 2, run
 
 
 def test_devices_are_polled_while_script_servers_are_starting(site, poller, work, agents):

@@ -1,7 +1,7 @@
 """Scripts that hang, flood, run away, print oddly or cannot be executed: each costs its own value and no more.
 
-Most tests look at one fault of a cycle that has them all at once (support/faultcycle.py). That no process is left
-behind is part of every cycle here (support/processes.py).
+Most tests look at one fault of a cycle that has them all at once (support/faultcycle.py). That no process remains is part of every
+cycle here (support/processes.py).
 """
 
 import subprocess
@@ -44,13 +44,13 @@ def test_a_script_without_fault_has_its_value_and_no_line(faults):
     assert_fault(faults, "a number", "42")
 
 
-# ---- 54 to 57: it does not end ----
+# ---- it does not end ----
 
 def test_a_script_that_prints_and_stays_has_its_value_and_is_ended(faults):
     assert_fault(faults, "prints, then stays", "7", "limit: 5000 ms", "ended by SIGTERM")
 
 
-def test_half_a_line_is_no_value(faults):
+def test_half_a_line_is_not_a_value(faults):
     assert_fault(faults, "prints half a line, then stays", "U", "limit: 5000 ms", "ended by SIGTERM")
 
 
@@ -58,8 +58,8 @@ def test_a_script_that_closes_its_output_and_stays_has_its_value_and_is_ended(fa
     assert_fault(faults, "closes its output, stays", "7", "went on after its result", "ended by SIGTERM")
 
 
-def test_a_script_that_closes_its_output_without_a_word_is_unknown(faults):
-    assert_fault(faults, "closes its output without a word", "U", "closed its output without printing anything")
+def test_a_script_that_closes_its_output_without_printing_is_unknown(faults):
+    assert_fault(faults, "closes its output without printing", "U", "closed its output without printing anything")
 
 
 @pytest.mark.parametrize("name", ("never prints", "never prints, nor its helper"))
@@ -71,10 +71,10 @@ def test_a_script_that_ignores_sigterm_is_killed(faults):
     assert_fault(faults, "ignores SIGTERM", "U", "limit: 5000 ms", "ignored SIGTERM, ended by SIGKILL")
 
 
-# ---- 58: it leaves others behind; that they are gone is checked after the cycle ----
+# ---- it leaves descendants; that they have ended is checked after the cycle ----
 
 @pytest.mark.parametrize("name", ("double fork", "setsid", "setsid, ignores SIGTERM"))
-def test_a_daemon_is_gone_when_we_are_and_costs_nothing(faults, name):
+def test_a_daemon_ends_with_the_poller_and_costs_nothing(faults, name):
     assert_fault(faults, name, "8")
 
 
@@ -95,7 +95,7 @@ def test_runaways_are_ended_when_the_cycle_is_interrupted(site, poller):
     assert_closed(site, run)
 
 
-# ---- 60, 62: what it prints ----
+# ---- what it prints ----
 
 @pytest.mark.parametrize("name", ("yes", "zeros"))
 def test_a_flood_is_unknown_and_ended_at_once(faults, name):
@@ -108,7 +108,7 @@ def test_all_that_was_printed_is_the_value_however_it_was_written(faults, name, 
     assert_fault(faults, name, value)
 
 
-# ---- 63, 64: how it ends, or cannot even start ----
+# ---- how it ends, or cannot even start ----
 
 @pytest.mark.parametrize("name, value", [("fails with output", "12"), ("core", "4")])
 def test_an_exit_status_does_not_spoil_a_value(faults, name, value):
@@ -116,7 +116,7 @@ def test_an_exit_status_does_not_spoil_a_value(faults, name, value):
 
 
 @pytest.mark.parametrize("name, reason", [("fails without output", "exit status 9"), ("killed", "ended by signal 9")])
-def test_a_script_that_ends_without_a_word_is_unknown_and_the_log_says_how_it_ended(faults, name, reason):
+def test_a_script_that_ends_without_printing_is_unknown_and_the_log_says_how_it_ended(faults, name, reason):
     assert_fault(faults, name, "U", "printed nothing", reason)
     assert_fault(faults, name, "U", "ERROR: Empty result")
 
@@ -130,7 +130,7 @@ def test_what_cannot_be_executed_is_unknown_and_the_log_says_why(faults, name, r
     assert_fault(faults, name, "U", "printed nothing", reason)
 
 
-# ---- 65, 68: what it is given ----
+# ---- what it is given ----
 
 @pytest.mark.parametrize("name, value", [("quotes", "42"), ("long", "5"), ("very long", "5")])
 def test_a_command_is_passed_exactly_as_stored(faults, name, value):
@@ -143,7 +143,7 @@ def test_a_script_inherits_nothing_that_it_should_not(faults, name, value):
     assert_fault(faults, name, value)
 
 
-# ---- 66, 67: the system has nothing to give ----
+# ---- the system has nothing to give ----
 
 def test_without_processes_scripts_are_unknown_and_nothing_else_suffers(site, snmpd, poller, work):
     device = site.add_device(1, port=snmpd.port, device_threads=2)

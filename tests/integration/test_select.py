@@ -159,7 +159,7 @@ ODD_STEPS = [
 
 
 @pytest.mark.parametrize("step, interval, wanted", ODD_STEPS, ids=[f"{s}-by-{i}" for s, i, _ in ODD_STEPS])
-def test_a_step_that_is_no_multiple_of_the_interval_is_polled_again_and_again(
+def test_a_step_that_is_not_a_multiple_of_the_interval_is_polled_again_and_again(
         site, add, poller, step, interval, wanted):
     """By the first cycle at or after it is due; one line a cycle says so, where such items are due."""
     site.settings(poller_interval=interval, cron_interval=60, active_profiles=2)
@@ -170,7 +170,7 @@ def test_a_step_that_is_no_multiple_of_the_interval_is_polled_again_and_again(
         assert run.status == 0, run
         stored = site.take_outputs()
         assert stored in ({}, {key: [value] for key, value in expected.items()})
-        notes = run.log_lines(f"NOTE: 2 items have a step ({step} s) that is no multiple of the poller interval of "
+        notes = run.log_lines(f"NOTE: 2 items have a step ({step} s) that is not a multiple of the poller interval of "
                               f"{interval} s")
         assert len(notes) == (1 if stored else 0), run
         polled += [n] if stored else []
@@ -183,7 +183,7 @@ def test_different_steps_that_do_not_fit_are_named_in_one_line(site, add, poller
         add(id, item_columns={"rrd_step": step})
     run = poller.run(first=0, last=5)
     assert run.status == 0, run
-    lines = run.log_lines("no multiple of the poller interval")
+    lines = run.log_lines("not a multiple of the poller interval")
     assert len(lines) == 1 and "NOTE: 6 items have a step (" in lines[0], run
     assert "(30, 50 s)" in lines[0] or "(50, 30 s)" in lines[0], lines
 
@@ -193,7 +193,7 @@ def test_steps_that_fit_are_not_worth_a_line(site, add, poller):
     for id, step in enumerate((60, 300, 120, 600), 1):
         add(id, item_columns={"rrd_step": step})
     run = poller.run(first=0, last=5)
-    assert run.status == 0 and not run.log_lines("no multiple"), run
+    assert run.status == 0 and not run.log_lines("not a multiple"), run
 
 
 @pytest.mark.parametrize("next_step, cycles", ((30, 1), (59, 1), (61, 2), (130, 3)))
@@ -290,7 +290,7 @@ def test_a_device_that_was_asked_for_and_is_not_polled_is_named_with_the_reason(
     assert_stored(site, expected[1] if polled else {})
 
 
-def test_a_range_without_devices_is_said_to_whoever_looks(site, add, poller):
+def test_a_range_without_devices_is_named_in_the_log(site, add, poller):
     add(50)
     site.settings(log_verbosity=3)
     run = poller.run(first=6, last=9)
@@ -298,7 +298,7 @@ def test_a_range_without_devices_is_said_to_whoever_looks(site, add, poller):
 
 
 @pytest.mark.parametrize("change", ("UPDATE host SET disabled = 'on'", "UPDATE host SET poller_id = 3", "DELETE FROM host"))
-def test_a_site_without_devices_is_said_to_whoever_looks(site, add, poller, change):
+def test_a_site_without_devices_is_named_in_the_log(site, add, poller, change):
     add(50)
     site.sql("DELETE FROM poller_item")
     site.sql(change)

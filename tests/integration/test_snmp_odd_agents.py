@@ -108,11 +108,11 @@ def test_answers_with_random_damage_never_give_a_wrong_item_a_value(site, agents
     assert run.status == 0, run
     assert site.outputs().keys() == set().union(*devices)
     assert_closed(site, run)
-    assert run.stderr == "", "the SNMP library complains where nobody reads, without bound"
+    assert run.stderr == "", "the SNMP library writes complaints without bound"
 
 
 def test_datagrams_of_the_greatest_size_are_taken(site, agents, poller):
-    """One value of 60,000 octets is no number; zero octets behind an answer are none of its business."""
+    """One value of 60,000 octets is not a number; zero octets behind an answer are ignored."""
     big = f"object {OBJECT}.7 fill 60000\n"
     farm = agents(SPEC + big + "agent 127.2.0.1\nagent 127.2.0.2 oversized\n")
     first, second = seed(site, farm, ["127.2.0.1", "127.2.0.2"], snmp_timeout=1000)
@@ -186,7 +186,7 @@ def test_a_device_with_transport_or_port_in_its_name_is_polled_at_its_port(site,
 
 
 @pytest.mark.parametrize("stored", (0, -5))
-def test_a_time_out_that_is_none_is_half_a_second(site, agents, poller, stored):
+def test_an_invalid_time_out_is_half_a_second(site, agents, poller, stored):
     farm = agents(SPEC + "agent 127.2.0.1 delay=100\n")
     expected, = seed(site, farm, ["127.2.0.1"])
     site.sql("SET SESSION sql_mode = ''")
@@ -251,16 +251,16 @@ def test_answers_over_tcp_may_come_in_any_pieces(site, tcp_agent, poller, how):
 
 
 RUBBISH = {
-    "rubbish": lambda answer: [b"\xff" * 5000],
+    "invalid bytes": lambda answer: [b"\xff" * 5000],
     "an endless length": lambda answer: [b"\x30\x84\x7f\xff\xff\xff" + b"x" * 60000] * 50,
     "half of an answer": lambda answer: [answer[:len(answer) // 2]],
     "nothing": lambda answer: [None],
-    "rubbish of the right shape": lambda answer: [b"\x30\x03\x02\x01\x01"] * 1000,
+    "invalid data of the right shape": lambda answer: [b"\x30\x03\x02\x01\x01"] * 1000,
 }
 
 
 @pytest.mark.parametrize("what", RUBBISH)
-def test_rubbish_over_tcp_gives_U_and_an_end(site, tcp_agent, poller, what):
+def test_invalid_data_over_tcp_gives_U_and_ends_the_request(site, tcp_agent, poller, what):
     with TcpRelay(tcp_agent.port, change=RUBBISH[what]) as relay:
         expected = seed_tcp(site, relay.port, snmp_timeout=150)
         run = poller.run()
@@ -268,7 +268,7 @@ def test_rubbish_over_tcp_gives_U_and_an_end(site, tcp_agent, poller, what):
     assert_stored(site, dict.fromkeys(expected, "U"))
 
 
-def test_nobody_listening_on_tcp_gives_U(site, poller):
+def test_a_closed_tcp_port_gives_U(site, poller):
     with SilentDevice() as silent:  # UDP only
         expected = seed_tcp(site, silent.port, snmp_timeout=100)
         run = poller.run()

@@ -96,11 +96,11 @@ WRONG = {
     "privacy without authentication": ({"snmp_password": ""}, "authentication pass phrase: it is empty"),
     "an unknown privacy protocol": ({"snmp_priv_protocol": "ROT13"}, "unknown SNMPv3 privacy protocol 'ROT13'"),
     "no user": ({"snmp_username": ""}, ""),
-    "an engine id that is none": ({"snmp_engine_id": "0xgg"}, "hexadecimal"),
+    "an invalid engine id": ({"snmp_engine_id": "0xgg"}, "hexadecimal"),
 }
 
 
-def test_wrong_credentials_give_U_with_the_reason_and_disturb_nobody(site, work, poller):
+def test_wrong_credentials_give_U_with_the_reason_and_disturb_no_other_device(site, work, poller):
     """Each has a neighbour with the right credentials of the same user at the same agent before and after it."""
     expected, reasons = {}, {}
     with v3_agent(work / "agent", [GOOD, credentials("SHA")]) as agent:
@@ -119,25 +119,25 @@ def test_wrong_credentials_give_U_with_the_reason_and_disturb_nobody(site, work,
 
 #: What Cacti's own command line and older versions leave in the columns, and how it is meant.
 LEFT_OVER = {
-    "a password without a protocol": (None, None, {"snmp_password": "left over from v2"}),
+    "a password without a protocol": (None, None, {"snmp_password": "old value from v2"}),
     "a short password without a protocol": (None, None, {"snmp_password": "x"}),
-    "a password with an empty protocol": (None, None, {"snmp_auth_protocol": "", "snmp_password": "left over"}),
-    "both pass phrases without protocols": (None, None, {"snmp_password": "left over",
-                                                         "snmp_priv_passphrase": "left over"}),
-    "both pass phrases with empty protocols": (None, None, {"snmp_auth_protocol": "", "snmp_password": "left over",
+    "a password with an empty protocol": (None, None, {"snmp_auth_protocol": "", "snmp_password": "old value"}),
+    "both pass phrases without protocols": (None, None, {"snmp_password": "old value",
+                                                         "snmp_priv_passphrase": "old value"}),
+    "both pass phrases with empty protocols": (None, None, {"snmp_auth_protocol": "", "snmp_password": "old value",
                                                             "snmp_priv_protocol": "",
-                                                            "snmp_priv_passphrase": "left over"}),
+                                                            "snmp_priv_passphrase": "old value"}),
     "a protocol without a password": (None, None, {"snmp_auth_protocol": "SHA"}),
-    "a privacy pass phrase without a protocol": ("SHA", None, {"snmp_priv_passphrase": "left over"}),
+    "a privacy pass phrase without a protocol": ("SHA", None, {"snmp_priv_passphrase": "old value"}),
     "a privacy pass phrase with an empty protocol": ("SHA", None, {"snmp_priv_protocol": "",
-                                                                   "snmp_priv_passphrase": "left over"}),
+                                                                   "snmp_priv_passphrase": "old value"}),
     "an empty privacy protocol": ("SHA", None, {"snmp_priv_protocol": ""}),
     "a privacy protocol without a pass phrase": ("SHA", None, {"snmp_priv_protocol": "AES"}),
 }
 
 
 @pytest.mark.quick
-def test_a_pass_phrase_left_over_beside_no_protocol_is_not_used(site, work, poller):
+def test_a_stored_pass_phrase_without_a_protocol_is_not_used(site, work, poller):
     """cmd.php polls such rows without authentication, or without privacy."""
     with v3_agent(work / "agent", [credentials(), credentials("SHA")]) as agent:
         expected = {add_device(site, n, agent.port, credentials(auth, priv) | columns): "42"
@@ -149,7 +149,7 @@ def test_a_pass_phrase_left_over_beside_no_protocol_is_not_used(site, work, poll
     assert not down, down
 
 
-def test_a_wrong_privacy_pass_phrase_gives_U_and_disturbs_nobody(site, work, poller):
+def test_a_wrong_privacy_pass_phrase_gives_U_and_disturbs_no_other_device(site, work, poller):
     """The agent cannot read such a request, and net-snmp's then keeps silent."""
     with v3_agent(work / "agent", [GOOD]) as agent:
         wrong = GOOD | {"snmp_priv_passphrase": "not this one", "snmp_timeout": 200}
@@ -258,7 +258,7 @@ def test_the_context_of_a_device_is_sent(site, work, poller):
     assert any(b"\x04\x04blue" in request for request in relay.requests)
 
 
-def test_silent_v3_devices_do_not_hold_up_the_others(site, work, poller):
+def test_silent_v3_devices_do_not_delay_the_others(site, work, poller):
     with v3_agent(work / "agent", [GOOD]) as agent, SilentDevice() as silent:
         expected = {}
         for id in range(1, 21):

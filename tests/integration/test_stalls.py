@@ -1,5 +1,5 @@
-"""A database that stops answering for a while, drops its clients or is restarted, and a system that has no more
-descriptors or processes to give: nothing is lost that need not be, nobody waits for ever, no device is to blame."""
+"""A database that stops answering for a while, drops its clients or is restarted, and a system without free descriptors or
+processes: nothing is lost that need not be, nothing waits forever, and no device is blamed."""
 
 import contextlib
 import os
@@ -33,7 +33,7 @@ def seed(site, snmpd, devices=range(1, 7)):
 
 @contextlib.contextmanager
 def silent_device(site, requests, timeout):
-    """Device 99, first in the queue and without items: it is asked so many times, `timeout` ms apart."""
+    """Device 99, first in the queue and without items: it is asked `requests` times, `timeout` ms apart."""
     with SilentDevice() as device:
         site.settings(snmp_retries=requests - 1)
         site.add_device(99, port=device.port, snmp_timeout=timeout, polling_time=9)
@@ -48,7 +48,7 @@ def has_stopped(pid):
 
 @contextlib.contextmanager
 def stopped(server):
-    """The database answers nobody meanwhile, though it takes connections."""
+    """The database takes connections meanwhile, but answers none of them."""
     os.kill(server.pid, signal.SIGSTOP)
     wait_until(lambda: has_stopped(server.pid), "the database to stop")
     try:

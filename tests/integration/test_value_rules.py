@@ -63,7 +63,7 @@ def test_text_is_never_read_as_a_binary_number(site, agents, poller):
     assert_stored(site, dict(zip(keys, texts.values())))
 
 
-def test_empty_texts_in_an_answer_cost_nobody_else_anything(site, agents, poller):
+def test_empty_texts_in_an_answer_cost_no_other_item(site, agents, poller):
     run, keys = poll_objects(site, agents, poller, ['string ""', "int 5", 'string ""', "hex 00", 'string ""', "ipaddress 192.0.2.1"])
     assert run.status == 0, run
     assert_stored(site, dict(zip(keys, ["U", "5", "U", "0", "U", "U"])))
@@ -135,7 +135,7 @@ def test_neither_can_a_script_server(site, work, poller):
 
 
 def pairs(chars, last="last:42"):
-    """Fields with exactly so many characters in all; the last one ends in a number that can be cut."""
+    """Fields with exactly `chars` characters in all; the last one ends in a number that can be cut."""
     text = ""
     while len(text) + 20 + len(last) < chars:
         text += f"field{len(text)}:1e12 "

@@ -15,7 +15,7 @@ HOSTILE = [b"x:it's", b'x:"quoted"y', b"x:back\\slash", b"x:\\'z", b"x:1'),(2,'a
 
 
 def as_column(value):
-    """What the column holds: valid UTF-8, cut to its width, pairs behind a whole field; a byte that is no UTF-8 is taken
+    """What the column holds: valid UTF-8, cut to its width, pairs behind a whole field; a byte that is not UTF-8 is taken
     as Latin-1."""
     if b":" in value and len(value) > COLUMN:
         value = value[:value[:COLUMN + 1].rindex(b" ")]
@@ -45,7 +45,7 @@ def store_and_read(build, site, server, wanted):
 
 
 @pytest.mark.parametrize("mode", ["", "TRADITIONAL,NO_BACKSLASH_ESCAPES,ANSI_QUOTES"])
-def test_every_value_comes_back_byte_for_byte(build, site, server, mode):
+def test_every_value_is_stored_byte_for_byte(build, site, server, mode):
     server.sql(f"SET GLOBAL sql_mode='{mode}'")
     wanted = [("t" if kind == "text" else "o", given, expected) for _, kind, given, expected in cases()]
     wanted += [("r", value, value) for value in HOSTILE]

@@ -24,7 +24,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KNOWN = TOP / "tests/mutate/survivors.txt"
 FLAGS = ["-std=gnu17", "-O0", "-w", "-fPIC", "-D_GNU_SOURCE", "-DHAVE_CONFIG_H"]
-#: A mutant that hangs is noticed: a test may take so long, and so many times what it takes without a change.
+#: A mutant that hangs is noticed: a test may take TEST_SECONDS, and TIMES times what it takes without a change.
 TEST_SECONDS, TIMES = 20, 10
 
 #: What is looked for, and what takes its place.

@@ -1,4 +1,4 @@
-"""Everything a poll cycle has left behind, and in what two of them differ.
+"""Everything that a poll cycle leaves, and in what two cycles differ.
 
 Times of day and durations cannot be equal in two runs; they are compared by what they must be: a time of day within
 the run, a duration set or not, a response time kept, zero or more than zero.

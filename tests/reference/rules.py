@@ -201,7 +201,7 @@ def one_bad_object_costs_one_item(c):
 
 
 @rule("S13")
-def a_foreign_community_is_no_answer(c):
+def a_foreign_community_is_not_an_answer(c):
     if is_line(c, "SNMP timeout detected"):
         return c.d.theirs is None
     return is_output(c) and c.d.theirs == [right(c)] and c.d.ours == ["U"]
@@ -423,7 +423,7 @@ def all_listed_protocols_of_v3_work(c):
 
 
 @rule("S29")
-def a_row_that_is_gone_is_noticed(c):
+def a_missing_row_is_noticed(c):
     """With v2c as with v1; the assertion is empty afterwards."""
     if c.d.table == "poller_reindex":
         return c.d.column == "assert_value" and c.d.ours == "" and c.before.reindex[c.d.key]["op"] == "="
@@ -433,7 +433,7 @@ def a_row_that_is_gone_is_noticed(c):
 
 
 @rule("S30")
-def what_is_no_positive_number_is_no_clock(c):
+def what_is_not_a_positive_number_is_not_a_clock(c):
     """The agents of these tests have been up for 500000 hundredths of a second."""
     if c.d.table == "poller_reindex":
         return c.d.column == "assert_value" and c.d.ours == "500000"
@@ -471,7 +471,7 @@ def the_last_override_wins(c):
 
 @rule("P3")
 def the_command_line_beats_the_file(c):
-    """The reference polls for the poller of its file; everything it leaves behind is that poller's."""
+    """The reference polls for the poller of its file; everything that it writes is that poller's."""
     return {row["poller_id"] for row in c.theirs[-1].cycles} != {row["poller_id"] for row in c.ours[-1].cycles}
 
 
@@ -483,7 +483,7 @@ def read_only_writes_nothing(c):
 
 
 @rule("P17")
-def a_row_that_was_not_due_is_not_begun_anew(c):
+def a_row_that_was_not_due_is_not_started_again(c):
     """Rows whose turn comes between two cycles: they are off by less than an interval, or their step is."""
     if c.d.table not in ("poller_output", "poller_item") or c.d.table == "poller_item" and c.d.column != "rrd_next_step":
         return False
@@ -620,13 +620,13 @@ def fields(text):
 
 
 def hexadecimal(text):
-    """The number of two-digit groups, None for what is none (docs/differences.md, V3)."""
+    """The number of two-digit groups, None for other texts (docs/differences.md, V3)."""
     groups = re.fullmatch(r"[0-9A-Fa-f]{2}(?:[ -][0-9A-Fa-f]{2}){1,7}", text)
     return str(int(re.sub(r"[ -]", "", text), 16)) if groups else None
 
 
 @rule("V2")
-def hexadecimal_notation_is_no_number(c):
+def hexadecimal_notation_is_not_a_number(c):
     return bool(re.fullmatch(r"0x[0-9A-Fa-fp.]+", text_of(c) or "")) and c.d.theirs == [text_of(c)] \
         and c.d.ours == ["U"]
 
@@ -657,7 +657,7 @@ def pairs_without_a_usable_field_are_U(c):
 
 
 @rule("V9")
-def words_that_are_no_fields_are_dropped(c):
+def words_that_are_not_fields_are_dropped(c):
     text = text_of(c) or ""
     return c.d.ours == [fields(text)] and len(c.d.ours[0].split()) < len(text.split()) and \
         c.d.theirs in (["0"], [text], [text[:COLUMN]], ["U"])

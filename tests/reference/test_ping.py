@@ -64,7 +64,7 @@ def test_an_IPv6_address(compare):
     compare(pinged_by_all("::1"), OBJECTS, expect=("S15",))
 
 
-def test_another_address_and_a_name_that_is_none(compare):
+def test_another_address_and_an_impossible_name(compare):
     compare(pinged_by_all("127.3.0.1", "a..b"), OBJECTS)
 
 

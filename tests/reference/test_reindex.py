@@ -90,13 +90,13 @@ def test_a_probe_without_result_concludes_nothing(compare, version):
     run(compare, *((op, "9", f"{TABLE}.9.9") for op in "<>"), snmp_version=version, expect=("S19",))
 
 
-def test_a_row_that_is_gone_with_v1(compare):
+def test_a_missing_row_with_v1(compare):
     found = run(compare, ("=", "9", f"{TABLE}.9.9"), ("=", "", f"{TABLE}.9.9"), snmp_version=1)
     for dumps in found.values():
         assert [r["command"] for r in dumps[0].commands] == ["1:1"]
 
 
-def test_a_row_that_is_gone_with_v2c(compare):
+def test_a_missing_row_with_v2c(compare):
     """Spine notices nothing and silences the device."""
     found = run(compare, ("=", "9", f"{TABLE}.9.9"), ("=", "eth0", f"{TABLE}.1.9"), snmp_version=2, expect=("S19", "S29"),
                 cycles=[Cycle(), Cycle()])
@@ -114,7 +114,7 @@ def test_a_text_as_cacti_has_stored_it(compare, text, stored):
 
 
 @pytest.mark.parametrize("engine", ["int 0", "int -5", 'string "1 day"', "null"])
-def test_an_engine_time_that_is_no_clock(compare, engine):
+def test_an_engine_time_that_is_not_a_clock(compare, engine):
     found = run(compare, ("<", "600000", UPTIME), ("<", "400000", UPTIME), objects=f"object {ENGINE_TIME} {engine}\n",
                 expect=("S30?",))
     for name in ("legacy", "event"):
@@ -122,7 +122,7 @@ def test_an_engine_time_that_is_no_clock(compare, engine):
 
 
 @pytest.mark.parametrize("version", [1, 2])
-def test_an_uptime_that_is_none(compare, version):
+def test_an_invalid_uptime(compare, version):
     spec = "".join(line + "\n" for line in SYSTEM.splitlines() if ".1.3.0 " not in line)
     def seed(site):
         check(site, device_with_items(site, snmp_version=version), 1, "<", "9", UPTIME)
@@ -145,7 +145,7 @@ def test_a_row_count_at_the_end_of_the_view(compare):
 
 
 def test_a_v1_row_count_past_the_end_of_the_view_ends(compare):
-    """The reference walks for ever."""
+    """The reference walks forever."""
     def seed(site):
         check(site, device_with_items(site, snmp_version=1), 1, "=", "7", f"{TABLE}.1", COUNT)
 

@@ -66,7 +66,7 @@ def test_no_items_without_a_device(compare):
 
 
 def test_intervals_of_60_and_300_seconds_over_six_cycles(compare):
-    """Device 2 does not answer, and its items are counted down all the same."""
+    """Device 2 does not answer, and its items are counted down nevertheless."""
     def seed(site):
         site.settings(poller_interval=60, active_profiles=2)
         for id, host in ((1, "127.3.0.1"), (2, "127.3.0.2")):

@@ -22,7 +22,7 @@ def one_device(count=10, **columns):
 
 
 def devices(*rows, count=10):
-    """Device n at 127.3.0.n with these columns and so many items."""
+    """Device n at 127.3.0.n with these columns and `count` items."""
     def seed(site):
         for id, columns in enumerate(rows, 1):
             device = site.add_device(id, hostname=f"127.3.0.{id}", port=site.agents, **(QUICK | columns))
@@ -111,12 +111,12 @@ def test_an_answer_of_another_community(compare):
     compare(one_device(3, availability_method=0), OBJECTS + "agent 127.3.0.1 wrong-community\n", expect=("S13",))
 
 
-def test_what_is_no_answer_is_a_time_out(compare):
+def test_what_is_not_an_answer_is_a_time_out(compare):
     faults = ["wrong-id", "wrong-version", "garbage", "truncate=20", "zero-length", "silent"]
     compare(devices(*[{"availability_method": 0}] * len(faults), count=3), OBJECTS + agents(*faults))
 
 
-def test_what_is_an_answer_all_the_same(compare):
+def test_what_is_an_answer_nevertheless(compare):
     faults = ["duplicate=3", "long-lengths", "late=20", "drop-pattern=1/2", "omit-last", "extra"]
     compare(devices(*[{}] * len(faults), count=12), OBJECTS + agents(*faults))
 
@@ -178,7 +178,7 @@ def test_items_that_differ_in_host_or_time_out_alone(compare):
     compare(seed, OBJECTS + "agent 127.3.0.1\nagent 127.3.0.2\n", expect=("S4",))
 
 
-def test_an_item_whose_version_nobody_knows_costs_only_itself(compare):
+def test_an_item_with_an_unknown_version_costs_only_itself(compare):
     def seed(site):
         device = site.add_device(1, hostname="127.3.0.1", port=site.agents, **QUICK)
         items(site, device, 3)
@@ -199,7 +199,7 @@ def test_spellings_of_objects(compare):
     compare(seed, OBJECTS + "agent 127.3.0.1\n")
 
 
-def test_what_is_no_object_costs_only_itself(compare):
+def test_what_is_not_an_object_costs_only_itself(compare):
     names = [f"{OBJECT}.1", "", "sysUpTime.0", f"{OBJECT}.2 ", "no such thing", f"{OBJECT}.3"]
 
     def seed(site):
@@ -272,7 +272,7 @@ BYTES = ["80", "00", "01 02 03 04 05 06", "ff ff ff ff ff ff ff ff", "00 20 00 0
          "01 02 03 04 05 06 07 08 09", "1f", "ff fe 0a"]
 
 
-def test_octets_that_are_no_text(compare):
+def test_octets_that_are_not_text(compare):
     def seed(site):
         device = site.add_device(1, hostname="127.3.0.1", port=site.agents, **QUICK)
         for n in range(1, len(BYTES) + 1):

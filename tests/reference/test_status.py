@@ -39,7 +39,7 @@ def closed_port(kind):
         return s.getsockname()[1]
 
 
-def test_a_device_that_goes_down_and_comes_back_has_the_same_history(compare):
+def test_a_device_that_goes_down_and_up_again_has_the_same_history(compare):
     """Failure count 2, recovery count 3: up, three failures, an interrupted recovery, a whole
     one, a single failure."""
     def seed(site):

@@ -66,13 +66,13 @@ WRONG = [{"snmp_password": "not the password"}, {"snmp_username": "nobody"}, {"s
 
 
 def test_wrong_credentials(compare, agent):
-    """Down all the same; what is wrong shows in the log, or in the text where nothing needed to be sent."""
+    """Down nevertheless; what is wrong shows in the log, or in the text where nothing needed to be sent."""
     rows = [columns("SHA", "AES128") | {"snmp_timeout": 200} | wrong for wrong in WRONG]
     compare(seed_with(agent, rows + [columns("SHA", None)]), expect=("S25", "S26"))
 
 
-def test_a_password_left_over_beside_no_protocol(compare, agent):
-    left_over = columns(None, None) | {"snmp_password": "left over", "snmp_timeout": 200}
+def test_a_stored_password_without_a_protocol(compare, agent):
+    left_over = columns(None, None) | {"snmp_password": "old value", "snmp_timeout": 200}
     found = compare(seed_with(agent, [left_over, columns("SHA", None)]), expect=("S25",))
     for path in ("legacy", "event"):
         assert all(rows[0][1] != "U" for rows in found[path][0].outputs.values())

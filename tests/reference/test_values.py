@@ -46,7 +46,7 @@ ODD = [(b"a:b\\c\\", "V7"), (b"x:" + b"1" * 3000, "V7"), (b"5\0006", None), ("x:
        ("x:gr\xfcn".encode("latin-1"), "V10"), (b"x:1'2", "P12"), (b"x:','1'),(2,'y", "P12")]
 
 
-def test_odd_texts_cost_nobody_else_anything(compare):
+def test_odd_texts_cost_no_other_item(compare):
     """Each device has one of them between two others."""
     def seed(site):
         for id in range(1, len(ODD) + 1):

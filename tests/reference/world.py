@@ -1,4 +1,4 @@
-"""One site, polled by every program in turn from the same seed; what each left behind, ready to be compared.
+"""One site, polled by every program in turn from the same seed; what each has left, ready to be compared.
 
     def seed(site):
         device = site.add_device(1, hostname="127.3.0.1", port=site.agents)
@@ -80,7 +80,7 @@ class World:
         explained by a rule of `expect` (ids of docs/differences.md; a trailing "?" makes one optional) or by one that
         holds everywhere. Returns {program: [Dump of each cycle]}.
 
-        `raw`: {poller_item key: text, or octets that are none, as the agent has it}, for the rules about values.
+        `raw`: {poller_item key: text, or octets that are not text, as the agent has it}, for the rules about values.
         `only`: names of the programs to run, for what the reference does not know.
         `conf`: further lines of spine.conf.
         `second`: the spec of more agents on a port of their own, site.others.

@@ -1,4 +1,4 @@
-/* Holds what the stream has told of a finished cycle against what the ledger says became of it. */
+/* Compares the events of a finished cycle with the figures of its ledger. */
 #ifndef CHECK_STREAM_H
 #define CHECK_STREAM_H
 

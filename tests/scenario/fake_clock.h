@@ -5,7 +5,8 @@
  * Use:     fake_clock_jump(cycle->budget.poll_until);
  * Threads: any.
  * Promise: the clock runs as the real one and never goes back.  A wait that has begun before a jump lasts
- *          as long as it would have without it: whoever jumps must wake those who are to notice.
+ *          as long as it would have without it: the code that jumps must wake the threads that are
+ *          to notice.
  */
 #ifndef FAKE_CLOCK_H
 #define FAKE_CLOCK_H

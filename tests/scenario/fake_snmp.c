@@ -129,7 +129,7 @@ void fake_snmp_await_bells(void)
     sigset_t pending;
     for (size_t i = 0; i < ARRAY_LEN(fake_snmp.bell); i++) {
         int signo = fake_snmp.bell[i];
-        bool stops = signo != 0 && signo != SIGUSR2; /* which nobody takes */
+        bool stops = signo != 0 && signo != SIGUSR2; /* which no thread takes */
         while (stops && sigpending(&pending) == 0 && sigismember(&pending, signo)) {
             CHECK(clock_mono_ms() < until);
             clock_pause_ms(1);
@@ -139,7 +139,7 @@ void fake_snmp_await_bells(void)
 
 /* ---- answers, with the lock held ---- */
 
-/* Whenever a device is through or an ask begins. */
+/* Whenever a device has finished or an ask begins. */
 static void look_at_time_locked(void)
 {
     if (fake_snmp.over_at_ms <= jumped_to_ms || fake_snmp.through < fake_snmp.over_through ||
@@ -169,7 +169,7 @@ static void wait_given_up_locked(const struct give_up *give_up)
         thr_wait(&changed, &lock);
 }
 
-/* From whoever gives up; the bell rings before that goes on. */
+/* On the thread that gives up; the bell rings before it goes on. */
 static void wake_all(void *arg UNUSED)
 {
     enter();

@@ -23,7 +23,7 @@ enum fake_mood {
     FAKE_AT_THE_END, /* answers when the time for polling is over (`over_at_ms`), which ends the polling */
     FAKE_BELL,    /* sends `bell` to the process when `bell_after` devices are through, then as
                      FAKE_UNTIL_GIVE_UP */
-    FAKE_PARTING, /* as FAKE_UNTIL_GIVE_UP; whoever gives up rings the bell */
+    FAKE_PARTING, /* as FAKE_UNTIL_GIVE_UP; the thread that gives up rings the bell */
     FAKE_HANGS,   /* as FAKE_BELL, but never returns */
     FAKE_LATE,    /* hangs until fake_snmp_bring_back() */
     FAKE_STUCK,   /* as FAKE_BELL, but sends it again when given up and never returns */
@@ -32,8 +32,8 @@ enum fake_mood {
 extern struct fake_snmp {
     int bell[2]; /* signals; 0 = none */
     size_t bell_after;
-    /* The time for polling is over, by a jump of the clock to over_at_ms, when so many devices are through
-     * and so many asks in progress.  0 = the clock does not jump. */
+    /* The time for polling is over, by a jump of the clock to over_at_ms, when over_through devices
+     * have finished and over_asks asks are in progress.  0 = the clock does not jump. */
     int64_t over_at_ms;
     size_t over_through;
     int over_asks;

@@ -25,7 +25,7 @@ struct fake_group {
     const char *hostname; /* NULL: the end */
     int devices;
     int items;
-    int sleepers; /* the last so many of the items are scripts that do not end by themselves */
+    int sleepers; /* this number of the last items are scripts that do not end by themselves */
     int threads;  /* asks at once; 0 = 1 */
     int method;   /* enum availability_method */
     bool deleted;
@@ -37,14 +37,13 @@ extern struct fake_store {
     struct fake_group groups[FAKE_GROUPS_MAX];
     bool load_fails, open_fails, date_fails, close_fails, advance_fails;
     int write_fails;      /* the n-th; 0 = none */
-    bool open_unanswered; /* the row is there, but nobody has said so */
-    bool late; /* closing the row waits until all that hangs by FAKE_LATE has come back */
-    size_t
-        slow; /* the first write waits for more than so many rows to come (or a while); 0 = not */
+    bool open_unanswered; /* the row is there, but no answer has said so */
+    bool late;            /* closing the row waits until all that hangs by FAKE_LATE has returned */
+    size_t slow; /* the first write waits for more than this number of rows (or a while); 0 = not */
 
     bool remote;       /* there is a main server: it gets the rows */
     bool main_is_gone; /* it is never reached */
-    int main_takes;    /* rows, then it is gone; -1 = all */
+    int main_takes;    /* rows, then it is away; -1 = all */
     bool boost_fails;  /* the local poller_output_boost takes nothing */
 
     struct buf calls; /* "load open write ... close", equal neighbours once */

@@ -199,7 +199,7 @@ static void the_next_cycle_begins_afresh(void **state)
     forget_results();
 }
 
-/* Two threads hang in the library for ever; they and their two devices are all that it costs. */
+/* Two threads hang in the library forever; they and their two devices are all that it costs. */
 static void a_hanging_library_costs_threads_but_not_the_next_cycle(void **state)
 {
     struct house h;

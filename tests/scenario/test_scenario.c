@@ -75,7 +75,7 @@ static void tell_result(struct cycle *c, FILE *out)
 static void tell_figures(const struct scene *s, const struct cycle *c, FILE *out)
 {
     CHECK(s->store.late || fake_snmp.alive == c->left_behind);
-    fprintf(out, "left behind %zu\n", c->left_behind);
+    fprintf(out, "abandoned %zu\n", c->left_behind);
     CHECK(fake_snmp.peak <= s->threads);
     CHECK(fake_snmp.stack < 32768);
     fprintf(out, "calls %s\n", buf_str(&fake_store.calls));
@@ -615,7 +615,7 @@ static void a_hanging_library_costs_its_device_and_nothing_else(void **state)
                             .threads = 4,
                             .snmp = {.over_through = 15, .over_asks = 4},
                             .active_profiles = 2};
-    EXPECT(&s, "left behind 3", "calls open load write advance date close ", "status 75",
+    EXPECT(&s, "abandoned 3", "calls open load write advance date close ", "status 75",
            "devices 19, down 0, dropped 4", "rows 80, hosts 18", "advance 10", "!advance 11",
            "items 100: values 80, U 0, unfinished 20, skipped 0",
            "ERROR: Device[11] HT[1] Spine Timed Out While Processing Devices Internal",
@@ -625,7 +625,7 @@ static void a_hanging_library_costs_its_device_and_nothing_else(void **state)
 }
 
 /* Its device has been given up meanwhile, while the scripts of it were still to be answered. */
-static void a_library_that_comes_back_late_finds_nobody(void **state)
+static void a_library_call_that_returns_late_has_no_effect(void **state)
 {
     (void)state;
     const struct scene s = {
@@ -649,9 +649,9 @@ static void a_call_that_hangs_is_told_by_its_kind(void **state)
                    DEVICES("end", 1, 1)},
         .moods = {{"hangs", FAKE_HANGS}, {"end", FAKE_AT_THE_END}},
         .snmp = {.over_asks = 2}};
-    EXPECT(&s, "left behind 1", "items 4: values 0, U 0, unfinished 4, skipped 0",
+    EXPECT(&s, "abandoned 1", "items 4: values 0, U 0, unfinished 4, skipped 0",
            "!A call for a script", "status 75");
-    if (strstr(last.log, "WARNING: Device[1] A call for SNMP has not come back") == NULL)
+    if (strstr(last.log, "WARNING: Device[1] A call for SNMP has not returned") == NULL)
         fail_scene(&s, &drivers[0], "A call for SNMP");
 }
 
@@ -683,7 +683,7 @@ int main(void)
         TEST(a_signal_after_the_deadline_is_too_late_to_harm),
         TEST(a_second_signal_ends_the_process_at_once),
         TEST(a_hanging_library_costs_its_device_and_nothing_else),
-        TEST(a_library_that_comes_back_late_finds_nobody),
+        TEST(a_library_call_that_returns_late_has_no_effect),
         TEST(a_call_that_hangs_is_told_by_its_kind),
         TEST(a_stray_signal_does_not_make_it_deaf),
     };

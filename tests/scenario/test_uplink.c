@@ -87,7 +87,8 @@ static void end(void)
     leave();
 }
 
-/* The database thread is lost; so many values were collected, and some of them have not been written. */
+/* The database thread is lost; `values` values were collected, and some of them have not been
+ * written. */
 static void end_without_writer(size_t values, struct batch *waiting)
 {
     const struct device device = {.id = 1};

@@ -30,7 +30,7 @@ LogLine = collections.namedtuple("LogLine", "time address version pdu id varbind
 
 
 class FakeAgentError(Exception):
-    """The agents did not start, refused a line, or are gone; the text says why."""
+    """The agents did not start, refused a line, or have ended; the text says why."""
 
 
 def address_number(addr):
@@ -113,7 +113,7 @@ class FakeAgent:
 
     def _complaint(self):
         text = self._err.read_text(encoding="utf-8", errors="replace").strip()
-        return text or "fakeagent: ended without a word"
+        return text or "fakeagent: ended without a message"
 
     def _line(self):
         """The next line of the agents' stdout."""

@@ -27,7 +27,7 @@ static inline void await_change(pthread_cond_t *changed, struct thr_mutex *lock,
 {
     if (thr_wait_until(changed, lock, until_ms))
         return;
-    fprintf(stderr, "waited for a minute in vain: %s\n", what);
+    fprintf(stderr, "waited for a minute without success: %s\n", what);
     abort(); /* also on a thread that no test runs on */
 }
 

@@ -8,12 +8,12 @@
 
 The first statement that matches the regular expression meets the first action, the second one the second, and those
 after the last action pass. An action is PASS, CUT_BEFORE (the statement never arrives), CUT_AFTER (it is carried out,
-the answer is lost), SWALLOW (it never arrives and nobody says so), SWALLOW_ANSWER, RESET, Delay(seconds),
+the answer is lost), SWALLOW (it never arrives, and neither side is told), SWALLOW_ANSWER, RESET, Delay(seconds),
 Error(number) (the server has not seen the statement), Instead(statement) (the server gets another one, and the
-client its answer), Throttle(bytes, pause), MUTE (from now on nobody is answered or read any more, and who connects is not
-greeted) or HALF (the same, after the first half of the answer). `greeting` and `login` are the actions for what a server
-says first and for its answer to a login: PASS, MUTE or HALF. `latency` delays every statement.
-Plain text only: it reads the client's packets as far as their frames.
+client its answer), Throttle(bytes, pause), MUTE (from now on nothing is answered or read, and a new client is not greeted) or HALF
+(the same, after the first half of the answer). `greeting` and `login` are the actions for what a server says first and for its
+answer to a login: PASS, MUTE or HALF. `latency` delays every statement. Plain text only: it reads the client's packets as far as
+their frames.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ class Instead:
 
 
 class Throttle:
-    """The answer comes in pieces of so many bytes, with a pause before each."""
+    """The answer comes in pieces of `size` bytes, with a pause before each."""
 
     def __init__(self, size, pause):
         self.size = size
@@ -167,7 +167,7 @@ class _Connection:
         self.client = client
         self.server = server
         self.pending = b""
-        self.dead = False  # nothing passes any more
+        self.dead = False  # nothing passes from now on
         self.deaf = False  # answers are thrown away
         self.throttle = None
         self.half = breaker.greeting == HALF

@@ -39,7 +39,7 @@ def assert_only_a_cycle_changed(before, after, devices, advanced=()):
     """Nothing but what one cycle may write has changed.
 
     `devices`: ids of the devices that were checked; `advanced`: keys of poller_item rows whose rrd_next_step may
-    have moved. Rows of poller_output are assert_stored's business.
+    have moved. Rows of poller_output are checked by assert_stored.
     """
     changes = before.changes(after)
     allowed = {"poller_output", "poller_time", "settings", "host"} | ({"poller_item"} if advanced else set())

@@ -141,7 +141,7 @@ class Collector:
 class CactiPhp:
     """Cacti's own PHP files as a collector runs them: an own copy with an own include/config.php.
 
-    poller.php starts others that it does not wait for, and some of them never end when their database is gone: all of a
+    poller.php starts others that it does not wait for, and some of them never end when their database is away: all of a
     run's processes share a session, have limits, and end with the `with` block.
     """
 

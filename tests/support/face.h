@@ -94,7 +94,7 @@ static inline void face_arrive(struct face *f)
         loop_stop(f->loop);
 }
 
-/* Until so many have come since the last time. */
+/* Until n have come since the last time. */
 static inline void face_wait(struct face *f, int n)
 {
     int64_t until_ms = clock_mono_ms() + FACE_TOO_LATE_MS;

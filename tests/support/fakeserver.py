@@ -128,7 +128,7 @@ class Server:
         wait_for_ever()
 
     def deaf(self, word):
-        """Answers, and never comes back to reading."""
+        """Answers, and never reads again."""
         say(word.encode() + b"\n")
         wait_for_ever()
 
@@ -159,7 +159,7 @@ def start(how):
     if how == "babble":
         while True:
             say(b"no hello\n" * 100)
-    if how == "gather":  # all who shall: one alone waits in vain
+    if how == "gather":  # waits for all servers that gather: one alone would wait forever
         while len(os.listdir(os.environ["FAKESERVER_STARTS"])) < os.environ["FAKESERVER_START"].count("gather"):
             time.sleep(0.01)
     if how == "gate":

@@ -16,7 +16,7 @@ from .processes import run_alone
 TIMEOUT_S = 5  # the least that script_timeout can be
 SERVERS = 8
 GOOD = 60  # script-server items without fault
-WRONG = "9992"  # what a script server says that belongs to nobody
+WRONG = "9992"  # what a script server prints without a request
 STARTS = "warn,die,more"  # how the first servers start
 
 STAYS = "while :; do sleep 99; done"
@@ -31,7 +31,7 @@ FAULTS = {name: (cacti.SCRIPT, command) for name, command in {
     "prints, then stays": "echo 7; sleep 99",
     "prints half a line, then stays": "printf 12; sleep 99",
     "closes its output, stays": "echo 7; exec >&-; sleep 99",
-    "closes its output without a word": "exec >&-; sleep 99",
+    "closes its output without printing": "exec >&-; sleep 99",
     "never prints": "sleep 99; :",
     "never prints, nor its helper": "sh -c 'sleep 99; :' | cat",
     "ignores SIGTERM": STUBBORN,

@@ -1,10 +1,10 @@
 /* faults.so - library calls that hang and a wall clock that jumps, for programs started with
  * LD_PRELOAD.  Never part of the product.
  *
- *   FAULT_SEND_PORT=1161        whoever sends to this UDP port never comes back
- *   FAULT_STATEMENT=TEXT        whoever sends a statement that contains this never comes back
- *   FAULT_WRITE=TEXT            nor whoever writes this
- *   FAULT_WALL=SECONDS@AFTER_MS from then on the wall clock is wrong by so much
+ *   FAULT_SEND_PORT=1161        a call that sends to this UDP port never returns
+ *   FAULT_STATEMENT=TEXT        a call that sends a statement with this text never returns
+ *   FAULT_WRITE=TEXT            nor a call that writes this text
+ *   FAULT_WALL=SECONDS@AFTER_MS from then on the wall clock is wrong by this time
  */
 #include <arpa/inet.h>
 #include <dlfcn.h>

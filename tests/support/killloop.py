@@ -42,8 +42,7 @@ def seed_site(site, port):
 
 
 class KillLoop:
-    """pollers: {name: Poller}, used in turn; lasts: how long a cycle takes. run() returns the troubles found, as
-    texts."""
+    """pollers: {name: Poller}, used in turn; lasts: how long a cycle takes. run() returns the failures found, as texts."""
 
     def __init__(self, site, pollers, lasts, seed):
         self.site, self.pollers, self.lasts = site, pollers, lasts
@@ -73,7 +72,7 @@ class KillLoop:
         yield from self._look(run, kind, took)
         try:
             traces.wait_gone(seconds=1)
-        except Exception as e:  # whoever is left is told, and ended
+        except Exception as e:  # what remains is reported, and ended
             yield f"{e}: {[open(f'/proc/{p}/cmdline').read() for p in traces.pids()]}"
             for pid in traces.pids():
                 os.kill(pid, signal.SIGKILL)
@@ -105,4 +104,4 @@ class KillLoop:
         wrong = self.site.sql("SELECT o.output FROM poller_output o WHERE o.rrd_name = 's' "
                               "AND o.output NOT IN ('a:1 b:2', 'U')")
         if wrong:
-            yield f"values that nobody has printed: {wrong[:3]}"
+            yield f"values that no script has printed: {wrong[:3]}"

@@ -87,12 +87,12 @@ def wait_until(condition, what, seconds=60.0, pause=0.01):
         if answer:
             return answer
         if time.monotonic() > deadline:
-            raise LabError(f"waited {seconds:g} s in vain for: {what}")
+            raise LabError(f"waited {seconds:g} s without success for: {what}")
         time.sleep(pause)
 
 
 def free_port(kind=socket.SOCK_DGRAM, address="127.0.0.1"):
-    """A port of `address` that nobody uses at this moment."""
+    """A port of `address` that is not in use at this moment."""
     with socket.socket(socket.AF_INET, kind) as s:
         s.bind((address, 0))
         return s.getsockname()[1]
@@ -107,7 +107,7 @@ class SilentDevice:
         self.port = self._socket.getsockname()[1]
 
     def wait_for_request(self, seconds=30):
-        """Returns when a packet has come in: somebody is waiting for this device's answer now."""
+        """Returns when a packet has come in: the poller is waiting for this device's answer now."""
         self._socket.settimeout(seconds)
         try:
             return self._socket.recv(65536)
@@ -115,7 +115,7 @@ class SilentDevice:
             raise LabError(f"nothing was sent to the silent device for {seconds:g} s") from None
 
     def requests(self):
-        """How many packets have come in that nobody waited for."""
+        """How many packets have come in that no test has waited for."""
         self._socket.setblocking(False)
         count = 0
         with contextlib.suppress(BlockingIOError):
@@ -138,12 +138,12 @@ class SilentServer:
         self.port = self._socket.getsockname()[1]
 
     def wait_for_client(self, seconds=30):
-        """Returns when somebody has connected and is waiting for an answer; the connection, to be closed."""
+        """Returns when a client has connected and is waiting for an answer; the connection, to be closed."""
         self._socket.settimeout(seconds)
         try:
             return self._socket.accept()[0]
         except TimeoutError:
-            raise LabError(f"nobody has connected to the silent server for {seconds:g} s") from None
+            raise LabError(f"no client has connected to the silent server for {seconds:g} s") from None
 
     def __enter__(self):
         return self
@@ -153,7 +153,7 @@ class SilentServer:
 
 
 def file_text(path):
-    """The text of a file, empty if there is none, or if the process that it tells of has gone."""
+    """The text of a file, empty if there is none, or if the process that it describes has exited."""
     try:
         return pathlib.Path(path).read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-/* What a test of child processes must not leave behind: processes and descriptors.
+/* What a test of child processes must not leave: processes and descriptors.
  *
  * Every process that a test starts inherits a mark in its environment, so that one that ran away
  * (double fork, setsid, new parent) is found, too.  Before that: wait until a process has become what
@@ -52,7 +52,7 @@ static inline size_t leftovers_read(const char *path, struct buf *out)
     return out->len;
 }
 
-/* 0: it has gone. */
+/* 0: it has exited. */
 static inline int leftovers_parent(int pid, struct buf *text)
 {
     char path[64];
@@ -89,7 +89,7 @@ static inline int leftovers_count(const char *command)
     return found;
 }
 
-/* Waits until there are at least so many of them. */
+/* Waits until there are at least `count` of them. */
 static inline void leftovers_await(const char *command, int count)
 {
     int64_t until_ms = clock_mono_ms() + LEFTOVERS_FAR_MS;
@@ -120,7 +120,7 @@ static inline int leftovers_processes(void)
         if (ours || parent == getpid()) {
             snprintf(path, sizeof(path), "/proc/%d/cmdline", pid);
             leftovers_read(path, &text);
-            fprintf(stderr, "left behind: process %d (%s)\n", pid, buf_str(&text));
+            fprintf(stderr, "still there: process %d (%s)\n", pid, buf_str(&text));
             kill(pid, SIGKILL); /* not for the next test to stumble over */
             if (parent == getpid())
                 waitpid(pid, NULL, 0);

@@ -123,7 +123,7 @@ class Running:
         return run
 
     def ends_within(self, seconds):
-        """Waits so long, or until the run has ended, and says whether it has. To be followed by `wait`."""
+        """Waits that long, or until the run has ended, and returns whether it has. To be followed by `wait`."""
         handle = os.pidfd_open(self.pid)
         try:
             waiter = select.poll()

@@ -1,4 +1,4 @@
-"""Which processes a run has left behind, and a run that is searched for them.
+"""Which processes a run has left, and a run that is searched for them.
 
 Everything that is started inherits a mark in its environment, so that what ran away (double fork, setsid, another
 parent) is found, too.
@@ -22,7 +22,7 @@ def marked(text):
             if wanted in (entry / "environ").read_bytes().split(b"\0"):
                 found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
-            pass  # gone meanwhile, or somebody else's
+            pass  # it has exited meanwhile, or belongs to another user
     return found
 
 
@@ -33,5 +33,5 @@ def run_alone(poller, *extra, env=None, timeout=60, **how):
     left = marked(text)
     for pid in left:
         os.kill(pid, signal.SIGKILL)  # not for the next test to stumble over
-    assert not left, f"left behind: {left}\n{run!r}"
+    assert not left, f"still running: {left}\n{run!r}"
     return run

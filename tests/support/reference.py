@@ -15,7 +15,7 @@ VERSION = "1.2.24"
 
 
 def binary():
-    """The reference program as a Binary; LabError where it cannot be had."""
+    """The reference program as a Binary; LabError where it is not available."""
     if os.environ.get("REFERENCE"):
         return Binary(os.environ["REFERENCE"])
     path = cache_directory() / f"{PACKAGE}-{VERSION}" / "usr" / "sbin" / "spine"

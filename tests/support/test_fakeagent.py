@@ -228,7 +228,7 @@ def test_malformed_requests_are_counted_and_survived(client):
     assert n["requests"] == len(bad) + 2001 == sum(n[k] for k in fates)
 
 
-def test_requests_to_nobody_are_ignored(client):
+def test_requests_to_an_unknown_agent_are_ignored(client):
     c = client(f"{OBJECTS}\nagent {A}")
     c.send(request([f"{SYS}.1.0"]), "127.2.0.2")
     assert c.unanswered() and c.farm.counters()["unknown_address"] == 1

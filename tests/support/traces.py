@@ -33,14 +33,14 @@ class Traces:
         try:
             return mark in (process / "environ").read_bytes().split(b"\0")
         except OSError:
-            return False  # it has gone, or is nobody's any more
+            return False  # it has exited
 
     def wait_gone(self, seconds=10):
         """None of them is left, or soon so."""
         wait_until(lambda: not self.pids(), f"all processes with {self.mark} to be gone", seconds)
 
     def wait_for(self, count, seconds=30):
-        """So many, the poller included, are there."""
+        """`count` processes, the poller included, are there."""
         return wait_until(lambda: len(self.pids()) >= count and self.pids(), f"{count} processes", seconds)
 
     def env_with(self, **more):

@@ -125,7 +125,7 @@ void set_sort(struct set *s);
 /* An agent that does everything right. */
 void behaviour_init(struct behaviour *b, struct set *set);
 
-/* NULL if nobody lives there. The pointer holds until the next agent_put. */
+/* NULL if there is no agent. The pointer holds until the next agent_put. */
 struct agent *agent_find(const struct farm *f, uint32_t addr);
 struct agent *agent_put(struct farm *f, uint32_t addr, const struct behaviour *b);
 

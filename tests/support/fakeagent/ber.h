@@ -179,7 +179,7 @@ uint64_t mix64(uint32_t addr, uint64_t hash);
 
 /* Appends the value's TLV. */
 void value_put(struct ber_out *out, const struct value *v, const struct value_ctx *c);
-/* Computes tlv ahead if the value is the same for everybody. */
+/* Computes tlv ahead if the value is the same for all agents. */
 void value_prepare(struct value *v);
 /* Length of the generator's name at s (after the '@' in a text), 0 if there is none. */
 size_t text_generator(const char *s, size_t len);

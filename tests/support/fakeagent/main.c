@@ -2,7 +2,7 @@
  * fakeagent: thousands of simulated SNMPv1/v2c agents on loopback addresses, one process, one
  * thread.
  *
- * One IPv4 socket hears all of 127.0.0.0/8 (and, if the spec wants it, one IPv6 socket ::1);
+ * One IPv4 socket receives for all of 127.0.0.0/8 (and, if the spec wants it, one IPv6 socket ::1);
  * answers go out from the address that was asked. The language of the spec and the commands on
  * stdin are in README.md.
  */
@@ -43,7 +43,7 @@ enum {
     COMMAND_ROOM = 65536,
 };
 
-/* A socket that hears, and one beside it that only lies about where answers come from. */
+/* A socket that receives, and another one that only sends answers from a wrong address. */
 struct link {
     int family;
     int fd;

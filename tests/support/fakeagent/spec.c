@@ -400,7 +400,7 @@ static bool delay_option(struct behaviour *b, const char *text)
     return min <= max;
 }
 
-/* "A", "A-B" or "A-" (for good) */
+/* "A", "A-B" or "A-" (without an end) */
 static bool during_option(struct behaviour *b, const char *text)
 {
     if (!number(&text, "-", UINT64_MAX, &b->during_first))

@@ -26,7 +26,7 @@
 static char dir[] = "/tmp/test_conf.XXXXXX";
 static char file[64];
 
-/* Entries as "line:key=[value]", with '+' where something was left over. */
+/* Entries as "line:key=[value]", with '+' where something follows the value. */
 static bool collect(void *arg, const struct conffile_entry *e, UNUSED struct err *err)
 {
     buf_printf(arg, "%d:%s=[%s]%s\n", e->line, e->key, e->value, e->has_rest ? "+" : "");
@@ -166,7 +166,7 @@ static void assert_unreadable(const char *path, const char *reason)
         fail_msg("%s", err.text);
 }
 
-static void what_is_no_file_is_refused_at_once(void **state UNUSED)
+static void what_is_not_a_file_is_refused_at_once(void **state UNUSED)
 {
     char other[80];
     assert_unreadable("/nonexistent/spine.conf", "No such file or directory; name a readable");
@@ -229,7 +229,7 @@ static void the_receiver_can_stop_the_reading(void **state UNUSED)
     assert_string_equal(err.text, "line 2");
 }
 
-static void a_file_for_everybody_is_noticed(void **state UNUSED)
+static void a_file_that_all_users_can_read_is_noticed(void **state UNUSED)
 {
     struct buf got = BUF_INIT;
     bool readable = false;
@@ -318,11 +318,11 @@ int main(void)
         cmocka_unit_test(quotes_that_quote_nothing_are_part_of_the_value),
         cmocka_unit_test(what_follows_a_word_is_reported_unless_it_is_a_comment),
         cmocka_unit_test(values_have_any_length_up_to_a_line_of_64_kib),
-        cmocka_unit_test(what_is_no_file_is_refused_at_once),
+        cmocka_unit_test(what_is_not_a_file_is_refused_at_once),
         cmocka_unit_test(a_file_without_permission_is_refused),
         cmocka_unit_test(binary_and_huge_files_are_refused),
         cmocka_unit_test(the_receiver_can_stop_the_reading),
-        cmocka_unit_test(a_file_for_everybody_is_noticed),
+        cmocka_unit_test(a_file_that_all_users_can_read_is_noticed),
         cmocka_unit_test(the_file_is_closed_at_once),
         cmocka_unit_test(the_working_directory_comes_first_unless_privileged),
     };

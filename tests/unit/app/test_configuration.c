@@ -296,7 +296,7 @@ static void doubtful_lines_are_warned_about(void **state UNUSED)
     assert_no_warning();
 }
 
-static void a_file_for_everybody_is_warned_about(void **state UNUSED)
+static void a_file_that_all_users_can_read_is_warned_about(void **state UNUSED)
 {
     char line[100];
     assert_true(read_conf("DB_Host x\n"));
@@ -306,7 +306,7 @@ static void a_file_for_everybody_is_warned_about(void **state UNUSED)
     assert_int_equal(args(line), CONFIG_RUN);
     assert_true(configuration_read_file(c, &err));
     assert_warning(
-        "WARNING: %s holds passwords and can be read by everybody; chmod 640 it and give it "
+        "WARNING: %s holds passwords and can be read by every user; chmod 640 it and give it "
         "to the web server's group",
         file);
     unlink(file);
@@ -650,7 +650,7 @@ int main(void)
         TEST(keys_without_a_value_mean_the_default),
         TEST(repeated_keys_the_last_one_wins),
         TEST(doubtful_lines_are_warned_about),
-        TEST(a_file_for_everybody_is_warned_about),
+        TEST(a_file_that_all_users_can_read_is_warned_about),
         TEST(bad_values_in_the_file_name_file_and_line),
         TEST(a_missing_file_is_a_configuration_error),
         TEST(the_sample_file_is_understood),

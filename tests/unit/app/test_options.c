@@ -437,7 +437,7 @@ static void a_device_list_in_a_row_keeps_what_is_good(void **state UNUSED)
     assert_int_equal(v.ids.ids[0], 0);
     assert_int_equal(v.ids.ids[1], 3);
     assert_int_equal(v.ids.ids[2], 5);
-    assert_string_equal(why.data, "2 of its items are no device ids and are ignored");
+    assert_string_equal(why.data, "2 of its items are not device ids and are ignored");
     option_value_done(&v);
     buf_done(&why);
 }
@@ -477,7 +477,7 @@ static void the_version_line_passes_cactis_test(void **state UNUSED)
     assert_non_null(strstr(line, PACKAGE_VERSION));
 }
 
-static char *read_document(void)
+static char *read_file(const char *name)
 {
     const char *dir = getenv("TEST_SRCDIR");
     char path[4096];
@@ -485,7 +485,7 @@ static char *read_document(void)
         print_message("SKIP: TEST_SRCDIR, which `make check` sets, does not say where it is\n");
         return NULL;
     }
-    snprintf(path, sizeof(path), "%s/../docs/configuration.md", dir);
+    snprintf(path, sizeof(path), "%s/../%s", dir, name);
     FILE *f = fopen(path, "re");
     struct buf b = BUF_INIT;
     char chunk[4096];
@@ -518,7 +518,7 @@ static void assert_row_has(const char *row, const char *before, const char *text
 
 static void the_document_describes_each_option(void **state UNUSED)
 {
-    char *document = read_document(), row[1000];
+    char *document = read_file("docs/configuration.md"), row[1000];
     if (document == NULL)
         skip();
     for (int i = 0; i < OPTION_COUNT; i++) {
@@ -535,12 +535,11 @@ static void the_document_describes_each_option(void **state UNUSED)
             assert_row_has(row, "`--", d->longs[j], "`");
         if (d->standard != NULL && *d->standard != '\0')
             assert_row_has(row, "| ", d->standard, " |");
-        if (d->unit != NULL)
-            assert_row_has(row, " ", d->unit, " |");
         if (d->type == OPTION_TYPE_INTEGER) {
             char bounds[64];
-            snprintf(bounds, sizeof(bounds), "%lld..%lld", (long long)d->min, (long long)d->max);
-            assert_row_has(row, " ", bounds, " ");
+            snprintf(bounds, sizeof(bounds), "%lld..%lld%s%s", (long long)d->min, (long long)d->max,
+                     d->unit == NULL ? "" : " ", d->unit == NULL ? "" : d->unit);
+            assert_row_has(row, " ", bounds, " |");
         }
     }
     free(document);
@@ -548,7 +547,7 @@ static void the_document_describes_each_option(void **state UNUSED)
 
 static void the_document_describes_nothing_else(void **state UNUSED)
 {
-    char *document = read_document();
+    char *document = read_file("docs/configuration.md");
     if (document == NULL)
         skip();
     int rows = 0;
@@ -564,6 +563,29 @@ static void the_document_describes_nothing_else(void **state UNUSED)
     }
     assert_int_equal(rows, OPTION_COUNT);
     free(document);
+}
+
+/* Rows whose name begins with spine_ are asked for by a pattern. */
+static void every_settings_row_is_asked_for(void **state UNUSED)
+{
+    char *source = read_file("src/drivers/store_load.c"), *to = source;
+    if (source == NULL)
+        skip();
+    for (const char *p = source; *p != '\0'; p++) /* a name may continue in the next literal */
+        if (strncmp(p, "\"\n", 2) == 0)
+            p += 1 + strspn(p + 1, " \n");
+        else
+            *to++ = *p;
+    *to = '\0';
+    for (int i = 0; i < OPTION_COUNT; i++) {
+        const struct option_def *d = option_get((enum option_id)i);
+        char name[100];
+        snprintf(name, sizeof(name), "'%s'", d->name);
+        if ((d->setting || d->row_only) && strncmp(d->name, "spine_", 6) != 0 &&
+            strstr(source, name) == NULL)
+            fail_msg("src/drivers/store_load.c does not ask for the row %s", d->name);
+    }
+    free(source);
 }
 
 int main(void)
@@ -584,6 +606,7 @@ int main(void)
         cmocka_unit_test(the_version_line_passes_cactis_test),
         cmocka_unit_test(the_document_describes_each_option),
         cmocka_unit_test(the_document_describes_nothing_else),
+        cmocka_unit_test(every_settings_row_is_asked_for),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

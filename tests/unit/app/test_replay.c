@@ -111,7 +111,7 @@ static void answer(struct devrun *run, const struct ask *ask)
     }
 }
 
-/* To its end, or stopped after so many answers. */
+/* To its end, or stopped after this number of answers. */
 static void play(int answers)
 {
     static const struct devrun_watcher watcher = {on_event, on_action, NULL};

@@ -141,7 +141,7 @@ static void each_fatal_signal_leaves_one_line_and_ends_by_itself(void **state UN
     assert_died(die(abort), SIGABRT, "FATAL: Spine Interrupted by Abort Signal\n");
 }
 
-static void a_blocked_and_ignored_fatal_signal_is_taken_all_the_same(void **state UNUSED)
+static void a_blocked_and_ignored_fatal_signal_is_taken_nevertheless(void **state UNUSED)
 {
     assert_died(die(send_bus_blocked_and_ignored), SIGBUS,
                 "FATAL: Spine Encountered a Bus Error\n");
@@ -344,7 +344,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_fatal_signal_leaves_one_line_and_ends_by_itself),
-        cmocka_unit_test(a_blocked_and_ignored_fatal_signal_is_taken_all_the_same),
+        cmocka_unit_test(a_blocked_and_ignored_fatal_signal_is_taken_nevertheless),
         cmocka_unit_test(a_fault_in_any_thread_is_told),
         cmocka_unit_test(a_stack_overflow_in_any_thread_is_told),
         cmocka_unit_test(a_handler_that_was_there_before_stays),

@@ -40,7 +40,7 @@ static void setting_one_object_leaves_another_one_alone(void **state UNUSED)
     give_up_done(&b);
 }
 
-static void nobody_inherits_the_descriptors(void **state UNUSED)
+static void children_do_not_inherit_the_descriptors(void **state UNUSED)
 {
     struct give_up g;
     assert_true(give_up_init(&g, NULL));
@@ -146,7 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(setting_one_object_leaves_another_one_alone),
-        cmocka_unit_test(nobody_inherits_the_descriptors),
+        cmocka_unit_test(children_do_not_inherit_the_descriptors),
         cmocka_unit_test(without_an_object_nothing_is_given_up),
         cmocka_unit_test(a_watch_is_told_once_and_at_once_if_it_comes_late),
         cmocka_unit_test(no_waiter_on_a_condition_misses_it),

@@ -89,7 +89,7 @@ static void numbers_that_json_readers_round_become_text(void **state UNUSED)
                         "[-9223372036854775808,9223372036854775807,\"18446744073709551615\"]");
 }
 
-static void reals_come_back_bit_by_bit(void **state UNUSED)
+static void reals_are_read_back_bit_by_bit(void **state UNUSED)
 {
     static const double reals[] = {0.0, -0.0, 0.1, 1.0 / 3, 1e300, 5e-324, -123456.789, 2.5e-7};
     for (size_t i = 0; i < ARRAY_LEN(reals); i++) {
@@ -130,7 +130,7 @@ int main(void)
         cmocka_unit_test(text_that_looks_like_json_stays_text),
         cmocka_unit_test(no_byte_can_break_the_line_or_the_encoding),
         cmocka_unit_test(numbers_that_json_readers_round_become_text),
-        cmocka_unit_test(reals_come_back_bit_by_bit),
+        cmocka_unit_test(reals_are_read_back_bit_by_bit),
         cmocka_unit_test(a_locale_with_a_decimal_comma_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, release);

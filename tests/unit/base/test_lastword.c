@@ -113,7 +113,7 @@ static void a_text_that_is_too_long_is_cut(void **state UNUSED)
     assert_int_equal(got[511], '\n');
 }
 
-static void nobody_is_waited_for(void **state UNUSED)
+static void a_full_pipe_and_a_missing_file_never_block(void **state UNUSED)
 {
     char filler[4096] = {0};
     assert_int_equal(fcntl(pipe_write, F_SETFL, O_NONBLOCK), 0);
@@ -133,7 +133,7 @@ int main(void)
         cmocka_unit_test(dates_are_those_of_the_c_library),
         cmocka_unit_test_setup_teardown(the_line_looks_like_any_other_of_the_log, begin, end),
         cmocka_unit_test_setup_teardown(a_text_that_is_too_long_is_cut, begin, end),
-        cmocka_unit_test_setup_teardown(nobody_is_waited_for, begin, end),
+        cmocka_unit_test_setup_teardown(a_full_pipe_and_a_missing_file_never_block, begin, end),
     };
     return cmocka_run_group_tests_name("lastword", tests, NULL, NULL);
 }

@@ -310,7 +310,7 @@ static void errno_survives(void **state UNUSED)
 
 /* ---- the file ---- */
 
-static void the_file_is_appended_to_and_not_for_everybody(void **state UNUSED)
+static void the_file_is_appended_to_and_not_readable_by_all_users(void **state UNUSED)
 {
     mode_t mask = umask(0);
     configure(LOG_ALWAYS, LOG_TO_FILE);
@@ -326,7 +326,7 @@ static void the_file_is_appended_to_and_not_for_everybody(void **state UNUSED)
     assert_int_equal(st.st_mode & 0777, 0640);
 }
 
-static void a_renamed_removed_or_replaced_file_is_opened_anew(void **state UNUSED)
+static void a_renamed_removed_or_replaced_file_is_opened_again(void **state UNUSED)
 {
     configure(LOG_ALWAYS, LOG_TO_FILE);
     log_line(LOG_ALWAYS, "one");
@@ -357,7 +357,7 @@ static void another_path_takes_effect_at_once(void **state UNUSED)
     assert_matches(other, PREFIX "two\n");
 }
 
-/* One notice for whoever looks; what went wrong goes to the system log, the rest nowhere. */
+/* One notice on standard output; errors and warnings go to the system log, other lines nowhere. */
 static void expect_notice(const char *path, const char *what)
 {
     struct log_options o = to_file();
@@ -654,8 +654,8 @@ int main(void)
         TEST(a_device_cannot_forge_lines),
         TEST(a_line_ends_at_64_kib_and_at_a_character),
         TEST(errno_survives),
-        TEST(the_file_is_appended_to_and_not_for_everybody),
-        TEST(a_renamed_removed_or_replaced_file_is_opened_anew),
+        TEST(the_file_is_appended_to_and_not_readable_by_all_users),
+        TEST(a_renamed_removed_or_replaced_file_is_opened_again),
         TEST(another_path_takes_effect_at_once),
         TEST(a_file_that_cannot_be_opened_costs_one_notice_and_no_error),
         TEST(a_full_disk_costs_one_notice_and_no_error),

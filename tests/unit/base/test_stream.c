@@ -31,7 +31,7 @@ static void detail(const char *json)
     struct buf b = BUF_INIT;
     buf_puts(&b, json);
     stream_emit_detail(EVENT_RUN_INPUT, 9, &b);
-    assert_null(b.data); /* taken, also by nobody */
+    assert_null(b.data); /* taken, although there is no reader */
 }
 
 static void release(struct stream_reader *r, struct stream_items *items)
@@ -41,7 +41,7 @@ static void release(struct stream_reader *r, struct stream_items *items)
     free(items->items);
 }
 
-static void without_readers_events_are_counted_all_the_same(void **state UNUSED)
+static void without_readers_events_are_counted_nevertheless(void **state UNUSED)
 {
     struct stream_figures before = stream_figures();
     emit(EVENT_DB_STORED, 10);
@@ -127,7 +127,7 @@ static void details_go_to_the_reader_that_wants_them_within_its_bytes(void **sta
     assert_int_equal(b.count, 1);
     assert_false(stream_take(other, &a, clock_mono_ms()));
     assert_int_equal(stream_offered(other), 0);
-    detail("left behind");
+    detail("not taken");
     release(r, &b);
     assert_false(stream_wants_details());
     release(other, &a);
@@ -200,7 +200,7 @@ static void every_event_of_many_threads_arrives_or_is_counted(void **state UNUSE
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(without_readers_events_are_counted_all_the_same),
+        cmocka_unit_test(without_readers_events_are_counted_nevertheless),
         cmocka_unit_test(a_reader_gets_what_comes_after_it_in_order_with_times),
         cmocka_unit_test(a_full_queue_drops_for_its_reader_alone_and_counts),
         cmocka_unit_test(details_go_to_the_reader_that_wants_them_within_its_bytes),

@@ -176,7 +176,7 @@ static const struct row rows[] = {
      "5\nlate\n", 2, CHILD_BY_ITSELF, 0, 0, 1, 1, 0},
 };
 
-enum { HAVE_TIME = 7 }; /* so many of them */
+enum { HAVE_TIME = 7 }; /* number of them */
 
 /* took_us: since all of them were begun. */
 static void assert_row(const struct row *row, const struct probe *p, int64_t took_us)
@@ -208,7 +208,7 @@ static void each_end_is_told_once_and_leaves_nothing(void **state)
             face_wait(f, i);
         p[i] = probe_of(f, rows[i].command);
         p[i].order.time_ms = rows[i].time_ms;
-        if (rows[i].force_at_end == CHILD_TERMED) /* who heeds SIGTERM has time to */
+        if (rows[i].force_at_end == CHILD_TERMED) /* a child that reacts to SIGTERM has time to */
             p[i].order.grace_ms = 5000;
         begin(&p[i]);
     }
@@ -261,7 +261,7 @@ static void a_child_can_be_talked_to(void **state)
 }
 
 /* What it says before it reads on comes before consumed, however long it takes. */
-static void consumed_is_told_when_it_has_come_back_to_reading(void **state)
+static void consumed_is_called_when_the_child_reads_again(void **state)
 {
     struct face *f = face_new(*state);
     struct probe p = probe_of(f, "sleep 0.1; printf late; read x; exit 0");
@@ -277,8 +277,8 @@ static void consumed_is_told_when_it_has_come_back_to_reading(void **state)
     face_free(f);
 }
 
-/* E76: a megabyte into a pipe that nobody reads. */
-static void a_child_that_never_reads_does_not_hold_us_up(void **state)
+/* A megabyte into a pipe without a reader. */
+static void a_child_that_never_reads_delays_nothing(void **state)
 {
     struct face *f = face_new(*state);
     struct probe p = probe_of(f, "sleep 99");
@@ -588,8 +588,8 @@ static const struct CMUnitTest all[] = {
     cmocka_unit_test(each_end_is_told_once_and_leaves_nothing),
     cmocka_unit_test(output_beyond_the_cap_is_counted_and_not_kept),
     cmocka_unit_test(a_child_can_be_talked_to),
-    cmocka_unit_test(consumed_is_told_when_it_has_come_back_to_reading),
-    cmocka_unit_test(a_child_that_never_reads_does_not_hold_us_up),
+    cmocka_unit_test(consumed_is_called_when_the_child_reads_again),
+    cmocka_unit_test(a_child_that_never_reads_delays_nothing),
     cmocka_unit_test(a_child_that_closes_its_input_is_told_as_closed),
     cmocka_unit_test(a_child_may_be_stopped_from_its_own_callback),
     cmocka_unit_test(what_cannot_be_started_is_told_at_once),

@@ -89,7 +89,7 @@ static void closing_wakes_all_who_wait_for_an_item(void **state)
     jobq_free(q);
 }
 
-static void an_item_wakes_one_who_waits(void **state)
+static void an_item_wakes_one_waiting_thread(void **state)
 {
     (void)state;
     struct jobq *q = jobq_new();
@@ -220,7 +220,7 @@ int main(void)
         cmocka_unit_test(grows_without_losing_the_order),
         cmocka_unit_test(a_closed_queue_gives_what_it_has),
         cmocka_unit_test(closing_wakes_all_who_wait_for_an_item),
-        cmocka_unit_test(an_item_wakes_one_who_waits),
+        cmocka_unit_test(an_item_wakes_one_waiting_thread),
         cmocka_unit_test(many_threads_lose_nothing),
         cmocka_unit_test(what_comes_after_the_close_is_refused_and_what_came_before_comes_out),
     };

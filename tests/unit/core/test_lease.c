@@ -116,7 +116,7 @@ static void a_call_that_hangs_is_not_waited_for(void **state)
     lease_free(l);
 }
 
-static void what_hangs_is_left_behind_and_cleans_up_when_it_returns(void **state)
+static void what_hangs_is_abandoned_and_cleans_up_when_it_returns(void **state)
 {
     struct scene *s = *state;
     struct lease *l = start(s);
@@ -182,7 +182,7 @@ static void go_in_and_hang(struct lease *l, void *arg)
 }
 
 /* The owner waits for the next call, whichever of the two is first. */
-static void a_thread_that_is_between_two_calls_is_left_behind_in_the_next(void **state)
+static void a_thread_that_is_between_two_calls_is_abandoned_in_the_next(void **state)
 {
     for (int i = 0; i < 500; i++) {
         struct scene *s = *state;
@@ -212,8 +212,8 @@ static void a_thread_that_ends_in_time_is_joined_and_not_salvaged(void **state)
     assert_false(s->salvaged || s->late);
 }
 
-/* Its time was over long ago; it only had not come to its end. */
-static void a_thread_that_makes_no_call_any_more_is_waited_for(void **state)
+/* Its time was over long ago; it only had not ended. */
+static void a_thread_that_makes_no_further_call_is_waited_for(void **state)
 {
     struct scene *s = *state;
     struct err err = ERR_INIT;
@@ -230,17 +230,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_call_that_returns_keeps_its_owner, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_call_that_hangs_is_not_waited_for, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_hangs_is_left_behind_and_cleans_up_when_it_returns,
+        cmocka_unit_test_setup_teardown(what_hangs_is_abandoned_and_cleans_up_when_it_returns,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_thread_outside_a_call_cannot_be_taken_away, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(revoking_at_the_moment_of_return_has_one_winner, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(
-            a_thread_that_is_between_two_calls_is_left_behind_in_the_next, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_thread_that_is_between_two_calls_is_abandoned_in_the_next,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_thread_that_ends_in_time_is_joined_and_not_salvaged,
                                         set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_thread_that_makes_no_call_any_more_is_waited_for, set_up,
+        cmocka_unit_test_setup_teardown(a_thread_that_makes_no_further_call_is_waited_for, set_up,
                                         tear_down),
     };
     return cmocka_run_group_tests_name("lease", tests, NULL, NULL);

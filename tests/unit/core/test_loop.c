@@ -59,7 +59,7 @@ static void on_one_of_many(void *arg)
         loop_stop(m->story->loop);
 }
 
-/* Every second timer is moved, every third cancelled, so that the heap has to mend itself inside. */
+/* Every second timer is moved, every third cancelled, so that the heap must be restored inside. */
 static void many_timers_that_are_moved_and_cancelled_keep_their_order(void **state)
 {
     struct story s;
@@ -306,7 +306,7 @@ static void a_watch_calls_as_long_as_there_is_something(void **state)
     assert_string_equal(s.text, "abcz");
     loop_watch_stop(&e.watch);
     loop_watch_stop(&e.watch);
-    assert_int_equal(write(fds[1], "z", 1), 1); /* nobody watches any more */
+    assert_int_equal(write(fds[1], "z", 1), 1); /* no longer watched */
     set(&y, on_last, 30);
     run(&s);
     assert_string_equal(s.text, "abczy");
@@ -330,7 +330,7 @@ static void on_write_one(void *arg)
     }
 }
 
-static void a_writable_descriptor_is_told_of(void **state)
+static void a_writable_descriptor_is_reported(void **state)
 {
     struct story s;
     int fds[2];
@@ -342,7 +342,7 @@ static void a_writable_descriptor_is_told_of(void **state)
     loop_watch_start(&e.watch, s.loop, fds[1], LOOP_WRITABLE, on_write_one, &e);
     run(&s);
     assert_string_equal(s.text, "www");
-    set(&z, on_last, 20); /* nobody watches any more */
+    set(&z, on_last, 20); /* no watch is left */
     run(&s);
     assert_string_equal(s.text, "wwwz");
     close(fds[0]);
@@ -350,7 +350,7 @@ static void a_writable_descriptor_is_told_of(void **state)
     end(&s);
 }
 
-static void only_what_is_ready_is_told_of(void **state)
+static void only_ready_descriptors_are_reported(void **state)
 {
     struct story s;
     int quiet[2], ready[2];
@@ -433,8 +433,8 @@ static void on_crowd_timer(void *arg)
     c->at_timer = c->calls;
 }
 
-/* A burst of answers: timers go between them, and nobody is called again before all have been. */
-static void a_burst_holds_up_no_timer_and_no_other_descriptor(void **state)
+/* A burst of answers: timers go between them, and no watch is called again before all have been. */
+static void a_burst_delays_no_timer_and_no_other_descriptor(void **state)
 {
     struct story s;
     struct crowd c = {.story = &s};
@@ -630,10 +630,10 @@ int main(void)
         cmocka_unit_test(a_timer_always_set_to_the_past_does_not_starve_the_others),
         cmocka_unit_test(the_lag_is_that_of_the_latest_timer),
         cmocka_unit_test(a_watch_calls_as_long_as_there_is_something),
-        cmocka_unit_test(a_writable_descriptor_is_told_of),
-        cmocka_unit_test(only_what_is_ready_is_told_of),
+        cmocka_unit_test(a_writable_descriptor_is_reported),
+        cmocka_unit_test(only_ready_descriptors_are_reported),
         cmocka_unit_test(more_watches_come_and_go_than_there_can_be_descriptors),
-        cmocka_unit_test(a_burst_holds_up_no_timer_and_no_other_descriptor),
+        cmocka_unit_test(a_burst_delays_no_timer_and_no_other_descriptor),
         cmocka_unit_test(a_watch_stopped_in_the_turn_in_which_it_is_ready_is_not_called),
         cmocka_unit_test(an_owner_may_be_freed_by_its_own_callback),
         cmocka_unit_test(stop_ends_the_run_and_only_that_run),
@@ -643,7 +643,7 @@ int main(void)
     };
     const struct CMUnitTest with_signals[] = {cmocka_unit_test(signals_are_events)};
     int failed = everyloop_run_tests(tests, ARRAY_LEN(tests));
-    if (loop_kind_is_built(LOOP_LIBEVENT)) /* the only kind that hears them */
+    if (loop_kind_is_built(LOOP_LIBEVENT)) /* the only kind that handles them */
         failed += everyloop_run_kind(&everyloop_kinds[0], with_signals, ARRAY_LEN(with_signals));
     return failed;
 }

@@ -70,7 +70,7 @@ static void on_flood_timer(void *arg)
     loop_stop(f->story->loop);
 }
 
-static void a_flood_of_letters_does_not_hold_up_the_timers(void **state)
+static void a_flood_of_letters_does_not_delay_the_timers(void **state)
 {
     enum { FLOOD = 20000 };
     struct story s;
@@ -280,7 +280,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(letters_are_delivered_later_and_in_order),
         cmocka_unit_test(what_a_callback_posts_comes_in_a_later_turn),
-        cmocka_unit_test(a_flood_of_letters_does_not_hold_up_the_timers),
+        cmocka_unit_test(a_flood_of_letters_does_not_delay_the_timers),
         cmocka_unit_test(a_letter_can_be_taken_back_until_it_is_delivered),
         cmocka_unit_test(what_is_posted_before_the_close_is_delivered_and_nothing_later),
         cmocka_unit_test(letters_of_many_threads_come_once_each_and_in_order),

@@ -253,7 +253,7 @@ static void a_job_submitted_after_stop_is_done_as_cancelled(void **state)
     end(b);
 }
 
-/* The loop does not run any more, so pool_free() is the last chance. */
+/* The loop no longer runs, so pool_free() is the last chance. */
 static void a_job_submitted_after_stop_is_done_by_free_at_the_latest(void **state)
 {
     struct bench *b = begin(state, 2, 3);
@@ -265,7 +265,7 @@ static void a_job_submitted_after_stop_is_done_by_free_at_the_latest(void **stat
     end(b);
 }
 
-static void a_pool_nobody_uses_ends_too(void **state)
+static void a_pool_without_jobs_ends_too(void **state)
 {
     struct bench *b = begin(state, 60, 0);
     assert_int_equal(pool_end(b->pool, await_far()), 0);
@@ -293,7 +293,7 @@ static void on_late(struct job *job)
 static const struct job_calls hanging = {
     .run = run_at_gate, .done = done, .left = on_left, .late = on_late};
 
-static void what_hangs_is_left_behind_and_the_rest_is_done(void **state)
+static void what_hangs_is_abandoned_and_the_rest_is_done(void **state)
 {
     struct bench *b = begin(state, 3, 5);
     submit_all(b, &hanging);
@@ -308,7 +308,7 @@ static void what_hangs_is_left_behind_and_the_rest_is_done(void **state)
     int64_t until = await_far();
     thr_lock(&b->lock);
     while (b->late < 3)
-        await_change(&b->changed, &b->lock, until, "what was left behind comes back");
+        await_change(&b->changed, &b->lock, until, "what was abandoned returns");
     thr_unlock(&b->lock);
     assert_int_equal(b->done, 2);
     end(b);
@@ -325,8 +325,8 @@ int main(void)
         cmocka_unit_test(done_may_submit_while_the_pool_stops),
         cmocka_unit_test(a_job_submitted_after_stop_is_done_as_cancelled),
         cmocka_unit_test(a_job_submitted_after_stop_is_done_by_free_at_the_latest),
-        cmocka_unit_test(a_pool_nobody_uses_ends_too),
-        cmocka_unit_test(what_hangs_is_left_behind_and_the_rest_is_done),
+        cmocka_unit_test(a_pool_without_jobs_ends_too),
+        cmocka_unit_test(what_hangs_is_abandoned_and_the_rest_is_done),
     };
     return everyloop_run_tests(tests, ARRAY_LEN(tests));
 }

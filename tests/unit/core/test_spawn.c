@@ -169,7 +169,7 @@ static const char *file(const char *name, const char *text, mode_t mode)
 
 /* ---- tests ---- */
 
-static void what_a_process_prints_and_how_it_ends_comes_back(void **state)
+static void what_a_process_prints_and_how_it_ends_is_reported(void **state)
 {
     (void)state;
     int status;
@@ -391,7 +391,7 @@ static int no_process_to_be_had(void)
 }
 
 /* D66 */
-static void no_process_to_be_had_is_told_apart(void **state)
+static void lack_of_processes_is_told_apart(void **state)
 {
     (void)state;
     in_another_process(no_process_to_be_had);
@@ -417,7 +417,7 @@ static int no_descriptor_to_be_had(void)
 }
 
 /* D67 */
-static void no_descriptor_to_be_had_is_told_apart_and_leaks_nothing(void **state)
+static void lack_of_descriptors_is_told_apart_and_leaks_nothing(void **state)
 {
     (void)state;
     in_another_process(no_descriptor_to_be_had);
@@ -459,7 +459,7 @@ static pid_t sleeper_of(pid_t parent)
     return pid;
 }
 
-/* F83: it is adopted by us, killed by the kernel. */
+/* It is adopted by us, killed by the kernel. */
 static void it_dies_when_its_parent_is_killed(void **state)
 {
     (void)state;
@@ -549,7 +549,7 @@ static void many_threads_may_start_processes_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(what_a_process_prints_and_how_it_ends_comes_back),
+        TEST(what_a_process_prints_and_how_it_ends_is_reported),
         TEST(it_reads_nothing_from_our_standard_input),
         TEST(it_can_be_talked_to),
         TEST(it_has_descriptors_0_1_2_and_no_other),
@@ -563,8 +563,8 @@ int main(void)
         TEST(a_script_that_eats_the_cpu_is_ended_by_its_limit),
         TEST(why_it_cannot_be_executed_is_told_apart),
         TEST(an_argument_of_100_kb_is_passed_one_of_200_kb_is_too_big),
-        TEST(no_process_to_be_had_is_told_apart),
-        TEST(no_descriptor_to_be_had_is_told_apart_and_leaks_nothing),
+        TEST(lack_of_processes_is_told_apart),
+        TEST(lack_of_descriptors_is_told_apart_and_leaks_nothing),
         TEST(a_parent_without_0_1_2_does_no_harm),
         TEST(it_dies_when_its_parent_is_killed),
         TEST(its_end_can_be_watched_where_the_kernel_has_pidfd),

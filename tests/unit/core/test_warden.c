@@ -72,7 +72,7 @@ static pid_t heard_group(void)
     return group;
 }
 
-/* Nobody holds the pipe any more: poller, shell and sleepers are gone. */
+/* The pipe is closed at all its ends: poller, shell and sleepers have exited. */
 static bool all_gone(void)
 {
     char c;
@@ -173,7 +173,7 @@ static void many_and_none(int out)
     tell(out, 4711);
 }
 
-static void nothing_waits_for_the_warden_and_a_stopped_one_is_gone(void **state UNUSED)
+static void nothing_waits_for_the_warden_and_a_stopped_one_has_exited(void **state UNUSED)
 {
     begin(many_and_none);
     assert_int_equal(heard_group(), 4711);
@@ -290,7 +290,7 @@ static void have_a_neighbour(int out)
     hang();
 }
 
-static void another_poller_s_children_and_strangers_are_left_alone(void **state UNUSED)
+static void the_children_of_other_pollers_and_programs_are_left_alone(void **state UNUSED)
 {
     begin(have_a_neighbour);
     pid_t theirs = heard_group(), stranger = heard_group();
@@ -311,7 +311,7 @@ static void stop_in_order(int out)
     struct warden *w = start();
     pid_t pid = start_stranger(mark);
     leftovers_await("sleep 600", 1);
-    warden_stop(w); /* it has gone when this returns */
+    warden_stop(w); /* it has exited when this returns */
     tell(out, waitpid(pid, NULL, WNOHANG));
     w = start();
     start_runaway(out, runaways[0]);
@@ -368,10 +368,10 @@ int main(void)
         cmocka_unit_test(no_two_marks_are_alike),
         cmocka_unit_test(a_pipeline_does_not_outlive_a_poller_that_was_killed),
         cmocka_unit_test(what_was_removed_is_left_alone),
-        cmocka_unit_test(nothing_waits_for_the_warden_and_a_stopped_one_is_gone),
+        cmocka_unit_test(nothing_waits_for_the_warden_and_a_stopped_one_has_exited),
         cmocka_unit_test(a_signal_to_our_group_does_not_reach_the_warden),
         cmocka_unit_test(what_has_left_its_group_does_not_outlive_a_poller_that_was_killed),
-        cmocka_unit_test(another_poller_s_children_and_strangers_are_left_alone),
+        cmocka_unit_test(the_children_of_other_pollers_and_programs_are_left_alone),
         cmocka_unit_test(a_warden_that_was_left_ends_what_is_left_and_a_stopped_one_nothing),
     };
     return cmocka_run_group_tests_name("warden", tests, NULL, NULL);

@@ -201,7 +201,7 @@ static void look(void *arg)
     loop_stop(b->loop);
 }
 
-/* Between two requests nobody reads; what has come then is there for the next one. */
+/* Between two requests nothing reads; what has come then is there for the next one. */
 static void what_arrives_between_two_requests_makes_no_noise(void **state)
 {
     struct bench b;
@@ -282,7 +282,7 @@ static void a_name_is_looked_up_by_others_and_its_failure_is_told(void **state)
     bench_done(&b);
 }
 
-static void giving_up_a_name_leaves_nobody_to_be_told(void **state)
+static void a_name_that_was_given_up_is_not_reported(void **state)
 {
     struct bench b;
     bench_init(&b, state);
@@ -405,7 +405,7 @@ int main(void)
         cmocka_unit_test(a_new_descriptor_of_the_same_number_is_watched),
         cmocka_unit_test(an_address_is_its_own_name),
         cmocka_unit_test(a_name_is_looked_up_by_others_and_its_failure_is_told),
-        cmocka_unit_test(giving_up_a_name_leaves_nobody_to_be_told),
+        cmocka_unit_test(a_name_that_was_given_up_is_not_reported),
         cmocka_unit_test(a_job_runs_on_a_thread_of_the_pool),
         cmocka_unit_test(a_job_that_runs_is_waited_for_when_it_is_given_up),
         cmocka_unit_test(what_is_given_up_is_over_at_once_and_not_told),

@@ -22,7 +22,7 @@ static const struct row rows[] = {
      "limit: 3000 ms; the line was not finished", 2},
     {"never answers", "f silent", 1, 0, SCRIPT_TIMED_OUT, "", "nothing was printed", 2},
     {"wedged", "f wedge", 1, 0, SCRIPT_TIMED_OUT, "", "limit: 3000 ms", 2},
-    {"answers, but does not come back", "f deaf 5", 1, 0, SCRIPT_TIMED_OUT, "",
+    {"answers, but never reads again", "f deaf 5", 1, 0, SCRIPT_TIMED_OUT, "",
      "the function did not end", 2},
     /* These have time. */
     {"a value", "f value 42", 0, 0, SCRIPT_OUTPUT, "42", "", 1},
@@ -223,7 +223,7 @@ static void every_way_to_start_ends_in_an_answer(void **state)
     buf_done(&hows);
 }
 
-/* E70: nothing is tried in vain again and again. */
+/* A start that cannot succeed is not repeated. */
 static void a_php_that_cannot_be_executed_answers_everything_at_once(void **state)
 {
     static const char *const binaries[] = {"/nowhere/php", "/etc", "", "/etc/passwd"};
@@ -267,7 +267,7 @@ static void a_request_is_asked_once_more_when_its_server_ends(void **state)
     php_pool_done(&w);
 }
 
-/* E72: as the real one does when it is older than the poller interval. */
+/* As the real one does when it is older than the poller interval. */
 static void servers_that_end_after_every_request_are_replaced(void **state)
 {
     setenv("FAKESERVER_LIFE", "2", 1);
@@ -287,8 +287,8 @@ static void servers_that_end_after_every_request_are_replaced(void **state)
 
 /* ---- many servers, one queue ---- */
 
-/* One slow function delays nobody else. */
-static void a_wedged_server_does_not_hold_up_the_others(void **state)
+/* One slow function delays no other request. */
+static void a_wedged_server_does_not_delay_the_others(void **state)
 {
     struct php_pool w = php_pool_of(*state, "");
     struct question q[41] = {{0}};
@@ -309,7 +309,7 @@ static void a_wedged_server_does_not_hold_up_the_others(void **state)
     php_pool_done(&w);
 }
 
-/* E71: each says that it has started when all four are there. */
+/* Each says that it has started when all four are there. */
 static void servers_are_started_when_needed_and_in_parallel(void **state)
 {
     char directory[64], command[200];
@@ -352,7 +352,7 @@ static void warming_up_starts_them_before_they_are_asked(void **state)
     php_pool_done(&w);
 }
 
-static void nobody_asks_nothing_is_started(void **state)
+static void without_a_request_nothing_is_started(void **state)
 {
     struct php_pool w = php_pool_of(*state, "");
     php_pool_open(&w);
@@ -393,7 +393,7 @@ static void commands_that_would_confuse_the_protocol_are_never_sent(void **state
 
 /* ---- the end ---- */
 
-static void the_end_of_the_cycle_cancels_who_waits_and_who_runs(void **state)
+static void the_end_of_the_cycle_cancels_waiting_and_running_scripts(void **state)
 {
     struct php_pool w = php_pool_of(*state, "");
     struct question q[4] = {{0}};
@@ -447,7 +447,7 @@ static void servers_that_ignore_quit_and_sigterm_are_killed(void **state)
     php_pool_done(&w);
 }
 
-static void stopping_the_supervisor_answers_everybody(void **state)
+static void stopping_the_supervisor_answers_every_request(void **state)
 {
     struct php_pool w = php_pool_of(*state, "");
     struct question q[4] = {{0}};
@@ -475,15 +475,15 @@ int main(void)
         cmocka_unit_test(a_php_that_cannot_be_executed_answers_everything_at_once),
         cmocka_unit_test(a_request_is_asked_once_more_when_its_server_ends),
         cmocka_unit_test(servers_that_end_after_every_request_are_replaced),
-        cmocka_unit_test(a_wedged_server_does_not_hold_up_the_others),
+        cmocka_unit_test(a_wedged_server_does_not_delay_the_others),
         cmocka_unit_test(servers_are_started_when_needed_and_in_parallel),
         cmocka_unit_test(warming_up_starts_them_before_they_are_asked),
-        cmocka_unit_test(nobody_asks_nothing_is_started),
+        cmocka_unit_test(without_a_request_nothing_is_started),
         cmocka_unit_test(commands_that_would_confuse_the_protocol_are_never_sent),
-        cmocka_unit_test(the_end_of_the_cycle_cancels_who_waits_and_who_runs),
+        cmocka_unit_test(the_end_of_the_cycle_cancels_waiting_and_running_scripts),
         cmocka_unit_test(quitting_cancels_everything_and_ends_busy_servers),
         cmocka_unit_test(servers_that_ignore_quit_and_sigterm_are_killed),
-        cmocka_unit_test(stopping_the_supervisor_answers_everybody),
+        cmocka_unit_test(stopping_the_supervisor_answers_every_request),
     };
     if (access("/usr/bin/python3", X_OK) != 0) {
         print_message("SKIP: /usr/bin/python3 is not installed\n");

@@ -325,7 +325,7 @@ static void a_deaf_tcp_port_means_down(void **state UNUSED)
     world_done(&w);
 }
 
-/* ---- requests, names, trouble ---- */
+/* ---- requests, names, failures ---- */
 
 static void what_was_not_asked_for_is_not_done(void **state UNUSED)
 {

@@ -126,7 +126,7 @@ static void a_reply_wins_over_the_end_of_time_and_over_giving_up(void **state UN
 }
 
 /* By source, id, sequence and payload. */
-static void a_reply_of_somebody_else_is_ignored(void **state UNUSED)
+static void a_reply_for_another_program_is_ignored(void **state UNUSED)
 {
     static const size_t id = 5, sequence = 6, payload = 8, kind = 0;
     struct bench b;
@@ -267,7 +267,7 @@ static void without_an_icmp_socket_of_its_family_the_device_is_asked_by_udp(void
 
 /* ---- whose fault it is ---- */
 
-static void our_own_trouble_is_not_the_devices_and_takes_its_time(void **state UNUSED)
+static void a_local_failure_is_not_the_devices_and_takes_its_time(void **state UNUSED)
 {
     static const struct {
         int method, number;
@@ -310,7 +310,7 @@ static void without_a_descriptor_nothing_is_said_of_the_device(void **state UNUS
         b.wire.fail_open = EMFILE;
         bench_ask(&b, methods[i], 1);
         bench_time(&b);
-        b.wire.fail_open = 0; /* one attempt that was none is enough to know nothing */
+        b.wire.fail_open = 0; /* one attempt that could not be made is enough to know nothing */
         bench_time(&b);
         bench_over(&b, PING_IMPOSSIBLE, texts[i]);
         bench_done(&b);
@@ -471,13 +471,13 @@ int main(void)
         cmocka_unit_test(attempts_have_their_exact_time_and_then_the_device_is_down),
         cmocka_unit_test(a_late_reply_to_an_earlier_attempt_counts_with_its_own_time),
         cmocka_unit_test(a_reply_wins_over_the_end_of_time_and_over_giving_up),
-        cmocka_unit_test(a_reply_of_somebody_else_is_ignored),
+        cmocka_unit_test(a_reply_for_another_program_is_ignored),
         cmocka_unit_test(a_reply_for_the_ping_before_is_not_taken_for_this_ones),
         cmocka_unit_test(many_pings_on_one_socket_get_their_own_replies),
         cmocka_unit_test(a_slow_ping_keeps_its_reply_while_others_come_and_go),
         cmocka_unit_test(a_full_icmp_socket_is_waited_for),
         cmocka_unit_test(without_an_icmp_socket_of_its_family_the_device_is_asked_by_udp),
-        cmocka_unit_test(our_own_trouble_is_not_the_devices_and_takes_its_time),
+        cmocka_unit_test(a_local_failure_is_not_the_devices_and_takes_its_time),
         cmocka_unit_test(without_a_descriptor_nothing_is_said_of_the_device),
         cmocka_unit_test(a_wrong_name_means_down_and_a_silent_name_server_nothing),
         cmocka_unit_test(a_connection_that_is_not_there_yet_is_no_sign_of_life),

@@ -211,7 +211,7 @@ static void root_appends_to_a_foreign_log(void)
 
 /* ---- tests ---- */
 
-static void whoever_starts_it_keeps_nothing_that_matters(void **state)
+static void no_start_keeps_a_right_that_matters(void **state)
 {
     (void)state;
     in_child(as_whoever_runs_the_test);
@@ -259,7 +259,7 @@ static void an_operator_who_is_root_can_still_write_cactis_log(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(whoever_starts_it_keeps_nothing_that_matters),
+        cmocka_unit_test(no_start_keeps_a_right_that_matters),
         cmocka_unit_test(a_set_user_id_root_start_ends_as_the_caller),
         cmocka_unit_test(a_set_user_id_start_of_another_user_ends_as_the_caller),
         cmocka_unit_test(a_capability_is_lost_from_every_set),

@@ -172,7 +172,7 @@ static const struct moment at = {.mono_us = 123456789012, .wall_us = 17000000001
 
 /* ---- the tests ---- */
 
-static void a_start_comes_back_with_device_and_options(void **state UNUSED)
+static void a_start_is_read_back_with_device_and_options(void **state UNUSED)
 {
     struct devrun_event e = {.kind = DEVRUN_START, .at = at};
     struct recorded r;
@@ -203,7 +203,7 @@ static void secrets_are_not_written_but_their_equality_is(void **state UNUSED)
     recorded_done(&r);
 }
 
-static void every_kind_of_varbind_comes_back(void **state UNUSED)
+static void every_kind_of_varbind_is_read_back(void **state UNUSED)
 {
     const struct varbind varbinds[] = {
         {.name = name, .type = VARBIND_INTEGER, .integer = INT64_MIN},
@@ -241,7 +241,7 @@ static void every_kind_of_varbind_comes_back(void **state UNUSED)
     recorded_done(&r);
 }
 
-static void every_answer_comes_back(void **state UNUSED)
+static void every_answer_is_read_back(void **state UNUSED)
 {
     for (int i = SNMP_ANSWERED; i <= SNMP_IMPOSSIBLE; i++) {
         struct snmp_reply reply = {.outcome = (enum snmp_outcome)i,
@@ -371,7 +371,7 @@ static void what_is_wrong_with_a_line_is_said(void **state UNUSED)
     assert_refused("{}", "\"type\" is missing");
     assert_refused("{\"type\":\"x\",\"pid\":1,\"number\":0}", "\"number\" is not a number in its");
     assert_refused("{\"type\":\"x\",\"type\":\"y\"}", "duplicate");
-    assert_refused(HEAD "\"data\":{\"input\":\"stopp\"}}", "\"input\" is no word");
+    assert_refused(HEAD "\"data\":{\"input\":\"stopp\"}}", "\"input\" is not a word");
     assert_refused(HEAD "\"data\":{\"input\":\"stop\",\"mono_us\":1.5,\"wall_us\":1}}",
                    "\"mono_us\" is not a number");
     assert_refused(HEAD "\"data\":{\"input\":{\"hex\":\"7g\"}}}", "\"input\" is not a text");
@@ -473,10 +473,10 @@ int main(void)
 {
     struct err why = ERR_INIT;
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_start_comes_back_with_device_and_options),
+        cmocka_unit_test(a_start_is_read_back_with_device_and_options),
         cmocka_unit_test(secrets_are_not_written_but_their_equality_is),
-        cmocka_unit_test(every_kind_of_varbind_comes_back),
-        cmocka_unit_test(every_answer_comes_back),
+        cmocka_unit_test(every_kind_of_varbind_is_read_back),
+        cmocka_unit_test(every_answer_is_read_back),
         cmocka_unit_test(two_actions_are_written_alike_only_if_they_are),
         cmocka_unit_test(blanks_and_the_order_of_keys_do_not_matter),
         cmocka_unit_test(what_is_wrong_with_a_line_is_said),

@@ -150,7 +150,7 @@ static void open_gate(void)
     thr_lock(&net.lock);
     net.gate_open = true;
     pthread_cond_broadcast(&net.changed);
-    /* A helper that was left behind is done with us before the next test counts. */
+    /* An abandoned helper has ended before the next test counts. */
     while (net.inside > 0)
         await_change(&net.changed, &net.lock, until, "no call of the system's resolver is left");
     thr_unlock(&net.lock);
@@ -237,7 +237,7 @@ static void start_asking(struct asker *a, struct resolver *r, const char *name, 
 
 /* ---- tests ---- */
 
-static void a_numeric_address_asks_nobody(void **state)
+static void a_numeric_address_needs_no_look_up(void **state)
 {
     struct resolver *r = *state;
     assert_found(r, "192.0.2.7", RESOLVE_ANY, "192.0.2.7");
@@ -267,7 +267,7 @@ static void an_answer_is_asked_for_once_in_any_case(void **state)
     assert_int_equal(net.calls, 1);
 }
 
-static void a_wrong_name_is_not_our_own_trouble_and_both_are_kept(void **state)
+static void a_wrong_name_is_not_a_local_failure_and_both_are_kept(void **state)
 {
     struct resolver *r = *state;
     assert_int_equal(kind_of_failure(r, "none.test", far()), ERR_CONFIG);
@@ -309,7 +309,7 @@ static void at_most_four_look_ups_run_at_once_and_all_are_answered(void **state)
     assert_int_equal(net.most, 4);
 }
 
-static void a_hanging_look_up_holds_up_neither_caller_nor_end(void **state UNUSED)
+static void a_hanging_look_up_delays_neither_caller_nor_end(void **state UNUSED)
 {
     struct resolver *r = resolver_new();
     assert_int_equal(kind_of_failure(r, "gate.test", clock_mono_ms() + 20), ERR_TEMPORARY);
@@ -450,7 +450,7 @@ static void stored_hostnames_lose_what_is_not_the_host(void **state UNUSED)
     }
 }
 
-/* ---- those who do not wait ---- */
+/* ---- callers that do not wait ---- */
 
 struct inquirer {
     struct resolver_query query;
@@ -502,7 +502,7 @@ static void who_does_not_wait_is_told_once_and_finds_the_answer(void **state)
     assert_int_equal(one.told, 1);
 }
 
-static void who_does_not_wait_is_told_of_a_failure_too(void **state)
+static void a_caller_that_does_not_wait_gets_a_failure_too(void **state)
 {
     static const struct {
         const char *name;
@@ -519,7 +519,7 @@ static void who_does_not_wait_is_told_of_a_failure_too(void **state)
     }
 }
 
-static void a_name_that_was_waited_for_in_vain_is_left_alone_for_a_while(void **state)
+static void a_name_that_got_no_answer_in_time_is_left_alone_for_a_while(void **state)
 {
     struct resolver *r = *state;
     struct inquirer q = {0}, next = {0};
@@ -562,21 +562,21 @@ int main(void)
 {
     thr_cond_init(&net.changed);
     const struct CMUnitTest tests[] = {
-        ON_A_RESOLVER(a_numeric_address_asks_nobody),
+        ON_A_RESOLVER(a_numeric_address_needs_no_look_up),
         ON_A_RESOLVER(ipv4_is_preferred_unless_ipv6_is_demanded),
         ON_A_RESOLVER(an_answer_is_asked_for_once_in_any_case),
-        ON_A_RESOLVER(a_wrong_name_is_not_our_own_trouble_and_both_are_kept),
+        ON_A_RESOLVER(a_wrong_name_is_not_a_local_failure_and_both_are_kept),
         ON_A_RESOLVER(sixty_callers_share_one_look_up),
         ON_A_RESOLVER(at_most_four_look_ups_run_at_once_and_all_are_answered),
-        ON_A_RESOLVER(a_hanging_look_up_holds_up_neither_caller_nor_end),
+        ON_A_RESOLVER(a_hanging_look_up_delays_neither_caller_nor_end),
         ON_A_RESOLVER(giving_up_ends_every_wait_of_one_cycle_only),
         ON_A_RESOLVER(an_address_is_looked_up_again_after_five_minutes),
         ON_A_RESOLVER(a_failure_is_looked_up_again_after_thirty_seconds),
         ON_A_RESOLVER(a_dead_name_server_costs_the_next_names_a_second_each),
         ON_A_RESOLVER(the_systems_own_names_work),
         ON_A_RESOLVER(who_does_not_wait_is_told_once_and_finds_the_answer),
-        ON_A_RESOLVER(who_does_not_wait_is_told_of_a_failure_too),
-        ON_A_RESOLVER(a_name_that_was_waited_for_in_vain_is_left_alone_for_a_while),
+        ON_A_RESOLVER(a_caller_that_does_not_wait_gets_a_failure_too),
+        ON_A_RESOLVER(a_name_that_got_no_answer_in_time_is_left_alone_for_a_while),
         ON_A_RESOLVER(with_a_dead_name_server_a_second_is_enough),
         cmocka_unit_test(stored_hostnames_lose_what_is_not_the_host),
     };

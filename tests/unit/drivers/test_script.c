@@ -124,7 +124,7 @@ static const struct row rows[] = {
      "limit: 1000 ms", NULL},
     {"value, closes its output, stays", "echo 7; exec >&-; sleep 99", 2000, 0, SCRIPT_OUTPUT, "7\n",
      "", "went on after its result"},
-    {"closes its output without a word", "exec >&-; sleep 99", 2000, 0, SCRIPT_EMPTY, "",
+    {"closes its output without printing", "exec >&-; sleep 99", 2000, 0, SCRIPT_EMPTY, "",
      "closed its output without printing anything", "ended by SIGTERM"},
     {"never prints", "sleep 99; :", 1000, 0, SCRIPT_TIMED_OUT, "", "ended by SIGTERM", NULL},
     {"nor does its helper", "sh -c 'sleep 99; :' | cat", 1000, 0, SCRIPT_TIMED_OUT, "",
@@ -165,7 +165,7 @@ struct look {
     bool complete;
 };
 
-/* On the supervising thread: has everybody said what was expected? */
+/* On the supervising thread: has every script printed what was expected? */
 static void look_at_notes(void *arg)
 {
     struct look *l = arg;
@@ -193,8 +193,8 @@ static void wait_for_notes(struct world *w)
     }
 }
 
-/* Who heeds SIGTERM has all the time that a busy machine needs for it; who has closed its output is
- * given that time, too, before the signal is sent. */
+/* A script that obeys SIGTERM has all the time that a busy machine needs for it; one that has
+ * closed its output is given that time, too, before the signal is sent. */
 static int64_t grace_of(const struct row *row)
 {
     bool heeds = strstr(row->detail, "ended by SIGTERM") != NULL || row->outcome == SCRIPT_FLOODED;
@@ -287,7 +287,7 @@ static void busy_slots_make_no_false_unknowns(void **state)
     assert_int_equal(end(&w), 2);
 }
 
-static void slots_go_to_who_came_first(void **state)
+static void slots_go_to_the_oldest_request(void **state)
 {
     struct world w = world_of(*state);
     struct question q[10] = {{0}};
@@ -318,7 +318,7 @@ static void two_hundred_scripts_share_twenty_slots(void **state)
     assert_in_range(end(&w), 1, 20);
 }
 
-static void the_end_of_the_cycle_cancels_who_waits_and_who_runs(void **state)
+static void the_end_of_the_cycle_cancels_waiting_and_running_scripts(void **state)
 {
     struct world w = world_of(*state);
     struct question q[4] = {{0}};
@@ -363,7 +363,7 @@ static void giving_up_cancels_everything_at_once(void **state)
     end(&w);
 }
 
-static void stopping_the_supervisor_answers_everybody(void **state)
+static void stopping_the_supervisor_answers_every_request(void **state)
 {
     struct world w = world_of(*state);
     struct question q[6] = {{0}};
@@ -460,9 +460,9 @@ static int ask_without_processes(const struct face_kind *kind)
     return rc;
 }
 
-/* D66; in a process of its own with another user, because a limit on processes does not hold for
+/* In a process of its own with another user, because a limit on processes does not hold for
  * root. */
-static void no_process_to_be_had_is_tried_again_and_then_told(void **state)
+static void lack_of_processes_is_tried_again_and_then_reported(void **state)
 {
     const struct face_kind *kind = *state;
     if (kind->on_loop)
@@ -486,14 +486,14 @@ int main(void)
         cmocka_unit_test(every_fault_of_a_script_has_its_promised_outcome),
         cmocka_unit_test(a_command_is_passed_in_full_or_refused),
         cmocka_unit_test(busy_slots_make_no_false_unknowns),
-        cmocka_unit_test(slots_go_to_who_came_first),
+        cmocka_unit_test(slots_go_to_the_oldest_request),
         cmocka_unit_test(two_hundred_scripts_share_twenty_slots),
-        cmocka_unit_test(the_end_of_the_cycle_cancels_who_waits_and_who_runs),
+        cmocka_unit_test(the_end_of_the_cycle_cancels_waiting_and_running_scripts),
         cmocka_unit_test(giving_up_cancels_everything_at_once),
-        cmocka_unit_test(stopping_the_supervisor_answers_everybody),
+        cmocka_unit_test(stopping_the_supervisor_answers_every_request),
         cmocka_unit_test(lack_of_descriptors_delays_and_does_not_fail),
         cmocka_unit_test(no_descriptor_at_all_is_told_when_the_time_out_is_over),
-        cmocka_unit_test(no_process_to_be_had_is_tried_again_and_then_told),
+        cmocka_unit_test(lack_of_processes_is_tried_again_and_then_reported),
     };
     setenv("HOME", "/spine-home", 1);
     setenv("MIBS", "ALL", 1);

@@ -104,7 +104,7 @@ static void asker_done(struct asker *a)
     give_up_done(&a->give_up);
 }
 
-static void an_agent_that_answers_is_heard_at_once(void **state UNUSED)
+static void an_answer_is_taken_at_once(void **state UNUSED)
 {
     struct asker a;
     asker_start(&a);
@@ -148,7 +148,7 @@ static int stop(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_agent_that_answers_is_heard_at_once),
+        cmocka_unit_test(an_answer_is_taken_at_once),
         cmocka_unit_test(giving_up_ends_the_requests_of_one_cycle_only),
     };
     return cmocka_run_group_tests(tests, start, stop);

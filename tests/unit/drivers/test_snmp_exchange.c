@@ -135,7 +135,7 @@ static void an_answer_to_the_request_before_is_not_taken_for_this_ones(void **st
     bench_done(&b);
 }
 
-static void a_flood_of_rubbish_does_not_stop_the_clock(void **state UNUSED)
+static void a_flood_of_invalid_messages_does_not_prevent_the_time_out(void **state UNUSED)
 {
     struct bench b;
     struct target t = bench_target(2);
@@ -239,7 +239,7 @@ static void a_repeat_that_fits_into_no_message_is_too_big(void **state UNUSED)
     bench_done(&b);
 }
 
-static void our_own_trouble_is_not_the_devices(void **state UNUSED)
+static void a_local_failure_is_not_the_devices(void **state UNUSED)
 {
     static const struct {
         int number;
@@ -317,7 +317,7 @@ static void a_client_address_counts_for_targets_of_its_family(void **state UNUSE
 
 /* ---- names and parameters ---- */
 
-static void a_wrong_name_is_data_and_a_silent_name_server_is_our_trouble(void **state UNUSED)
+static void a_wrong_name_is_data_and_a_silent_name_server_is_a_local_failure(void **state UNUSED)
 {
     struct bench b;
     struct target t = bench_target(2);
@@ -445,7 +445,7 @@ static void a_refused_or_unanswered_connection_is_a_device_that_is_down(void **s
         {ECONNREFUSED, SNMP_TIMED_OUT, "cannot connect: Connection refused"},
         {EHOSTUNREACH, SNMP_TIMED_OUT, "cannot connect: No route to host"},
         {ETIMEDOUT, SNMP_TIMED_OUT, "cannot connect: Connection timed out"},
-        /* our own trouble, but once the connection is under way the network's */
+        /* a local failure, but once the connection is under way the network's */
         {EACCES, SNMP_IMPOSSIBLE, "cannot connect: Permission denied"},
         {EPERM, SNMP_IMPOSSIBLE, "cannot connect: Operation not permitted"},
         {EADDRNOTAVAIL, SNMP_IMPOSSIBLE, "cannot connect: Cannot assign requested address"}};
@@ -492,7 +492,7 @@ static void bench_hang_up(struct bench *b)
     bench_feed(b, EXCHANGE_READY);
 }
 
-static void a_connection_that_is_gone_is_opened_again_once_if_it_has_served(void **state UNUSED)
+static void a_closed_connection_is_opened_again_once_if_it_has_served(void **state UNUSED)
 {
     struct bench b;
     struct target t;
@@ -604,21 +604,21 @@ int main(void)
         cmocka_unit_test(silence_is_repeated_at_the_exact_time_and_then_believed),
         cmocka_unit_test(a_late_answer_to_any_earlier_attempt_counts),
         cmocka_unit_test(an_answer_to_the_request_before_is_not_taken_for_this_ones),
-        cmocka_unit_test(a_flood_of_rubbish_does_not_stop_the_clock),
+        cmocka_unit_test(a_flood_of_invalid_messages_does_not_prevent_the_time_out),
         cmocka_unit_test(the_deadline_ends_a_request_and_none_begins_after_it),
         cmocka_unit_test(a_request_that_fits_into_no_message_is_too_big),
         cmocka_unit_test(a_repeat_that_fits_into_no_message_is_too_big),
-        cmocka_unit_test(our_own_trouble_is_not_the_devices),
+        cmocka_unit_test(a_local_failure_is_not_the_devices),
         cmocka_unit_test(without_socket_or_address_to_leave_from_nothing_is_said_of_the_device),
         cmocka_unit_test(a_client_address_counts_for_targets_of_its_family),
-        cmocka_unit_test(a_wrong_name_is_data_and_a_silent_name_server_is_our_trouble),
+        cmocka_unit_test(a_wrong_name_is_data_and_a_silent_name_server_is_a_local_failure),
         cmocka_unit_test(what_can_never_work_fails_at_once),
         cmocka_unit_test(a_session_serves_its_target_until_another_one_comes),
         cmocka_unit_test(an_answer_may_come_in_pieces_over_a_stream),
         cmocka_unit_test(each_message_of_a_stream_is_looked_at_by_itself),
         cmocka_unit_test(a_refused_or_unanswered_connection_is_a_device_that_is_down),
         cmocka_unit_test(a_connection_is_used_when_it_is_there_and_not_before),
-        cmocka_unit_test(a_connection_that_is_gone_is_opened_again_once_if_it_has_served),
+        cmocka_unit_test(a_closed_connection_is_opened_again_once_if_it_has_served),
         cmocka_unit_test(a_stream_that_takes_nothing_more_is_as_good_as_gone),
         cmocka_unit_test(giving_up_ends_every_state_and_other_events_change_nothing),
         cmocka_unit_test(an_exchange_may_be_freed_in_the_middle_of_a_wait),

@@ -84,7 +84,7 @@ static void the_agents_engine_is_found_once_and_then_asked(void **state UNUSED)
     bench_done(&b);
 }
 
-static void a_report_is_the_agents_last_word(void **state UNUSED)
+static void a_report_ends_the_request(void **state UNUSED)
 {
     static const struct {
         uint8_t which;
@@ -126,7 +126,7 @@ static void a_lost_clock_is_resynchronised_at_once(void **state UNUSED)
     struct seen r = bench_sent(&b, 2);
     b.now_us += 10 * MS;
     bench_message(&b, report(&restarted, &r, NOT_IN_TIME));
-    bench_waits(&b, 4); /* without waiting for the time-out, which begins anew */
+    bench_waits(&b, 4); /* without waiting for the time-out, which begins again */
     assert_int_equal(b.x->want.until_us, b.now_us + TIMEOUT_MS * MS);
     assert_int_equal(bench_sent(&b, 3).request_id, r.request_id);
     answer_request(&b, &restarted, 3, 9);
@@ -401,7 +401,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_agents_engine_is_found_once_and_then_asked),
-        cmocka_unit_test(a_report_is_the_agents_last_word),
+        cmocka_unit_test(a_report_ends_the_request),
         cmocka_unit_test(a_lost_clock_is_resynchronised_at_once),
         cmocka_unit_test(a_clock_that_cannot_be_kept_is_a_refusal_and_ends_the_session),
         cmocka_unit_test(discovery_and_request_take_twice_the_patience_at_most),

@@ -125,7 +125,7 @@ static off_t size_of_file(void)
     return st.st_size;
 }
 
-static void rows_come_back_until_they_are_stored(void **state UNUSED)
+static void rows_stay_in_the_file_until_they_are_stored(void **state UNUSED)
 {
     struct spool_report r;
     assert_string_equal(taken(NOW, true, &r), "nothing");
@@ -151,7 +151,7 @@ static void rows_older_than_two_intervals_are_only_counted(void **state UNUSED)
     assert_int_equal(r.expired, 5);
 }
 
-static void nobody_else_may_read_it(void **state UNUSED)
+static void other_users_may_not_read_it(void **state UNUSED)
 {
     struct stat st;
     mode_t old = umask(0);
@@ -222,7 +222,7 @@ static void write_file(const char *text, size_t len)
     close(fd);
 }
 
-static void a_header_cut_short_is_begun_anew(void **state UNUSED)
+static void a_header_cut_short_is_written_again(void **state UNUSED)
 {
     struct spool_report r;
     write_file("SPINESP1\x0a", 9);
@@ -329,7 +329,7 @@ static void assert_untouched(const char *text, mode_t mode)
     assert_int_equal(st.st_mode & 07777, mode);
 }
 
-static void a_file_that_is_no_spool_keeps_its_mode_and_content(void **state UNUSED)
+static void a_file_that_is_not_a_spool_keeps_its_mode_and_content(void **state UNUSED)
 {
     static const char *const texts[] = {"DB_Host localhost\n", "#!/bin/sh\nexit 0\n", "x"};
     static const mode_t modes[] = {0644, 0755, 0666, 0640};
@@ -380,18 +380,18 @@ static void whether_rows_could_be_kept_is_known_before_they_must_be(void **state
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(rows_come_back_until_they_are_stored),
+        TEST(rows_stay_in_the_file_until_they_are_stored),
         TEST(rows_older_than_two_intervals_are_only_counted),
-        TEST(nobody_else_may_read_it),
+        TEST(other_users_may_not_read_it),
         TEST(the_cap_is_kept_and_what_fits_is_kept),
         TEST(a_torn_end_costs_only_its_own_record),
         TEST(a_damaged_record_costs_what_follows_it_and_is_said),
-        TEST(a_header_cut_short_is_begun_anew),
+        TEST(a_header_cut_short_is_written_again),
         TEST(what_is_not_our_spool_is_left_alone),
         TEST(no_link_and_no_device_is_written_to),
         TEST(a_locked_file_is_left_to_the_other_process),
         TEST(threads_that_append_at_once_lose_nothing),
-        TEST(a_file_that_is_no_spool_keeps_its_mode_and_content),
+        TEST(a_file_that_is_not_a_spool_keeps_its_mode_and_content),
         TEST(a_spool_that_others_may_read_is_made_private),
         TEST(whether_rows_could_be_kept_is_known_before_they_must_be),
     };

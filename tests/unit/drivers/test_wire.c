@@ -56,7 +56,7 @@ static void a_refused_connection_is_refused(void **state UNUSED)
     const struct wire *w = &wire_sockets;
     int bound = w->open(w->arg, AF_INET, SOCK_STREAM), fd = w->open(w->arg, AF_INET, SOCK_STREAM);
     assert_true(bound >= 0 && fd >= 0);
-    struct address to = loopback(bound); /* and nobody listens */
+    struct address to = loopback(bound); /* where nothing listens */
     int made = w->connect(w->arg, fd, &to);
     if (made == -EINPROGRESS) {
         struct pollfd ready = {.fd = fd, .events = POLLOUT};

@@ -206,7 +206,7 @@ static void the_next_process_appends(void **state UNUSED)
     }
 }
 
-static void a_renamed_file_is_left_and_made_anew(void **state UNUSED)
+static void a_renamed_file_is_closed_and_created_again(void **state UNUSED)
 {
     struct eventlog *e = start();
     emit(2);
@@ -239,7 +239,7 @@ static void a_file_at_its_greatest_size_takes_no_more(void **state UNUSED)
     assert_in_range(st.st_size, 4800, 5000);
 }
 
-/* What comes while the disk is full is dropped; nobody waits for it. */
+/* What comes while the disk is full is dropped; no thread waits for it. */
 static void a_full_disk_costs_events_and_a_line_in_the_log(void **state UNUSED)
 {
     options.path = "/dev/full";
@@ -261,10 +261,10 @@ static void a_path_that_cannot_be_opened_costs_the_same(void **state UNUSED)
     assert_true(log_says("3 events are missing: No such file or directory"));
 }
 
-static void a_fifo_that_nobody_reads_holds_nobody_up(void **state UNUSED)
+static void a_fifo_without_a_reader_delays_nothing(void **state UNUSED)
 {
     assert_int_equal(mkfifo(path, 0600), 0);
-    struct eventlog *e = start(); /* nobody has it open */
+    struct eventlog *e = start(); /* without a reader */
     emit(5);
     assert_int_equal(eventlog_stop(e), 5);
     int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* open, but not read: it fills up */
@@ -297,8 +297,8 @@ static void a_fifo_with_a_slow_reader_gets_every_line(void **state UNUSED)
     close(fd);
 }
 
-/* A hanging NFS server: the writer sleeps in write(2) for good. */
-static void a_file_system_that_does_not_answer_holds_nobody_up(void **state UNUSED)
+/* A hanging NFS server: the writer sleeps in write(2) forever. */
+static void a_file_system_that_does_not_answer_delays_nothing(void **state UNUSED)
 {
     options.queue_events = 100;
     set_stuck(true);
@@ -329,13 +329,13 @@ int main(void)
         TEST(a_line_says_what_when_and_who),
         TEST(details_come_with_full_detail_only),
         TEST(the_next_process_appends),
-        TEST(a_renamed_file_is_left_and_made_anew),
+        TEST(a_renamed_file_is_closed_and_created_again),
         TEST(a_file_at_its_greatest_size_takes_no_more),
         TEST(a_full_disk_costs_events_and_a_line_in_the_log),
         TEST(a_path_that_cannot_be_opened_costs_the_same),
-        TEST(a_fifo_that_nobody_reads_holds_nobody_up),
+        TEST(a_fifo_without_a_reader_delays_nothing),
         TEST(a_fifo_with_a_slow_reader_gets_every_line),
-        TEST(a_file_system_that_does_not_answer_holds_nobody_up),
+        TEST(a_file_system_that_does_not_answer_delays_nothing),
     };
     if (mkdtemp(dir) == NULL)
         return 1;

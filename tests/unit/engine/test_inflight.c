@@ -161,7 +161,7 @@ static void bench_ping_host(struct bench *b, size_t i, const struct host *h)
     bench_ping(b, i, h->address, h->port, FAR_MS);
 }
 
-/* The device is through: its address is free for the next one. */
+/* The device has finished: its address is free for the next one. */
 static void bench_close(struct bench *b, size_t i, bool was_down)
 {
     flight_free(b->devices[i].flight);

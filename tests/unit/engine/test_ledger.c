@@ -53,8 +53,8 @@ static void nothing_is_lost_when_all_was_booked(void **state)
     ledger_done(&l);
 }
 
-/* The database thread was left behind in a call that has come back after all. */
-static void a_writer_that_comes_back_late_books_no_row_twice(void **state)
+/* The database thread was abandoned in a call that has returned after all. */
+static void a_writer_that_returns_late_books_no_row_twice(void **state)
 {
     struct ledger l;
     (void)state;
@@ -69,7 +69,7 @@ static void a_writer_that_comes_back_late_books_no_row_twice(void **state)
     ledger_done(&l);
 }
 
-/* A broken switch must not fill the log's disk; whoever wants to see all has MEDIUM. */
+/* A broken switch must not fill the log's disk; MEDIUM shows all. */
 static void lines_about_devices_are_bounded_below_medium(void **state)
 {
     struct ledger l;
@@ -94,7 +94,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_left_when_rows_are_closed_is_lost),
         cmocka_unit_test(nothing_is_lost_when_all_was_booked),
-        cmocka_unit_test(a_writer_that_comes_back_late_books_no_row_twice),
+        cmocka_unit_test(a_writer_that_returns_late_books_no_row_twice),
         cmocka_unit_test(lines_about_devices_are_bounded_below_medium),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

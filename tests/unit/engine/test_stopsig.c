@@ -1,4 +1,4 @@
-/* Signals are the process's own: nothing else in this program hears them. */
+/* Signals belong to the process: nothing else in this program handles them. */
 #include "config.h"
 
 #include "engine/stopsig.h"
@@ -78,7 +78,7 @@ static bool acts_by_default(int signo)
 
 /* ---- a thread of its own ---- */
 
-static void a_thread_hears_the_first_stop_and_each_request_for_a_dump(void **state UNUSED)
+static void a_thread_gets_the_first_stop_and_each_request_for_a_dump(void **state UNUSED)
 {
     struct stopsig *s = stopsig_start(NULL, NULL);
     assert_non_null(s);
@@ -94,7 +94,7 @@ static void a_thread_hears_the_first_stop_and_each_request_for_a_dump(void **sta
     stopsig_stop(s);
 }
 
-static void whoever_comes_late_is_told_at_once(void **state UNUSED)
+static void a_late_listener_is_told_at_once(void **state UNUSED)
 {
     struct stopsig_listener late = listener;
     struct stopsig *s = stopsig_start(NULL, NULL);
@@ -170,7 +170,7 @@ static void a_second_stop_ends_a_process_whose_loop_is_stuck(void **state UNUSED
     assert_ended_by(stop_a_stuck_loop_twice, SIGTERM);
 }
 
-static void a_loop_hears_the_same(void **state UNUSED)
+static void a_loop_handles_the_same_signals(void **state UNUSED)
 {
     struct loop *loop = loop_new(LOOP_LIBEVENT, NULL);
     struct stopsig *s = stopsig_start(loop, NULL);
@@ -205,7 +205,7 @@ static void a_stop_that_the_loop_has_not_told_is_told_after_it(void **state UNUS
     assert_true(acts_by_default(SIGTERM));
 }
 
-static void what_left_the_loop_is_heard_by_a_thread(void **state UNUSED)
+static void signals_that_left_the_loop_are_handled_by_a_thread(void **state UNUSED)
 {
     struct loop *loop = loop_new(LOOP_LIBEVENT, NULL);
     struct stopsig *s = stopsig_start(loop, NULL);
@@ -225,16 +225,16 @@ static void what_left_the_loop_is_heard_by_a_thread(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest with_a_thread[] = {
-        cmocka_unit_test_setup(a_thread_hears_the_first_stop_and_each_request_for_a_dump, begin),
-        cmocka_unit_test_setup(whoever_comes_late_is_told_at_once, begin),
+        cmocka_unit_test_setup(a_thread_gets_the_first_stop_and_each_request_for_a_dump, begin),
+        cmocka_unit_test_setup(a_late_listener_is_told_at_once, begin),
         cmocka_unit_test_setup(a_second_stop_ends_the_process, begin),
     };
     const struct CMUnitTest with_a_loop[] = {
-        cmocka_unit_test_setup(a_loop_hears_the_same, begin),
+        cmocka_unit_test_setup(a_loop_handles_the_same_signals, begin),
         cmocka_unit_test_setup(a_second_stop_ends_a_process_with_a_loop, begin),
         cmocka_unit_test_setup(a_second_stop_ends_a_process_whose_loop_is_stuck, begin),
         cmocka_unit_test_setup(a_stop_that_the_loop_has_not_told_is_told_after_it, begin),
-        cmocka_unit_test_setup(what_left_the_loop_is_heard_by_a_thread, begin),
+        cmocka_unit_test_setup(signals_that_left_the_loop_are_handled_by_a_thread, begin),
     };
     thr_cond_init(&changed);
     int failed = cmocka_run_group_tests(with_a_thread, NULL, NULL);

@@ -21,8 +21,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-/* A child that hangs although the watchdog should have ended it dies of SIGALRM.  STOPPED_MS: how long
- * one of them is stopped, which must be long enough to be on the way into it. */
+/* A child that hangs although the watchdog should have ended it is ended by SIGALRM.  STOPPED_MS:
+ * how long one of them is stopped, which must be long enough to be on the way into it. */
 enum { FAR_S = 60, STOPPED_MS = 3000 };
 
 static char said[4096];
@@ -105,7 +105,7 @@ static void stop(struct watchdog *w)
 
 /* ---- cases ---- */
 
-/* The end comes near only when all is said that the last words tell of. */
+/* The end comes near only when all is said that the last words contain. */
 static void hang_while_storing(void)
 {
     (void)start(3600000);
@@ -121,7 +121,7 @@ static void a_process_that_hangs_says_where_and_ends_with_75(void **state UNUSED
     int status = finish();
     assert_true(WIFEXITED(status));
     assert_int_equal(WEXITSTATUS(status), EX_TEMPFAIL);
-    assert_said("ERROR: The cycle has not come to its end in time and is ended now; main thread: "
+    assert_said("ERROR: The cycle did not end in time; the process is ended now; main thread: "
                 "polling; database thread: storing rows\n");
 }
 
@@ -220,7 +220,8 @@ static void stall_with_a_stuck_log(void)
     hang();
 }
 
-static void a_watchdog_whose_words_do_not_get_through_bites_all_the_same(void **state UNUSED)
+static void
+a_watchdog_whose_line_cannot_be_written_ends_the_process_nevertheless(void **state UNUSED)
 {
     begin(stall_with_a_stuck_log);
     int status = finish();
@@ -263,7 +264,7 @@ int main(void)
         cmocka_unit_test(a_process_that_was_asked_to_end_and_hangs_ends_by_that_signal),
         cmocka_unit_test(each_cycle_has_an_end_of_its_own),
         cmocka_unit_test(a_loop_that_does_not_turn_for_a_second_is_reported),
-        cmocka_unit_test(a_watchdog_whose_words_do_not_get_through_bites_all_the_same),
+        cmocka_unit_test(a_watchdog_whose_line_cannot_be_written_ends_the_process_nevertheless),
         cmocka_unit_test(a_process_that_was_stopped_may_end_in_order_when_it_goes_on),
     };
     return cmocka_run_group_tests_name("watchdog", tests, NULL, NULL);

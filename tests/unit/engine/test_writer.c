@@ -232,9 +232,8 @@ static void too_many_rows_leave_no_room_until_polling_is_over(void **state UNUSE
     assert_string_equal(calls, "begin write 1000 write 8000 end");
 }
 
-/* A polling thread of the legacy loop may hang, too, and put what it has when it comes back. */
-static void
-a_lost_writer_gives_back_what_waits_and_is_there_until_nobody_uses_it(void **state UNUSED)
+/* A polling thread of the legacy loop may hang, too, and put its rows when it returns. */
+static void a_lost_writer_gives_back_what_waits_and_lives_as_long_as_it_is_used(void **state UNUSED)
 {
     struct batch *waiting;
     struct writer *w = start();
@@ -262,8 +261,8 @@ int main(void)
         cmocka_unit_test_setup(one_that_was_not_told_to_begin_opens_nothing, begin),
         cmocka_unit_test_setup(a_site_that_cannot_be_loaded_is_told_and_the_row_closed, begin),
         cmocka_unit_test_setup(too_many_rows_leave_no_room_until_polling_is_over, begin),
-        cmocka_unit_test_setup(
-            a_lost_writer_gives_back_what_waits_and_is_there_until_nobody_uses_it, begin),
+        cmocka_unit_test_setup(a_lost_writer_gives_back_what_waits_and_lives_as_long_as_it_is_used,
+                               begin),
     };
     thr_cond_init(&changed);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -118,7 +118,7 @@ static void answer_one(struct devrun *run)
     }
 }
 
-/* Answers nobody waits for have no effect, nor those of another kind. */
+/* Answers that no ask waits for have no effect, nor those of another kind. */
 static void answer_strangers(struct devrun *run)
 {
     struct moment when = now();

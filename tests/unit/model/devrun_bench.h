@@ -27,7 +27,7 @@ struct answer {
 typedef void agent_fn(const struct snmp_request *rq, struct answer *a);
 /* item -1: a re-index check. */
 typedef void script_fn(int item, struct script_reply *reply);
-/* Which of so many open asks is answered next. */
+/* Which of the open asks is answered next. */
 typedef size_t choose_fn(size_t open);
 
 struct row {
@@ -75,7 +75,7 @@ static struct bench {
     size_t row_count;
     int finished;
     struct devrun_result result;
-    struct system_info system; /* of the result; its texts are gone with the run */
+    struct system_info system; /* of the result; its texts are freed with the run */
     char location[24];
 } b;
 

@@ -108,7 +108,7 @@ static const struct {
     {"counts of 1", 1, 1, HOST_UP, 0, "x1/1Df x1/2 o3/0Ur o3/0 x1/1Df"},
     {"failure count 0 sets no date", 0, 1, HOST_UP, 0, "x1/1D"},
     {"failure count 4", 4, 2, HOST_UP, 0, "x3/1f x3/2 x3/3 x1/4D x1/5 o2/1r o3/0U"},
-    {"two failures between successes are none", 3, 3, HOST_UP, 0,
+    {"two failures between successes do not count", 3, 3, HOST_UP, 0,
      "x3/1f x3/2 o3/0 x3/1f x3/2 o3/0"},
     {"a new device that is up", 2, 3, HOST_UNKNOWN, 0, "o3/0 o3/0"},
     {"a new device that is down", 2, 3, HOST_UNKNOWN, 5, "x1/0 x1/1 o2/1r"},
@@ -266,7 +266,7 @@ static void the_first_poll_starts_the_figures(void **state)
     s = settle(AVAIL_PING, true, &up, true, s, &memory);
     assert_near(s.avg_time, 3.25);
     assert_near(s.availability, 50);
-    /* figures that somebody has damaged: more failures than polls */
+    /* damaged figures: more failures than polls */
     s.failed_polls = 50;
     s = settle(AVAIL_PING, true, &up, true, s, &memory);
     assert_true(isfinite(s.avg_time) && isfinite(s.availability));

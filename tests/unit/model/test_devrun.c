@@ -13,8 +13,8 @@
 
 /* ---- agents (docs/contract.md 13.4, 13.5) ---- */
 
-/* arg: 'r' reversed, 'l' the third is left out, 'e' a stranger first, 'd' each one twice, 'n'
- * nothing, 'i' text */
+/* arg: 'r' reversed, 'l' the third is left out, 'e' an unknown object first, 'd' each one twice,
+ * 'n' nothing, 'i' text */
 static void untidy(const struct snmp_request *rq, struct answer *a)
 {
     static const uint32_t strange[] = {1, 3, 6, 1, 4, 1, 98, 1, 0};
@@ -108,10 +108,10 @@ static struct polling {
     {"no items", 0, 10, honest, 0, "", 0, 0, 0},
     {"reordered answer", 12, 10, untidy, 'r', "10 2 ", 12, 0, 0},
     {"answer that leaves one out", 12, 10, untidy, 'l', "10 1 2 ", 12, 0, 0},
-    {"answer with a stranger in it", 12, 10, untidy, 'e', "10 2 ", 12, 0, 0},
+    {"answer with an unknown object", 12, 10, untidy, 'e', "10 2 ", 12, 0, 0},
     {"answer with everything twice", 12, 10, untidy, 'd', "10 2 ", 12, 0, 0},
     {"empty answer", 12, 10, untidy, 'n', "10 5 2 " TEN_TIMES("1 ") "1 1 ", 0, 12, UNKNOWN_MISSING},
-    {"text that is no value", 12, 10, untidy, 'i', "10 2 ", 0, 12, UNKNOWN_INVALID},
+    {"text that is not a value", 12, 10, untidy, 'i', "10 2 ", 0, 12, UNKNOWN_INVALID},
     {"noSuchName at 5 of 10", 10, 10, without_item_4, 0, "10 9 ", 9, 1, UNKNOWN_MISSING},
     {"noSuchName for a single item is missing, too", 5, 1, without_item_4, 0, "1 1 1 1 1 ", 4, 1,
      UNKNOWN_MISSING},

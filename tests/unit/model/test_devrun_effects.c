@@ -179,7 +179,7 @@ static void an_uptime_that_differs_counts_as_a_restart(void **state UNUSED)
     assert_outputs("U", "in:5 out:6", "U", "U");
 }
 
-static void a_changed_index_alone_is_no_restart(void **state UNUSED)
+static void a_changed_index_alone_is_not_a_restart(void **state UNUSED)
 {
     add_row(1, '=', "12", 13, ".1.3.6.1.2.1.2.1.0");
     add_row(2, '>', "12", 13, ".1.3.6.1.2.1.2.1.0");
@@ -260,7 +260,7 @@ int main(void)
         TEST(after_a_restart_no_single_value_is_stored),
         TEST(any_value_that_went_backwards_counts_as_a_restart),
         TEST(an_uptime_that_differs_counts_as_a_restart),
-        TEST(a_changed_index_alone_is_no_restart),
+        TEST(a_changed_index_alone_is_not_a_restart),
         TEST(an_uptime_that_grows_changes_nothing),
         TEST(the_other_rows_of_a_failed_query_are_not_asked),
         TEST(all_rows_of_a_query_that_holds_are_asked),

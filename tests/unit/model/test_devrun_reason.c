@@ -46,9 +46,9 @@ static void begin(int method)
 
 #define DOWN   "The device does not pass its availability check"
 #define UP     "The device passes its availability check, but not all of it works"
-#define NO_WAY "The device cannot be checked, it is polled all the same"
+#define NO_WAY "The device cannot be checked, it is polled nevertheless"
 #define OWN                                                                                        \
-    "; this is trouble of the poller's machine (descriptors, memory, rights, name server), not "   \
+    "; this is a failure of the poller's machine (descriptors, memory, rights, name server), not " \
     "of the device"
 #define ALIVE "check that the host is up and that port 33439 is not filtered"
 
@@ -226,7 +226,7 @@ static void run_unknown(size_t i, enum log_level level, int invalid_log)
     error_status = unknowns[i].error_status;
     type = unknowns[i].type;
     printed = unknowns[i].printed;
-    b.arg = type == VARBIND_NULL ? 'i' : 0; /* an answer that is no value */
+    b.arg = type == VARBIND_NULL ? 'i' : 0; /* an answer that is not a value */
     run_device();
     assert_string_equal(b.rows[0].output, "U");
 }
@@ -279,7 +279,7 @@ static void print_words(int item UNUSED, struct script_reply *reply)
 #define TEN          "xxxxxxxxxx"
 #define SEVENTY_NINE TEN TEN TEN TEN TEN TEN TEN "xxxxxxxxx"
 
-static void what_is_no_value_is_shown_as_far_as_it_can_be_recognised(void **state)
+static void what_is_not_a_value_is_shown_as_far_as_it_can_be_recognised(void **state)
 {
     (void)state;
 #define NO_VALUE "' is neither a number nor pairs of name and number"
@@ -382,7 +382,7 @@ static void an_item_that_is_not_asked_for_has_its_reason(void **state)
     b.options.log_level = LOG_MEDIUM;
     run_device();
     assert_int_equal(count_of("is U: no answer in time"), 10);
-    assert_int_equal(count_of("is U: its agent is not asked any more in this cycle"), 20);
+    assert_int_equal(count_of("is U: its agent is no longer asked in this cycle"), 20);
 }
 
 static void a_check_that_cannot_be_made_has_its_reason(void **state)
@@ -402,7 +402,7 @@ static void a_check_that_cannot_be_made_has_its_reason(void **state)
                               "choose another");
 }
 
-/* As Spine 1.2.24 counts them: whatever became U without being a time-out or our own trouble. */
+/* As Spine 1.2.24 counts them: whatever became U without being a time-out or a local failure. */
 static void spine_log_level_reports_what_the_agent_lacks(void **state)
 {
     (void)state;
@@ -431,7 +431,7 @@ int main(void)
         TEST(a_check_that_cannot_be_made_has_its_reason),
         TEST(every_U_has_its_reason_at_medium),
         TEST(an_item_that_is_not_asked_for_has_its_reason),
-        TEST(what_is_no_value_is_shown_as_far_as_it_can_be_recognised),
+        TEST(what_is_not_a_value_is_shown_as_far_as_it_can_be_recognised),
         TEST(spine_log_level_reports_what_the_agent_lacks),
     };
     return cmocka_run_group_tests_name("devrun_reason", tests, NULL, NULL);

@@ -147,7 +147,7 @@ static void what_a_limit_did_to_a_script_is_logged(void **state)
                               "ended by SIGTERM; Command[n0]");
 }
 
-static void that_there_are_no_script_servers_is_said_by_whoever_failed_to_start_them(void **state)
+static void the_absence_of_script_servers_is_reported_where_their_start_failed(void **state)
 {
     static const char line[] =
         "Device[7] DS[100] WARNING: PHP Script Server not started: no script "
@@ -194,7 +194,7 @@ int main(void)
         TEST(each_end_of_a_script_has_its_reason),
         TEST(a_cancelled_script_leaves_no_row),
         TEST(what_a_limit_did_to_a_script_is_logged),
-        TEST(that_there_are_no_script_servers_is_said_by_whoever_failed_to_start_them),
+        TEST(the_absence_of_script_servers_is_reported_where_their_start_failed),
         TEST(ping_only_means_nothing_for_device_0),
         TEST(without_a_supervisor_script_items_are_unknown),
     };

@@ -1,4 +1,4 @@
-/* What a time-out costs: the objects that nobody answers, one silent agent among several, answers
+/* What a time-out costs: the objects without an answer, one silent agent among several, answers
  * that leave objects out. */
 #include "config.h"
 
@@ -35,7 +35,7 @@ static void dying(const struct snmp_request *rq, struct answer *a)
         a->reply.outcome = SNMP_TIMED_OUT;
 }
 
-/* So many items, these of them mute, after an answer to the availability check. */
+/* `items` items, those in `numbers` mute, after an answer to the availability check. */
 static void poll_partly_mute(size_t items, int64_t max_oids, const int *numbers, size_t count)
 {
     memset(mute, 0, sizeof(mute));
@@ -119,7 +119,7 @@ static void patience_with_mute_objects_is_bounded(void **state)
     poll_partly_mute(100, 10, numbers, 60);
     assert_int_equal(b.result.values, 40);
     assert_int_equal(b.timeouts, 17);
-    assert_int_equal(b.snmp_count, 1 + 4 + 17 + 16); /* the check, values, in vain, does it live */
+    assert_int_equal(b.snmp_count, 1 + 4 + 17 + 16); /* check, values, unanswered, still alive? */
     assert_int_equal(lines_with("has left more than 16 requests unanswered"), 1);
 }
 
@@ -236,7 +236,7 @@ static void make_others(void)
 /* Of each the same number of items, wherever the silent one stands. */
 static enum snmp_outcome trouble;
 
-/* The check, a time-out, trouble in asking whether the agent lives, and answers from then on. */
+/* The check, a time-out, a failure in asking whether the agent lives, and answers from then on. */
 static void troubled(const struct snmp_request *rq, struct answer *a)
 {
     honest(rq, a);
@@ -246,7 +246,7 @@ static void troubled(const struct snmp_request *rq, struct answer *a)
         a->reply.outcome = trouble;
 }
 
-static void trouble_of_our_own_blames_neither_an_object_nor_the_agent(void **state)
+static void a_local_failure_blames_neither_an_object_nor_the_agent(void **state)
 {
     static const enum snmp_outcome outcomes[] = {SNMP_IMPOSSIBLE, SNMP_FAILED};
     for (size_t k = 0; k < 2 * ARRAY_LEN(outcomes); k++) {
@@ -258,13 +258,14 @@ static void trouble_of_our_own_blames_neither_an_object_nor_the_agent(void **sta
         b.device.availability_method = AVAIL_SNMP_UPTIME;
         run_device();
         assert_int_equal(b.result.values, k % 2 == 0 ? 2 : 11);
-        assert_logged(LOG_ALWAYS,
-                      trouble == SNMP_IMPOSSIBLE
-                          ? "Device[7] HT[1] ERROR: SNMP request to '10.0.0.1' failed: no route; "
-                            "this is trouble of the poller's machine (descriptors, memory, rights, "
-                            "name server), not of the device"
-                          : "Device[7] HT[1] ERROR: SNMP request to '10.0.0.1' failed: no route; "
-                            "correct this in the device's settings");
+        assert_logged(
+            LOG_ALWAYS,
+            trouble == SNMP_IMPOSSIBLE
+                ? "Device[7] HT[1] ERROR: SNMP request to '10.0.0.1' failed: no route; "
+                  "this is a failure of the poller's machine (descriptors, memory, rights, "
+                  "name server), not of the device"
+                : "Device[7] HT[1] ERROR: SNMP request to '10.0.0.1' failed: no route; "
+                  "correct this in the device's settings");
         assert_silent("alone");
         assert_silent("ignoring host");
         forget_run();
@@ -319,7 +320,7 @@ static void the_silent_agent_is_named_with_its_own_name_and_time_out(void **stat
                               "ignoring host '10.0.0.2'");
 }
 
-/* Answers only those who wait longer than 2 s. */
+/* Answers only requests with a time-out of more than 2 s. */
 static void slow(const struct snmp_request *rq, struct answer *a)
 {
     honest(rq, a);
@@ -327,7 +328,7 @@ static void slow(const struct snmp_request *rq, struct answer *a)
         a->reply.outcome = SNMP_TIMED_OUT;
 }
 
-static void who_waits_longer_may_still_hear_an_agent_that_was_silent(void **state)
+static void an_agent_that_was_silent_is_asked_with_a_longer_time_out(void **state)
 {
     (void)state;
     const uint32_t times[] = {500, 500, 1000, 200, 2000, 3000, 100};
@@ -591,11 +592,11 @@ int main(void)
         TEST(an_agent_is_known_by_what_it_has_answered),
         TEST(an_agent_silent_about_what_it_has_answered_is_silent),
         TEST(nothing_known_about_an_agent_a_time_out_is_silence),
-        TEST(trouble_of_our_own_blames_neither_an_object_nor_the_agent),
+        TEST(a_local_failure_blames_neither_an_object_nor_the_agent),
         TEST(a_report_shows_that_an_agent_lives),
         TEST(one_silent_agent_does_not_silence_the_others_of_a_device),
         TEST(the_silent_agent_is_named_with_its_own_name_and_time_out),
-        TEST(who_waits_longer_may_still_hear_an_agent_that_was_silent),
+        TEST(an_agent_that_was_silent_is_asked_with_a_longer_time_out),
         TEST(a_silent_re_index_probe_does_not_silence_other_agents),
         TEST(a_re_index_object_that_is_never_answered_costs_no_value),
         TEST(system_information_and_re_index_find_a_mute_engine_time_once),

@@ -121,7 +121,7 @@ static void an_endless_index_leaves_half_of_the_time_for_the_values(void **state
     b.agent = endless;
     run_device();
     assert_int_equal(b.result.values, 100);
-    assert_int_equal(lines_with("what is left of the checks before polling is skipped"), 1);
+    assert_int_equal(lines_with("the remaining checks before polling are skipped"), 1);
     assert_silent("RECACHE ASSERT FAILED");
 }
 
@@ -171,7 +171,7 @@ static void a_living_agent_that_uses_up_the_time_of_the_checks_keeps_its_values(
         early_us = k < ARRAY_LEN(actions) * ARRAY_LEN(parts) ? 0 : 999;
         poll_dozing(actions[k % 2], parts[k / 2 % ARRAY_LEN(parts)]);
         assert_int_equal(b.result.values, 12);
-        assert_int_equal(lines_with("what is left of the checks before polling is skipped"), 1);
+        assert_int_equal(lines_with("the remaining checks before polling are skipped"), 1);
         assert_silent("ignoring host");
         assert_silent("RECACHE ASSERT FAILED");
         forget_run();

@@ -197,7 +197,7 @@ static void system_texts_are_stored_as_text(void **state)
     }
 }
 
-static void a_nul_behind_a_system_text_is_no_part_of_it(void **state)
+static void a_nul_behind_a_system_text_is_not_part_of_it(void **state)
 {
     (void)state;
     b.options.system_info = true;
@@ -219,7 +219,7 @@ int main(void)
         TEST(output_that_is_cut_twice_is_told_in_one_line),
         TEST(a_number_that_does_not_fit_is_told),
         TEST(system_texts_are_stored_as_text),
-        TEST(a_nul_behind_a_system_text_is_no_part_of_it),
+        TEST(a_nul_behind_a_system_text_is_not_part_of_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,7 +47,7 @@ static void limits_of_the_standard_are_accepted(void **state)
     assert_parses(".1.03.006", OID(1, 3, 6));
 }
 
-static void what_is_no_identifier_is_refused(void **state)
+static void what_is_not_an_identifier_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
@@ -168,7 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_three_spellings_mean_the_same),
         cmocka_unit_test(limits_of_the_standard_are_accepted),
-        cmocka_unit_test(what_is_no_identifier_is_refused),
+        cmocka_unit_test(what_is_not_an_identifier_is_refused),
         cmocka_unit_test(identifiers_of_128_parts_fit_and_longer_ones_do_not),
         cmocka_unit_test(identifiers_are_shown_as_cacti_knows_them),
         cmocka_unit_test(order_is_that_of_an_agent),

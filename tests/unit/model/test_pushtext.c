@@ -85,7 +85,7 @@ static void status_reaches_devices_that_exist_and_creates_none(void **state)
     buf_done(&sql);
 }
 
-static void what_is_no_number_is_not_sent_as_one(void **state)
+static void what_is_not_a_number_is_not_sent_as_one(void **state)
 {
     (void)state;
     struct pushed_host h = host(1);
@@ -225,7 +225,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_query_has_a_column_for_every_field),
         cmocka_unit_test(status_reaches_devices_that_exist_and_creates_none),
-        cmocka_unit_test(what_is_no_number_is_not_sent_as_one),
+        cmocka_unit_test(what_is_not_a_number_is_not_sent_as_one),
         cmocka_unit_test(no_host_is_left_out_at_any_edge),
         cmocka_unit_test(no_items_no_statement),
         cmocka_unit_test(equal_steps_share_a_statement),

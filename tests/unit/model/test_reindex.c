@@ -267,7 +267,8 @@ static void a_table_that_cannot_be_walked_has_no_count(void **state UNUSED)
     }
 }
 
-/* The second and the third row in the wrong order in a file: whoever looks for the first row behind 1 finds 3, behind 3 finds 4. */
+/* The second and the third row in the wrong order in a file: a search for the first row behind 1
+ * finds 3, behind 3 finds 4. */
 static void rows_that_an_agent_leaves_out_are_missed(void **state UNUSED)
 {
     static const int left_out[] = {1, 3, 4, 5, 6, END, 0};

@@ -72,7 +72,8 @@ static void silence_about_the_engine_time_is_not_the_device_s(void **state UNUSE
 
 static void a_restart_is_noticed_whatever_error_the_engine_time_gets(void **state UNUSED)
 {
-    /* tooBig, noSuchName, genErr, noAccess, resourceUnavailable, authorizationError, one that is none */
+    /* tooBig, noSuchName, genErr, noAccess, resourceUnavailable, authorizationError, an unknown one
+     * */
     const long errors[] = {1, 2, 5, 6, 13, 16, 99};
     for (size_t i = 0; i < ARRAY_LEN(errors); i++) {
         clocks.error = error_reply(errors[i], 1);
@@ -181,7 +182,7 @@ static void a_row_that_is_as_it_was_stays(void **state UNUSED)
     assert_string_equal(outcome.assertion, "e0");
 }
 
-static void a_row_that_is_gone_is_noticed_once(void **state UNUSED)
+static void a_missing_row_is_noticed_once(void **state UNUSED)
 {
     const struct varbind absent[] = {{.type = VARBIND_NO_SUCH_INSTANCE},
                                      {.type = VARBIND_NO_SUCH_OBJECT},
@@ -197,7 +198,7 @@ static void a_row_that_is_gone_is_noticed_once(void **state UNUSED)
     }
 }
 
-static void a_row_that_is_gone_is_noticed_by_error_too(void **state UNUSED)
+static void a_missing_row_is_noticed_by_error_too(void **state UNUSED)
 {
     for (int version = 1; version <= 2; version++) {
         for (long index = 0; index <= 2;
@@ -209,7 +210,7 @@ static void a_row_that_is_gone_is_noticed_by_error_too(void **state UNUSED)
     }
 }
 
-static void a_row_is_gone_whatever_the_agent_says_about_the_next_one(void **state UNUSED)
+static void a_missing_row_is_noticed_whatever_the_agent_says_about_the_next_one(void **state UNUSED)
 {
     get_value.type = VARBIND_NO_SUCH_INSTANCE;
     const struct snmp_reply nexts[] = {{.outcome = SNMP_TIMED_OUT},
@@ -224,7 +225,7 @@ static void a_row_is_gone_whatever_the_agent_says_about_the_next_one(void **stat
     }
 }
 
-static void what_is_no_answer_about_the_row_concludes_nothing(void **state UNUSED)
+static void what_is_not_an_answer_about_the_row_concludes_nothing(void **state UNUSED)
 {
     const struct snmp_reply replies[] = {{.outcome = SNMP_TIMED_OUT},
                                          {.outcome = SNMP_REFUSED, .detail = ""},
@@ -246,7 +247,7 @@ static void what_is_no_answer_about_the_row_concludes_nothing(void **state UNUSE
 }
 
 /* Cacti writes the column's name where the field is the index itself. */
-static void a_column_is_no_row_that_is_gone(void **state UNUSED)
+static void a_column_is_not_taken_for_a_deleted_row(void **state UNUSED)
 {
     get_value.type = VARBIND_NO_SUCH_INSTANCE;
     for (int version = 1; version <= 2; version++) {
@@ -257,7 +258,8 @@ static void a_column_is_no_row_that_is_gone(void **state UNUSED)
 }
 
 /* Cacti counts the indexes itself, so the assertion would fail again after each re-index. */
-static void an_agent_without_the_number_of_indexes_is_not_re_indexed_for_ever(void **state UNUSED)
+static void
+an_agent_without_the_number_of_indexes_is_not_re_indexed_every_cycle(void **state UNUSED)
 {
     get_value.type = VARBIND_NO_SUCH_OBJECT;
     poll_row_at("24", (struct oid){scalar_name, ARRAY_LEN(scalar_name)}, 2);
@@ -296,12 +298,13 @@ int main(void)
                                fresh_clocks),
         cmocka_unit_test_setup(without_any_clock_nothing_is_concluded, fresh_clocks),
         cmocka_unit_test_setup(a_row_that_is_as_it_was_stays, fresh_row),
-        cmocka_unit_test_setup(a_row_that_is_gone_is_noticed_once, fresh_row),
-        cmocka_unit_test_setup(a_row_that_is_gone_is_noticed_by_error_too, fresh_row),
-        cmocka_unit_test_setup(a_row_is_gone_whatever_the_agent_says_about_the_next_one, fresh_row),
-        cmocka_unit_test_setup(what_is_no_answer_about_the_row_concludes_nothing, fresh_row),
-        cmocka_unit_test_setup(a_column_is_no_row_that_is_gone, fresh_row),
-        cmocka_unit_test_setup(an_agent_without_the_number_of_indexes_is_not_re_indexed_for_ever,
+        cmocka_unit_test_setup(a_missing_row_is_noticed_once, fresh_row),
+        cmocka_unit_test_setup(a_missing_row_is_noticed_by_error_too, fresh_row),
+        cmocka_unit_test_setup(a_missing_row_is_noticed_whatever_the_agent_says_about_the_next_one,
+                               fresh_row),
+        cmocka_unit_test_setup(what_is_not_an_answer_about_the_row_concludes_nothing, fresh_row),
+        cmocka_unit_test_setup(a_column_is_not_taken_for_a_deleted_row, fresh_row),
+        cmocka_unit_test_setup(an_agent_without_the_number_of_indexes_is_not_re_indexed_every_cycle,
                                fresh_row),
         cmocka_unit_test_setup(
             a_row_without_a_name_that_can_be_asked_has_not_the_value_of_the_last_one, fresh_row),

@@ -32,7 +32,7 @@ static void the_checksum_is_the_usual_one(void **state UNUSED)
     assert_int_equal(spoolrec_crc32("123456789", 9), 0xCBF43926);
 }
 
-static void a_header_comes_back(void **state UNUSED)
+static void a_header_is_read_back(void **state UNUSED)
 {
     struct buf b = BUF_INIT;
     struct spoolrec_header got;
@@ -61,7 +61,7 @@ static void assert_row(const char *data, size_t len, const struct output_row *ex
     assert_memory_equal(got.output, expected->output, got.output_len);
 }
 
-static void rows_come_back_byte_for_byte(void **state UNUSED)
+static void rows_are_read_back_byte_for_byte(void **state UNUSED)
 {
     char large[70000];
     memset(large, 'x', sizeof(large));
@@ -161,7 +161,7 @@ static void lengths_that_lie_are_damage(void **state UNUSED)
     buf_done(&b);
 }
 
-static void a_file_of_somebody_else_is_no_spool(void **state UNUSED)
+static void a_file_of_another_program_is_not_a_spool(void **state UNUSED)
 {
     assert_int_equal(get_copy(true, "#!/bin/sh\necho precious\n", 24), SPOOLREC_DAMAGED);
     assert_int_equal(get_copy(true, "S", 1), SPOOLREC_MORE);
@@ -172,13 +172,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_checksum_is_the_usual_one),
-        cmocka_unit_test(a_header_comes_back),
-        cmocka_unit_test(rows_come_back_byte_for_byte),
+        cmocka_unit_test(a_header_is_read_back),
+        cmocka_unit_test(rows_are_read_back_byte_for_byte),
         cmocka_unit_test(a_row_that_is_too_large_is_not_written),
         cmocka_unit_test(what_is_cut_short_is_told_from_what_is_damaged),
         cmocka_unit_test(no_flipped_bit_goes_unnoticed),
         cmocka_unit_test(lengths_that_lie_are_damage),
-        cmocka_unit_test(a_file_of_somebody_else_is_no_spool),
+        cmocka_unit_test(a_file_of_another_program_is_not_a_spool),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

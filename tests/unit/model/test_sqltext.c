@@ -156,7 +156,7 @@ static void a_huge_result_goes_alone(void **state)
     free(big);
 }
 
-static void nothing_to_do_is_no_statement(void **state)
+static void nothing_to_do_makes_no_statement(void **state)
 {
     (void)state;
     struct buf sql = BUF_INIT;
@@ -303,7 +303,7 @@ static void status_and_system_information_share_a_statement(void **state)
     buf_done(&sql);
 }
 
-static void a_host_with_nothing_to_write_is_no_statement(void **state)
+static void a_host_with_nothing_to_write_makes_no_statement(void **state)
 {
     (void)state;
     const struct host_row rows[] = {{.device_id = 1}, {.device_id = 2}, host(3, "")};
@@ -513,13 +513,13 @@ int main(void)
         cmocka_unit_test(statements_respect_the_byte_limit),
         cmocka_unit_test(the_byte_limit_counts_this_statement_only),
         cmocka_unit_test(a_huge_result_goes_alone),
-        cmocka_unit_test(nothing_to_do_is_no_statement),
+        cmocka_unit_test(nothing_to_do_makes_no_statement),
         cmocka_unit_test(host_status_updates_and_never_inserts),
         cmocka_unit_test(host_rows_of_two_kinds_go_apart),
         cmocka_unit_test(a_ping_only_run_leaves_the_polling_time_alone),
         cmocka_unit_test(system_information_that_was_not_obtained_stays),
         cmocka_unit_test(status_and_system_information_share_a_statement),
-        cmocka_unit_test(a_host_with_nothing_to_write_is_no_statement),
+        cmocka_unit_test(a_host_with_nothing_to_write_makes_no_statement),
         cmocka_unit_test(system_information_is_cut_to_the_columns),
         cmocka_unit_test(a_failed_assertion_becomes_a_command_for_cacti),
         cmocka_unit_test(assertions_update_and_never_insert),

@@ -43,17 +43,17 @@ static const struct {
     enum target_security security;
 } levels[] = {
     {"[None]", "", "[None]", "", TARGET_NO_AUTH},
-    {"[None]", "left over", "[None]", "", TARGET_NO_AUTH},
-    {"[None]", "left over", "[None]", "left over", TARGET_NO_AUTH},
-    {"[None]", "left over", "", "left over", TARGET_NO_AUTH},
-    {"[None]", "left over", "AES", "", TARGET_NO_AUTH},
-    {"", "left over", "", "", TARGET_NO_AUTH},
+    {"[None]", "old value", "[None]", "", TARGET_NO_AUTH},
+    {"[None]", "old value", "[None]", "old value", TARGET_NO_AUTH},
+    {"[None]", "old value", "", "old value", TARGET_NO_AUTH},
+    {"[None]", "old value", "AES", "", TARGET_NO_AUTH},
+    {"", "old value", "", "", TARGET_NO_AUTH},
     {"", "", "", "", TARGET_NO_AUTH},
     {"SHA", "", "[None]", "", TARGET_NO_AUTH},
-    {"SHA", "", "", "left over", TARGET_NO_AUTH},
+    {"SHA", "", "", "old value", TARGET_NO_AUTH},
     {"SHA", "12345678", "[None]", "", TARGET_AUTH},
-    {"SHA", "12345678", "[None]", "left over", TARGET_AUTH},
-    {"SHA", "12345678", "", "left over", TARGET_AUTH},
+    {"SHA", "12345678", "[None]", "old value", TARGET_AUTH},
+    {"SHA", "12345678", "", "old value", TARGET_AUTH},
     {"SHA", "12345678", "", "", TARGET_AUTH},
     {"SHA", "12345678", "AES", "", TARGET_AUTH},
     {"ROT13", "12345678", "[None]", "", TARGET_AUTH},
@@ -64,7 +64,7 @@ static const struct {
     {"SHA", "", "AES", "87654321", TARGET_AUTH_PRIV},
 };
 
-static void a_protocol_of_none_is_none_whatever_pass_phrase_is_left_over(void **state UNUSED)
+static void a_protocol_of_none_is_none_whatever_pass_phrase_is_stored(void **state UNUSED)
 {
     for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
         struct target t = v3();
@@ -122,7 +122,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nonsense_time_out_is_half_a_second),
-        cmocka_unit_test(a_protocol_of_none_is_none_whatever_pass_phrase_is_left_over),
+        cmocka_unit_test(a_protocol_of_none_is_none_whatever_pass_phrase_is_stored),
         cmocka_unit_test(what_differs_in_its_time_out_alone_is_the_same_agent),
         cmocka_unit_test(what_differs_in_anything_else_is_another_agent),
     };

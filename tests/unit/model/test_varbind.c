@@ -165,7 +165,7 @@ static void other_octets_are_hex_and_a_number(void **state)
     check_all(rows, ARRAY_LEN(rows));
 }
 
-static void names_and_addresses_are_no_values(void **state)
+static void names_and_addresses_are_not_values(void **state)
 {
     (void)state;
     const struct row rows[] = {
@@ -218,7 +218,7 @@ int main(void)
         cmocka_unit_test(reals_have_a_dot_whatever_the_locale),
         cmocka_unit_test(printable_octets_are_text),
         cmocka_unit_test(other_octets_are_hex_and_a_number),
-        cmocka_unit_test(names_and_addresses_are_no_values),
+        cmocka_unit_test(names_and_addresses_are_not_values),
         cmocka_unit_test(absence_is_unknown_and_reads_like_no_value),
         cmocka_unit_test(a_value_is_no_exception),
     };
