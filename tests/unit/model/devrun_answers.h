@@ -35,7 +35,9 @@ static void note_request(const struct snmp_request *rq)
     b.snmp_count++;
     for (size_t i = 0; i < rq->count; i++)
         assert_in_range(rq->names[i].len, 2, OID_MAX_LEN);
-    b.doubt = s->answered && s->unheard == 1 && rq->count == 1;
+    /* A check that ran out of time is followed by no question whether its agent lives: the next
+     * request is an item's, and names another target. */
+    b.doubt = s->answered && s->unheard == 1 && rq->count == 1 && s->last == rq->target;
     if (rq->target == &b.device.snmp) {
         buf_puts(&b.asks, "C ");
         return;
@@ -60,6 +62,7 @@ static void note_reply(const struct snmp_request *rq, const struct snmp_reply *r
     bool timed_out = reply->outcome == SNMP_TIMED_OUT;
     b.timeouts += timed_out;
     s->unheard = timed_out ? s->unheard + 1 : 0;
+    s->last = rq->target;
     s->answered |= reply->outcome == SNMP_ANSWERED && reply->error_status != SNMP_ERROR_TOO_BIG;
     s->silent |= !check && timed_out && (!s->answered || s->unheard > 1);
     if (check || b.doubt || reply->outcome != SNMP_ANSWERED ||

@@ -38,7 +38,7 @@ struct row {
 
 /* What the bench has seen of a session. */
 struct session {
-    const struct target *target;
+    const struct target *target, *last; /* of this request, of the one before */
     bool answered;
     int unheard; /* time-outs in a row */
     bool silent; /* it has never answered, or not even when asked for something it had answered */
