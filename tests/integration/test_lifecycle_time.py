@@ -18,7 +18,8 @@ from conftest import real_value
 INTERVAL_S = 10
 GIVES_UP_S = INTERVAL_S - 2  # poller.php
 WAITED_S = 8  # for a device that does not answer
-RANGE = 1000  # device ids of one path
+RANGE = 1000  # device ids of one way
+BASES = [i * RANGE for i in range(len(LOOPS))]
 
 #: A script server that starts, takes requests, answers none and ignores requests to quit.
 WEDGED = """#!/bin/sh
@@ -66,10 +67,11 @@ def test_an_interval_of_10_seconds_with_everything_hanging_ends_before_cacti_giv
     site.settings(poller_interval=INTERVAL_S, snmp_retries=1, path_php_binary=php, php_servers=2)
     site.threads(30)
     with SilentDevice() as dead:
-        wanted = {base: add_hopeless(site, base, dead.port, snmpd.port) for base in (0, RANGE)}
+        wanted = {base: add_hopeless(site, base, dead.port, snmpd.port) for base in BASES}
         with side_by_side(build, site, work, "-V", "3") as running:
             runs = {base: r.wait(timeout=60) for base, (_, r) in running.items()}
             starts = {base: r.pid for base, (_, r) in running.items()}
+            ways = {base: loop for base, (loop, _) in running.items()}
     stored = site.take_outputs()
     text = site.log.read_text()
     for base, run in runs.items():
@@ -80,7 +82,8 @@ def test_an_interval_of_10_seconds_with_everything_hanging_ends_before_cacti_giv
         line = next(line for line in text.splitlines() if f"PID[{starts[base]}]" in line and "Items: " in line)
         numbers = [int(n) for n in re.findall(r"\d+", line.split("Items: ")[1])]
         assert numbers[0] == due and sum(numbers[1:5]) == due, line
-        assert numbers[4] >= 200 - 30, line
+        # Each dead agent is given up after a third of the time; scripts that hang hold threads, but no place at an address.
+        assert numbers[4] >= 200 - (60 if ways[base] == "async" else 30), line
     assert all(c["end_time"] is not None for c in site.cycles())
 
 
@@ -104,7 +107,7 @@ def test_waiting_for_one_silent_device_costs_nothing(build, site, work):
     """Fewer than 50 voluntary context switches per second, and a loop that turns would use up the whole time."""
     with SilentDevice() as silent:
         site.settings(snmp_retries=0)
-        for base in (0, RANGE):
+        for base in BASES:
             device = site.add_device(base + 1, port=silent.port, snmp_timeout=WAITED_S * 1000)
             site.add_snmp_item(device, f"{PLAYPEN}.1.1", rrd_name="x")
         with side_by_side(build, site, work) as running:

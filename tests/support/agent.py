@@ -148,8 +148,13 @@ class FakeAgent:
     def counters(self, address=None):
         """Totals since the start, or one agent's own; still there after stop()."""
         if address is not None:
-            return json.loads(self._ask(f"counters {address}"))
+            own = json.loads(self._ask(f"counters {address}"))
+            return {"requests": own["requests"], "answers": own["answers"]}
         return self._final if self._final is not None else json.loads(self._ask("counters"))
+
+    def most_waiting(self, address):
+        """The most requests that one agent has had at a time whose answers were delayed."""
+        return json.loads(self._ask(f"counters {address}"))["most_waiting"]
 
     @property
     def log(self):
