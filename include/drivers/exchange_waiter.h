@@ -11,6 +11,8 @@
  *          exchange_waiter_done(&w);
  * Threads: the loop's, but for exchange_waiter_nudge() and the functions of the wire, which are for
  *          one thread at a time.
+ * Limits:  one direction of a descriptor at a time: POLLIN, or POLLOUT.  An exchange closes descriptors
+ *          by its wire alone, because the waiter goes on watching them between two requests.
  * Owns:    nothing.  The loop, the resolver and the pool are borrowed and outlive the waiter; an
  *          exchange and all that was made with the waiter's wire go before it.
  * Promise: over() is called once for each start, on the loop's thread and never from within a call
@@ -67,7 +69,8 @@ void exchange_waiter_start(struct exchange_waiter *w, struct exchange *x);
  * called when it has returned. */
 NODISCARD bool exchange_waiter_give_up(struct exchange_waiter *w);
 
-/* From any thread, while the exchange is not over: it is fed EXCHANGE_READY soon. */
+/* From any thread, while the exchange is not over: it is fed EXCHANGE_READY soon.  The thread that
+ * receives ICMP replies calls it. */
 void exchange_waiter_nudge(struct exchange_waiter *w);
 
 #endif

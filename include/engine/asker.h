@@ -9,8 +9,9 @@
  *          asker_close(s);                         no more done()
  *          asker_end(a, until);  asker_free(a);
  *          With workers 0 the asks that block do so in asker_wait_one(a, lease), on the calling thread.
- * Threads: the loop's thread; an asker belongs to one thread.  Its asks are given up by the cycle's
- *          give_up object, from any thread.
+ * Threads: the loop's thread; an asker belongs to one thread.  Its asks that block are
+ *          given up by the cycle's give_up object, from any thread; those that wait on the loop end
+ *          with asker_close().
  * Owns:    copies of the asks.  A reply's contents are valid during done().
  * Promise: each ask that asker_begin() has taken is answered exactly once, on the loop's thread, never
  *          from within asker_begin(), unless the session is closed before.  At most one ask of a

@@ -16,8 +16,8 @@
  *          module; not at all if flight_give_up() returns true.  One request at a time per flight; at
  *          most address_limit devices at a time are asked at one address, whatever the port, each
  *          until its flight is freed or asks elsewhere; their time-outs begin when they are asked.
- * Limits:  a request is young until it is a few round trips old.  Young ones are bounded, because an
- *          agent, a network and a receive buffer must cope with them; older ones, whose devices are
+ * Limits:  a request is young until it is a few round trips old.  No new device begins while there are
+ *          INFLIGHT_YOUNG_MAX of them, because an agent and a network must cope with them; older ones, whose devices are
  *          presumably dead, only hold memory and a descriptor, which bound the number of devices.
  */
 #ifndef SPINE_ENGINE_INFLIGHT_H
