@@ -16,6 +16,9 @@
 NODISCARD void *mem_alloc(size_t size);
 NODISCARD void *mem_zalloc(size_t count, size_t size); /* zeroed, overflow-checked */
 NODISCARD void *mem_realloc(void *p, size_t count, size_t size);
+/* Room for one more element after `count` of them: an array that is full, or none, gets twice its room,
+ * at first `first`. */
+NODISCARD void *mem_grow(void *p, size_t count, size_t *cap, size_t first, size_t size);
 NODISCARD char *mem_strdup(const char *s);
 NODISCARD char *mem_strndup(const char *s, size_t len);
 

@@ -45,6 +45,14 @@ void *mem_realloc(void *p, size_t count, size_t size)
     return checked(realloc(p, count * size == 0 ? 1 : count * size));
 }
 
+void *mem_grow(void *p, size_t count, size_t *cap, size_t first, size_t size)
+{
+    if (count < *cap)
+        return p;
+    *cap = *cap == 0 ? first : *cap * 2;
+    return mem_realloc(p, *cap, size);
+}
+
 char *mem_strdup(const char *s)
 {
     return mem_strndup(s, strlen(s));

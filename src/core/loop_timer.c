@@ -43,10 +43,8 @@ static void sift_down(struct loop *loop, size_t place)
 
 static void loop_timer_insert(struct loop *loop, struct loop_timer *t)
 {
-    if (loop->timer_count == loop->timer_cap) {
-        loop->timer_cap = loop->timer_cap == 0 ? 16 : loop->timer_cap * 2;
-        loop->heap = mem_realloc(loop->heap, loop->timer_cap, sizeof(loop->heap[0]));
-    }
+    loop->heap =
+        mem_grow(loop->heap, loop->timer_count, &loop->timer_cap, 16, sizeof(loop->heap[0]));
     t->set = true;
     loop_timer_put(loop, loop->timer_count, t);
     sift_up(loop, loop->timer_count++);

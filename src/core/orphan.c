@@ -29,10 +29,7 @@ struct pids {
 
 static void orphan_add_pid(struct pids *p, pid_t pid)
 {
-    if (p->count == p->cap) {
-        p->cap = p->cap == 0 ? 64 : p->cap * 2;
-        p->list = mem_realloc(p->list, p->cap, sizeof(p->list[0]));
-    }
+    p->list = mem_grow(p->list, p->count, &p->cap, 64, sizeof(p->list[0]));
     p->list[p->count++] = pid;
 }
 
@@ -197,10 +194,7 @@ static struct orphan *orphan_find(struct orphans *o, pid_t pid, int64_t born_tic
 
 static struct orphan *orphan_add(struct orphans *o, pid_t pid, int64_t born_ticks)
 {
-    if (o->count == o->cap) {
-        o->cap = o->cap == 0 ? 8 : o->cap * 2;
-        o->list = mem_realloc(o->list, o->cap, sizeof(o->list[0]));
-    }
+    o->list = mem_grow(o->list, o->count, &o->cap, 8, sizeof(o->list[0]));
     struct orphan *one = &o->list[o->count++];
     *one = (struct orphan){.pid = pid, .born_ticks = born_ticks};
     return one;

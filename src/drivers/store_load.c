@@ -315,10 +315,7 @@ static void add_selection(const struct load *l, const char *column, struct buf *
 
 static struct device *new_device(struct load *l)
 {
-    if (l->device_count == l->device_cap) {
-        l->device_cap = l->device_cap == 0 ? 64 : l->device_cap * 2;
-        l->devices = mem_realloc(l->devices, l->device_cap, sizeof(*l->devices));
-    }
+    l->devices = mem_grow(l->devices, l->device_count, &l->device_cap, 64, sizeof(*l->devices));
     return &l->devices[l->device_count++];
 }
 
@@ -505,10 +502,7 @@ static bool item_row(void *arg, const char *const *f, const size_t *lengths)
     item.target = intern_target(l, f + ITEM_WIDTH);
     if (item.action == ITEM_SNMP)
         item.oid = read_oid(l, item.arg1);
-    if (l->item_count == l->item_cap) {
-        l->item_cap = l->item_cap == 0 ? 1024 : l->item_cap * 2;
-        l->items = mem_realloc(l->items, l->item_cap, sizeof(*l->items));
-    }
+    l->items = mem_grow(l->items, l->item_count, &l->item_cap, 1024, sizeof(*l->items));
     l->items[l->item_count++] = (struct found_item){.index = slot->index, .item = item};
     return true;
 }
@@ -598,10 +592,7 @@ static bool reindex_row(void *arg, const char *const *f, const size_t *lengths U
     row.arg1 = arena_strdup(&l->memory, text_of(f[5]));
     if (row.action == REINDEX_SNMP || row.action == REINDEX_SNMP_COUNT)
         row.oid = read_oid(l, row.arg1);
-    if (l->reindex_count == l->reindex_cap) {
-        l->reindex_cap = l->reindex_cap == 0 ? 256 : l->reindex_cap * 2;
-        l->reindex = mem_realloc(l->reindex, l->reindex_cap, sizeof(*l->reindex));
-    }
+    l->reindex = mem_grow(l->reindex, l->reindex_count, &l->reindex_cap, 256, sizeof(*l->reindex));
     l->reindex[l->reindex_count++] = (struct found_reindex){.index = slot->index, .row = row};
     return true;
 }

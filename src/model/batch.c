@@ -27,10 +27,7 @@ void batch_free(struct batch *b)
 /* Room for one element more in an array of elements of this size. */
 static void *grow(void *array, size_t count, size_t *cap, size_t size)
 {
-    if (count < *cap)
-        return array;
-    *cap = *cap == 0 ? 16 : *cap * 2;
-    return mem_realloc(array, *cap, size);
+    return mem_grow(array, count, cap, 16, size);
 }
 
 static const char *copy_text(struct batch *b, const char *text)

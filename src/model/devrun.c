@@ -16,11 +16,8 @@
 
 struct action *devrun_add_action(struct devrun *run, enum action_kind kind)
 {
-    if (run->action_count == run->action_cap) {
-        run->action_cap =
-            run->action_cap == 0 ? 2 : run->action_cap * 2; /* most runs ask one thing at a time */
-        run->actions = mem_realloc(run->actions, run->action_cap, sizeof(run->actions[0]));
-    }
+    run->actions = mem_grow(run->actions, run->action_count, &run->action_cap, 2,
+                            sizeof(run->actions[0])); /* most runs ask one thing at a time */
     struct action *a = &run->actions[run->action_count++];
     *a = (struct action){.kind = kind};
     return a;
@@ -28,10 +25,8 @@ struct action *devrun_add_action(struct devrun *run, enum action_kind kind)
 
 struct action *devrun_add_verdict(struct devrun *run, enum action_kind kind)
 {
-    if (run->verdict_count == run->verdict_cap) {
-        run->verdict_cap = run->verdict_cap == 0 ? 4 : run->verdict_cap * 2;
-        run->verdicts = mem_realloc(run->verdicts, run->verdict_cap, sizeof(run->verdicts[0]));
-    }
+    run->verdicts =
+        mem_grow(run->verdicts, run->verdict_count, &run->verdict_cap, 4, sizeof(run->verdicts[0]));
     struct action *a = &run->verdicts[run->verdict_count++];
     *a = (struct action){.kind = kind};
     return a;

@@ -20,11 +20,8 @@ static struct agent *agent_meet(struct devrun *run, const struct target *t)
     struct agent *a = agent_get(run, t);
     if (a != NULL)
         return a;
-    if (run->agents.count == run->agents.cap) {
-        run->agents.cap = run->agents.cap == 0 ? 2 : run->agents.cap * 2;
-        run->agents.list =
-            mem_realloc(run->agents.list, run->agents.cap, sizeof(run->agents.list[0]));
-    }
+    run->agents.list = mem_grow(run->agents.list, run->agents.count, &run->agents.cap, 2,
+                                sizeof(run->agents.list[0]));
     a = &run->agents.list[run->agents.count++];
     *a = (struct agent){.target = t};
     return a;

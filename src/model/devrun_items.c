@@ -214,10 +214,8 @@ static void take_error(struct devrun *run, const struct snmp_reply *reply, const
 
 static void add_suspects(struct devrun *run, size_t first, size_t end)
 {
-    if (run->suspects_count == run->suspects_cap) {
-        run->suspects_cap = run->suspects_cap == 0 ? 8 : run->suspects_cap * 2;
-        run->suspects = mem_realloc(run->suspects, run->suspects_cap, sizeof(run->suspects[0]));
-    }
+    run->suspects = mem_grow(run->suspects, run->suspects_count, &run->suspects_cap, 8,
+                             sizeof(run->suspects[0]));
     run->suspects[run->suspects_count++] = (struct suspects){first, end};
 }
 

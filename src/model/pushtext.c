@@ -150,10 +150,7 @@ void pushed_steps_add(struct pushed_steps *steps, uint32_t local_data_id, const 
 {
     if (steps->open < steps->count && steps->rows[steps->open].local_data_id != local_data_id)
         close_source(steps);
-    if (steps->count == steps->cap) {
-        steps->cap = steps->cap == 0 ? 1024 : steps->cap * 2;
-        steps->rows = mem_realloc(steps->rows, steps->cap, sizeof(steps->rows[0]));
-    }
+    steps->rows = mem_grow(steps->rows, steps->count, &steps->cap, 1024, sizeof(steps->rows[0]));
     steps->rows[steps->count++] = (struct pushed_step){
         .next_step = next_step,
         .local_data_id = local_data_id,
