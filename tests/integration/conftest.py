@@ -11,6 +11,7 @@ import os
 import pathlib
 import pickle
 import sys
+import zlib
 
 import pytest
 
@@ -50,8 +51,28 @@ def pytest_addoption(parser):
     group = parser.getgroup("spine")
     group.addoption("--build", action="append", default=[], metavar="NAME=DIRECTORY[=WAY,WAY]",
                     help="a build to test, by all ways to run a cycle or by these")
+    group.addoption("--spread", action="store_true", help="each test by one build and way, not by all")
     group.addoption("--quick-build", action="append", default=[], metavar="NAME=DIRECTORY",
                     help="a build for which only tests marked quick run")
+
+
+def pytest_collection_modifyitems(config, items):
+    """--spread: of the cases that differ in build and way alone, one is kept, always the same; of several, each has its
+    share of the tests.  Builds given with --quick-build keep all of theirs."""
+    if not config.getoption("--spread"):
+        return
+    cases = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        build = callspec.params.get("build") if callspec else None
+        if build is not None and not build.quick:
+            way = (build.name, callspec.params["loop"]) if "loop" in callspec.params else (build.name,)
+            name = item.nodeid.replace("-".join(way), "", 1)
+            cases.setdefault(name, []).append(item)
+    dropped = {other for name, same in cases.items()
+               for i, other in enumerate(same) if i != zlib.crc32(name.encode()) % len(same)}
+    config.hook.pytest_deselected(items=list(dropped))
+    items[:] = [item for item in items if item not in dropped]
 
 
 def pytest_configure(config):

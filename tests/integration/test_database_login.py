@@ -15,7 +15,7 @@ from support.fakedb import (CLIENT_PLUGIN_AUTH, CLIENT_PROTOCOL_41, CLIENT_SECUR
                             FakeDatabase, File, Say, Switch, Tell)
 from support.lab import SilentDevice, work_directory
 from support.mariadb import MariaDB
-from support.poller import Poller, environment
+from support.poller import Poller, environment, gates
 from support.snmpd import PLAYPEN
 
 from conftest import real_value
@@ -57,7 +57,7 @@ def run(build, loop, work):
                 "DB_Pass": f'"{password.decode()}"', "Cacti_Log": work / "log", **keys}
         path = work / "spine.conf"
         path.write_text("".join(f"{k} {v}\n" for k, v in conf.items() if v is not None))
-        command = [build.binary.path, "-C", path, "--poller=1", f"--event-loop={loop}"]
+        command = [build.binary.path, "-C", path, "--poller=1", *gates(loop)]
         return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=30,
                               env=environment(work / "sanitizer", **(env or {})))
 

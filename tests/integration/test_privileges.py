@@ -272,7 +272,7 @@ def test_a_right_that_we_lack_says_nothing_about_a_device(site, network, farm, p
     assert device_state(site, 1) == before[1]
     assert len(run.log_lines("HOST EVENT")) == (1 if status == 1 else 0), run  # device 2, if it was down
     assert site.device(2)["failed_polls"] == 0 and site.device(2)["status"] == 3
-    assert len(run.log_lines("WARNING")) == 1, run
+    assert len(run.log_lines("WARNING: ICMP ping: no socket")) == 1, run
 
 
 def device_state(site, id):

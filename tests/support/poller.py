@@ -152,6 +152,11 @@ class Running:
             self.process.wait()
 
 
+def gates(loop):
+    """The options that choose this way to run a cycle."""
+    return [f"--event-loop={'off' if loop == 'off' else 'on'}"] + (["--async-snmp=on"] if loop == "async" else [])
+
+
 class Poller:
     """A program, the site it polls, and its spine.conf. `loop` is "on", "off", "async" (on, and SNMP and
     ping wait on it, too) or None for no such option."""
@@ -198,9 +203,8 @@ class Poller:
         if last is not None:
             command += [f"--last={last}"]
         if self.loop and not self.binary.is_reference:
-            command += [f"--event-loop={'off' if self.loop == 'off' else 'on'}"]
+            command += gates(self.loop)
             if self.loop == "async":
-                command += ["--async-snmp=on"]
                 self._limit_addresses()
         return command + list(extra)
 
