@@ -310,14 +310,17 @@ void snmp_agent_ask(struct snmp_agent *agent, const struct snmp_request *request
     enter();
     CHECK(!agent->asking); /* one agent by one thread at a time */
     agent->asking = true;
+    bool given_up = give_up_is_set(agent->give_up); /* before this ask may end the time itself */
     if (++in_progress > fake_snmp.peak)
         fake_snmp.peak = in_progress;
     look_at_time_locked();
     pthread_cond_broadcast(&changed);
-    while (fake_snmp.peak < fake_snmp.crowd)
+    while (fake_snmp.peak < fake_snmp.crowd) {
         thr_wait(&changed, &lock);
+        given_up = give_up_is_set(agent->give_up);
+    }
     *ret = (struct snmp_reply){.outcome = SNMP_TIMED_OUT, .detail = "fake"};
-    if (!give_up_is_set(agent->give_up))
+    if (!given_up)
         react_locked(agent, request, deadline_mono_ms, ret);
     ret->elapsed_us = clock_mono_us() - started_us;
     in_progress--;
