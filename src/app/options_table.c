@@ -113,8 +113,8 @@ static const struct option_def table[OPTION_COUNT] = {
                            .help =
                                "on the event path: SNMP and ping wait on the loop, not in threads"},
     [OPTION_THREADS] =
-        ARG('t', "threads", INTEGER, RUN, "devices polled at the same time", .setting = true,
-            .min = 1, .max = 100, .standard = "5", .placeholder = "N"),
+        ARG('t', "threads", INTEGER, RUN, "devices polled at the same time; not with async-snmp",
+            .setting = true, .min = 1, .max = 100, .standard = "5", .placeholder = "N"),
     [OPTION_OVERRIDE] =
         ARG('O', "option", NAMED, RUN, "override a setting; repeatable, the last one wins",
             .placeholder = "NAME:VALUE"),

@@ -104,8 +104,7 @@ const char *dberror_remedy(int number)
     case 1226: return "raise max_connections or max_user_connections of the server";
     case DBERROR_SERVER_LOST:
         return "is the server overloaded or stopped, or is it out of reach for something in "
-               "between "
-               "that takes connections for it?";
+               "between that takes connections for it?";
     case 2005: return "check DB_Host in spine.conf";
     case DBERROR_TLS_FAILED:
         return "check DB_UseSSL, DB_SSL_CA, DB_SSL_Cert and DB_SSL_Key in spine.conf";

@@ -204,7 +204,7 @@ struct process *process_new(const struct config *config, const struct ping_socke
     }
     if (config->event_loop && (p->loop = loop_new(LOOP_LIBEVENT, &why)) == NULL)
         process_say_fallback(&why);
-    if (config->async_snmp && p->loop == NULL)
+    if (config->async_snmp && !config->event_loop)
         log_line(LOG_ALWAYS,
                  "WARNING: SNMP and ping cannot wait on the loop (async-snmp) without the "
                  "event loop (event-loop); polled as before");
