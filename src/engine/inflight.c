@@ -21,6 +21,7 @@ enum {
     AGE_MAX_US = 200000,
     SMOOTHING = 8, /* as RFC 6298 smooths round trips */
     RESOLVE_MS = SNMP_RESOLVE_MS,
+    SOCKETS_PER_DEVICE = 2,
 };
 
 TAILQ_HEAD(flights, flight);
@@ -435,14 +436,14 @@ void inflight_on_room(struct inflight *f, loop_fn *fn, void *arg)
     f->on_room_arg = arg;
 }
 
-/* A device has one socket at a time. */
+/* The SNMP session of a device stays open while it is pinged. */
 static size_t inflight_count_descriptors(int other)
 {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur <= (rlim_t)other)
         return 0;
-    rlim_t left = files.rlim_cur - (rlim_t)other;
-    return left < INFLIGHT_DEVICES_MAX ? (size_t)left : INFLIGHT_DEVICES_MAX;
+    rlim_t devices = (files.rlim_cur - (rlim_t)other) / SOCKETS_PER_DEVICE;
+    return devices < INFLIGHT_DEVICES_MAX ? (size_t)devices : INFLIGHT_DEVICES_MAX;
 }
 
 struct inflight *inflight_new(const struct inflight_options *options, struct err *err)
