@@ -5,12 +5,13 @@
  * Use:     struct store *s = store_open(&params, deadline, &err);
  *          store_load_settings(s, poller_id, on_setting, arg, &err);
  *          store_set_deadline(s, deadline);  store_open_cycle(s, &row, &err);
- *          store_load_site(s, &selection, &site, &err);
+ *          store_load_roster(s, &selection, &roster, &err);
+ *          store_load_devices(s, &selection, ids, count, devices, &err);       as often as it takes
  *          store_write(s, batch, boost, &outcome, &err);  store_close_cycle(s, &row, &err);
  *          store_close(s);
  * Threads: one at a time per store, except store_hurry(); blocking; call from a worker or while
  *          single-threaded. Each store is one connection.
- * Owns:    a struct site owns all that was loaded into it.
+ * Owns:    a roster and a device own all that was loaded into them.
  * Promise: a lost connection is opened again and the statement repeated until the deadline given
  *          by store_set_deadline(); all writes are idempotent. In read-only mode nothing is
  *          written at all.
@@ -40,20 +41,23 @@ struct selection {
     size_t id_count;
     bool only_due;     /* active_profiles != 1: items with rrd_next_step <= 0 only */
     bool with_reindex; /* also the assertions of poller_reindex (docs/contract.md 11.1) */
+    bool down_first;   /* in polling order, those that were down come before the slowest */
 };
 
-/* What a cycle works on.  devices[] is in polling order: slowest first; device 0, if it has items,
- * comes first. */
-struct site {
-    struct arena memory;
-    struct device *devices;
-    size_t device_count; /* deleted ones included: they are counted but not polled */
-    size_t item_count;
-    size_t output_chars,
-        boost_chars; /* widths of the columns that take values; 0 = as Cacti's schema */
+/* One device of the selection, as far as a cycle plans with it. */
+struct roster_entry {
+    uint32_t id;
+    bool deleted;  /* counted but not polled */
+    bool was_down; /* when the last cycle ended */
 };
 
-void site_done(struct site *site);
+/* In polling order: slowest first; device 0, if it has items, comes first. */
+struct roster {
+    struct roster_entry *entries;
+    size_t count;
+};
+
+void roster_done(struct roster *r);
 
 /* What became of a batch's outputs: stored + rejected + left is their number. */
 struct store_outcome {
@@ -78,6 +82,8 @@ NODISCARD struct store *store_open(const struct db_params *params, int64_t deadl
 /* The same without connecting, which the first statement does; store_set_deadline() comes before.
  */
 NODISCARD struct store *store_new(const struct db_params *params);
+/* Connect, unless there is a connection. */
+NODISCARD bool store_reach(struct store *s, struct err *err);
 void store_close(struct store *s);
 /* No statement is repeated and no connection opened after this monotonic time. */
 void store_set_deadline(struct store *s, int64_t deadline_mono_ms);
@@ -111,14 +117,19 @@ NODISCARD bool store_load_settings(struct store *s, int poller_id, store_setting
 /* poller.threads of this poller; 0 = there is no such poller. */
 NODISCARD bool store_load_threads(struct store *s, int poller_id, int *ret, struct err *err);
 
-/* The widths of the columns that take values, as in struct site. */
+/* The widths in characters of the columns that take values; 0 = as Cacti's schema. */
 NODISCARD bool store_load_widths(struct store *s, size_t *ret_output, size_t *ret_boost,
                                  struct err *err);
 
-/* Devices in one query, their due items in one streamed query, their assertions in another, grouped
- * here. */
-NODISCARD bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,
-                               struct err *err);
+/* The devices of the selection in one query, which reads what a plan needs. */
+NODISCARD bool store_load_roster(struct store *s, const struct selection *sel, struct roster *ret,
+                                 struct err *err);
+
+/* The devices with these ids, which are different ones of a roster, in one query, their due items in another,
+ * their assertions in a third.  ret[] is in the order of ids[], the caller's references; NULL: since the roster was read
+ * the device has been deleted, disabled or given to another poller. */
+NODISCARD bool store_load_devices(struct store *s, const struct selection *sel, const uint32_t *ids,
+                                  size_t count, struct device **ret, struct err *err);
 
 /* Why devices that were asked for by id are not in the site. */
 enum store_absence {

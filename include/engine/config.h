@@ -86,6 +86,7 @@ struct config {
     /* databases: strings owned by the config */
     struct db_params db;
     struct db_params rdb;
+    int db_connections; /* of a cycle to `db`, at most; > 0 */
     int rdb_patience_ms;
 };
 

@@ -4,12 +4,13 @@
  *          said, counted and stored must not differ, so it is here once.
  * Use:     struct cycle *c = cycle_new(config, store, started);
  *          cycle_begin(c, &err);  cycle_write(c, batch);  cycle_end(c);     engine/writer does that
+ *          cycle_load_slice(c, reader, at, size, &slice, &err);                 engine/loader does that
  *          run = cycle_new_run(c, device);  cycle_apply(c, device, action, rows);   per device
  *          status = cycle_report(c);
  *          cycle_unref(c);
  * Threads: marked per function.  "writer": the thread of engine/writer, which alone uses the store.
- *          The site is const from the return of cycle_begin() on.
- * Owns:    the site and the ledger; the configuration, the store and the uplink are lent.  A thread
+ *          The roster is const from the return of cycle_begin() on.
+ * Owns:    the roster and the ledger; the configuration, the store and the uplink are lent.  A thread
  *          that may be abandoned in a call that hangs (core/lease) holds a reference, so that it
  *          never uses freed memory; the last cycle_unref() frees.
  * Promise: poller_time is opened before any device is polled and closed last; every due item is booked
@@ -35,6 +36,15 @@
 struct guard;
 struct process;
 
+/* Devices of the roster that were read together, in its order; NULL: gone meanwhile. */
+struct cycle_slice {
+    struct device **devices;
+    size_t count;
+    size_t next; /* in the roster: where the next slice begins */
+};
+
+void cycle_slice_done(struct cycle_slice *slice);
+
 struct cycle {
     atomic_int references;
     const struct config *config; /* const */
@@ -46,18 +56,21 @@ struct cycle {
     struct ledger ledger;        /* any */
     struct give_up give_up;      /* any: ends all waits for devices */
 
-    struct site site;   /* writer until cycle_begin() returns, then const */
-    bool *advance;      /* per device: all its items were dealt with; one thread each */
-    size_t script_asks; /* as the site: scripts and script server asks that may come */
-    size_t
-        servers_at_once; /* as the site: that many script servers may be asked at the same time */
-    bool none_found;     /* as the site: none of the devices asked for by id can be polled */
-    bool no_scripts;     /* driver, before the first run: no script can be started */
+    struct thr_mutex store_lock; /* for the store, which the loader may use, too */
+    struct roster roster;        /* writer until cycle_begin() returns, then const */
+    struct cycle_slice first;    /* as the roster, until the loader takes it */
+    size_t output_chars, boost_chars; /* as the roster: widths of the columns that take values; 0 = as
+                                         Cacti's schema */
+    bool *advance;      /* per entry of the roster: all its items were dealt with; one thread each */
+    bool none_found;    /* as the roster: none of the devices asked for by id can be polled */
+    bool down_first;    /* driver, before cycle_begin(): the order of the roster */
+    atomic_size_t items_due; /* of the devices that have been read */
+    atomic_bool no_scripts;  /* no script can be started */
 
     struct store_row row; /* writer, or the uplink; its id: any */
     struct thr_role
         writer;         /* adopted by cycle_begin(), asserted by cycle_write() and cycle_end() */
-    atomic_bool loaded; /* the site is complete */
+    atomic_bool loaded; /* the roster and the first slice are there */
     bool opened;        /* writer: the poller_time row exists, or may exist */
     bool restored;      /* writer: the spool file has been looked at */
 
@@ -77,13 +90,22 @@ void cycle_unref(struct cycle *c); /* NULL allowed */
 
 /* ---- writer ---- */
 
-NODISCARD bool cycle_begin(struct cycle *c, struct err *err); /* open poller_time, load the site */
+/* Open poller_time, load the roster and its first slice. */
+NODISCARD bool cycle_begin(struct cycle *c, struct err *err);
 void cycle_write(struct cycle *c, struct batch *batch);       /* takes the batch */
 void cycle_end(struct cycle *c); /* next steps, date, close poller_time */
 
+/* ---- loader ---- */
+
+/* `size` devices of the roster from entry `at` on, by the reader, or by the cycle's own store (NULL) in turn
+ * with the writer. */
+NODISCARD bool cycle_load_slice(struct cycle *c, struct store *reader, size_t at, size_t size,
+                                struct cycle_slice *ret, struct err *err);
+
 /* ---- the driver ---- */
 
-/* Before the first run: there is no supervisor for children, all script items are U. */
+/* Before the first run of a device that has scripts: there is no supervisor for children, script items are
+ * U. */
 void cycle_refuse_scripts(struct cycle *c, const struct err *why);
 /* The time for polling is over: told once.  true: this was the first call. */
 bool cycle_pass_deadline(struct cycle *c);
@@ -112,5 +134,7 @@ bool cycle_apply(struct cycle *c, const struct device *device, const struct acti
                  struct batch *rows);
 /* A device that the cycle had no time for; started: its run was stopped. */
 void cycle_drop(struct cycle *c, const struct device *device, bool started);
+/* The same for one that has not been read, so that its items are not known. */
+void cycle_drop_unread(struct cycle *c, uint32_t device_id, bool is_said);
 
 #endif

@@ -58,7 +58,7 @@ size_t ledger_rows(const struct ledger_figures *f);
 void ledger_device_finished(struct ledger *l, const struct device *device,
                             const struct devrun_result *result);
 /* There was no time for it; started: its run was stopped, and has been booked as finished. */
-void ledger_device_dropped(struct ledger *l, const struct device *device, bool started);
+void ledger_device_dropped(struct ledger *l, uint32_t device_id, size_t items, bool started);
 
 /* Books a line about a device that does not work; false: this cycle has had its number of them, and
  * it is left out.  At MEDIUM none is. */

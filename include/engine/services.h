@@ -13,7 +13,7 @@
 
 #include "drivers/ping.h"
 #include "drivers/resolve.h"
-#include "drivers/store.h"
+#include "model/device.h"
 
 struct services {
     struct ping_sockets sockets;
@@ -24,8 +24,8 @@ struct services {
 NODISCARD struct services *services_new(const struct ping_sockets *sockets, struct err *err);
 void services_free(struct services *s); /* NULL allowed */
 
-/* Once per cycle, and only if a device is pinged by ICMP: which sockets are used, or what to do to get
- * one. */
-void services_say_icmp(const struct services *s, const struct site *site);
+/* If the device is pinged by ICMP: which sockets are used, or what to do to get one.  true: that was said, once
+ * per cycle is enough. */
+bool services_say_icmp(const struct services *s, const struct device *d);
 
 #endif

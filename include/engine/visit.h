@@ -4,7 +4,7 @@
  * Use:     struct visit *v = visit_new(cycle, device, asker, writer, &calls, arg);
  *          visit_start(v);  ...  calls->over(arg, v):  visit_free(v);
  * Threads: the asker's, except visit_stop() after visit_take_away().
- * Owns:    the run and its rows until they are handed to the writer; the device and all others are lent.
+ * Owns:    a reference to the device, the run, and its rows until they are handed to the writer; all others are lent.
  * Promise: over() comes once, also from within visit_start() or visit_stop(); the rows have been handed
  *          over and the session has been closed before.
  */
@@ -39,6 +39,7 @@ struct visit {
     void *arg;
 };
 
+/* Takes the caller's reference to the device. */
 NODISCARD struct visit *visit_new(struct cycle *c, const struct device *device, struct asker *asker,
                                   struct writer *writer, const struct visit_calls *calls,
                                   void *arg);

@@ -1,16 +1,19 @@
 /* model/device.h - a device and its poller items as Cacti describes them.
  *
- * Threads: built while loading by one thread, const afterwards; a run keeps its own copy of the
- *          status.
- * Owns:    nothing: every string and array lives in the arena of the load.
+ * Use:     d = device_new();  fill it, its strings and arrays from d->memory;  device_unref(d);
+ * Threads: built while loading by one thread, const afterwards, references from any; a run keeps its own
+ *          copy of the status.
+ * Owns:    a device owns its strings, arrays and targets, which live as long as it has references.
  * Source:  docs/contract.md 4.
  */
 #ifndef SPINE_MODEL_DEVICE_H
 #define SPINE_MODEL_DEVICE_H
 
+#include "base/arena.h"
 #include "model/oid.h"
 #include "model/target.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -100,7 +103,6 @@ struct system_info {
 
 struct device {
     uint32_t id; /* 0 = the items without a device (docs/contract.md 5.3) */
-    bool deleted;
     int device_threads;
     int64_t max_oids; /* as stored; the run checks the range */
     struct target snmp;
@@ -114,7 +116,16 @@ struct device {
     size_t item_count;
     struct reindex_row *reindex; /* ordered by data query */
     size_t reindex_count;
+    size_t place; /* in the cycle's roster */
+    struct arena memory;
+    atomic_int references;
 };
+
+NODISCARD struct device *device_new(void); /* zeroed, with one reference */
+const struct device *device_ref(const struct device *d);
+void device_unref(const struct device *d); /* NULL allowed */
+
+bool device_asks_scripts(const struct device *d); /* or script servers */
 
 /* Polling order: script items keep their place among SNMP items of the same port. */
 int item_compare(const void *a, const void *b);

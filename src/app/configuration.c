@@ -210,6 +210,7 @@ static void refresh(struct state *s)
     c->event_loop = effective(s, OPTION_EVENT_LOOP, &c->event_loop_source)->number != 0;
     c->async_snmp = boolean(s, OPTION_ASYNC_SNMP);
     c->address_limit = configuration_number(s, OPTION_ADDRESS_LIMIT);
+    c->db_connections = configuration_number(s, OPTION_DB_CONNECTIONS);
     c->threads = configuration_number(s, OPTION_THREADS);
     c->poller_interval_s = configuration_number(s, OPTION_POLLER_INTERVAL);
     c->active_profiles = configuration_number(s, OPTION_ACTIVE_PROFILES);

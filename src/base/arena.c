@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define BLOCK_BYTES ((size_t)64 * 1024)
+/* A block is as large as all before it, so that a small arena is small and a large one has few. */
+#define BLOCK_BYTES_MIN ((size_t)1024 - sizeof(struct arena_block))
+#define BLOCK_BYTES_MAX ((size_t)64 * 1024)
 
 struct arena_block {
     struct arena_block *next;
@@ -29,6 +31,13 @@ static struct arena_block *add_block(struct arena *a, size_t size)
     return b;
 }
 
+static size_t next_block_bytes(const struct arena *a)
+{
+    if (a->bytes < BLOCK_BYTES_MIN)
+        return BLOCK_BYTES_MIN;
+    return a->bytes < BLOCK_BYTES_MAX ? a->bytes : BLOCK_BYTES_MAX;
+}
+
 static void *arena_take(struct arena *a, size_t size, size_t align)
 {
     CHECK(size < SIZE_MAX / 2);
@@ -37,7 +46,8 @@ static void *arena_take(struct arena *a, size_t size, size_t align)
     if (b != NULL)
         start = (b->used + align - 1) & ~(align - 1);
     if (b == NULL || start > b->size || b->size - start < size) {
-        b = add_block(a, size > BLOCK_BYTES ? size : BLOCK_BYTES);
+        size_t block = next_block_bytes(a);
+        b = add_block(a, size > block ? size : block);
         start = 0;
     }
     b->used = start + size;

@@ -302,7 +302,6 @@ static struct device *get_device(struct reader *r, json_t *o)
         return d;
     *d = (struct device){
         .id = get_id(r, o, "id"),
-        .deleted = get_bool(r, o, "deleted"),
         .device_threads = get_small(r, o, "threads"),
         .max_oids = get_big(r, o, "max_oids"),
         .snmp = targets[0],

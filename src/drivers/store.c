@@ -179,6 +179,11 @@ bool store_connect(struct store *s, struct err *err)
     return true;
 }
 
+bool store_reach(struct store *s, struct err *err)
+{
+    return store_connect(s, err);
+}
+
 static void disconnect(struct store *s, const struct err *why)
 {
     db_close(s->db);

@@ -1,4 +1,4 @@
-/* drivers/store_private.h - what store.c, store_load.c and store_remote.c share. No other file
+/* drivers/store_private.h - what the files of drivers/store share. No other file
  * includes it. */
 #ifndef SPINE_DRIVERS_STORE_PRIVATE_H
 #define SPINE_DRIVERS_STORE_PRIVATE_H
@@ -77,6 +77,13 @@ bool store_report_job(const struct job *job, struct err *err);
 /* A query, as often as it makes sense. */
 NODISCARD bool store_query(struct store *s, const char *what, const struct buf *sql,
                            const struct db_reader *reader, struct err *err);
+
+/* Fields of a row.  NULL gives the fallback of docs/contract.md 4.3, nonsense the nearest bound. */
+int64_t store_field_number(const char *text, int64_t fallback, int64_t min, int64_t max);
+NODISCARD bool store_field_id(const char *text, uint32_t *ret); /* false: no id a row could have */
+
+/* The condition on `host` that an enabled device of this poller meets; store_know_schema() comes before. */
+void store_add_enabled(const struct store *s, int poller_id, struct buf *sql);
 
 /* Put `what` in front of the reason. */
 void store_explain(struct err *err, const char *what);

@@ -40,9 +40,9 @@ struct asker {
 struct asker_session {
     TAILQ_ENTRY(asker_session) next;
     struct asker *a;
-    struct cycle *c; /* a reference: an abandoned call still reads the site */
+    struct cycle *c; /* a reference */
     struct services *services;
-    const struct device *device;
+    const struct device *device; /* a reference: an abandoned call still reads it */
     struct snmp_agent *agent; /* NULL: the flight asks */
     struct flight *flight;    /* NULL: the thread that blocks asks */
     asker_done_fn *done;      /* NULL: closed */
@@ -89,6 +89,7 @@ static void asker_free_session(struct asker_session *s)
     snmp_agent_free(s->agent);
     flight_free(s->flight);
     free(s->names);
+    device_unref(s->device);
     cycle_unref(s->c);
     free(s);
 }
@@ -137,7 +138,7 @@ struct asker_session *asker_open(struct asker *a, const struct device *device, a
         .a = a,
         .c = cycle_ref(a->c),
         .services = a->services,
-        .device = device,
+        .device = device_ref(device),
         .done = done,
         .arg = arg,
         .call = {.device_id = device->id},

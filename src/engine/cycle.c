@@ -2,7 +2,6 @@
 
 #include "engine/cycle.h"
 
-#include "base/buf.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -45,6 +44,7 @@ struct cycle *cycle_new(const struct config *config, struct store *store, int64_
     c->end_by_mono_ms = c->budget.end_by;
     c->store_until_mono_ms = c->budget.store_until;
     ledger_init(&c->ledger);
+    thr_mutex_init(&c->store_lock);
     store_set_deadline(store, c->budget.poll_until); /* what is loaded later is not polled */
     store_set_latest(store, c->budget.close_until);
     store_set_patience(store, interval_ms / 10); /* a stall must not eat the whole cycle */
@@ -58,6 +58,13 @@ struct cycle *cycle_new(const struct config *config, struct store *store, int64_
     return c;
 }
 
+/* After reading, which has less time. */
+static void cycle_allow_storing(struct cycle *c)
+{
+    store_set_deadline(c->store, c->store_until_mono_ms);
+    store_hurry(c->store, c->store_until_mono_ms, INT64_MAX); /* a signal may have come meanwhile */
+}
+
 struct cycle *cycle_ref(struct cycle *c)
 {
     c->references++;
@@ -68,47 +75,16 @@ void cycle_unref(struct cycle *c)
 {
     if (c == NULL || --c->references > 0)
         return;
-    site_done(&c->site);
+    cycle_slice_done(&c->first);
+    roster_done(&c->roster);
     free(c->advance);
+    thr_mutex_done(&c->store_lock);
     ledger_done(&c->ledger);
     give_up_done(&c->give_up);
     free(c);
 }
 
 /* ---- the writer: begin ---- */
-
-static size_t count_server_asks(const struct device *d)
-{
-    size_t n = 0;
-    for (size_t k = 0; k < d->item_count; k++)
-        n += d->items[k].action == ITEM_SERVER;
-    for (size_t k = 0; k < d->reindex_count; k++)
-        n += d->reindex[k].action == REINDEX_SERVER || d->reindex[k].action == REINDEX_SERVER_COUNT;
-    return n;
-}
-
-static size_t count_script_asks(const struct device *d)
-{
-    size_t n = 0;
-    for (size_t k = 0; k < d->item_count; k++)
-        n += item_is_script(&d->items[k]);
-    for (size_t k = 0; k < d->reindex_count; k++)
-        n += reindex_is_script(&d->reindex[k]);
-    return n;
-}
-
-static void cycle_count_children(struct cycle *c)
-{
-    for (size_t i = 0; i < c->site.device_count && !c->config->ping_only; i++) {
-        const struct device *d = &c->site.devices[i];
-        if (d->deleted)
-            continue;
-        size_t at_once = d->device_threads < 1 ? 1 : (size_t)d->device_threads;
-        size_t servers = count_server_asks(d);
-        c->script_asks += count_script_asks(d);
-        c->servers_at_once += servers < at_once ? servers : at_once;
-    }
-}
 
 static void cycle_say_absent(void *arg UNUSED, uint32_t id, enum store_absence why, int poller_id)
 {
@@ -129,8 +105,8 @@ static void cycle_say_absent(void *arg UNUSED, uint32_t id, enum store_absence w
 
 static bool cycle_has_device(const struct cycle *c, uint32_t id)
 {
-    for (size_t i = 0; i < c->site.device_count; i++)
-        if (c->site.devices[i].id == id && !c->site.devices[i].deleted)
+    for (size_t i = 0; i < c->roster.count; i++)
+        if (c->roster.entries[i].id == id && !c->roster.entries[i].deleted)
             return true;
     return false;
 }
@@ -159,62 +135,18 @@ static void cycle_explain_selection(struct cycle *c)
         cycle_explain_absent(c, cf->host_list.ids, cf->host_list.count);
     else if (cf->has_range && cf->first == cf->last && cf->first != 0)
         cycle_explain_absent(c, &cf->first, 1);
-    else if (cf->has_range && c->site.device_count == 0)
+    else if (cf->has_range && c->roster.count == 0)
         log_line(LOG_MEDIUM,
                  "NOTE: poller %d has no enabled device with an id from %" PRIu32 " to %" PRIu32,
                  cf->poller_id, cf->first, cf->last);
-    else if (c->site.device_count == 0)
+    else if (c->roster.count == 0)
         log_line(LOG_MEDIUM, "NOTE: poller %d has no enabled device", cf->poller_id);
 }
 
-enum { CYCLE_STEPS_SAID = 4 };
-
-/* Different steps of the site that are not multiples of the interval; returns how many items have
- * one. */
-static size_t cycle_find_odd_steps(const struct cycle *c, int steps[CYCLE_STEPS_SAID + 1],
-                                   size_t *ret_count)
-{
-    size_t items = 0, n = 0;
-    for (size_t i = 0; i < c->site.device_count; i++) {
-        const struct device *d = &c->site.devices[i];
-        for (size_t k = 0; k < d->item_count; k++) {
-            if (item_step_fits(&d->items[k], c->config->poller_interval_s))
-                continue;
-            items++;
-            size_t at = 0;
-            while (at < n && steps[at] != d->items[k].step_s)
-                at++;
-            if (at == n && n <= CYCLE_STEPS_SAID)
-                steps[n++] = d->items[k].step_s;
-        }
-    }
-    *ret_count = n;
-    return items;
-}
-
-static void cycle_say_odd_steps(const struct cycle *c)
-{
-    int steps[CYCLE_STEPS_SAID + 1];
-    size_t count, items;
-    struct buf list = BUF_INIT;
-    if (c->config->active_profiles == 1 || c->config->ping_only ||
-        (items = cycle_find_odd_steps(c, steps, &count)) == 0)
-        return;
-    for (size_t i = 0; i < count && i < CYCLE_STEPS_SAID; i++)
-        buf_printf(&list, "%s%d", i == 0 ? "" : ", ", steps[i]);
-    log_line(LOG_ALWAYS,
-             "NOTE: %zu items have a step (%s%s s) that is not a multiple of the poller interval "
-             "of %d s; "
-             "each is polled by the first cycle at or after it is due",
-             items, buf_str(&list), count > CYCLE_STEPS_SAID ? ", ..." : "",
-             c->config->poller_interval_s);
-    buf_done(&list);
-}
-
-static bool cycle_load_site(struct cycle *c, struct err *err)
+static struct selection cycle_selection(const struct cycle *c)
 {
     const struct config *cf = c->config;
-    struct selection sel = {
+    return (struct selection){
         .poller_id = cf->poller_id,
         .has_range = cf->has_range && !cf->has_host_list,
         .first = cf->first,
@@ -223,23 +155,91 @@ static bool cycle_load_site(struct cycle *c, struct err *err)
         .id_count = cf->has_host_list ? cf->host_list.count : 0,
         .only_due = cf->active_profiles != 1,
         .with_reindex = !cf->ping_only,
+        .down_first = c->down_first,
     };
-    if (!store_load_site(c->store, &sel, &c->site, err))
+}
+
+/* ---- slices ---- */
+
+void cycle_slice_done(struct cycle_slice *slice)
+{
+    for (size_t i = 0; i < slice->count; i++)
+        device_unref(slice->devices[i]);
+    free(slice->devices);
+    *slice = (struct cycle_slice){NULL, 0, 0};
+}
+
+/* Deleted devices are in the roster but in no slice. */
+static size_t cycle_collect(const struct cycle *c, size_t size, uint32_t *ids, size_t *places,
+                            size_t *next)
+{
+    size_t count = 0, i = *next;
+    for (; i < c->roster.count && count < size; i++) {
+        if (c->roster.entries[i].deleted)
+            continue;
+        ids[count] = c->roster.entries[i].id;
+        places[count++] = i;
+    }
+    while (i < c->roster.count && c->roster.entries[i].deleted)
+        i++;
+    *next = i;
+    return count;
+}
+
+static bool cycle_read_slice(struct cycle *c, struct store *s, size_t at, size_t size,
+                             struct cycle_slice *ret, struct err *err)
+{
+    struct selection sel = cycle_selection(c);
+    uint32_t *ids = mem_zalloc(size, sizeof(ids[0]));
+    size_t *places = mem_zalloc(size, sizeof(places[0]));
+    *ret = (struct cycle_slice){.next = at};
+    ret->count = cycle_collect(c, size, ids, places, &ret->next);
+    ret->devices = mem_zalloc(ret->count + 1, sizeof(ret->devices[0]));
+    bool ok = ret->count == 0 ||
+              store_load_devices(s, &sel, ids, ret->count, ret->devices, err);
+    for (size_t i = 0; ok && i < ret->count; i++)
+        if (ret->devices[i] != NULL)
+            ret->devices[i]->place = places[i];
+    free(ids);
+    free(places);
+    if (!ok)
+        cycle_slice_done(ret);
+    return ok;
+}
+
+bool cycle_load_slice(struct cycle *c, struct store *reader, size_t at, size_t size,
+                      struct cycle_slice *ret, struct err *err)
+{
+    if (reader != NULL)
+        return cycle_read_slice(c, reader, at, size, ret, err);
+    thr_lock(&c->store_lock);
+    store_set_deadline(c->store, c->budget.poll_until);
+    bool ok = cycle_read_slice(c, c->store, at, size, ret, err);
+    cycle_allow_storing(c);
+    thr_unlock(&c->store_lock);
+    return ok;
+}
+
+/* Few devices, so that the first question leaves early. */
+enum { CYCLE_FIRST_DEVICES = 64 };
+
+static bool cycle_load_roster(struct cycle *c, struct err *err)
+{
+    struct selection sel = cycle_selection(c);
+    if (!store_load_roster(c->store, &sel, &c->roster, err) ||
+        !store_load_widths(c->store, &c->output_chars, &c->boost_chars, err))
         return false;
     if (c->uplink != NULL) /* results go to the main server */
-        uplink_widths(c->uplink, &c->site.output_chars, &c->site.boost_chars);
-    c->advance = mem_zalloc(c->site.device_count, sizeof(c->advance[0]));
+        uplink_widths(c->uplink, &c->output_chars, &c->boost_chars);
+    c->advance = mem_zalloc(c->roster.count + 1, sizeof(c->advance[0]));
+    if (!cycle_read_slice(c, c->store, 0, CYCLE_FIRST_DEVICES, &c->first, err))
+        return false;
     c->loaded = true;
-    cycle_count_children(c);
     cycle_explain_selection(c);
-    cycle_say_odd_steps(c);
-    stream_emit(&(struct happening){
-        .type = EVENT_CYCLE_LOADED,
-        .figures = {(int64_t)c->site.device_count, (int64_t)c->site.item_count,
-                    clock_mono_us() - c->started_mono_us},
-    });
     return true;
 }
+
+/* ---- the writer: begin ---- */
 
 /* Cacti empties poller_output of a collector that is not online. */
 static void cycle_warn_of_waste(const struct config *cf)
@@ -264,16 +264,17 @@ static bool cycle_open(struct cycle *c, struct err *err)
         if (!ok)
             return false;
     }
-    return cycle_load_site(c, err);
+    return cycle_load_roster(c, err);
 }
 
 bool cycle_begin(struct cycle *c, struct err *err)
 {
     thr_role_adopt(&c->writer);
-    guard_doing(c->guard, GUARD_STORE, "opening the row and loading the site");
+    guard_doing(c->guard, GUARD_STORE, "opening the row and reading devices");
+    thr_lock(&c->store_lock);
     bool ok = cycle_open(c, err);
-    store_set_deadline(c->store, c->store_until_mono_ms);
-    store_hurry(c->store, c->store_until_mono_ms, INT64_MAX); /* a signal may have come meanwhile */
+    cycle_allow_storing(c);
+    thr_unlock(&c->store_lock);
     guard_doing(c->guard, GUARD_STORE, NULL);
     return ok;
 }
@@ -329,6 +330,7 @@ static void cycle_write_here(struct cycle *c, const struct batch *batch)
     struct store_outcome out = {0};
     int64_t began_us = clock_mono_us();
     guard_doing(c->guard, GUARD_STORE, "storing rows");
+    thr_lock(&c->store_lock);
     bool ok = store_write(c->store, batch, c->config->boost, &out, &err);
     if (!ok) {
         ledger_write_failed(&c->ledger);
@@ -343,6 +345,7 @@ static void cycle_write_here(struct cycle *c, const struct batch *batch)
     cycle_keep_rest(c, batch, out.rows_left);
     if (out.rows_left == 0)
         cycle_restore(c);
+    thr_unlock(&c->store_lock);
     guard_doing(c->guard, GUARD_STORE, NULL);
 }
 
@@ -381,13 +384,13 @@ void cycle_write(struct cycle *c, struct batch *batch)
 
 static bool cycle_advance_steps(struct cycle *c, struct err *err)
 {
-    if (c->config->active_profiles == 1 || c->config->ping_only || c->site.device_count == 0)
+    if (c->config->active_profiles == 1 || c->config->ping_only || c->roster.count == 0)
         return true;
-    uint32_t *ids = mem_zalloc(c->site.device_count, sizeof(ids[0]));
+    uint32_t *ids = mem_zalloc(c->roster.count, sizeof(ids[0]));
     size_t count = 0;
-    for (size_t i = 0; i < c->site.device_count; i++)
+    for (size_t i = 0; i < c->roster.count; i++)
         if (c->advance[i])
-            ids[count++] = c->site.devices[i].id;
+            ids[count++] = c->roster.entries[i].id;
     bool ok = count == 0 || store_advance_steps(c->store, c->config->poller_id,
                                                 c->config->poller_interval_s, ids, count, err);
     free(ids);
@@ -447,9 +450,11 @@ static void cycle_finish(struct cycle *c)
 void cycle_end(struct cycle *c)
 {
     thr_role_assert(&c->writer);
+    thr_lock(&c->store_lock);
     if (c->opened)
         cycle_finish(c);
     store_set_listener(c->store, NULL, NULL);
+    thr_unlock(&c->store_lock);
 }
 
 /* ---- the driver ---- */
@@ -457,8 +462,7 @@ void cycle_end(struct cycle *c)
 void cycle_refuse_scripts(struct cycle *c, const struct err *why)
 {
     c->no_scripts = true;
-    log_line(LOG_ALWAYS, "ERROR: No script can be run, %zu items are U: %s", c->script_asks,
-             why->text);
+    log_line(LOG_ALWAYS, "ERROR: No script can be run, all their items are U: %s", why->text);
 }
 
 bool cycle_pass_deadline(struct cycle *c)
@@ -534,9 +538,8 @@ void cycle_end_without_writer(struct cycle *c, struct batch *waiting)
 int cycle_report(struct cycle *c)
 {
     const struct ledger_closing closing = {
-        .items_due =
-            c->loaded ? c->site.item_count : 0, /* else the site may be the writer's still */
-        .devices = c->loaded ? c->site.device_count : 0,
+        .items_due = c->items_due,
+        .devices = c->loaded ? c->roster.count : 0, /* else the roster may be the writer's still */
         .threads = c->config->threads,
         .elapsed_us = clock_mono_us() - c->started_mono_us,
         .loop_lag_us = c->loop_lag_us,
@@ -577,8 +580,8 @@ struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
         .system_info = cf->mibs,
         .ping_only = cf->ping_only,
         .no_scripts = c->no_scripts,
-        .output_chars = c->site.output_chars,
-        .boost_chars = cf->boost ? c->site.boost_chars : 0,
+        .output_chars = c->output_chars,
+        .boost_chars = cf->boost ? c->boost_chars : 0,
         .agent_ms = c->budget.agent_ms,
     };
     struct devrun *run = devrun_new(device, &o);
@@ -609,7 +612,7 @@ bool cycle_apply(struct cycle *c, const struct device *device, const struct acti
     case ACTION_ASSERT: batch_add_assert(rows, &action->assertion); return false;
     case ACTION_FINISHED:
         ledger_device_finished(&c->ledger, device, &action->finished);
-        c->advance[device - c->site.devices] = action->finished.complete;
+        c->advance[device->place] = action->finished.complete;
         if (device->id != 0 && (action->finished.complete || action->finished.host.has_status))
             batch_add_host(rows, &action->finished.host);
         return true;
@@ -618,15 +621,28 @@ bool cycle_apply(struct cycle *c, const struct device *device, const struct acti
     return false;
 }
 
-void cycle_drop(struct cycle *c, const struct device *device, bool started)
+/* Without a stop signal; else one line tells why all of them stopped. */
+static void cycle_say_dropped(const struct cycle *c, uint32_t device_id, bool started)
 {
-    ledger_device_dropped(&c->ledger, device, started);
     if (c->stop_signal != 0)
-        return; /* one line tells why all of them stopped */
+        return;
     log_line(LOG_ALWAYS,
              started ? "ERROR: Device[%" PRIu32
                        "] HT[1] Spine Timed Out While Processing Devices Internal"
                      : "ERROR: Device[%" PRIu32
                        "] HT[1] polling timed out while acquiring Available Thread Lock",
-             device->id);
+             device_id);
+}
+
+void cycle_drop(struct cycle *c, const struct device *device, bool started)
+{
+    ledger_device_dropped(&c->ledger, device->id, device->item_count, started);
+    cycle_say_dropped(c, device->id, started);
+}
+
+void cycle_drop_unread(struct cycle *c, uint32_t device_id, bool is_said)
+{
+    ledger_device_dropped(&c->ledger, device_id, 0, false);
+    if (is_said)
+        cycle_say_dropped(c, device_id, false);
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "engine/asker.h"
+#include "engine/loader.h"
 #include "engine/progress.h"
 #include "engine/scripts.h"
 #include "engine/visit.h"
@@ -28,24 +29,26 @@ struct eventpath {
 
     struct asker *asker;
     struct writer *writer;
+    struct loader *loader;
     struct scripts *scripts; /* NULL: none are needed, or no supervisor could be started */
     struct loop_timer deadline;
     struct loop_timer patience; /* with the writer */
-    struct loop_letter news;    /* from the writer */
+    struct loop_letter news;    /* from the writer and the loader */
     atomic_bool has_news;       /* any thread: the letter is on its way */
     int64_t last_dump_mono_ms;
 
     TAILQ_HEAD(, visit) visits;
     size_t visit_count;
-    const struct device **order; /* in which devices begin; NULL until the site is loaded */
-    size_t device_count, next_device;
+    size_t device_count; /* begun so far */
     int64_t stopped_mono_ms;
-    bool begun;       /* the site is loaded */
+    bool begun;       /* the first devices are there */
+    bool all_begun;   /* there are no more */
     bool dispatching; /* eventpath_dispatch() is further up the stack */
     bool stopping;    /* deadline or signal: no new device, all runs are stopped */
     bool ending;      /* no more rows come */
     bool stored;      /* the row is closed, or the writer is lost */
     bool has_children;
+    size_t warmed; /* script servers that were asked to start */
 };
 
 static void eventpath_dispatch(struct eventpath *e);
@@ -75,6 +78,7 @@ static void eventpath_end(struct eventpath *e)
         return;
     e->ending = true;
     loop_timer_cancel(&e->deadline); /* storing has a deadline of its own */
+    loader_stop(e->loader);
     writer_end(e->writer);
     if (e->scripts == NULL)
         return;
@@ -84,7 +88,7 @@ static void eventpath_end(struct eventpath *e)
 
 static bool eventpath_is_through(const struct eventpath *e)
 {
-    return e->visit_count == 0 && (e->stopping || e->next_device == e->device_count);
+    return e->visit_count == 0 && (e->stopping || e->all_begun);
 }
 
 /* ---- devices ---- */
@@ -111,8 +115,19 @@ static void eventpath_on_over(void *arg, struct visit *v)
 static const struct visit_calls eventpath_calls = {.go_on = eventpath_go_on,
                                                    .over = eventpath_on_over};
 
+static void eventpath_hire(struct eventpath *e);
+
+static bool eventpath_has_room(const struct eventpath *e)
+{
+    return !e->stopping && !e->all_begun && asker_has_room(e->asker) &&
+           writer_is(e->writer, WRITER_ROOM);
+}
+
 static void eventpath_visit(struct eventpath *e, const struct device *device)
 {
+    if (device_asks_scripts(device))
+        eventpath_hire(e);
+    e->device_count++;
     struct visit *v = visit_new(e->c, device, e->asker, e->writer, &eventpath_calls, e);
     TAILQ_INSERT_TAIL(&e->visits, v, next);
     e->visit_count++;
@@ -125,9 +140,14 @@ static void eventpath_dispatch(struct eventpath *e)
     if (e->dispatching || !e->begun)
         return; /* a device that needed no ask is over already; the loop below goes on */
     e->dispatching = true;
-    while (!e->stopping && e->next_device < e->device_count && asker_has_room(e->asker) &&
-           writer_is(e->writer, WRITER_ROOM))
-        eventpath_visit(e, e->order[e->next_device++]);
+    const struct device *device;
+    enum loader_answer answer = LOADER_DEVICE;
+    while (answer == LOADER_DEVICE && eventpath_has_room(e)) {
+        answer = loader_take(e->loader, &device);
+        if (answer == LOADER_DEVICE)
+            eventpath_visit(e, device);
+    }
+    e->all_begun = e->all_begun || answer == LOADER_OVER;
     e->dispatching = false;
     if (eventpath_is_through(e))
         eventpath_end(e);
@@ -136,12 +156,6 @@ static void eventpath_dispatch(struct eventpath *e)
 static void eventpath_on_room(void *arg)
 {
     eventpath_dispatch(arg);
-}
-
-static void eventpath_drop_the_rest(struct eventpath *e)
-{
-    while (e->next_device < e->device_count)
-        cycle_drop(e->c, e->order[e->next_device++], false);
 }
 
 static void eventpath_stop(struct eventpath *e)
@@ -155,11 +169,9 @@ static void eventpath_stop(struct eventpath *e)
     give_up_set(&e->c->give_up);
     if (e->scripts != NULL)
         scripts_give_up(e->scripts);
-    if (!e->begun)
-        return; /* the site belongs to the writer until then */
+    loader_stop(e->loader);
     while ((v = TAILQ_FIRST(&e->visits)) != NULL)
         visit_stop(v);
-    eventpath_drop_the_rest(e);
     eventpath_dispatch(e);
 }
 
@@ -201,7 +213,7 @@ static const char *eventpath_doing(const struct eventpath *e)
     if (e->ending)
         return "closing the row";
     if (!e->begun)
-        return "loading the site";
+        return "reading devices";
     return e->stopping ? "stopping" : "polling";
 }
 
@@ -213,7 +225,7 @@ static void eventpath_on_dump(void *arg)
     struct progress p = {
         .driver = "event loop",
         .doing = eventpath_doing(e),
-        .begun = e->next_device,
+        .begun = e->device_count,
         .rows_waiting = writer_rows(e->writer),
         .waits = mem_zalloc(e->visit_count + 1, sizeof(p.waits[0])),
     };
@@ -226,44 +238,27 @@ static void eventpath_on_dump(void *arg)
 
 /* ---- the begin ---- */
 
+/* Before the first device that needs them. */
 static void eventpath_hire(struct eventpath *e)
 {
     struct err err = ERR_INIT;
-    if (e->stopping || e->c->script_asks == 0)
+    if (e->scripts != NULL || e->c->no_scripts)
         return;
     e->scripts = scripts_new(e->c->config, e->loop, &err);
     if (e->scripts == NULL)
         cycle_refuse_scripts(e->c, &err);
-    else
-        scripts_warm(e->scripts, e->c->servers_at_once);
     asker_set_scripts(e->asker, e->scripts);
 }
 
-enum eventpath_which { EVENTPATH_ALL, EVENTPATH_DOWN, EVENTPATH_NOT_DOWN };
-
-static void eventpath_plan(struct eventpath *e, enum eventpath_which which)
+static void eventpath_warm(struct eventpath *e)
 {
-    const struct site *site = &e->c->site;
-    for (size_t i = 0; i < site->device_count; i++) {
-        const struct device *d = &site->devices[i];
-        bool wanted =
-            which == EVENTPATH_ALL || (d->status.status == HOST_DOWN) == (which == EVENTPATH_DOWN);
-        if (!d->deleted && wanted)
-            e->order[e->device_count++] = d;
-    }
-}
-
-/* The site has the slowest first.  On the loop a wait costs nothing, so that the longest ones, for
- * devices that were down, begin at once; where each holds a thread, they would hold all of them. */
-static void eventpath_plan_all(struct eventpath *e)
-{
-    e->order = mem_zalloc(e->c->site.device_count + 1, sizeof(e->order[0]));
-    if (e->c->config->async_snmp) {
-        eventpath_plan(e, EVENTPATH_DOWN);
-        eventpath_plan(e, EVENTPATH_NOT_DOWN);
-    } else {
-        eventpath_plan(e, EVENTPATH_ALL);
-    }
+    struct loader_scripts needed = loader_get_scripts(e->loader);
+    if (e->stopping || needed.asks == 0)
+        return;
+    eventpath_hire(e);
+    if (e->scripts != NULL && needed.servers_at_once > e->warmed)
+        scripts_warm(e->scripts, needed.servers_at_once);
+    e->warmed = needed.servers_at_once;
 }
 
 static void eventpath_begin(struct eventpath *e)
@@ -274,18 +269,16 @@ static void eventpath_begin(struct eventpath *e)
     }
     struct moment now = cycle_now();
     e->begun = true;
-    eventpath_plan_all(e);
-    services_say_icmp(e->services, &e->c->site);
-    eventpath_hire(e);
+    loader_begin(e->loader);
     if (e->stopping)
-        eventpath_drop_the_rest(e);
-    else if (cycle_out_of_time(e->c, &now))
+        return;
+    if (cycle_out_of_time(e->c, &now))
         eventpath_on_deadline(e);
     else
         loop_timer_set(&e->deadline, e->c->budget.poll_until - clock_mono_ms());
 }
 
-/* ---- notifications of the writer ---- */
+/* ---- notifications of the writer and the loader ---- */
 
 static void eventpath_take_news(void *arg)
 {
@@ -298,10 +291,12 @@ static void eventpath_take_news(void *arg)
         eventpath_leave(e);
         return;
     }
+    if (e->begun)
+        eventpath_warm(e);
     eventpath_dispatch(e);
 }
 
-/* On the writer's thread. */
+/* On the writer's or the loader's thread. */
 static void eventpath_on_change(void *arg)
 {
     struct eventpath *e = arg;
@@ -317,7 +312,6 @@ static void eventpath_free(struct eventpath *e)
     loop_timer_cancel(&e->deadline);
     asker_free(e->asker);
     scripts_free(e->scripts);
-    free(e->order);
     free(e);
 }
 
@@ -325,6 +319,10 @@ static void eventpath_free(struct eventpath *e)
 static void eventpath_give_way(struct eventpath *e)
 {
     struct batch *none;
+    if (e->loader != NULL) {
+        CHECK(loader_end(e->loader, INT64_MAX));
+        loader_unref(e->loader);
+    }
     if (e->writer != NULL) {
         CHECK(writer_join(e->writer, &none));
         writer_unref(e->writer);
@@ -348,9 +346,12 @@ struct eventpath *eventpath_start(struct cycle *c, struct services *services, st
     TAILQ_INIT(&e->visits);
     loop_timer_init(&e->deadline, loop, eventpath_on_deadline, e);
     loop_timer_init(&e->patience, loop, eventpath_on_patience, e);
-    /* The writer first: it needs one thread, and the workers use those that remain. */
+    c->down_first = c->config->async_snmp; /* on the loop their long waits cost nothing */
+    /* These first: they need a thread each, and the workers use those that remain. */
     e->writer = writer_new(c, eventpath_on_change, e, err);
     if (e->writer != NULL)
+        e->loader = loader_new(c, services, eventpath_on_change, e, err);
+    if (e->loader != NULL)
         e->asker = asker_new(c, services, loop, c->config->threads, err);
     /* The remaining descriptors must suffice for the devices; otherwise the legacy loop polls,
      * which needs fewer. */
@@ -374,12 +375,15 @@ bool eventpath_finish(struct eventpath *e, struct err *err)
     if (!begun && writer_is(e->writer, WRITER_BEGUN))
         (void)writer_get_begun(e->writer, err);
     else if (!begun)
-        err_set(err, ERR_TEMPORARY, "the site could not be loaded in time");
+        err_set(err, ERR_TEMPORARY, "the devices could not be read in time");
     c->left_behind += asker_end(e->asker, e->stopped_mono_ms + cycle_patience_ms(c));
+    c->left_behind += !loader_end(e->loader, cycle_writer_until(c));
+    loader_drop_rest(e->loader);
+    loader_unref(e->loader);
     if (!writer_join(e->writer, &waiting))
         cycle_end_without_writer(c, waiting);
     writer_unref(e->writer);
-    if (loop_take_back(&e->news)) /* the writer has ended, so it is not posted again */
+    if (loop_take_back(&e->news)) /* both threads have ended, so it is not posted again */
         e->has_news = false;
     eventpath_free(e);
     return begun;

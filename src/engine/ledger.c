@@ -113,19 +113,19 @@ bool ledger_takes_line(struct ledger *l)
     return count <= LEDGER_DEVICE_LINES_MAX;
 }
 
-void ledger_device_dropped(struct ledger *l, const struct device *device, bool started)
+void ledger_device_dropped(struct ledger *l, uint32_t device_id, size_t items, bool started)
 {
     thr_lock(&l->lock);
     l->figures.dropped++;
     if (!started) {
         l->figures.devices++;
-        l->figures.unfinished += device->item_count;
+        l->figures.unfinished += items;
     }
     thr_unlock(&l->lock);
     stream_emit(&(struct happening){
         .type = EVENT_DEVICE_DROPPED,
-        .device = device->id,
-        .figures = {started, started ? 0 : (int64_t)device->item_count},
+        .device = device_id,
+        .figures = {started, started ? 0 : (int64_t)items},
     });
 }
 

@@ -9,6 +9,7 @@
 #include "core/lease.h"
 #include "core/loop.h"
 #include "engine/asker.h"
+#include "engine/loader.h"
 #include "engine/progress.h"
 #include "engine/scripts.h"
 #include "engine/visit.h"
@@ -21,7 +22,11 @@ struct legacy {
     struct cycle *c;
     struct services *services;
     struct writer *writer;
+    struct loader *loader;
     struct scripts *scripts; /* main thread's, written under lock; NULL: none */
+    size_t warmed;           /* the main thread's: script servers that were asked to start */
+    bool wants_scripts GUARDED; /* a thread waits until there are scripts */
+    bool hired GUARDED;         /* there are, or there will be none */
     struct stopsig_listener listener;
     struct thr_mutex lock;
     pthread_cond_t changed;
@@ -35,7 +40,7 @@ struct legacy {
     struct visit *taken GUARDED; /* from a thread that hangs */
     struct asker_wait taken_wait GUARDED;
     int active GUARDED; /* pollers that still take devices */
-    size_t next_device GUARDED;
+    size_t device_count GUARDED; /* begun so far */
     int64_t last_dump_mono_ms;
 };
 
@@ -57,6 +62,7 @@ static void legacy_give_up(struct legacy *l)
 {
     give_up_set(&l->c->give_up);
     writer_relax(l->writer);
+    loader_stop(l->loader);
     thr_lock(&l->lock); /* a signal may come before there are any */
     struct scripts *scripts = l->scripts;
     thr_unlock(&l->lock);
@@ -98,21 +104,38 @@ static bool legacy_stop_at(struct legacy *l, const struct moment *at)
 
 /* ---- polling threads ---- */
 
+/* The main thread starts what runs scripts. */
+static void legacy_want_scripts(struct legacy *l)
+{
+    thr_lock(&l->lock);
+    l->wants_scripts = true;
+    pthread_cond_broadcast(&l->changed);
+    while (!l->hired)
+        thr_wait(&l->changed, &l->lock);
+    thr_unlock(&l->lock);
+}
+
+/* NULL: there are no more. */
 static const struct device *legacy_take_device(struct legacy *l)
 {
-    const struct device *d = NULL;
+    const struct device *d;
     if (!writer_wait(l->writer, WRITER_ROOM, l->c->budget.poll_until)) {
         struct moment now = cycle_now();
         (void)legacy_stop_at(l, &now);
     }
+    if (loader_wait(l->loader, &d) != LOADER_DEVICE)
+        return NULL;
+    if (device_asks_scripts(d))
+        legacy_want_scripts(l);
     thr_lock(&l->lock);
-    while (!l->stopping && d == NULL && l->next_device < l->c->site.device_count) {
-        d = &l->c->site.devices[l->next_device++];
-        if (d->deleted)
-            d = NULL;
-    }
+    bool stopping = l->stopping;
+    l->device_count += !stopping;
     thr_unlock(&l->lock);
-    return d;
+    if (!stopping)
+        return d;
+    cycle_drop(l->c, d, false);
+    device_unref(d);
+    return NULL;
 }
 
 static bool poller_go_on(void *arg, struct visit *v, const struct moment *at)
@@ -151,14 +174,23 @@ static bool poller_is_busy(struct poller *p)
     return busy;
 }
 
+static struct scripts *legacy_scripts(struct legacy *l)
+{
+    thr_lock(&l->lock);
+    struct scripts *scripts = l->scripts;
+    thr_unlock(&l->lock);
+    return scripts;
+}
+
 /* false: the thread has been abandoned. */
 static bool poller_visit(struct poller *p, struct lease *lease, const struct device *device)
 {
     struct legacy *l = p->l;
+    asker_set_scripts(p->asker, legacy_scripts(l));
     struct visit *v = visit_new(l->c, device, p->asker, l->writer, &poller_calls, p);
     thr_lock(&l->lock);
     p->visit = v;
-    p->wait = (struct asker_wait){.device_id = device->id};
+    p->wait = asker_get_wait(v->session);
     thr_unlock(&l->lock);
     visit_start(v);
     while (poller_is_busy(p))
@@ -223,7 +255,6 @@ static struct poller *poller_new(struct legacy *l, struct err *err)
         return NULL;
     }
     p->asker = asker_new(l->c, l->services, p->loop, 0, err);
-    asker_set_scripts(p->asker, l->scripts);
     asker_on_wait(p->asker, poller_on_wait, p);
     return p;
 }
@@ -290,7 +321,7 @@ static const char *legacy_doing(const struct legacy *l) REQUIRES(l->lock);
 static const char *legacy_doing(const struct legacy *l)
 {
     if (!l->begun)
-        return "loading the site";
+        return "reading devices";
     if (l->active == 0)
         return "closing the row";
     return l->stopping ? "stopping" : "polling";
@@ -306,7 +337,7 @@ static void legacy_on_dump(void *arg)
     struct progress p = {
         .driver = "legacy loop",
         .doing = legacy_doing(l),
-        .begun = l->next_device,
+        .begun = l->device_count,
         .rows_waiting = rows,
         .waits = mem_zalloc((size_t)l->poller_count + 1, sizeof(p.waits[0])),
     };
@@ -350,34 +381,47 @@ static bool legacy_wait_writer(struct legacy *l, enum writer_step step)
 static bool legacy_begin(struct legacy *l, struct err *err)
 {
     if (!legacy_wait_writer(l, WRITER_BEGUN))
-        return err_set(err, ERR_TEMPORARY, "the site could not be loaded in time");
+        return err_set(err, ERR_TEMPORARY, "the devices could not be read in time");
     if (!writer_get_begun(l->writer, err))
         return false;
-    services_say_icmp(l->services, &l->c->site);
+    loader_begin(l->loader);
     thr_lock(&l->lock);
     l->begun = true;
     thr_unlock(&l->lock);
     return true;
 }
 
+/* Once, before the first device that has scripts begins. */
 static void legacy_hire(struct legacy *l)
 {
     struct err err = ERR_INIT;
-    if (l->c->script_asks == 0)
-        return;
     struct scripts *scripts = scripts_new(l->c->config, NULL, &err);
-    if (scripts == NULL) {
+    if (scripts == NULL)
         cycle_refuse_scripts(l->c, &err);
-        return;
-    }
     thr_lock(&l->lock);
     l->scripts = scripts;
+    l->hired = true;
     bool over = l->stopping;
+    pthread_cond_broadcast(&l->changed);
     thr_unlock(&l->lock);
-    if (over)
+    if (over && scripts != NULL)
         scripts_give_up(scripts);
-    else
-        scripts_warm(scripts, l->c->servers_at_once);
+}
+
+/* What the devices that have been read ask for, so that script servers have started when they are asked. */
+static void legacy_warm(struct legacy *l)
+{
+    struct loader_scripts needed = loader_get_scripts(l->loader);
+    thr_lock(&l->lock);
+    bool wanted = l->wants_scripts || needed.asks > 0, hired = l->hired, over = l->stopping;
+    thr_unlock(&l->lock);
+    if (!wanted)
+        return;
+    if (!hired)
+        legacy_hire(l);
+    if (l->scripts != NULL && !over && needed.servers_at_once > l->warmed)
+        scripts_warm(l->scripts, needed.servers_at_once);
+    l->warmed = needed.servers_at_once;
 }
 
 /* ---- main thread: polling ---- */
@@ -441,6 +485,16 @@ static bool legacy_start_pollers(struct legacy *l)
     return started > 0;
 }
 
+/* Nobody else can, when the main thread polls. */
+static void legacy_hire_alone(struct legacy *l)
+{
+    thr_lock(&l->lock);
+    bool hired = l->hired;
+    thr_unlock(&l->lock);
+    if (!hired)
+        legacy_hire(l);
+}
+
 /* No thread can be started: the main thread does the work. */
 static void legacy_poll_alone(struct legacy *l)
 {
@@ -450,6 +504,7 @@ static void legacy_poll_alone(struct legacy *l)
         log_line(LOG_ALWAYS, "ERROR: no device can be polled: %s", err.text);
         return;
     }
+    legacy_hire_alone(l);
     thr_lock(&l->lock);
     l->active++;
     thr_unlock(&l->lock);
@@ -474,6 +529,11 @@ static bool legacy_wait_polled(struct legacy *l)
     bool in_vain = false;
     thr_lock(&l->lock);
     while (l->active > 0 && !in_vain) {
+        thr_unlock(&l->lock);
+        legacy_warm(l);
+        thr_lock(&l->lock);
+        if (l->active == 0)
+            break;
         bool stopping = l->stopping;
         int64_t until = legacy_patience(l);
         if (thr_wait_until(&l->changed, &l->lock, until))
@@ -499,22 +559,17 @@ static void legacy_poll(struct legacy *l)
     struct moment now = cycle_now();
     (void)legacy_stop_at(l, &now); /* loading may have taken all the time */
     int wanted = l->c->config->threads;
-    if ((size_t)wanted > l->c->site.device_count)
-        wanted = (int)l->c->site.device_count;
+    if ((size_t)wanted > l->c->roster.count)
+        wanted = (int)l->c->roster.count;
     thr_lock(&l->lock);
     l->pollers = mem_zalloc((size_t)wanted + 1, sizeof(l->pollers[0]));
     l->leases = mem_zalloc((size_t)wanted + 1, sizeof(l->leases[0]));
     l->poller_count = wanted;
     thr_unlock(&l->lock);
+    legacy_warm(l);
     if (wanted > 0 && !legacy_start_pollers(l))
         legacy_poll_alone(l);
     l->stuck = !legacy_wait_polled(l);
-    thr_lock(&l->lock);
-    size_t next = l->next_device;
-    thr_unlock(&l->lock);
-    for (; next < l->c->site.device_count; next++)
-        if (!l->c->site.devices[next].deleted)
-            cycle_drop(l->c, &l->c->site.devices[next], false);
 }
 
 /* ---- main thread: the end ---- */
@@ -539,6 +594,7 @@ static void legacy_join_pollers(struct legacy *l)
 static void legacy_end(struct legacy *l, struct stopsig *signals)
 {
     struct batch *waiting;
+    loader_stop(l->loader);
     writer_end(l->writer);
     if (l->scripts != NULL) /* while the writer stores and closes the row */
         scripts_end(l->scripts, cycle_children_until(l->c));
@@ -546,6 +602,8 @@ static void legacy_end(struct legacy *l, struct stopsig *signals)
     if (!l->stuck)
         legacy_join_pollers(l);
     stopsig_forget(signals, &l->listener);
+    l->c->left_behind += !loader_end(l->loader, cycle_writer_until(l->c));
+    loader_drop_rest(l->loader);
     if (!writer_join(l->writer, &waiting))
         cycle_end_without_writer(l->c, waiting);
 }
@@ -555,6 +613,8 @@ static void legacy_free(struct legacy *l)
     if (l->stuck)
         return; /* a thread that hangs may still use it, and the writer */
     scripts_free(l->scripts);
+    if (l->loader != NULL)
+        loader_unref(l->loader);
     if (l->writer != NULL)
         writer_unref(l->writer);
     pthread_cond_destroy(&l->changed);
@@ -575,15 +635,18 @@ bool legacy_run(struct cycle *c, struct services *services, struct stopsig *sign
     thr_mutex_init(&l->lock);
     thr_cond_init(&l->changed);
     l->writer = writer_new(c, legacy_on_change, l, err);
-    if (l->writer != NULL) {
+    if (l->writer != NULL)
+        l->loader = loader_new(c, services, legacy_on_change, l, err);
+    if (l->loader != NULL) {
         stopsig_listen(signals, &l->listener);
         writer_begin(l->writer);
         ok = legacy_begin(l, err);
-        if (ok) {
-            legacy_hire(l);
+        if (ok)
             legacy_poll(l);
-        }
         legacy_end(l, signals);
+    } else if (l->writer != NULL) {
+        struct batch *none;
+        CHECK(writer_join(l->writer, &none)); /* it has not begun */
     }
     legacy_free(l);
     return ok;

@@ -28,22 +28,15 @@ void services_free(struct services *s)
     free(s);
 }
 
-static bool services_pings_by_icmp(const struct device *d)
+bool services_say_icmp(const struct services *s, const struct device *d)
 {
     bool pinged = d->availability_method == AVAIL_PING_AND_SNMP ||
                   d->availability_method == AVAIL_PING ||
                   d->availability_method == AVAIL_PING_OR_SNMP;
-    return pinged && d->ping_method == PING_METHOD_ICMP && !d->deleted;
-}
-
-void services_say_icmp(const struct services *s, const struct site *site)
-{
-    for (size_t i = 0; i < site->device_count; i++) {
-        if (!services_pings_by_icmp(&site->devices[i]))
-            continue;
-        bool works = s->sockets.fd4 >= 0;
-        log_line(works ? LOG_MEDIUM : LOG_ALWAYS, "%s%s",
-                 works ? "NOTE: " : "WARNING: ", ping_sockets_text(&s->sockets));
-        return;
-    }
+    if (!pinged || d->ping_method != PING_METHOD_ICMP)
+        return false;
+    bool works = s->sockets.fd4 >= 0;
+    log_line(works ? LOG_MEDIUM : LOG_ALWAYS, "%s%s", works ? "NOTE: " : "WARNING: ",
+             ping_sockets_text(&s->sockets));
+    return true;
 }

@@ -85,6 +85,7 @@ void visit_free(struct visit *v)
     if (v == NULL)
         return;
     devrun_free(v->run);
+    device_unref(v->device);
     batch_free(v->rows);
     free(v);
 }

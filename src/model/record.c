@@ -238,7 +238,6 @@ static void put_device(struct buf *out, const struct device *d)
     (void)target_index(&c, &d->snmp);
     jsonout_open(out, "device", '{');
     jsonout_int(out, "id", d->id);
-    jsonout_bool(out, "deleted", d->deleted);
     jsonout_int(out, "threads", d->device_threads);
     jsonout_int(out, "max_oids", d->max_oids);
     jsonout_int(out, "availability", d->availability_method);

@@ -19,7 +19,7 @@ struct fake_store fake_store;
 atomic_int fake_store_hurried;
 _Atomic int64_t fake_store_boost_until;
 
-enum role { LOCAL, MAIN, BOOST };
+enum role { LOCAL, MAIN, BOOST, READER };
 
 struct store {
     enum role role;
@@ -39,14 +39,16 @@ static _Thread_local bool announced;                  /* db_thread_start() */
 /* false: read-only. */
 static bool note_call(struct store *s, const char *what)
 {
-    if (!s->has_thread)
+    bool load = strcmp(what, "load") == 0; /* with one connection, also by the loader */
+    if (!s->has_thread && !load)
         s->thread = pthread_self();
-    s->has_thread = true;
-    CHECK(pthread_equal(s->thread, pthread_self()));
+    s->has_thread = s->has_thread || !load;
+    CHECK(load || pthread_equal(s->thread, pthread_self()));
     CHECK(announced);
-    if (s->read_only && strcmp(what, "load") != 0 && strcmp(what, "explain") != 0)
+    if (s->read_only && !load && strcmp(what, "explain") != 0)
         return false;
-    struct buf *calls[] = {&fake_store.calls, &fake_store.main_calls, &fake_store.boost_calls};
+    struct buf *calls[] = {&fake_store.calls, &fake_store.main_calls, &fake_store.boost_calls,
+                           &fake_store.reader_calls};
     struct buf *c = calls[s->role];
     size_t n = strlen(what);
     thr_lock(&lock);
@@ -61,26 +63,25 @@ static bool main_is_gone(const struct store *s)
     return s->role == MAIN && (fake_store.main_is_gone || fake_store.main_takes == 0);
 }
 
-/* ---- the site ---- */
+/* ---- the devices ---- */
 
-void site_done(struct site *site)
+void roster_done(struct roster *r)
 {
-    arena_done(&site->memory);
-    memset(site, 0, sizeof(*site));
+    free(r->entries);
+    memset(r, 0, sizeof(*r));
 }
 
-static void fill_device(struct site *site, uint32_t id, const struct fake_group *g)
+static struct device *make_device(uint32_t id, const struct fake_group *g)
 {
-    struct device *d = &site->devices[site->device_count++];
-    *d = (struct device){.id = id,
-                         .deleted = g->deleted,
-                         .device_threads = g->threads == 0 ? 1 : g->threads,
-                         .max_oids = 10,
-                         .availability_method = g->method,
-                         .ping_method = 2,
-                         .status = {.status = g->status, .last_error = "", .min_time = 9.99999},
-                         .item_count = (size_t)g->items};
-    d->snmp = (struct target){.hostname = arena_strdup(&site->memory, g->hostname),
+    struct device *d = device_new();
+    d->id = id;
+    d->device_threads = g->threads == 0 ? 1 : g->threads;
+    d->max_oids = 10;
+    d->availability_method = g->method;
+    d->ping_method = 2;
+    d->status = (struct device_status){.status = g->status, .last_error = "", .min_time = 9.99999};
+    d->item_count = (size_t)g->items;
+    d->snmp = (struct target){.hostname = arena_strdup(&d->memory, g->hostname),
                               .port = 161,
                               .version = 2,
                               .timeout_ms = 500,
@@ -92,10 +93,10 @@ static void fill_device(struct site *site, uint32_t id, const struct fake_group 
                               .priv_protocol = "",
                               .context = "",
                               .engine_id = ""};
-    d->items = arena_zalloc(&site->memory, (size_t)g->items * sizeof(d->items[0]) + 1);
+    d->items = arena_zalloc(&d->memory, (size_t)g->items * sizeof(d->items[0]) + 1);
     for (uint32_t i = 0; i < d->item_count; i++) {
         const uint32_t numbers[OID_SUBS] = {1, 3, 6, 1, 4, 1, 99, id, i};
-        uint32_t *sub = arena_zalloc(&site->memory, sizeof(numbers));
+        uint32_t *sub = arena_zalloc(&d->memory, sizeof(numbers));
         memcpy(sub, numbers, sizeof(numbers));
         d->items[i] = (struct item){.local_data_id = id * 1000 + i,
                                     .action = ITEM_SNMP,
@@ -108,7 +109,7 @@ static void fill_device(struct site *site, uint32_t id, const struct fake_group 
         d->items[i].action = ITEM_SCRIPT;
         d->items[i].arg1 = "exec sleep 600";
     }
-    site->item_count += d->item_count;
+    return d;
 }
 
 static bool is_selected(const struct selection *sel, uint32_t id)
@@ -116,25 +117,48 @@ static bool is_selected(const struct selection *sel, uint32_t id)
     return !sel->has_range || (id >= sel->first && id <= sel->last);
 }
 
-bool store_load_site(struct store *s, const struct selection *sel, struct site *ret,
-                     struct err *err)
+/* Ids count through the groups from 1 on; NULL: there is none. */
+static const struct fake_group *group_of(uint32_t id)
 {
     const struct fake_group *g = fake_store.groups;
-    struct site site = {.memory = ARENA_INIT};
-    size_t n = 0;
+    uint32_t last = 0;
+    for (int i = 0; i < FAKE_GROUPS_MAX && g[i].hostname != NULL; i++) {
+        last += (uint32_t)g[i].devices;
+        if (id <= last)
+            return &g[i];
+    }
+    return NULL;
+}
+
+bool store_load_roster(struct store *s, const struct selection *sel, struct roster *ret,
+                       struct err *err)
+{
+    const struct fake_group *g;
     CHECK(sel->poller_id > 0);
     note_call(s, "load");
     if (fake_store.load_fails)
         return err_set(err, ERR_UNAVAILABLE, "fake: cannot load");
-    for (int i = 0; i < FAKE_GROUPS_MAX && g[i].hostname != NULL; i++)
-        n += (size_t)g[i].devices;
-    site.devices = arena_zalloc(&site.memory, (n + 1) * sizeof(site.devices[0]));
-    uint32_t id = 0;
-    for (int i = 0; i < FAKE_GROUPS_MAX && g[i].hostname != NULL; i++)
-        for (int k = 0; k < g[i].devices; k++)
-            if (is_selected(sel, ++id))
-                fill_device(&site, id, &g[i]);
-    *ret = site;
+    uint32_t id = 1;
+    while (group_of(id) != NULL)
+        id++;
+    *ret = (struct roster){.entries = mem_zalloc(id, sizeof(ret->entries[0]))};
+    for (id = 1; (g = group_of(id)) != NULL; id++)
+        if (is_selected(sel, id))
+            ret->entries[ret->count++] = (struct roster_entry){
+                .id = id, .deleted = g->deleted, .was_down = g->status == HOST_DOWN};
+    return true;
+}
+
+bool store_load_devices(struct store *s, const struct selection *sel UNUSED, const uint32_t *ids,
+                        size_t count, struct device **ret, struct err *err)
+{
+    note_call(s, "load");
+    if (fake_store.slices_end_at > 0 && ids[0] >= fake_store.slices_end_at)
+        return err_set(err, ERR_UNAVAILABLE, "fake: cannot load a slice");
+    for (size_t i = 0; i < count; i++) {
+        CHECK(!group_of(ids[i])->deleted);
+        ret[i] = ids[i] == fake_store.gone ? NULL : make_device(ids[i], group_of(ids[i]));
+    }
     return true;
 }
 
@@ -342,6 +366,13 @@ struct store *store_new(const struct db_params *params)
     return s;
 }
 
+bool store_reach(struct store *s, struct err *err)
+{
+    CHECK(s->read_only && announced);
+    s->role = READER; /* nobody else connects in this way */
+    return !fake_store.reader_refused || err_set(err, ERR_UNAVAILABLE, "fake: too many connections");
+}
+
 bool store_load_threads(struct store *s, int poller_id UNUSED, int *ret, struct err *err)
 {
     CHECK(s->role == MAIN && announced);
@@ -351,9 +382,9 @@ bool store_load_threads(struct store *s, int poller_id UNUSED, int *ret, struct 
 
 bool store_load_widths(struct store *s, size_t *ret_output, size_t *ret_boost, struct err *err)
 {
-    CHECK(s->role == MAIN && announced);
-    *ret_output = 900;
-    *ret_boost = 600;
+    CHECK(s->role != BOOST && announced);
+    *ret_output = s->role == MAIN ? 900 : 0;
+    *ret_boost = s->role == MAIN ? 600 : 0;
     return !main_is_gone(s) || err_set(err, ERR_UNAVAILABLE, "fake: gone");
 }
 

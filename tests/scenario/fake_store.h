@@ -1,7 +1,7 @@
 /* fake_store.h - a database of a few lines, in the place of drivers/store*.o and db.o.
  *
  * Use:     set the upper half of `fake_store`, run a cycle, read the lower half.
- * Threads: as drivers/store.h, and checked: one thread from load to close, announced by
+ * Threads: as drivers/store.h, and checked: one thread from open to close, announced by
  * db_thread_start(). Promise: checks what every cycle owes: rows only while the poller_time row is
  * open, which is closed once and by its own id, each row once, each with the value that fake_snmp gives (or U), and nothing at all when
  * read-only.
@@ -37,6 +37,9 @@ extern struct fake_store {
     struct fake_group groups[FAKE_GROUPS_MAX];
     bool load_fails, open_fails, date_fails, close_fails, advance_fails;
     int write_fails;      /* the n-th; 0 = none */
+    uint32_t slices_end_at; /* the slice that begins at that id or later cannot be read; 0 = all can */
+    uint32_t gone;          /* that device has been deleted when its slice is read */
+    bool reader_refused;    /* there is no second connection */
     bool open_unanswered; /* the row is there, but no answer has said so */
     bool late;            /* closing the row waits until all that hangs by FAKE_LATE has returned */
     size_t slow; /* the first write waits for more than this number of rows (or a while); 0 = not */
@@ -47,7 +50,7 @@ extern struct fake_store {
     bool boost_fails;  /* the local poller_output_boost takes nothing */
 
     struct buf calls; /* "load open write ... close", equal neighbours once */
-    struct buf main_calls, boost_calls;
+    struct buf main_calls, boost_calls, reader_calls;
     uint64_t last_row;  /* id of the last row of poller_time */
     uint64_t open_rows; /* bit n: row n is open */
     size_t rows, hosts, kept;

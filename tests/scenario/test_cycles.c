@@ -96,7 +96,7 @@ static void end_cycle(struct house *h, int i)
     h->figures[i] = ledger_get(&c->ledger);
     assert_int_equal(h->figures[i].values + ledger_unknown(&h->figures[i]) +
                          h->figures[i].unfinished + h->figures[i].skipped,
-                     c->site.item_count);
+                     (size_t)c->items_due);
     cycle_unref(c);
     store_close(h->stores[i]); /* checks that the row is closed */
 }

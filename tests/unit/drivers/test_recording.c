@@ -72,7 +72,6 @@ static int make_device(void **state UNUSED)
     items[0].oid = rows[1].oid = name;
     device = (struct device){
         .id = 7,
-        .deleted = true,
         .device_threads = 2,
         .max_oids = 10,
         .snmp = v2,
