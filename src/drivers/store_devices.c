@@ -157,7 +157,7 @@ static void load_done(struct load *l)
 
 static void add_ids(const struct load *l, const char *column, struct buf *sql)
 {
-    buf_printf(sql, " AND %s IN (%u", column, l->ids[0]);
+    buf_printf(sql, "%s IN (%u", column, l->ids[0]);
     for (size_t i = 1; i < l->id_count; i++)
         buf_printf(sql, ",%u", l->ids[i]);
     buf_putc(sql, ')');
@@ -237,8 +237,9 @@ static bool device_row(void *arg, const char *const *f, const size_t *lengths UN
     struct load *l = arg;
     uint32_t device_id;
     size_t at;
-    if (!store_field_id(f[0], &device_id) || !find_id(l, device_id, &at) || l->devices[at] != NULL)
-        return true;
+    if (!store_field_id(f[0], &device_id) || !find_id(l, device_id, &at) ||
+        l->devices[at] != NULL || strcmp(text_of(f[DEVICE_WIDTH + TARGET_WIDTH]), "1") != 0)
+        return true; /* or it is not ours any more */
     struct device *d = l->devices[at] = device_new();
     d->id = device_id;
     d->device_threads = (int)store_field_number(f[1], 1, 1, INT_MAX);
@@ -254,16 +255,18 @@ static bool device_row(void *arg, const char *const *f, const size_t *lengths UN
     return true;
 }
 
+/* The conditions are columns, and those on items are made unfit for an index, because the ids alone lead to the rows:
+ * with conditions to choose from, a server may read the whole site by poller_id for each slice. */
 static bool load_devices(struct store *s, struct load *l, struct err *err)
 {
-    const struct db_reader reader = {.columns = DEVICE_WIDTH + TARGET_WIDTH,
+    const struct db_reader reader = {.columns = DEVICE_WIDTH + TARGET_WIDTH + 1,
                                      .on_row = device_row,
                                      .restart = forget_devices,
                                      .arg = l};
     struct buf sql = BUF_INIT;
-    buf_puts(&sql, "SELECT " DEVICE_COLUMNS "," TARGET_COLUMNS " FROM host WHERE ");
+    buf_puts(&sql, "SELECT " DEVICE_COLUMNS "," TARGET_COLUMNS ",");
     store_add_enabled(s, l->sel->poller_id, &sql);
-    buf_puts(&sql, " AND deleted=''");
+    buf_puts(&sql, " AND deleted='' FROM host WHERE ");
     add_ids(l, "id", &sql);
     bool ok = store_query(s, "cannot read the devices", &sql, &reader, err);
     buf_done(&sql);
@@ -354,12 +357,11 @@ static bool load_items(struct store *s, struct load *l, struct err *err)
                                      .restart = forget_items,
                                      .arg = l};
     struct buf sql = BUF_INIT;
-    buf_printf(&sql,
-               "SELECT " ITEM_COLUMNS "," TARGET_COLUMNS " FROM poller_item WHERE poller_id=%d",
-               l->sel->poller_id);
-    if (l->sel->only_due)
-        buf_puts(&sql, " AND rrd_next_step<=0");
+    buf_puts(&sql, "SELECT " ITEM_COLUMNS "," TARGET_COLUMNS " FROM poller_item WHERE ");
     add_ids(l, "host_id", &sql);
+    buf_printf(&sql, " AND poller_id+0=%d", l->sel->poller_id);
+    if (l->sel->only_due)
+        buf_puts(&sql, " AND rrd_next_step+0<=0");
     bool ok = store_query(s, "cannot read the poller items", &sql, &reader, err);
     buf_done(&sql);
     return ok;
@@ -428,7 +430,7 @@ static bool load_reindex(struct store *s, struct load *l, struct err *err)
     if (!l->sel->with_reindex)
         return true;
     struct buf sql = BUF_INIT;
-    buf_puts(&sql, "SELECT " REINDEX_COLUMNS " FROM poller_reindex WHERE host_id<>0");
+    buf_puts(&sql, "SELECT " REINDEX_COLUMNS " FROM poller_reindex WHERE ");
     add_ids(l, "host_id", &sql);
     bool ok = store_query(s, "cannot read the re-index assertions", &sql, &reader, err);
     buf_done(&sql);
