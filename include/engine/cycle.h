@@ -59,11 +59,12 @@ struct cycle {
     struct thr_mutex store_lock; /* for the store, which the loader may use, too */
     struct roster roster;        /* writer until cycle_begin() returns, then const */
     struct cycle_slice first;    /* as the roster, until the loader takes it */
-    size_t output_chars, boost_chars; /* as the roster: widths of the columns that take values; 0 = as
+    size_t output_chars,
+        boost_chars; /* as the roster: widths of the columns that take values; 0 = as
                                          Cacti's schema */
-    bool *advance;      /* per entry of the roster: all its items were dealt with; one thread each */
-    bool none_found;    /* as the roster: none of the devices asked for by id can be polled */
-    bool down_first;    /* driver, before cycle_begin(): the order of the roster */
+    bool *advance;   /* per entry of the roster: all its items were dealt with; one thread each */
+    bool none_found; /* as the roster: none of the devices asked for by id can be polled */
+    bool down_first; /* driver, before cycle_begin(): the order of the roster */
     atomic_size_t items_due; /* of the devices that have been read */
     atomic_bool no_scripts;  /* no script can be started */
 
@@ -92,8 +93,8 @@ void cycle_unref(struct cycle *c); /* NULL allowed */
 
 /* Open poller_time, load the roster and its first slice. */
 NODISCARD bool cycle_begin(struct cycle *c, struct err *err);
-void cycle_write(struct cycle *c, struct batch *batch);       /* takes the batch */
-void cycle_end(struct cycle *c); /* next steps, date, close poller_time */
+void cycle_write(struct cycle *c, struct batch *batch); /* takes the batch */
+void cycle_end(struct cycle *c);                        /* next steps, date, close poller_time */
 
 /* ---- loader ---- */
 

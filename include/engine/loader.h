@@ -55,7 +55,7 @@ struct loader_scripts loader_get_scripts(struct loader *l);
 void loader_stop(struct loader *l);
 /* Wait until a monotonic time for the thread to end.  false: it is lost in a call. */
 bool loader_end(struct loader *l, int64_t until_mono_ms);
-/* After loader_stop(): devices that nobody has taken are booked as dropped. */
+/* After loader_stop(): devices that no caller has taken are booked as dropped. */
 void loader_drop_rest(struct loader *l);
 void loader_unref(struct loader *l); /* after loader_end() */
 

@@ -134,7 +134,8 @@ struct load {
     size_t reindex_count, reindex_cap;
 };
 
-static void load_init(struct load *l, const struct selection *sel, const uint32_t *ids, size_t count)
+static void load_init(struct load *l, const struct selection *sel, const uint32_t *ids,
+                      size_t count)
 {
     *l = (struct load){.sel = sel, .id_count = count};
     l->ids = mem_zalloc(count, sizeof(l->ids[0]));
@@ -177,7 +178,7 @@ static bool find_id(struct load *l, uint32_t device_id, size_t *ret)
     return true;
 }
 
-/* NULL: its row is gone, or not one of ours any more. */
+/* NULL: its row no longer exists, or is no longer one of ours. */
 static struct device *find_device(struct load *l, uint32_t device_id, size_t *ret)
 {
     return find_id(l, device_id, ret) ? l->devices[*ret] : NULL;
@@ -239,7 +240,7 @@ static bool device_row(void *arg, const char *const *f, const size_t *lengths UN
     size_t at;
     if (!store_field_id(f[0], &device_id) || !find_id(l, device_id, &at) ||
         l->devices[at] != NULL || strcmp(text_of(f[DEVICE_WIDTH + TARGET_WIDTH]), "1") != 0)
-        return true; /* or it is not ours any more */
+        return true; /* or it is no longer ours */
     struct device *d = l->devices[at] = device_new();
     d->id = device_id;
     d->device_threads = (int)store_field_number(f[1], 1, 1, INT_MAX);

@@ -126,4 +126,3 @@ bool store_know_schema(struct store *s, struct err *err)
     buf_done(&sql);
     return ok;
 }
-

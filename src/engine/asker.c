@@ -43,9 +43,9 @@ struct asker_session {
     struct cycle *c; /* a reference */
     struct services *services;
     const struct device *device; /* a reference: an abandoned call still reads it */
-    struct snmp_agent *agent; /* NULL: the flight asks */
-    struct flight *flight;    /* NULL: the thread that blocks asks */
-    asker_done_fn *done;      /* NULL: closed */
+    struct snmp_agent *agent;    /* NULL: the flight asks */
+    struct flight *flight;       /* NULL: the thread that blocks asks */
+    asker_done_fn *done;         /* NULL: closed */
     void *arg;
     bool asking;    /* an ask that blocks has begun and has not been answered */
     size_t errands; /* scripts that have not been answered */

@@ -195,8 +195,7 @@ static bool cycle_read_slice(struct cycle *c, struct store *s, size_t at, size_t
     *ret = (struct cycle_slice){.next = at};
     ret->count = cycle_collect(c, size, ids, places, &ret->next);
     ret->devices = mem_zalloc(ret->count + 1, sizeof(ret->devices[0]));
-    bool ok = ret->count == 0 ||
-              store_load_devices(s, &sel, ids, ret->count, ret->devices, err);
+    bool ok = ret->count == 0 || store_load_devices(s, &sel, ids, ret->count, ret->devices, err);
     for (size_t i = 0; ok && i < ret->count; i++)
         if (ret->devices[i] != NULL)
             ret->devices[i]->place = places[i];

@@ -23,8 +23,8 @@ struct legacy {
     struct services *services;
     struct writer *writer;
     struct loader *loader;
-    struct scripts *scripts; /* main thread's, written under lock; NULL: none */
-    size_t warmed;           /* the main thread's: script servers that were asked to start */
+    struct scripts *scripts;    /* main thread's, written under lock; NULL: none */
+    size_t warmed;              /* the main thread's: script servers that were asked to start */
     bool wants_scripts GUARDED; /* a thread waits until there are scripts */
     bool hired GUARDED;         /* there are, or there will be none */
     struct stopsig_listener listener;
@@ -39,7 +39,7 @@ struct legacy {
     int poller_count;            /* the main thread's, constant while polling */
     struct visit *taken GUARDED; /* from a thread that hangs */
     struct asker_wait taken_wait GUARDED;
-    int active GUARDED; /* pollers that still take devices */
+    int active GUARDED;          /* pollers that still take devices */
     size_t device_count GUARDED; /* begun so far */
     int64_t last_dump_mono_ms;
 };
@@ -485,7 +485,7 @@ static bool legacy_start_pollers(struct legacy *l)
     return started > 0;
 }
 
-/* Nobody else can, when the main thread polls. */
+/* While the main thread polls, no other thread can. */
 static void legacy_hire_alone(struct legacy *l)
 {
     thr_lock(&l->lock);

@@ -177,8 +177,8 @@ static void loader_publish(struct loader *l, struct cycle_slice *slice)
             if (slice->devices[i] == NULL)
                 continue; /* gone since the roster was read */
             loader_note(l, slice->devices[i]);
-            l->ready = mem_grow(l->ready, l->count, &l->capacity, LOADER_DEVICES_MAX,
-                                sizeof(l->ready[0]));
+            l->ready =
+                mem_grow(l->ready, l->count, &l->capacity, LOADER_DEVICES_MAX, sizeof(l->ready[0]));
             l->ready[l->count++] = slice->devices[i];
             slice->devices[i] = NULL;
         }
@@ -221,7 +221,7 @@ static void loader_set_reader(struct loader *l, struct store *s)
     thr_unlock(&l->lock);
 }
 
-/* A connection that cannot be had is no reason to wait for it. */
+/* Without a second connection at once the first one serves, so this does not wait for one. */
 static void loader_connect(struct loader *l)
 {
     const struct cycle *c = l->c;
@@ -421,8 +421,8 @@ void loader_drop_rest(struct loader *l)
     struct err why = l->why;
     thr_unlock(&l->lock);
     if (!begun)
-        return; /* the roster may be the writer's still */
-    for (; first < count; first++) /* nobody else takes them after the stop */
+        return;                    /* the roster may be the writer's still */
+    for (; first < count; first++) /* after the stop no other thread takes them */
         cycle_drop(l->c, l->ready[first], false);
     size_t unread = loader_drop_unread(l, next, !failed);
     if (failed)

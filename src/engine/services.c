@@ -36,7 +36,7 @@ bool services_say_icmp(const struct services *s, const struct device *d)
     if (!pinged || d->ping_method != PING_METHOD_ICMP)
         return false;
     bool works = s->sockets.fd4 >= 0;
-    log_line(works ? LOG_MEDIUM : LOG_ALWAYS, "%s%s", works ? "NOTE: " : "WARNING: ",
-             ping_sockets_text(&s->sockets));
+    log_line(works ? LOG_MEDIUM : LOG_ALWAYS, "%s%s",
+             works ? "NOTE: " : "WARNING: ", ping_sockets_text(&s->sockets));
     return true;
 }

@@ -369,8 +369,9 @@ struct store *store_new(const struct db_params *params)
 bool store_reach(struct store *s, struct err *err)
 {
     CHECK(s->read_only && announced);
-    s->role = READER; /* nobody else connects in this way */
-    return !fake_store.reader_refused || err_set(err, ERR_UNAVAILABLE, "fake: too many connections");
+    s->role = READER; /* no other store is connected in this way */
+    return !fake_store.reader_refused ||
+           err_set(err, ERR_UNAVAILABLE, "fake: too many connections");
 }
 
 bool store_load_threads(struct store *s, int poller_id UNUSED, int *ret, struct err *err)

@@ -36,10 +36,11 @@ struct fake_group {
 extern struct fake_store {
     struct fake_group groups[FAKE_GROUPS_MAX];
     bool load_fails, open_fails, date_fails, close_fails, advance_fails;
-    int write_fails;      /* the n-th; 0 = none */
-    uint32_t slices_end_at; /* the slice that begins at that id or later cannot be read; 0 = all can */
-    uint32_t gone;          /* that device has been deleted when its slice is read */
-    bool reader_refused;    /* there is no second connection */
+    int write_fails; /* the n-th; 0 = none */
+    uint32_t
+        slices_end_at;   /* the slice that begins at that id or later cannot be read; 0 = all can */
+    uint32_t gone;       /* that device has been deleted when its slice is read */
+    bool reader_refused; /* there is no second connection */
     bool open_unanswered; /* the row is there, but no answer has said so */
     bool late;            /* closing the row waits until all that hangs by FAKE_LATE has returned */
     size_t slow; /* the first write waits for more than this number of rows (or a while); 0 = not */

@@ -108,14 +108,16 @@ static void only_what_comes_next_is_read(void **state)
     struct ledger_figures figures = finish();
     assert_int_equal(figures.dropped, DEVICES - FIRST_SLICE - 1);
     assert_int_equal(figures.devices, figures.dropped);
-    assert_true(figures.unfinished % ITEMS == 0 && figures.unfinished > 0); /* of those that were read */
+    assert_true(figures.unfinished % ITEMS == 0 &&
+                figures.unfinished > 0); /* of those that were read */
 }
 
 static void one_slice_needs_no_second_connection(void **state)
 {
     (void)state;
     uint32_t last = 0;
-    start((struct fake_store){.groups = {{.hostname = "a", .devices = FIRST_SLICE, .items = ITEMS}}});
+    start(
+        (struct fake_store){.groups = {{.hostname = "a", .devices = FIRST_SLICE, .items = ITEMS}}});
     assert_int_equal(take(SIZE_MAX, &last), FIRST_SLICE);
     assert_string_equal(buf_str(&fake_store.reader_calls), "");
     finish();
@@ -133,7 +135,7 @@ static void without_a_second_connection_the_first_serves_both(void **state)
     assert_int_equal(finish().dropped, 0);
 }
 
-static void a_device_that_has_gone_meanwhile_is_left_out(void **state)
+static void a_device_that_was_deleted_meanwhile_is_left_out(void **state)
 {
     (void)state;
     uint32_t last = 0;
@@ -149,10 +151,11 @@ static void deleted_devices_are_counted_but_not_read(void **state)
 {
     (void)state;
     uint32_t last = 0;
-    start((struct fake_store){.groups = {{.hostname = "a", .devices = 60, .items = ITEMS},
-                                         {.hostname = "b", .devices = 300, .items = 1, .deleted = true},
-                                         {.hostname = "c", .devices = 60, .items = ITEMS},
-                                         {.hostname = "d", .devices = 9, .items = 1, .deleted = true}}});
+    start((struct fake_store){
+        .groups = {{.hostname = "a", .devices = 60, .items = ITEMS},
+                   {.hostname = "b", .devices = 300, .items = 1, .deleted = true},
+                   {.hostname = "c", .devices = 60, .items = ITEMS},
+                   {.hostname = "d", .devices = 9, .items = 1, .deleted = true}}});
     assert_int_equal(take(SIZE_MAX, &last), 120);
     assert_int_equal(cycle->roster.count, 429);
     assert_int_equal(finish().dropped, 0);
@@ -169,7 +172,7 @@ static void devices_that_cannot_be_read_are_dropped(void **state)
     assert_in_range(taken, FIRST_SLICE, DEVICES - 1);
     struct ledger_figures figures = finish();
     assert_int_equal(figures.dropped, DEVICES - taken);
-    assert_int_equal(figures.unfinished, 0); /* nobody knows how many items they have */
+    assert_int_equal(figures.unfinished, 0); /* it is not known how many items they have */
 }
 
 static void after_a_stop_nothing_is_handed_out(void **state)
@@ -189,7 +192,7 @@ int main(void)
         cmocka_unit_test(only_what_comes_next_is_read),
         cmocka_unit_test(one_slice_needs_no_second_connection),
         cmocka_unit_test(without_a_second_connection_the_first_serves_both),
-        cmocka_unit_test(a_device_that_has_gone_meanwhile_is_left_out),
+        cmocka_unit_test(a_device_that_was_deleted_meanwhile_is_left_out),
         cmocka_unit_test(deleted_devices_are_counted_but_not_read),
         cmocka_unit_test(devices_that_cannot_be_read_are_dropped),
         cmocka_unit_test(after_a_stop_nothing_is_handed_out),

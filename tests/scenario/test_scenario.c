@@ -61,8 +61,8 @@ static void tell_result(struct cycle *c, FILE *out)
     check_stream(&f, 1);
     check_figures(c, &f);
     fprintf(out, "devices %zu, down %zu, dropped %zu\n", f.devices, f.down, f.dropped);
-    fprintf(out, "items %zu: values %zu, U %zu, unfinished %zu, skipped %zu\n", (size_t)c->items_due,
-            f.values, ledger_unknown(&f), f.unfinished, f.skipped);
+    fprintf(out, "items %zu: values %zu, U %zu, unfinished %zu, skipped %zu\n",
+            (size_t)c->items_due, f.values, ledger_unknown(&f), f.unfinished, f.skipped);
     fprintf(out, "stored %zu, lost %zu\n", f.stored, f.lost);
     fprintf(out, "rows %zu, hosts %zu\n", fake_store.rows, fake_store.hosts);
     fprintf(out, "signal %d\n", c->stop_signal);

@@ -46,8 +46,7 @@ static void start(struct fake_store databases)
     if (stop_by_mono_ms != 0)
         uplink_hurry(cycle->uplink, stop_by_mono_ms);
     assert_true(cycle_begin(cycle, &err));
-    assert_int_equal(cycle->output_chars,
-                     gone ? 0 : 900); /* the main server's, if it has said */
+    assert_int_equal(cycle->output_chars, gone ? 0 : 900); /* the main server's, if it has said */
     assert_int_equal(cycle->boost_chars, gone ? 0 : 600);
 }
 
