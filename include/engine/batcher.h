@@ -34,6 +34,7 @@ struct batcher {
 void batcher_put(struct batcher *b, struct batch *batch, int64_t now_ms);
 /* When what waits is due at the latest; INT64_MAX: nothing waits. */
 int64_t batcher_due_ms(const struct batcher *b);
+bool batcher_is_full(const struct batcher *b); /* enough waits for a statement */
 bool batcher_is_due(const struct batcher *b, int64_t now_ms);
 bool batcher_is_overfull(const struct batcher *b);
 size_t batcher_rows(const struct batcher *b);

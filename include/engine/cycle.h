@@ -57,6 +57,8 @@ struct cycle {
     struct give_up give_up;      /* any: ends all waits for devices */
 
     struct thr_mutex store_lock; /* for the store, which the loader may use, too */
+    struct thr_mutex spool_lock; /* for the spool file */
+    _Atomic(struct store *) second; /* second writer; NULL: not needed, or refused */
     struct roster roster;        /* writer until cycle_begin() returns, then const */
     struct cycle_slice first;    /* as the roster, until the loader takes it */
     size_t output_chars,
@@ -95,6 +97,17 @@ void cycle_unref(struct cycle *c); /* NULL allowed */
 NODISCARD bool cycle_begin(struct cycle *c, struct err *err);
 void cycle_write(struct cycle *c, struct batch *batch); /* takes the batch */
 void cycle_end(struct cycle *c);                        /* next steps, date, close poller_time */
+/* The second writer has not returned in time: what it holds counts as lost. */
+void cycle_lose_second(struct cycle *c);
+
+/* ---- second writer: a thread that stores beside the first, by a connection of its own ---- */
+
+bool cycle_may_have_second(const struct cycle *c);
+/* false: the server does not give a connection at once. */
+NODISCARD bool cycle_open_second(struct cycle *c);
+void cycle_write_second(struct cycle *c, struct batch *batch); /* takes the batch */
+/* Until then it is waited for before the row is closed. */
+int64_t cycle_second_until(const struct cycle *c);
 
 /* ---- loader ---- */
 

@@ -12,7 +12,7 @@ void batcher_put(struct batcher *b, struct batch *batch, int64_t now_ms)
     batch_merge(b->waiting, batch);
 }
 
-static bool batcher_is_full(const struct batcher *b)
+bool batcher_is_full(const struct batcher *b)
 {
     return b->waiting != NULL &&
            (b->waiting->row_count >= BATCHER_ROWS || b->waiting->host_count >= BATCHER_HOSTS);

@@ -45,6 +45,7 @@ struct cycle *cycle_new(const struct config *config, struct store *store, int64_
     c->store_until_mono_ms = c->budget.store_until;
     ledger_init(&c->ledger);
     thr_mutex_init(&c->store_lock);
+    thr_mutex_init(&c->spool_lock);
     store_set_deadline(store, c->budget.poll_until); /* what is loaded later is not polled */
     store_set_latest(store, c->budget.close_until);
     store_set_patience(store, interval_ms / 10); /* a stall must not eat the whole cycle */
@@ -59,10 +60,10 @@ struct cycle *cycle_new(const struct config *config, struct store *store, int64_
 }
 
 /* After reading, which has less time. */
-static void cycle_allow_storing(struct cycle *c)
+static void cycle_allow_storing(struct cycle *c, struct store *s)
 {
-    store_set_deadline(c->store, c->store_until_mono_ms);
-    store_hurry(c->store, c->store_until_mono_ms, INT64_MAX); /* a signal may have come meanwhile */
+    store_set_deadline(s, c->store_until_mono_ms);
+    store_hurry(s, c->store_until_mono_ms, INT64_MAX); /* a signal may have come meanwhile */
 }
 
 struct cycle *cycle_ref(struct cycle *c)
@@ -78,6 +79,8 @@ void cycle_unref(struct cycle *c)
     cycle_slice_done(&c->first);
     roster_done(&c->roster);
     free(c->advance);
+    store_close(c->second);
+    thr_mutex_done(&c->spool_lock);
     thr_mutex_done(&c->store_lock);
     ledger_done(&c->ledger);
     give_up_done(&c->give_up);
@@ -214,7 +217,7 @@ bool cycle_load_slice(struct cycle *c, struct store *reader, size_t at, size_t s
     thr_lock(&c->store_lock);
     store_set_deadline(c->store, c->budget.poll_until);
     bool ok = cycle_read_slice(c, c->store, at, size, ret, err);
-    cycle_allow_storing(c);
+    cycle_allow_storing(c, c->store);
     thr_unlock(&c->store_lock);
     return ok;
 }
@@ -272,7 +275,7 @@ bool cycle_begin(struct cycle *c, struct err *err)
     guard_doing(c->guard, GUARD_STORE, "opening the row and reading devices");
     thr_lock(&c->store_lock);
     bool ok = cycle_open(c, err);
-    cycle_allow_storing(c);
+    cycle_allow_storing(c, c->store);
     thr_unlock(&c->store_lock);
     guard_doing(c->guard, GUARD_STORE, NULL);
     return ok;
@@ -283,7 +286,9 @@ bool cycle_begin(struct cycle *c, struct err *err)
 /* The last `left` rows of the batch found no place in the database. */
 static void cycle_keep_rest(struct cycle *c, const struct batch *batch, size_t left)
 {
+    thr_lock(&c->spool_lock);
     size_t kept = spooling_keep(c->config, batch, left);
+    thr_unlock(&c->spool_lock);
     ledger_rows_spooled(&c->ledger, kept);
     ledger_rows_lost(&c->ledger, left - kept);
 }
@@ -323,14 +328,13 @@ static void cycle_say_not_written(const struct store_outcome *out, const struct 
         log_line(LOG_ALWAYS, "ERROR: not everything about devices could be stored: %s", why->text);
 }
 
-static void cycle_write_here(struct cycle *c, const struct batch *batch)
+/* true: everything has found a place in the database. */
+static bool cycle_store(struct cycle *c, struct store *s, const struct batch *batch)
 {
     struct err err = ERR_INIT;
     struct store_outcome out = {0};
     int64_t began_us = clock_mono_us();
-    guard_doing(c->guard, GUARD_STORE, "storing rows");
-    thr_lock(&c->store_lock);
-    bool ok = store_write(c->store, batch, c->config->boost, &out, &err);
+    bool ok = store_write(s, batch, c->config->boost, &out, &err);
     if (!ok) {
         ledger_write_failed(&c->ledger);
         cycle_say_not_written(&out, &err);
@@ -342,7 +346,14 @@ static void cycle_write_here(struct cycle *c, const struct batch *batch)
                                          .elapsed_us = clock_mono_us() - began_us};
     ledger_rows_stored(&c->ledger, &written);
     cycle_keep_rest(c, batch, out.rows_left);
-    if (out.rows_left == 0)
+    return out.rows_left == 0;
+}
+
+static void cycle_write_here(struct cycle *c, const struct batch *batch)
+{
+    guard_doing(c->guard, GUARD_STORE, "storing rows");
+    thr_lock(&c->store_lock);
+    if (cycle_store(c, c->store, batch))
         cycle_restore(c);
     thr_unlock(&c->store_lock);
     guard_doing(c->guard, GUARD_STORE, NULL);
@@ -377,6 +388,60 @@ void cycle_write(struct cycle *c, struct batch *batch)
     batch->host_count = batch->assert_count = 0;
     uplink_put(c->uplink, batch);
     cycle_keep_left(c);
+}
+
+/* ---- the second writer ---- */
+
+enum { CYCLE_SECOND_CONNECT_MS = 1000, CYCLE_SECOND_LATE_MS = 1500 };
+
+bool cycle_may_have_second(const struct cycle *c)
+{
+    const struct config *cf = c->config;
+    return cf->db_connections > 2 && c->uplink == NULL && !cf->read_only && !cf->ping_only;
+}
+
+bool cycle_open_second(struct cycle *c)
+{
+    struct err err = ERR_INIT;
+    struct store *s = store_new(&c->config->db);
+    int64_t until = clock_mono_ms() + CYCLE_SECOND_CONNECT_MS;
+    store_set_deadline(s, until < c->store_until_mono_ms ? until : c->store_until_mono_ms);
+    store_set_latest(s, c->budget.close_until);
+    store_set_patience(s, (int64_t)c->config->poller_interval_s * 1000 / 10);
+    store_set_poller(s, c->config->poller_id);
+    c->second = s; /* a signal moves its end nearer */
+    if (!store_reach(s, &err)) {
+        log_line(LOG_MEDIUM, "NOTE: results are stored by one connection, because there is no other: %s",
+                 err.text);
+        return false;
+    }
+    store_set_listener(s, cycle_on_store_event, c);
+    cycle_allow_storing(c, s);
+    return true;
+}
+
+void cycle_write_second(struct cycle *c, struct batch *batch)
+{
+    if (cycle_is_stale(c)) {
+        cycle_lose_stale(c, batch);
+        return;
+    }
+    (void)cycle_store(c, c->second, batch);
+    batch_free(batch);
+}
+
+int64_t cycle_second_until(const struct cycle *c)
+{
+    int64_t until = c->store_until_mono_ms + CYCLE_SECOND_LATE_MS, latest = c->budget.close_until;
+    return until < latest ? until : latest;
+}
+
+void cycle_lose_second(struct cycle *c)
+{
+    log_line(LOG_ALWAYS, "ERROR: The second database thread does not return from a call; "
+                         "the rows that it holds are lost");
+    ledger_close_rows(&c->ledger);
+    ledger_write_failed(&c->ledger);
 }
 
 /* ---- the writer: end ---- */
@@ -562,6 +627,9 @@ void cycle_hurry(struct cycle *c, int signo)
     if (now + BUDGET_HURRY_MS < c->store_until_mono_ms)
         c->store_until_mono_ms = now + BUDGET_HURRY_MS;
     store_hurry(c->store, now + BUDGET_HURRY_MS, now + BUDGET_HURRY_MS + BUDGET_CLOSE_MS);
+    struct store *second = c->second;
+    if (second != NULL)
+        store_hurry(second, now + BUDGET_HURRY_MS, now + BUDGET_HURRY_MS + BUDGET_CLOSE_MS);
     guard_hurry(c->guard, end_by, signo);
     if (c->uplink != NULL)
         uplink_hurry(c->uplink, now + BUDGET_HURRY_MS);

@@ -19,17 +19,20 @@ struct writer {
     writer_change_fn *on_change;
     void *arg;
     struct lease *lease;
+    struct lease *second; /* NULL: there is no second writer */
 
     struct thr_mutex lock; /* all that follows */
     pthread_cond_t changed;
-    int references GUARDED; /* the thread's and the driver's */
+    int references GUARDED; /* the threads' and the driver's */
     struct batcher rows GUARDED;
     bool told_to_begin GUARDED, never GUARDED; /* never: it is freed before it was told */
     bool begun GUARDED, begin_ok GUARDED;
     struct err begin_err GUARDED;
     bool relaxed GUARDED; /* no poller is held back */
+    bool first_busy GUARDED, second_busy GUARDED; /* storing */
     bool ending GUARDED;
     bool ended GUARDED;
+    bool over GUARDED; /* the second thread is no longer needed */
     struct batch **salvaged GUARDED; /* where the waiting rows go if the thread is abandoned */
 };
 
@@ -96,6 +99,7 @@ static bool writer_load(struct writer *w, struct lease *l)
 static struct batch *writer_take(struct writer *w)
 {
     thr_lock(&w->lock);
+    w->first_busy = false;
     while (!w->ending && !batcher_is_due(&w->rows, clock_mono_ms())) {
         int64_t due = batcher_due_ms(&w->rows);
         if (due == INT64_MAX)
@@ -104,8 +108,23 @@ static struct batch *writer_take(struct writer *w)
             (void)thr_wait_until(&w->changed, &w->lock, due);
     }
     struct batch *taken = batcher_take(&w->rows);
+    w->first_busy = taken != NULL;
     thr_unlock(&w->lock);
     return taken;
+}
+
+/* The row is closed when all rows are stored; a second writer that hangs is not waited for. */
+static void writer_await_second(struct writer *w)
+{
+    int64_t until = cycle_second_until(w->c);
+    bool in_time = true;
+    thr_lock(&w->lock);
+    while (w->second_busy && in_time)
+        in_time = thr_wait_until(&w->changed, &w->lock, until);
+    bool lost = w->second_busy;
+    thr_unlock(&w->lock);
+    if (lost)
+        cycle_lose_second(w->c);
 }
 
 static bool writer_write(struct writer *w, struct lease *l)
@@ -129,6 +148,7 @@ static void writer_main(struct lease *l, void *arg)
     db_thread_start();
     if (!writer_load(w, l) || !writer_write(w, l))
         return;
+    writer_await_second(w);
     lease_enter(l);
     cycle_end(w->c);
     db_thread_stop();
@@ -138,6 +158,97 @@ static void writer_main(struct lease *l, void *arg)
     w->ended = true;
     thr_unlock(&w->lock);
     writer_tell(w);
+}
+
+/* ---- the second thread ---- */
+
+/* Waits until there is a statement's worth of rows while the first thread stores others.  false: it is not
+ * needed. */
+static bool writer_wait_for_second(struct writer *w)
+{
+    thr_lock(&w->lock);
+    while (!w->over && !(w->first_busy && batcher_is_full(&w->rows)))
+        thr_wait(&w->changed, &w->lock);
+    bool needed = !w->over;
+    thr_unlock(&w->lock);
+    return needed;
+}
+
+/* NULL: the first thread was quicker. */
+static struct batch *writer_take_for_second(struct writer *w)
+{
+    thr_lock(&w->lock);
+    struct batch *taken =
+        batcher_is_full(&w->rows) ? batcher_take(&w->rows) : NULL;
+    w->second_busy = taken != NULL;
+    thr_unlock(&w->lock);
+    return taken;
+}
+
+/* false: the thread has been abandoned. */
+static bool writer_write_second(struct writer *w, struct lease *l)
+{
+    struct batch *b = writer_take_for_second(w);
+    if (b == NULL)
+        return true;
+    writer_tell(w);
+    lease_enter(l);
+    cycle_write_second(w->c, b);
+    if (!lease_leave(l))
+        return false;
+    thr_lock(&w->lock);
+    w->second_busy = false;
+    pthread_cond_broadcast(&w->changed);
+    thr_unlock(&w->lock);
+    return true;
+}
+
+static void writer_second_main(struct lease *l, void *arg)
+{
+    struct writer *w = arg;
+    if (!writer_wait_for_second(w))
+        return;
+    db_thread_start();
+    lease_enter(l);
+    bool connected = cycle_open_second(w->c);
+    if (!lease_leave(l))
+        return;
+    while (connected && writer_wait_for_second(w))
+        if (!writer_write_second(w, l))
+            return;
+    db_thread_stop();
+}
+
+static void writer_second_comes_late(void *arg)
+{
+    writer_unref(arg);
+}
+
+/* Without a thread for it the first writer does everything. */
+static void writer_hire_second(struct writer *w)
+{
+    struct err err = ERR_INIT;
+    thr_lock(&w->lock);
+    w->references++;
+    thr_unlock(&w->lock);
+    w->second = lease_start("store 2", writer_second_main, w, writer_second_comes_late, &err);
+    if (w->second == NULL)
+        writer_unref(w);
+}
+
+static void writer_join_second(struct writer *w)
+{
+    if (w->second == NULL)
+        return;
+    thr_lock(&w->lock);
+    w->over = true;
+    pthread_cond_broadcast(&w->changed);
+    thr_unlock(&w->lock);
+    if (lease_end(w->second, clock_mono_ms() + WRITER_JOIN_MS, NULL))
+        writer_unref(w); /* the thread's reference */
+    else
+        w->c->left_behind++;
+    w->second = NULL;
 }
 
 /* ---- the others ---- */
@@ -153,8 +264,11 @@ UNCHECKED_LOCKS struct writer *writer_new(struct cycle *c, writer_change_fn *on_
     thr_cond_init(&w->changed);
     w->references = 2;
     w->lease = lease_start("store", writer_main, w, writer_come_late, err);
-    if (w->lease != NULL)
+    if (w->lease != NULL) {
+        if (cycle_may_have_second(c))
+            writer_hire_second(w);
         return w;
+    }
     w->references = 1;
     writer_unref(w);
     return NULL;
@@ -281,5 +395,6 @@ bool writer_join(struct writer *w, struct batch **ret_waiting)
     lease_free(l);
     if (ended)
         writer_unref(w); /* the thread's reference */
+    writer_join_second(w);
     return ended;
 }

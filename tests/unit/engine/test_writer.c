@@ -24,6 +24,8 @@ static struct thr_mutex lock = THR_MUTEX_INITIALIZER; /* all that follows */
 static pthread_cond_t changed;
 static char calls[256]; /* in their order */
 static bool begin_fails, hangs, hanging, closed;
+static bool has_second, second_refused, second_hangs, second_hanging;
+static int64_t second_until_ms;
 static int references;
 
 static void call(const char *what, size_t rows)
@@ -75,6 +77,44 @@ void cycle_write(struct cycle *c UNUSED, struct batch *batch)
     batch_free(batch);
 }
 
+bool cycle_may_have_second(const struct cycle *c UNUSED)
+{
+    return has_second;
+}
+
+bool cycle_open_second(struct cycle *c UNUSED)
+{
+    thr_lock(&lock);
+    call("open second", 0);
+    bool ok = !second_refused;
+    thr_unlock(&lock);
+    return ok;
+}
+
+void cycle_write_second(struct cycle *c UNUSED, struct batch *batch)
+{
+    thr_lock(&lock);
+    call("second", batch->row_count);
+    second_hanging = second_hangs;
+    pthread_cond_broadcast(&changed);
+    while (second_hangs)
+        thr_wait(&changed, &lock);
+    thr_unlock(&lock);
+    batch_free(batch);
+}
+
+int64_t cycle_second_until(const struct cycle *c UNUSED)
+{
+    return second_until_ms;
+}
+
+void cycle_lose_second(struct cycle *c UNUSED)
+{
+    thr_lock(&lock);
+    call("lose second", 0);
+    thr_unlock(&lock);
+}
+
 void cycle_end(struct cycle *c UNUSED)
 {
     thr_lock(&lock);
@@ -109,6 +149,8 @@ static int begin(void **state UNUSED)
     thr_lock(&lock);
     calls[0] = '\0';
     begin_fails = hangs = hanging = closed = false;
+    has_second = second_refused = second_hangs = second_hanging = false;
+    second_until_ms = INT64_MAX;
     thr_unlock(&lock);
     return 0;
 }
@@ -133,10 +175,10 @@ static void put(struct writer *w, uint32_t count)
     writer_put(w, b);
 }
 
-static void set_hangs(bool yes)
+static void set(bool *what, bool yes)
 {
     thr_lock(&lock);
-    hangs = yes;
+    *what = yes;
     pthread_cond_broadcast(&changed);
     thr_unlock(&lock);
 }
@@ -178,14 +220,14 @@ static void end(struct writer *w)
 static void what_was_put_is_written_together_and_then_the_row_is_closed(void **state UNUSED)
 {
     struct writer *w = start();
-    set_hangs(true);
+    set(&hangs, true);
     put(w, BATCHER_ROWS); /* due at once */
     await(&hanging, true);
     put(w, 2);
     put(w, 3);
     assert_int_equal(writer_rows(w), 5);
     writer_end(w);
-    set_hangs(false);
+    set(&hangs, false);
     assert_true(writer_wait(w, WRITER_ENDED, clock_mono_ms() + FAR_MS));
     end(w);
     assert_string_equal(calls, "begin write 1000 write 5 end");
@@ -216,7 +258,7 @@ static void a_site_that_cannot_be_loaded_is_told_and_the_row_closed(void **state
 static void too_many_rows_leave_no_room_until_polling_is_over(void **state UNUSED)
 {
     struct writer *w = start();
-    set_hangs(true);
+    set(&hangs, true);
     put(w, BATCHER_ROWS);
     await(&hanging, true);
     assert_true(writer_is(w, WRITER_ROOM));
@@ -226,7 +268,7 @@ static void too_many_rows_leave_no_room_until_polling_is_over(void **state UNUSE
     writer_relax(w);
     assert_true(writer_is(w, WRITER_ROOM));
     writer_end(w);
-    set_hangs(false);
+    set(&hangs, false);
     assert_true(writer_wait(w, WRITER_ENDED, clock_mono_ms() + FAR_MS));
     end(w);
     assert_string_equal(calls, "begin write 1000 write 8000 end");
@@ -236,8 +278,9 @@ static void too_many_rows_leave_no_room_until_polling_is_over(void **state UNUSE
 static void a_lost_writer_gives_back_what_waits_and_lives_as_long_as_it_is_used(void **state UNUSED)
 {
     struct batch *waiting;
+    has_second = true;
     struct writer *w = start();
-    set_hangs(true);
+    set(&hangs, true);
     put(w, 1);
     writer_end(w);
     await(&hanging, true);
@@ -246,12 +289,85 @@ static void a_lost_writer_gives_back_what_waits_and_lives_as_long_as_it_is_used(
     assert_non_null(waiting);
     assert_int_equal(waiting->row_count, 2);
     batch_free(waiting);
-    set_hangs(false);
+    set(&hangs, false);
     await(&closed, true);
     put(w, 3);
     writer_unref(w);
     await_references(0);
     assert_string_equal(calls, "begin write 1"); /* it has done nothing more */
+}
+
+static void a_second_writer_stores_while_the_first_one_is_busy(void **state UNUSED)
+{
+    has_second = true;
+    struct writer *w = start();
+    put(w, 1);
+    set(&hangs, true);
+    set(&second_hangs, true);
+    put(w, BATCHER_ROWS);
+    await(&hanging, true);
+    put(w, BATCHER_ROWS);
+    await(&second_hanging, true);
+    put(w, 7);
+    writer_end(w);
+    set(&hangs, false);
+    assert_false(writer_wait(w, WRITER_ENDED, clock_mono_ms())); /* it waits for the second */
+    set(&second_hangs, false);
+    assert_true(writer_wait(w, WRITER_ENDED, clock_mono_ms() + FAR_MS));
+    end(w);
+    assert_non_null(strstr(calls, "open second second 1000 write 7 end"));
+    assert_null(strstr(calls, "lose"));
+}
+
+static void a_second_writer_that_is_not_needed_opens_nothing(void **state UNUSED)
+{
+    has_second = true;
+    struct writer *w = start();
+    put(w, 5);
+    writer_end(w);
+    assert_true(writer_wait(w, WRITER_ENDED, clock_mono_ms() + FAR_MS));
+    end(w);
+    assert_string_equal(calls, "begin write 5 end");
+}
+
+static void without_a_second_connection_the_first_writer_stores_all(void **state UNUSED)
+{
+    has_second = second_refused = true;
+    struct writer *w = start();
+    set(&hangs, true);
+    put(w, BATCHER_ROWS);
+    await(&hanging, true);
+    put(w, BATCHER_ROWS);
+    writer_end(w);
+    set(&hangs, false);
+    assert_true(writer_wait(w, WRITER_ENDED, clock_mono_ms() + FAR_MS));
+    end(w);
+    assert_null(strstr(calls, "second 1"));
+    assert_non_null(strstr(calls, "write 1000 end"));
+}
+
+static void a_lost_second_writer_does_not_keep_the_row_open(void **state UNUSED)
+{
+    has_second = second_hangs = true;
+    size_t before = cycle.left_behind;
+    struct writer *w = start();
+    set(&hangs, true);
+    put(w, BATCHER_ROWS);
+    await(&hanging, true);
+    put(w, BATCHER_ROWS);
+    await(&second_hanging, true);
+    second_until_ms = clock_mono_ms();
+    writer_end(w);
+    set(&hangs, false);
+    assert_true(writer_wait(w, WRITER_ENDED, clock_mono_ms() + FAR_MS));
+    struct batch *waiting;
+    assert_true(writer_join(w, &waiting));
+    assert_null(waiting);
+    assert_int_equal(cycle.left_behind, before + 1);
+    writer_unref(w);
+    assert_non_null(strstr(calls, "second 1000 lose second end"));
+    set(&second_hangs, false);
+    await_references(0);
 }
 
 int main(void)
@@ -261,6 +377,10 @@ int main(void)
         cmocka_unit_test_setup(one_that_was_not_told_to_begin_opens_nothing, begin),
         cmocka_unit_test_setup(a_site_that_cannot_be_loaded_is_told_and_the_row_closed, begin),
         cmocka_unit_test_setup(too_many_rows_leave_no_room_until_polling_is_over, begin),
+        cmocka_unit_test_setup(a_second_writer_stores_while_the_first_one_is_busy, begin),
+        cmocka_unit_test_setup(a_second_writer_that_is_not_needed_opens_nothing, begin),
+        cmocka_unit_test_setup(without_a_second_connection_the_first_writer_stores_all, begin),
+        cmocka_unit_test_setup(a_lost_second_writer_does_not_keep_the_row_open, begin),
         cmocka_unit_test_setup(a_lost_writer_gives_back_what_waits_and_lives_as_long_as_it_is_used,
                                begin),
     };
