@@ -413,17 +413,29 @@ static size_t loader_drop_unread(struct loader *l, size_t from, bool each_is_sai
     return count;
 }
 
-void loader_drop_rest(struct loader *l)
+/* NULL: no more wait. */
+static struct device *loader_take_rest(struct loader *l)
 {
     thr_lock(&l->lock);
-    size_t next = l->next, first = l->first, count = l->count;
+    struct device *d = l->first < l->count ? l->ready[l->first++] : NULL;
+    thr_unlock(&l->lock);
+    return d;
+}
+
+void loader_drop_rest(struct loader *l)
+{
+    struct device *d;
+    thr_lock(&l->lock);
+    size_t next = l->next;
     bool begun = l->begun, failed = l->failed;
     struct err why = l->why;
     thr_unlock(&l->lock);
     if (!begun)
-        return;                    /* the roster may be the writer's still */
-    for (; first < count; first++) /* after the stop no other thread takes them */
-        cycle_drop(l->c, l->ready[first], false);
+        return; /* the roster may be the writer's still */
+    while ((d = loader_take_rest(l)) != NULL) {
+        cycle_drop(l->c, d, false);
+        device_unref(d);
+    }
     size_t unread = loader_drop_unread(l, next, !failed);
     if (failed)
         log_line(LOG_ALWAYS, "ERROR: %zu devices are not polled: %s", unread, why.text);
