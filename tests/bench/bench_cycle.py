@@ -1,149 +1,202 @@
-"""Whole cycles on simulated agents: our three ways and Debian's spine 1.2.24, in turn, on the same database.
+"""Whole cycles on simulated agents: our three ways, a build before, and Debian's spine 1.2.24, in turn, on one database.
 
     make bench                                      1,000 devices x 20 items, 30 threads, no delay, none dead
     make bench BENCH="--devices 1000 --delay 20 --dead 0.05 --threads 30 --rounds 5"
     make bench BENCH="--before ../before/spine"     a build of an earlier commit, in the same run
-    make bench BENCH="--loads --rounds 3"           one load after the other, as docs/performance.md has them
+    make bench BENCH="--loads"                      one load after the other, with the goals that each has
+    make bench BENCH="--only-load v3"               one of them (again: one more)
+    make bench BENCH="--variant 'one connection: DB_Connections 1'"
 
-Prints medians and spread of each program, the ratio to the reference and the ratio to the build before. Times are of the
-whole process.
+Prints medians, and least and most of the wall time, the ratios to the reference (r) and to the same way of the build before
+(b). Times are of the whole process; memory is its largest resident set; statements and connections are what the server
+counted meanwhile; "at once" is the most connections at a time.
 """
 
-import argparse
-import ipaddress
-import os
+import contextlib
 import pathlib
-import statistics
+import socket
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[n]) for n in (1, 0)]
 
-from support import cacti, mariadb, reference  # noqa: E402
+import benchlib  # noqa: E402
+from benchlib import FIRST, Goal  # noqa: E402
 from support.agent import FakeAgent  # noqa: E402
-from support.lab import LabError, work_directory  # noqa: E402
-from support.poller import Binary, Poller, cpu_seconds, find_program  # noqa: E402
+from support.lab import LabError  # noqa: E402
+from support.poller import find_program  # noqa: E402
 
-OBJECT = ".1.3.6.1.2.1.31.1.1.1.6"
-FIRST = ipaddress.IPv4Address("127.1.0.1")
+TIMEOUT_S = 2.0  # of one dead device: 500 ms and 3 retries
+
+
+class Load:
+    """A site. `slow`: only the way async is run, unless --full is given: the others take minutes."""
+
+    def __init__(self, devices, threads, delay=0, dead=0.0, items=20, kind="plain", slow=False, goals=()):
+        self.devices, self.threads, self.delay, self.dead, self.items = devices, threads, delay, dead, items
+        self.kind, self.slow, self.goals = kind, slow, goals
+
+    def __str__(self):
+        kind = "" if self.kind == "plain" else f" {self.kind}"
+        return (f"{self.devices:,}{kind} devices x {self.items} items, {self.threads} threads, answers after "
+                f"{self.delay} ms, {self.dead:.0%} dead")
+
+
+#: "event before" is the event path with workers of the build that --before names
+LOADS = {
+    "live-100": Load(100, 30, goals=(Goal("wall", 0.06, "reference"), Goal("wall", 1.0, "event before"))),
+    "live-5000": Load(5000, 60, goals=(Goal("wall", 0.18, "reference"), Goal("cpu", 0.12, "reference"),
+                                       Goal("wall", 0.9, "event before"))),
+    "dead-5": Load(5000, 60, dead=0.05, goals=(Goal("wall", TIMEOUT_S + 0.3), Goal("wall", 0.08, "event before"))),
+    "dead-20": Load(5000, 60, dead=0.2, goals=(Goal("wall", TIMEOUT_S + 0.3), Goal("wall", 0.08, "event before"))),
+    "far-1000": Load(1000, 60, delay=20, goals=(Goal("wall", 0.08, "reference"), Goal("wall", 0.25, "event before"))),
+    "far-5000": Load(5000, 60, delay=20, goals=(Goal("wall", 0.05, "reference"), Goal("wall", 0.16, "event before"))),
+    "mixed": Load(1000, 60, delay=20, dead=0.05, kind="mixed", goals=(Goal("wall", 0.2, "reference"),)),
+    "v3": Load(1000, 60, kind="v3", goals=(Goal("cpu", 0.08, "reference"),)),
+    "dead-100": Load(5000, 60, dead=1.0, slow=True, goals=(Goal("wall", TIMEOUT_S + 0.3), Goal("memory", 64))),
+}
+
+GROWTH = [1000, 2000, 5000, 10000, 20000]
+
+#: Of a mixed site: (availability method, ping method), device by device in turn: SNMP uptime; SNMP and ping by ICMP, UDP,
+#: TCP; ping alone; ping or SNMP; sysDescr; GETNEXT; no check.
+METHODS = [(2, 1), (1, 1), (1, 2), (1, 3), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2), (4, 3), (5, 1), (6, 1), (0, 1)]
+MIXED_V1 = "MOD(seq, 10) = 0"
+MIXED_SCRIPTS = "MOD(h.id, 10) = 4"
+USER = ("mon", "authphrase", "privphrase")
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = benchlib.parser(__doc__)
+    benchlib.add_options(parser)
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--items", type=int, default=20)
     parser.add_argument("--threads", type=int, default=30)
     parser.add_argument("--delay", type=int, default=0, help="of each answer, ms")
     parser.add_argument("--dead", type=float, default=0.0, help="share of devices that never answer")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--no-reference", action="store_true")
-    parser.add_argument("--only", action="append", metavar="NAME", help="of our ways: legacy loop, event loop, async")
-    parser.add_argument("--loads", action="store_true", help="all of LOADS, whatever the options before say")
-    parser.add_argument("--before", type=pathlib.Path, help="the program of an earlier build, to compare with")
+    parser.add_argument("--kind", choices=("plain", "mixed", "v3"), default="plain")
+    parser.add_argument("--loads", action="store_true", help="all of them, and growth: " + ", ".join(LOADS))
+    parser.add_argument("--only-load", action="append", choices=[*LOADS, "growth"], metavar="NAME")
+    parser.add_argument("--scale", type=float, default=1.0, help="the loads with this share of their devices, to try them")
+    parser.add_argument("--full", action="store_true", help="all ways also where most devices are dead (minutes a run)")
     return parser.parse_args()
 
 
-#: devices, threads, delay of an answer in ms, share of dead devices
-LOADS = [(100, 30, 0, 0.0), (5000, 60, 0, 0.0), (5000, 60, 0, 0.05), (5000, 60, 0, 0.2), (1000, 60, 20, 0.0),
-         (5000, 60, 20, 0.0), (5000, 60, 0, 1.0)]
+def dead_devices(load):
+    """The ids of those that never answer: they are spread evenly, as in life."""
+    dead = int(load.devices * load.dead)
+    return [1 + n * load.devices // dead for n in range(dead)]
 
 
-def spec(a):
-    dead = int(a.devices * a.dead)
-    # the whole system group: the reference polls nothing on a device that lacks one of its objects
-    lines = [f"object .1.3.6.1.2.1.1.{n}.0 string device" for n in (1, 4, 5, 6)]
-    lines += ["object .1.3.6.1.2.1.1.2.0 oid .1.3.6.1.4.1.1", "object .1.3.6.1.2.1.1.3.0 timeticks @uptime",
-              f"object {OBJECT}.{{1-{a.items}}} counter64 @mix",
-              f"agent {FIRST}-{FIRST + a.devices - 1}" + (f" delay={a.delay}" if a.delay else "")]
-    # the dead ones are spread evenly, as in life
-    lines += [f"agent {FIRST + n * a.devices // dead} silent" for n in range(dead)]
+def spec(load):
+    options = f" delay={load.delay}" if load.delay else ""
+    if load.kind == "v3":
+        options += f" user={':'.join(USER)}"
+    lines = [*benchlib.objects(load.items), f"agent {FIRST}-{FIRST + load.devices - 1}{options}"]
+    lines += [f"agent {FIRST + n - 1} silent" for n in dead_devices(load)]
     return "\n".join(lines) + "\n"
 
 
-def seed(site, a, port):
-    devices = site.add_devices([{"id": n, "hostname": str(FIRST + n - 1), "snmp_port": port}
-                                for n in range(1, a.devices + 1)])
-    site.add_items([{"device": d, "arg1": f"{OBJECT}.{n}", "rrd_name": "traffic_in"}
-                    for d in devices for n in range(1, a.items + 1)])
-    site.threads(a.threads)
+def closed_port():
+    """A port that is closed for UDP and TCP: who pings it learns that the device is there. Below those that the system
+    gives to sockets of its own accord, which would open it for a moment."""
+    for port in range(5000, 10000):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                stack.enter_context(socket.socket(socket.AF_INET, kind)).bind(("0.0.0.0", port))
+            return port
+    raise LabError("no port is closed for UDP and TCP")
 
 
-def server_cpu(server):
-    """Seconds of processor time that the database server has used so far."""
-    fields = pathlib.Path(f"/proc/{server.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def seed(site, load, port):
+    """Devices and items; a dead device of a mixed site answers neither SNMP nor a ping by UDP, since both go to the
+    silent agent; the machine itself answers what goes to it by ICMP and TCP."""
+    benchlib.empty_site(site)
+    columns = {}
+    if load.kind == "v3":
+        columns = {"snmp_version": 3, "snmp_community": "''", "snmp_username": f"'{USER[0]}'",
+                   "snmp_auth_protocol": "'SHA'", "snmp_password": f"'{USER[1]}'", "snmp_priv_protocol": "'AES128'",
+                   "snmp_priv_passphrase": f"'{USER[2]}'"}
+    elif load.kind == "mixed":
+        turn = f"1 + MOD(seq, {len(METHODS)})"
+        dead = ", ".join(map(str, dead_devices(load))) or "0"
+        columns = {"snmp_version": f"IF({MIXED_V1}, 1, 2)",
+                   "availability_method": f"ELT({turn}, {', '.join(str(m) for m, _ in METHODS)})",
+                   "ping_method": f"ELT({turn}, {', '.join(str(p) for _, p in METHODS)})",
+                   "ping_port": f"IF(seq IN ({dead}), {port}, {closed_port()})"}
+    benchlib.add_devices(site, 1, load.devices, load.items, port, **columns)
+    if load.kind == "mixed":
+        benchlib.add_scripts(site, MIXED_SCRIPTS, "echo 42")
 
 
-def one(server, site, poller, a):
-    site.sql("DELETE FROM poller_output")
-    site.sql("UPDATE host SET status = 3, status_event_count = 0")
-    before = server_cpu(server)
-    run = poller.run(first=0, last=a.devices, timeout=600)
-    rows = site.sql("SELECT COUNT(*) AS n FROM poller_output")[0]["n"]
-    if run.status != 0:
-        raise LabError(f"{run}")
-    return {"wall s": run.seconds, "CPU s": cpu_seconds(run.usage), "database CPU s": server_cpu(server) - before,
-            "memory MB": run.usage.ru_maxrss / 1024, "rows": rows}
+def farm(text):
+    return FakeAgent(text, binary=find_program("FAKEAGENT", "tests/support/fakeagent/fakeagent"))
 
 
-def ratio(middle, key, figures, mark):
-    base = statistics.median([f[key] for f in figures])
-    return f" {mark}{middle / base:.2f}" if base else ""
+def measure(a, name, load, programs, totals, goals=()):
+    if load.slow and not a.full and not a.only:
+        programs = {n: w for n, w in programs.items() if w.loop == "async"}
+    print(f"\n{name}: {load}; up to {a.rounds} rounds", flush=True)
+    if load.dead:
+        print(f"  one dead device takes {TIMEOUT_S:.1f} s by SNMP" + (", and its ping" if load.kind == "mixed" else ""))
+    with benchlib.bench_site() as (site, work), farm(spec(load)) as agents:
+        seed(site, load, agents.port)
+        found = benchlib.measure(site, work, a, programs, name, load.devices, load.threads, agents)
+        lost = agents.counters()["kernel_drops"]
+    benchlib.show(found, programs)
+    if lost:
+        print(f"  {lost} requests were lost at the agents, which were too slow for them")
+    benchlib.show_goals(found, goals, totals)
 
 
-def show(name, figures, base, before):
-    cells = []
-    for key in figures[0]:
-        values = [f[key] for f in figures]
-        middle = statistics.median(values)
-        text = f"{middle:.3f} ({min(values):.3f}-{max(values):.3f})" if key != "rows" else f"{middle:.0f}"
-        if base is not None and key != "rows":
-            text += ratio(middle, key, base, "x")
-        if before is not None and key != "rows":
-            text += ratio(middle, key, before, "before x")
-        cells.append(f"{key} {text}")
-    print(f"{name:18} " + "; ".join(cells), flush=True)
+def growth(a, programs, totals):
+    """The same site, larger and larger; each figure against the first one, as many times as there are more devices."""
+    sizes = [max(10, int(n * a.scale)) for n in GROWTH]
+    load = Load(sizes[-1], 60)
+    print(f"\ngrowth: live devices x 20 items, {load.threads} threads; up to {a.rounds} rounds", flush=True)
+    first = {}
+    with benchlib.bench_site() as (site, work), farm(spec(load)) as agents:
+        benchlib.empty_site(site)
+        for size, before in zip(sizes, [0, *sizes]):
+            benchlib.add_devices(site, before + 1, size, load.items, agents.port)
+            found = benchlib.measure(site, work, a, programs, f"growth-{size}", size, load.threads, agents)
+            print(f"  {size:,} devices")
+            benchlib.show(found, programs)
+            for name in programs:
+                wall = found.middle(name, "wall")
+                first.setdefault(name, wall)
+                if wall and first[name]:
+                    print(f"  {name}: {wall / (first[name] * size / sizes[0]):.2f} of linear")
+            if size != sizes[0] and "async" in programs and first.get("async"):
+                benchlib.show_goals(found, [Goal("wall", round(first["async"] * size / sizes[0], 3))], totals)
+            limit = {5000: 40, 20000: 64}.get(GROWTH[sizes.index(size)])
+            if limit:
+                benchlib.show_goals(found, [Goal("memory", limit)], totals)
 
 
-def measure(a, programs):
-    print(f"{a.devices} devices x {a.items} items, {a.threads} threads, answers after {a.delay} ms, "
-          f"{a.dead:.0%} dead, {a.rounds} rounds; median (least-most), ratio to the reference", flush=True)
-    with work_directory() as work:
-        template = cacti.prepare(work / "template")
-        with mariadb.MariaDB(work / "db", template=template) as server:
-            site = cacti.Site(server, work / "site")
-            with FakeAgent(spec(a), binary=find_program("FAKEAGENT", "tests/support/fakeagent/fakeagent")) as farm:
-                seed(site, a, farm.port)
-                pollers = {n: Poller(b, site, work / n.replace(" ", "-"), loop=loop)
-                           for n, (b, loop) in programs.items()}
-                found = {n: [] for n in programs}
-                for _ in range(a.rounds):  # in turn, so that all see the same neighbours
-                    for n, poller in pollers.items():
-                        found[n].append(one(server, site, poller, a))
-    for n, figures in found.items():
-        show(n, figures, found.get("reference") if n != "reference" else None,
-             found.get(BEFORE.get(n)) if n in BEFORE else None)
-
-
-#: the way of a build before to compare each of ours with
-BEFORE = {"legacy loop": "legacy before", "event loop": "event before", "async": "event before"}
+def run(a, name, programs, totals):
+    if name == "growth":
+        chosen = programs if a.full or a.only else {n: w for n, w in programs.items() if w.loop == "async"}
+        growth(a, chosen, totals)
+        return
+    load = LOADS[name]
+    load.devices = max(10, int(load.devices * a.scale))
+    measure(a, name, load, programs, totals, load.goals)
 
 
 def main():
     a = arguments()
-    ours = Binary(find_program("SPINE", "spine"))
-    programs = {"legacy loop": (ours, "off"), "event loop": (ours, "on"), "async": (ours, "async")}
-    if a.only:
-        programs = {n: p for n, p in programs.items() if n in a.only}
-    if a.before:
-        before = Binary(a.before.resolve())
-        programs |= {"legacy before": (before, "off"), "event before": (before, "on")}
-    if not a.no_reference:
-        programs = {"reference": (reference.binary(), None)} | programs
-    if not a.loads:
-        measure(a, programs)
-        return
-    for a.devices, a.threads, a.delay, a.dead in LOADS:
-        measure(a, programs)
+    benchlib.end_on_term()
+    print(benchlib.machine())
+    programs = benchlib.ways(a)
+    totals, done = [], []
+    names = a.only_load or ([*LOADS, "growth"] if a.loads else [])
+    if not names:
+        measure(a, "site", Load(a.devices, a.threads, a.delay, a.dead, a.items, a.kind), programs, totals)
+    for name in names:
+        done.append(benchlib.part(name, lambda name=name: run(a, name, programs, totals)))
+    benchlib.show_totals(totals)
+    if not all(done):
+        raise LabError("not all loads were measured")
 
 
 if __name__ == "__main__":

@@ -156,6 +156,10 @@ class FakeAgent:
         """The most requests that one agent has had at a time whose answers were delayed."""
         return json.loads(self._ask(f"counters {address}"))["most_waiting"]
 
+    def first_request(self):
+        """When the first datagram since the last call came, as time.monotonic() has it; None if none has."""
+        return json.loads(self._ask("first"))["first_us"] / 1e6 or None
+
     @property
     def log(self):
         """One LogLine, all of text, for every request so far."""

@@ -54,6 +54,22 @@ def ask(name, f, *oids, addr=A, version="2c", options=(), status=0):
     return [tuple(line.split(" = ", 1)) for line in text.splitlines()]
 
 
+GOOD_V3 = ["-l", "authPriv", "-u", "mon", "-a", "SHA", "-A", "authphrase", "-x", "AES", "-X", "privphrase"]
+
+
+def ask_v3(name, f, *oids, addr=A, credentials=GOOD_V3, options=(), status=0, text=False):
+    """As `ask`, by SNMPv3; `text`: all that the tool writes. Of an option that comes twice the later counts."""
+    head = ["-v3", *credentials, "-One", "-t", "20", "-r", "0", *options, f"{addr}:{f.port}", *oids]
+    path = shutil.which(name)
+    if path is None:
+        leave_out(f"{name} is not installed (Debian package snmp)")
+    done = subprocess.run([path, *head], capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    assert done.returncode == status, done.stderr
+    if status != 0 or text:
+        return done.stdout + done.stderr
+    return [tuple(line.split(" = ", 1)) for line in done.stdout.splitlines()]
+
+
 # ---- a BER codec of the test's own ----
 
 

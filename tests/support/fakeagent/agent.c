@@ -529,12 +529,21 @@ static bool put_rows(struct job *j, struct ber_out *body)
     return true;
 }
 
+static void put_v3(struct farm *f, const struct snmp_head *head, const struct ber_out *body,
+                   struct reply *r)
+{
+    struct ber_out out = {.buf = r->buf, .cap = REPLY_ROOM};
+    usm_put(&f->message, head, body, &out);
+    r->len = out.len;
+}
+
 static void encode(struct job *j, struct reply *r)
 {
     const struct snmp_request *req = j->req;
     const struct behaviour *b = j->b;
     bool lies = j->faulty;
-    size_t reserve = 48 + req->community_len; /* what snmp_put_head needs at most */
+    /* what snmp_put_head or usm_put needs at most */
+    size_t reserve = j->farm->v3 ? USM_ROOM : 48 + req->community_len;
     struct ber_out body = {
         .buf = r->buf + HEAD_ROOM,
         .cap = b->max_size > reserve ? b->max_size - reserve : 0,
@@ -559,13 +568,17 @@ static void encode(struct job *j, struct reply *r)
         head.community = (const uint8_t *)"not-yours";
         head.community_len = 9;
     }
+    j->farm->counters.varbinds += j->n;
+    if (j->farm->v3) {
+        put_v3(j->farm, &head, &body, r);
+        return;
+    }
     uint8_t room[HEAD_ROOM];
     struct ber_out front = {.buf = room, .cap = sizeof room, .long_form = body.long_form};
     snmp_put_head(&front, &head, body.len);
     memmove(r->buf + front.len, body.buf, body.len);
     memcpy(r->buf, room, front.len);
     r->len = front.len + body.len;
-    j->farm->counters.varbinds += j->n;
 }
 
 /* ---- the agent ---- */
@@ -613,30 +626,66 @@ static void fill_reply(struct job *j, struct reply *r)
     }
 }
 
+/* A request, or what a Report answers: f->v3, and f->message says more. */
+static enum fate take_request(struct farm *f, const struct agent *a, const uint8_t *data,
+                              size_t len, int64_t now_ms)
+{
+    struct snmp_request *req = &f->request;
+    f->v3 = a->b->user.set && snmp_version(data, len) == SNMP_V3;
+    if (!f->v3) {
+        f->message.report = 0;
+        if (!snmp_decode(data, len, req))
+            return FATE_MALFORMED;
+        return community_fits(a->b, req) ? FATE_ANSWER : FATE_COMMUNITY;
+    }
+    switch (usm_take(&f->message, &a->b->user, a->addr, now_ms, data, len, req)) {
+    case USM_MALFORMED: return FATE_MALFORMED;
+    case USM_REPORT:
+        req->version = SNMP_V2C;
+        req->pdu = SNMP_GET;
+        req->id = f->message.request_id;
+        req->n = 0;
+        return FATE_ANSWER;
+    case USM_REQUEST: break;
+    }
+    return FATE_ANSWER;
+}
+
+static void report(struct farm *f, struct reply *r)
+{
+    uint8_t room[64];
+    struct ber_out body = {.buf = room, .cap = sizeof room};
+    const struct snmp_head head = {.pdu = SNMP_REPORT, .id = f->message.request_id};
+    usm_put_report(&f->message, &body);
+    put_v3(f, &head, &body, r);
+}
+
 enum fate agent_handle(struct farm *f, struct agent *a, const uint8_t *data, size_t len,
                        int64_t now_ms, struct reply *reply)
 {
     static struct row rows[MAX_ROWS];
     const struct behaviour *b = a->b;
     struct snmp_request *req = &f->request;
-    if (!snmp_decode(data, len, req))
-        return FATE_MALFORMED;
-    if (!community_fits(b, req))
-        return FATE_COMMUNITY;
+    enum fate fate = take_request(f, a, data, len, now_ms);
+    if (fate != FATE_ANSWER)
+        return fate;
     uint64_t n = ++a->requests;
     uint32_t delay = draw_delay(b, a);
-    if (ignores(b, a, n) || (b->version >= 0 && b->version != req->version))
+    if (ignores(b, a, n) || (!f->v3 && b->version >= 0 && b->version != req->version))
         return FATE_DROP;
     struct job j = {.farm = f, .agent = a, .b = b, .req = req, .now_ms = now_ms, .rows = rows};
     j.faulty = n >= b->during_first && n <= b->during_last && (n - 1) % b->share_of < b->share_n;
     if (j.faulty && b->silent)
         return FATE_DROP;
-    if (!build_rows(&j))
+    if (f->message.report == 0 && !build_rows(&j))
         return FATE_MALFORMED;
     if (j.mute)
         return FATE_DROP;
     *reply = (struct reply){.buf = reply->buf, .copies = 1, .delay_ms = delay};
-    fill_reply(&j, reply);
+    if (f->message.report != 0)
+        report(f, reply);
+    else
+        fill_reply(&j, reply);
     if (j.faulty) {
         reply->copies = b->copies;
         reply->delay_ms += b->late;

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "ber.h"
+#include "usm.h"
 
 struct object {
     uint32_t *arcs;
@@ -50,6 +51,7 @@ struct behaviour {
     size_t community_len;
     bool any_community;
     int version; /* -1: both */
+    struct usm_user user;
     enum missing missing;
     bool file_order;
     uint32_t max_size;
@@ -114,6 +116,8 @@ struct farm {
     size_t mask;
     struct counters counters;
     struct snmp_request request; /* the one being answered */
+    bool v3;                     /* it came as the message below */
+    struct usm_message message;
 };
 
 /* Sets. set_get creates what is not there if asked to; set_sort must follow additions before a
@@ -124,6 +128,11 @@ void set_sort(struct set *s);
 
 /* An agent that does everything right. */
 void behaviour_init(struct behaviour *b, struct set *set);
+/* Who may ask it by SNMPv3; false: not as usm_user_parse wants it. */
+static inline bool behaviour_user(struct behaviour *b, const char *text)
+{
+    return usm_user_parse(&b->user, text);
+}
 
 /* NULL if there is no agent. The pointer holds until the next agent_put. */
 struct agent *agent_find(const struct farm *f, uint32_t addr);

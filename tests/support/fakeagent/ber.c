@@ -189,17 +189,10 @@ static bool take_varbinds(struct ber_in list, struct snmp_request *req)
     return true;
 }
 
-bool snmp_decode(const uint8_t *data, size_t len, struct snmp_request *req)
+bool snmp_decode_pdu(struct ber_in in, int version, struct snmp_request *req)
 {
-    struct ber_in in = {data, data + len};
-    struct ber_in msg, community, pdu, list;
-    int32_t version;
-    if (!take_tagged(&in, BER_SEQUENCE, &msg) || in.at != in.end)
-        return false;
-    if (!take_int32(&msg, &version) || (version != SNMP_V1 && version != SNMP_V2C))
-        return false;
-    if (!take_tagged(&msg, BER_OCTETS, &community) || !ber_take(&msg, &req->pdu, &pdu) ||
-        msg.at != msg.end)
+    struct ber_in pdu, list;
+    if (!ber_take(&in, &req->pdu, &pdu) || in.at != in.end)
         return false;
     if (req->pdu != SNMP_GET && req->pdu != SNMP_GETNEXT && req->pdu != SNMP_SET &&
         (req->pdu != SNMP_GETBULK || version == SNMP_V1))
@@ -210,9 +203,32 @@ bool snmp_decode(const uint8_t *data, size_t len, struct snmp_request *req)
     if (!take_tagged(&pdu, BER_SEQUENCE, &list) || pdu.at != pdu.end)
         return false;
     req->version = version;
+    req->community_len = 0;
+    return take_varbinds(list, req);
+}
+
+int32_t snmp_version(const uint8_t *data, size_t len)
+{
+    struct ber_in in = {data, data + len};
+    struct ber_in msg;
+    int32_t version;
+    return take_tagged(&in, BER_SEQUENCE, &msg) && take_int32(&msg, &version) ? version : -1;
+}
+
+bool snmp_decode(const uint8_t *data, size_t len, struct snmp_request *req)
+{
+    struct ber_in in = {data, data + len};
+    struct ber_in msg, community;
+    int32_t version;
+    if (!take_tagged(&in, BER_SEQUENCE, &msg) || in.at != in.end)
+        return false;
+    if (!take_int32(&msg, &version) || (version != SNMP_V1 && version != SNMP_V2C))
+        return false;
+    if (!take_tagged(&msg, BER_OCTETS, &community) || !snmp_decode_pdu(msg, version, req))
+        return false;
     req->community = community.at;
     req->community_len = (size_t)(community.end - community.at);
-    return take_varbinds(list, req);
+    return true;
 }
 
 /* The size of a 32-bit INTEGER's TLV. */
@@ -224,20 +240,30 @@ static size_t int_size(const struct ber_out *out, int32_t value)
     return ber_head_size(out, n) + n;
 }
 
+static size_t pdu_size(const struct ber_out *out, const struct snmp_head *head, size_t body_len)
+{
+    return int_size(out, head->id) + int_size(out, head->status) + int_size(out, head->index) +
+           ber_head_size(out, body_len) + body_len;
+}
+
+void snmp_put_pdu_head(struct ber_out *out, const struct snmp_head *head, size_t body_len)
+{
+    ber_put_head(out, head->pdu, pdu_size(out, head, body_len));
+    ber_put_int(out, BER_INTEGER, head->id);
+    ber_put_int(out, BER_INTEGER, head->status);
+    ber_put_int(out, BER_INTEGER, head->index);
+    ber_put_head(out, BER_SEQUENCE, body_len);
+}
+
 void snmp_put_head(struct ber_out *out, const struct snmp_head *head, size_t body_len)
 {
-    size_t pdu_len = int_size(out, head->id) + int_size(out, head->status) +
-                     int_size(out, head->index) + ber_head_size(out, body_len) + body_len;
+    size_t pdu_len = pdu_size(out, head, body_len);
     size_t msg_len = int_size(out, head->version) + ber_head_size(out, head->community_len) +
                      head->community_len + ber_head_size(out, pdu_len) + pdu_len;
     ber_put_head(out, BER_SEQUENCE, msg_len);
     ber_put_int(out, BER_INTEGER, head->version);
     ber_put_bytes(out, BER_OCTETS, head->community, head->community_len);
-    ber_put_head(out, head->pdu, pdu_len);
-    ber_put_int(out, BER_INTEGER, head->id);
-    ber_put_int(out, BER_INTEGER, head->status);
-    ber_put_int(out, BER_INTEGER, head->index);
-    ber_put_head(out, BER_SEQUENCE, body_len);
+    snmp_put_pdu_head(out, head, body_len);
 }
 
 /* ---- values ---- */

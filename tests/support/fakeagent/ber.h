@@ -1,5 +1,5 @@
 /*
- * The simulated agents' own BER codec for SNMPv1 and v2c (RFC 1157, RFC 3416, X.690).
+ * The simulated agents' own BER codec for SNMPv1 and v2c (RFC 1157, RFC 3416, X.690), and for the PDU of v3.
  *
  * It shares nothing with the product, so that a mistake cannot hide by being made on both sides,
  * and it can be told to encode in unusual ways. Reading never copies: everything a struct
@@ -100,6 +100,12 @@ struct snmp_request {
  */
 bool snmp_decode(const uint8_t *data, size_t len, struct snmp_request *req);
 
+/* The PDU alone, which is all that is left; a request without a community. */
+bool snmp_decode_pdu(struct ber_in in, int version, struct snmp_request *req);
+
+/* What a message says it is; -1 if it is none. */
+int32_t snmp_version(const uint8_t *data, size_t len);
+
 /* Everything in front of the variable bindings, whose contents are body_len bytes. */
 struct snmp_head {
     int version;
@@ -112,6 +118,8 @@ struct snmp_head {
 };
 
 void snmp_put_head(struct ber_out *out, const struct snmp_head *head, size_t body_len);
+/* The PDU's part of it. */
+void snmp_put_pdu_head(struct ber_out *out, const struct snmp_head *head, size_t body_len);
 
 /* ---- values ---- */
 

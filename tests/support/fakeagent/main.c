@@ -1,5 +1,5 @@
 /*
- * fakeagent: thousands of simulated SNMPv1/v2c agents on loopback addresses, one process, one
+ * fakeagent: thousands of simulated SNMP agents on loopback addresses, one process, one
  * thread.
  *
  * One IPv4 socket receives for all of 127.0.0.0/8 (and, if the spec wants it, one IPv6 socket ::1);
@@ -83,6 +83,7 @@ struct server {
     FILE *log;
     const char *log_path;
     int64_t start_us, now_us;
+    int64_t first_us; /* when the first datagram since the last "first" came; 0: none has */
     struct pending **heap;
     size_t pending, heap_cap;
     uint64_t order;
@@ -282,7 +283,10 @@ static void log_request(struct server *sv, uint32_t addr, enum fate fate)
         fprintf(sv->log, "- - - - - malformed\n");
         return;
     }
-    fprintf(sv->log, "%s %s %" PRId32 " %zu ", req->version == SNMP_V1 ? "1" : "2c",
+    fprintf(sv->log, "%s %s %" PRId32 " %zu ",
+            sv->farm.v3               ? "3"
+            : req->version == SNMP_V1 ? "1"
+                                      : "2c",
             pdus[req->pdu - SNMP_GET], req->id, req->n);
     if (req->n > 0)
         log_oid(sv->log, &req->vb[0]);
@@ -376,6 +380,8 @@ static bool serve_batch(struct server *sv, struct link *l)
                                             .msg_controllen = sizeof e->control};
     }
     int n = recvmmsg(l->fd, sv->in, IN_SLOTS, MSG_DONTWAIT, NULL);
+    if (n > 0 && sv->first_us == 0)
+        sv->first_us = clock_us();
     for (int i = 0; i < n; i++)
         serve_one(sv, l, (unsigned)i);
     flush_out(sv, l);
@@ -443,6 +449,12 @@ static void command(struct server *sv, char *line)
     }
     if (strncmp(line, "counters ", 9) == 0) {
         print_agent(sv, line + 9);
+        return;
+    }
+    if (strcmp(line, "first") == 0) {
+        printf("{\"first_us\": %" PRId64 "}\n", sv->first_us);
+        fflush(stdout);
+        sv->first_us = 0;
         return;
     }
     sv->spec.now_ms = (sv->now_us - sv->start_us) / 1000;

@@ -423,28 +423,26 @@ static bool truncate_option(struct behaviour *b, const char *text)
 
 static bool error_option(struct behaviour *b, const char *text)
 {
-    static const char *const names[] = {
-        "noError",
-        "tooBig",
-        "noSuchName",
-        "badValue",
-        "readOnly",
-        "genErr",
-        "noAccess",
-        "wrongType",
-        "wrongLength",
-        "wrongEncoding",
-        "wrongValue",
-        "noCreation",
-        "inconsistentValue",
-        "resourceUnavailable",
-        "commitFailed",
-        "undoFailed",
-        "authorizationError",
-        "notWritable",
-        "inconsistentName",
-        NULL,
-    };
+    static const char *const names[] = {"noError",
+                                        "tooBig",
+                                        "noSuchName",
+                                        "badValue",
+                                        "readOnly",
+                                        "genErr",
+                                        "noAccess",
+                                        "wrongType",
+                                        "wrongLength",
+                                        "wrongEncoding",
+                                        "wrongValue",
+                                        "noCreation",
+                                        "inconsistentValue",
+                                        "resourceUnavailable",
+                                        "commitFailed",
+                                        "undoFailed",
+                                        "authorizationError",
+                                        "notWritable",
+                                        "inconsistentName",
+                                        NULL};
     char status[32];
     uint64_t n, index = 0;
     size_t len = strcspn(text, ":");
@@ -485,6 +483,7 @@ static const struct option {
 } options[] = {
     {"set", O_SET, FIELD(set)},
     {"community", CALL(community_option)},
+    {"user", CALL(behaviour_user)},
     {"version", FIELD(version), NAMES("1", "2c")},
     {"missing", FIELD(missing), NAMES("auto", "object", "instance", "null", "nosuchname")},
     {"file-order", O_FLAG, FIELD(file_order)},
