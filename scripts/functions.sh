@@ -43,3 +43,10 @@ build_tree() {
     logged "$tree/make.log" make -C "$tree" -j "$(nproc)" all || return
     logged "$tree/tools.log" make -C "$tree" -j "$(nproc)" tools
 }
+
+# The newest clang that is installed, by the name of its program.
+newest_clang() {
+    for clang in /usr/bin/clang-[0-9]*; do
+        [ ! -x "$clang" ] || echo "${clang##*/}"
+    done | sort -t - -k 2 -n | tail -n 1
+}
