@@ -50,3 +50,9 @@ newest_clang() {
         [ ! -x "$clang" ] || echo "${clang##*/}"
     done | sort -t - -k 2 -n | tail -n 1
 }
+
+# Downloads what the tests need of Cacti, its PHP files and schema, unless that is there, and prints its version.
+cacti_version() {
+    PYTHONPATH="$top/tests" PYTHONDONTWRITEBYTECODE=1 SPINE_LAB_CACHE="${SPINE_LAB_CACHE:-$top/build/cache}" \
+        /usr/bin/python3 -c 'from support import cacti; print(cacti.version())'
+}
