@@ -62,7 +62,7 @@ class Authority:
 def certificates(directory):
     """An authority, the certificates `right`, `elsewhere`, `expired` and `client` of it, and an `other` authority's."""
     ours = Authority(directory, "ours")
-    ours.right = ours.sign("right", "DNS:localhost,IP:127.0.0.1")
+    ours.right = ours.sign("right", "DNS:localhost,IP:127.0.0.1,IP:127.0.0.2")
     ours.elsewhere = ours.sign("elsewhere", "DNS:db.example.net")
     ours.expired = ours.sign("expired", "DNS:localhost,IP:127.0.0.1", days=-1)
     ours.client = ours.sign("client", "DNS:poller")
