@@ -101,7 +101,8 @@ static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
     const char *folder = NULL;
     if (t->verify && ca == NULL) {
         ca = system_authorities();
-        folder = ca == NULL ? "/etc/ssl/certs" : NULL; /* empty, or not there: nobody is known */
+        folder =
+            ca == NULL ? "/etc/ssl/certs" : NULL; /* empty, or not there: no authority is known */
     }
     db_flag check = t->name; /* and the chain */
     if (t->required || t->offered)
