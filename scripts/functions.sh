@@ -43,3 +43,16 @@ build_tree() {
     logged "$tree/make.log" make -C "$tree" -j "$(nproc)" all || return
     logged "$tree/tools.log" make -C "$tree" -j "$(nproc)" tools
 }
+
+# The newest clang that is installed, by the name of its program.
+newest_clang() {
+    for clang in /usr/bin/clang-[0-9]*; do
+        [ ! -x "$clang" ] || echo "${clang##*/}"
+    done | sort -t - -k 2 -n | tail -n 1
+}
+
+# Downloads what the tests need of Cacti, its PHP files and schema, unless that is there, and prints its version.
+cacti_version() {
+    PYTHONPATH="$top/tests" PYTHONDONTWRITEBYTECODE=1 SPINE_LAB_CACHE="${SPINE_LAB_CACHE:-$top/build/cache}" \
+        /usr/bin/python3 -c 'from support import cacti; print(cacti.version())'
+}

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* MySQL's my_bool became bool in 8.0; both are one byte. */
 typedef char db_flag;
@@ -77,18 +78,45 @@ static struct tls tls_of(const struct db_params *p, bool tcp, bool demanded)
     return t;
 }
 
+#ifdef MARIADB_PACKAGE_VERSION
+
+/* From 3.4 on, MariaDB's library that has no file of authorities believes every server at 127.0.0.1
+ * or on a socket, and elsewhere one that knows the password's hash. */
+static const char *system_authorities(void)
+{
+    static const char *const files[] = {"/etc/ssl/certs/ca-certificates.crt",
+                                        "/etc/pki/tls/certs/ca-bundle.crt",
+                                        "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem"};
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        if (access(files[i], R_OK) == 0)
+            return files[i];
+    }
+    return NULL;
+}
+
 static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
 {
-#ifdef MARIADB_PACKAGE_VERSION
     db_flag on = t->required;
     const char *ca = t->verify || t->offered ? or_null(p->ssl_ca) : NULL; /* checks the chain */
-    db_flag check = t->name || (t->verify && ca == NULL);                 /* chain and name */
+    const char *folder = NULL;
+    if (t->verify && ca == NULL) {
+        ca = system_authorities();
+        folder =
+            ca == NULL ? "/etc/ssl/certs" : NULL; /* empty, or not there: no authority is known */
+    }
+    db_flag check = t->name; /* and the chain */
     if (t->required || t->offered)
-        mysql_ssl_set(m, or_null(p->ssl_key), or_null(p->ssl_cert), ca, NULL, NULL);
+        mysql_ssl_set(m, or_null(p->ssl_key), or_null(p->ssl_cert), ca, folder, NULL);
     if (!t->offered)
         mysql_options(m, MYSQL_OPT_SSL_ENFORCE, &on);
     mysql_options(m, MYSQL_OPT_SSL_VERIFY_SERVER_CERT, &check);
+}
+
 #else
+
+/* A file of authorities makes the library check the chain in every mode. */
+static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
+{
     unsigned mode = t->name       ? SSL_MODE_VERIFY_IDENTITY
                     : t->verify   ? SSL_MODE_VERIFY_CA
                     : t->required ? SSL_MODE_REQUIRED
@@ -97,9 +125,10 @@ static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
     mysql_options(m, MYSQL_OPT_SSL_MODE, &mode);
     mysql_options(m, MYSQL_OPT_SSL_KEY, or_null(p->ssl_key));
     mysql_options(m, MYSQL_OPT_SSL_CERT, or_null(p->ssl_cert));
-    mysql_options(m, MYSQL_OPT_SSL_CA, or_null(p->ssl_ca));
-#endif
+    mysql_options(m, MYSQL_OPT_SSL_CA, t->verify || t->offered ? or_null(p->ssl_ca) : NULL);
 }
+
+#endif
 
 /* Whole seconds, as the library wants them; at least one. */
 static unsigned seconds(int64_t ms, unsigned at_most)

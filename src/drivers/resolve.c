@@ -289,6 +289,9 @@ static int resolver_compare_lookups(const void *left, const void *right)
     return strcasecmp(a->name, b->name);
 }
 
+static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
+                                          enum resolve_family family) REQUIRES(r->lock);
+
 /* An answer that is too old does not count. */
 static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
                                           enum resolve_family family)

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const char magic[8] = "SPINESP1";
+static const char magic[8] = {'S', 'P', 'I', 'N', 'E', 'S', 'P', '1'};
 
 enum { FRAME = 8, NAME_MAX_LEN = UINT16_MAX };
 

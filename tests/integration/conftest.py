@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         callspec = getattr(item, "callspec", None)
         build = callspec.params.get("build") if callspec else None
-        if build is not None and not build.quick:
+        if isinstance(build, Build) and not build.quick:
             way = (build.name, callspec.params["loop"]) if "loop" in callspec.params else (build.name,)
             name = item.nodeid.replace("-".join(way), "", 1)
             cases.setdefault(name, []).append(item)

@@ -108,7 +108,7 @@ def test_help_and_version_print_and_end_well(site, refuse, arguments):
     run = refuse(*arguments)
     assert run.status == OK and not run.stderr, run
     first = run.stdout.splitlines()[0]
-    assert re.match(r"SPINE \S+  Copyright ", first) and first.find(cacti.VERSION) > 0, run
+    assert re.match(r"SPINE \S+  Copyright ", first) and first.find(cacti.version()) > 0, run
     assert_no_cycle(site)
 
 

@@ -1,6 +1,8 @@
 """TLS to the database: required means required, and every reason not to trust a server ends the connection and is
 said. What the start does not depend on: one path is enough for all but the first test."""
 
+import re
+
 import pytest
 
 from support import cacti
@@ -28,11 +30,12 @@ def serve(template, work, authorities, snmpd):
     must be stored."""
     servers = []
 
-    def start(certificate, require=""):
+    def start(certificate, require="", host="127.0.0.1"):
         options = ["--skip-ssl"]
         if certificate:
             options = [f"--ssl-cert={certificate[0]}", f"--ssl-key={certificate[1]}",
                        f"--ssl-ca={authorities.certificate}"]
+        options.append(f"--bind-address={host}")
         server = MariaDB(work / "tls", template=template, tcp=True, options=options).start()
         servers.append(server)
         server.sql(f"GRANT ALL ON `cacti%`.* TO {USER} IDENTIFIED BY '{cacti.PASSWORD}' {require}")
@@ -61,10 +64,10 @@ def assert_polled(site, run, expected):
     assert_closed(site, run)
 
 
-def assert_refused(site, run, *words):
+def assert_refused(site, run, *words, address="127.0.0.1"):
     """69, a line that gives the reason, and nothing has been done."""
     assert run.status == 69, run
-    line = run.log_lines("FATAL: cannot connect to the database server at 127.0.0.1")
+    line = run.log_lines(f"FATAL: cannot connect to the database server at {address}")
     assert len(line) == 1 and all(word in line[0] for word in words), run
     assert not site.outputs() and not site.cycles()
 
@@ -82,9 +85,9 @@ def test_a_server_of_another_authority_is_refused(serve, poll, authorities):
 
 
 def test_a_server_with_another_name_is_refused(serve, poll, authorities):
-    site, _ = serve(authorities.elsewhere)
-    run = poll(site, DB_UseSSL=1, DB_SSL_CA=authorities.certificate)
-    assert_refused(site, run, "(2026)", "DB_SSL_CA")
+    site, _ = serve(authorities.elsewhere, host="0.0.0.0")
+    run = poll(site, DB_Host="127.0.0.2", DB_UseSSL=1, DB_SSL_CA=authorities.certificate)
+    assert_refused(site, run, "(2026)", "DB_SSL_CA", address="127.0.0.2")
 
 
 def test_an_expired_certificate_is_refused(serve, poll, authorities):
@@ -153,3 +156,46 @@ def test_the_chain_counts_on_the_socket_too(serve, poll, authorities):
     site, _ = serve(authorities.right)
     run = poll(site, DB_Host=site.server.socket, DB_UseSSL=1, DB_SSL_CA=authorities.other)
     assert run.status == 69 and run.log_lines("certificate"), run
+
+
+#: What a configuration checks: the chain, and over TCP the server's name; "unknown": it knows another authority.
+CHECKS = {
+    "UseSSL": ({"DB_UseSSL": 1}, ""),
+    "UseSSL and CA": ({"DB_UseSSL": 1, "DB_SSL_CA": "ours"}, "chain name"),
+    "UseSSL and another CA": ({"DB_UseSSL": 1, "DB_SSL_CA": "other"}, "unknown"),
+    "Verify and CA": ({"DB_SSL_Verify": "on", "DB_SSL_CA": "ours"}, "chain name"),
+    "Verify": ({"DB_SSL_Verify": "on"}, "unknown"),
+    "Verify off and another CA": ({"DB_UseSSL": 1, "DB_SSL_Verify": "off", "DB_SSL_CA": "other"}, ""),
+    "CA": ({"DB_SSL_CA": "ours"}, "chain"),
+    "another CA": ({"DB_SSL_CA": "other"}, "unknown"),
+    "nothing": ({}, ""),
+}
+
+
+def is_mariadb_34(build):
+    """Whether the client library is MariaDB's from 3.4 on, whose rules are not the others'."""
+    found = re.search(r"MariaDB Connector/C (\d+)\.(\d+)", " ".join(build.binary.features))
+    return found is not None and tuple(map(int, found.groups())) >= (3, 4)
+
+
+def is_refused(checked, certificate, address, new_rules):
+    """What the table "TLS" of docs/database.md says."""
+    if certificate != "elsewhere" or "unknown" in checked:
+        return "unknown" in checked or certificate == "expired" and "chain" in checked
+    if not address.startswith("127.") or address == "127.0.0.1" and new_rules:
+        return False
+    return "name" in checked or "chain" in checked and new_rules
+
+
+@pytest.mark.parametrize("which", ("right", "elsewhere", "expired"))
+def test_what_the_documentation_says_is_checked_is_checked(serve, poll, authorities, build, which):
+    site, _ = serve(getattr(authorities, which), host="0.0.0.0")
+    found, expected = {}, {}
+    for title, (keys, checked) in CHECKS.items():
+        authority = {"ours": authorities.certificate, "other": authorities.other}
+        keys = {k: authority.get(v, v) for k, v in keys.items()}
+        for address in ("127.0.0.1", "127.0.0.2", str(site.server.socket)):
+            found[title, address] = poll(site, DB_Host=address, **keys).status
+            refused = is_refused(checked, which, address, is_mariadb_34(build))
+            expected[title, address] = 69 if refused else 0
+    assert found == expected

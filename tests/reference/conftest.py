@@ -1,4 +1,4 @@
-"""Ours beside Debian's spine 1.2.24: fixtures of the comparison (`make check-reference`).
+"""Ours beside Debian's spine: fixtures of the comparison (`make check-reference`).
 
 One database server and one farm of simulated agents serve the whole run; `compare` starts every program of a
 comparison from the same freshly seeded database. Without the reference program everything is skipped, and fails
@@ -56,8 +56,11 @@ def compare(world, request):
 def pytest_terminal_summary(terminalreporter):
     seen = rules.seen()
     if seen:
-        terminalreporter.write_line("differences from Spine 1.2.24 that were seen and explained: " +
+        terminalreporter.write_line("differences from Spine that were seen and explained: " +
                                     ", ".join(f"{i} ({n})" for i, n in sorted(seen.items())))
+        if rules.gone():
+            terminalreporter.write_line("differences from 1.2.24 that this Spine does not show: " +
+                                        ", ".join(f"{i} ({n})" for i, n in sorted(rules.gone().items())))
         unseen = rules.unseen()
         if unseen and not terminalreporter.stats.get("deselected"):
             terminalreporter.write_line("rules that explained nothing in this run: " + ", ".join(unseen))

@@ -1,4 +1,4 @@
-"""The deliberate differences from Spine 1.2.24 as predicates. Each id is a row of docs/differences.md.
+"""The deliberate differences from Spine as predicates. Each id is a row of docs/differences.md.
 
 A rule looks at one difference (see dump.Difference) and says whether its row explains it. Rules that hold
 everywhere are tried always; the others only in comparisons that name them in `expect`, and there they must occur.
@@ -11,12 +11,13 @@ import re
 
 from support.agent import mix32
 
-from dump import RESPONSE_TIMES
+from dump import DATES, RESPONSE_TIMES
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "differences.md"
 
 RULES = {}
 _seen = collections.Counter()
+_gone = collections.Counter()
 
 
 @dataclasses.dataclass
@@ -56,17 +57,17 @@ class Case:
         return None
 
 
-def rule(id, everywhere=False):
-    """Registers a predicate under the number of its row."""
+def rule(id, everywhere=False, newer=False):
+    """Registers a predicate under the number of its row; `newer`: of Spine 1.2.30 and 1.2.31, where it holds everywhere."""
     def add(predicate):
-        RULES[id, predicate.__name__] = (predicate, everywhere)
+        RULES[id, predicate.__name__] = (predicate, everywhere, newer)
         return predicate
     return add
 
 
 def documented():
     """The numbers of the rows of docs/differences.md."""
-    return re.findall(r"^\| ([VSCP]\d+) \|", DOCUMENT.read_text(encoding="utf-8"), re.M)
+    return re.findall(r"^\| ([VSCPN]\d+) \|", DOCUMENT.read_text(encoding="utf-8"), re.M)
 
 
 def seen():
@@ -76,6 +77,11 @@ def seen():
     return found
 
 
+def gone():
+    """{number: tests} of the differences from 1.2.24 that tests expected and a newer Spine does not show."""
+    return _gone
+
+
 def unseen():
     return [f"{id} {name}" for id, name in RULES if (id, name) not in _seen]
 
@@ -83,7 +89,9 @@ def unseen():
 class Judge:
     """Explains the differences of one comparison."""
 
-    def __init__(self, expect, raw):
+    def __init__(self, expect, raw, version):
+        """`version`: of the reference, "1.2.24"."""
+        self.newer = tuple(map(int, version.split("."))) > (1, 2, 24)
         self.wanted = {i for i in expect if not i.endswith("?")}
         self.allowed = {i.rstrip("?") for i in expect}
         self.raw = raw
@@ -93,8 +101,8 @@ class Judge:
         case = Case(difference, theirs, ours, self.raw)
         if follows(case, self.values):
             return True
-        for (id, name), (predicate, everywhere) in RULES.items():
-            if (everywhere or id in self.allowed) and predicate(case):
+        for (id, name), (predicate, everywhere, newer) in RULES.items():
+            if (self.newer if newer else everywhere or id in self.allowed) and predicate(case):
                 _seen[id, name] += 1
                 self.wanted.discard(id)
                 if is_output(case):
@@ -103,6 +111,9 @@ class Judge:
         return False
 
     def disappointed(self):
+        if self.newer:
+            _gone.update(self.wanted)
+            return []
         return [f"expected a difference {id} and found none" for id in sorted(self.wanted)]
 
 
@@ -685,6 +696,14 @@ def trailing_text_is_stripped_everywhere(c):
     if text is None or c.d.theirs != ["U"] or c.d.ours == ["U"]:
         return False
     return c.d.ours == [leading_number(text)] or (":" in c.d.ours[0] and text.startswith(c.d.ours[0] + " "))
+
+
+# ---- Spine 1.2.30 and 1.2.31 ----
+
+
+@rule("N11", newer=True)
+def the_dates_of_a_device_that_never_failed_stay_zero(c):
+    return c.d.table == "host" and c.d.column in DATES and c.d.ours == "never"
 
 
 def follows(c, values):

@@ -154,7 +154,7 @@ class World:
                 complaints += [f"cycle {k}: our two paths differ: {d.said('legacy', 'event')}"
                                for d in differences(a, b, requests=True)]
         if ours and "reference" in found:
-            judge = rules.Judge(expect, raw)
+            judge = rules.Judge(expect, raw, self.programs[0].binary.version.split()[1])
             for k, (theirs, mine) in enumerate(zip(found["reference"], found[ours[0]]), 1):
                 for d in differences(theirs, mine):
                     if not judge.explains(d, found["reference"][:k], found[ours[0]][:k]):

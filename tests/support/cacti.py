@@ -1,19 +1,16 @@
-"""A Cacti 1.2.24 site without Cacti: its schema, the rows that Cacti would have put in, and what came out.
+"""A Cacti site without Cacti: its schema, the rows that Cacti would have put in, and what came out.
 
 The schema is Cacti's own, from Debian's package `cacti`, which is downloaded into the cache directory and
-unpacked there; it is neither installed nor part of this source tree. $CACTI_TREE may name a directory with the
-unpacked package instead.
+unpacked there; it is neither installed nor part of this source tree. Its version is that of the machine's release.
+$CACTI_TREE may name a directory with the unpacked package instead.
 """
 
 import os
 import pathlib
-import shutil
-import subprocess
 
-from . import mariadb
-from .lab import LabError, cache_directory, tail, tool, wait_until
+from . import mariadb, packages
+from .lab import LabError, wait_until
 
-VERSION = "1.2.24"
 DATABASE = "cacti"
 USER = "cactiuser"
 PASSWORD = "cactiuser"
@@ -93,35 +90,12 @@ def package_tree():
     """The unpacked Debian package `cacti`."""
     if os.environ.get("CACTI_TREE"):
         return pathlib.Path(os.environ["CACTI_TREE"])
-    tree = cache_directory() / f"cacti-{VERSION}"
-    if not tree.is_dir():
-        _unpack(_download(cache_directory()), tree)
-    return tree
+    return packages.unpacked("cacti", "composer")  # from 1.2.31 on a file of that package is a part of Cacti
 
 
-def _download(directory):
-    apt = tool("apt-get", "apt")
-    commands = [[apt, "-q", "download", "cacti"]]
-    if os.geteuid() == 0:
-        commands += [[apt, "-q", "update"], commands[0]]
-    said = ""
-    for command in commands:
-        done = subprocess.run(command, cwd=directory, stdin=subprocess.DEVNULL, capture_output=True, text=True)
-        said += done.stdout + done.stderr
-        found = sorted(directory.glob(f"cacti_{VERSION}*.deb"))
-        if found:
-            return found[-1]
-    raise LabError(f"Debian's package cacti {VERSION} could not be downloaded\n{tail(said)}")
-
-
-def _unpack(package, tree):
-    half = tree.with_name(tree.name + f".{os.getpid()}")
-    subprocess.run([tool("dpkg-deb", "dpkg"), "-x", str(package), str(half)], check=True)
-    if tree.is_dir():
-        shutil.rmtree(half)
-    else:
-        half.rename(tree)
-    package.unlink(missing_ok=True)
+def version():
+    """Which Cacti that is, as it says itself: "1.2.24"."""
+    return (web_root() / "include/cacti_version").read_text(encoding="ascii").strip()
 
 
 def web_root():
@@ -148,7 +122,7 @@ def _load(server):
     server.sql(f"CREATE USER {USER}@localhost IDENTIFIED BY '{PASSWORD}'")
     server.sql(f"GRANT ALL ON `{DATABASE}%`.* TO {USER}@localhost")
     site = Site(server, directory=None)
-    site.sql("UPDATE version SET cacti = %s", VERSION)
+    site.sql("UPDATE version SET cacti = %s", version())
     site.settings(path_webroot=web_root(), **SETTINGS)
     site.sql("UPDATE poller SET threads = 4, processes = 1 WHERE id = 1")
 

@@ -471,8 +471,12 @@ static void command(struct server *sv, char *line)
 
 static void read_commands(struct server *sv)
 {
-    ssize_t n =
-        read(STDIN_FILENO, sv->command + sv->command_len, COMMAND_ROOM - 1 - sv->command_len);
+    size_t room = sizeof(sv->command) - 1; /* of a line without its end */
+    if (sv->command_len >= room) {
+        sv->stop = true;
+        return;
+    }
+    ssize_t n = read(STDIN_FILENO, sv->command + sv->command_len, room - sv->command_len);
     if (n <= 0) {
         sv->stop |= n == 0 || (errno != EINTR && errno != EAGAIN);
         return;
@@ -485,7 +489,7 @@ static void read_commands(struct server *sv)
     }
     sv->command_len = (size_t)(end - line);
     memmove(sv->command, line, sv->command_len);
-    sv->stop |= sv->command_len == COMMAND_ROOM - 1;
+    sv->stop |= sv->command_len == room;
 }
 
 static void read_signal(struct server *sv)

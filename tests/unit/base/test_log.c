@@ -1,7 +1,9 @@
-/* syslog() and friends below take the place of libc's, so that the test sees what would be sent. */
 #include "config.h"
 
 #include "base/log.h"
+
+#include "../../support/within.h"
+#include "fake_syslog.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -24,50 +26,6 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
-
-/* from syslog.h, which cannot be included next to definitions of our own in a fortified build */
-enum { PRIORITY_CRIT = 2, PRIORITY_WARNING = 4, PRIORITY_NOTICE = 5 };
-enum { FACILITY_SYSLOG = 5 << 3, WITH_PID = 1 };
-
-static struct buf sent = BUF_INIT; /* "<priority> text\n" */
-static char sent_ident[32];
-static int sent_option, sent_facility;
-
-void openlog(const char *ident, int option, int facility);
-void closelog(void);
-void syslog(int priority, const char *fmt, ...) PRINTF(2, 3);
-void __syslog_chk(int priority, int flag, const char *fmt, ...) PRINTF(3, 4);
-
-void openlog(const char *ident, int option, int facility)
-{
-    snprintf(sent_ident, sizeof(sent_ident), "%s", ident);
-    sent_option = option;
-    sent_facility = facility;
-}
-
-void closelog(void)
-{
-}
-
-void syslog(int priority, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    buf_printf(&sent, "<%d> ", priority);
-    buf_vprintf(&sent, fmt, ap);
-    buf_putc(&sent, '\n');
-    va_end(ap);
-}
-
-void __syslog_chk(int priority, UNUSED int flag, const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    buf_printf(&sent, "<%d> ", priority);
-    buf_vprintf(&sent, fmt, ap);
-    buf_putc(&sent, '\n');
-    va_end(ap);
-}
 
 /* ---- fixture: a folder of its own, standard output and error in files ---- */
 
@@ -290,7 +248,7 @@ static void a_line_ends_at_64_kib_and_at_a_character(void **state UNUSED)
         log_line(LOG_ALWAYS, "next");
         char *text = read_file(file);
         size_t len = (size_t)(strchr(text, '\n') - text) + 1;
-        assert_in_range(len, 65536 - 3, 65536);
+        assert_within(len, 65536 - 3, 65536);
         assert_memory_equal(text + len - 7, "\xe2\x82\xac...\n", 7);
         assert_non_null(strstr(text + len, "] next\n"));
         free(text);

@@ -2,6 +2,8 @@
 
 #include "base/stream.h"
 
+#include "../../support/within.h"
+
 #include "base/clock.h"
 #include "base/thr.h"
 
@@ -67,7 +69,7 @@ static void a_reader_gets_what_comes_after_it_in_order_with_times(void **state U
     assert_int_equal(items.items[0].event.type, EVENT_DB_RETRY);
     assert_int_equal(items.items[0].event.figures[0], 1);
     assert_int_equal(items.items[0].number, 1);
-    assert_in_range(items.items[0].event.mono_us, before, clock_mono_us());
+    assert_within(items.items[0].event.mono_us, before, clock_mono_us());
     assert_true(items.items[0].event.wall_us > 0);
     assert_int_equal(items.items[1].number, 2);
     assert_string_equal(items.items[1].event.text, "full");

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 
 #include "../../support/everyface.h"
+#include "../../support/within.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -193,7 +194,7 @@ static void assert_row(const struct row *row, const struct probe *p, int64_t too
     if (row->end != CHILD_FLOODED) /* by SIGTERM or SIGPIPE, whichever comes first */
         assert_int_equal(r->status & ~0x80, row->status);
     assert_true(p->end.exited);
-    assert_in_range(r->elapsed_us, 1, took_us);
+    assert_within(r->elapsed_us, 1, took_us);
     assert_string_equal(p->events.data, "xso");
 }
 

@@ -43,7 +43,7 @@ static void scene_wait(struct scene *s, const bool *what, const char *name)
     thr_unlock(&s->lock);
 }
 
-static void call_once(struct lease *l, void *arg)
+static void lease_story(struct lease *l, void *arg)
 {
     struct scene *s = arg;
     lease_enter(l);
@@ -88,7 +88,7 @@ static int tear_down(void **state)
 static struct lease *start(struct scene *s)
 {
     struct err err = ERR_INIT;
-    struct lease *l = lease_start("test", call_once, s, on_late, &err);
+    struct lease *l = lease_start("test", lease_story, s, on_late, &err);
     assert_non_null(l);
     return l;
 }
@@ -178,7 +178,7 @@ static void go_in_and_hang(struct lease *l, void *arg)
     struct scene *s = arg;
     scene_set(s, &s->outside);
     SCENE_WAIT(s, go_in);
-    call_once(l, arg);
+    lease_story(l, arg);
 }
 
 /* The owner waits for the next call, whichever of the two is first. */

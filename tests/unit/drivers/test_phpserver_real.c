@@ -5,6 +5,7 @@
 
 #include "../../support/php_pool.h"
 
+#include <glob.h>
 #include <inttypes.h>
 
 static char site[512]; /* a directory like Cacti's site, with its script_server.php */
@@ -14,7 +15,7 @@ static const char cli_check[] =
     "<?php\n"
     "define('POLLER_VERBOSITY_DEBUG', 5); define('POLLER_VERBOSITY_HIGH', 4);\n"
     "define('POLLER_VERBOSITY_MEDIUM', 3); define('COPYRIGHT_YEARS', '');\n"
-    "$config = array('cacti_server_os' => 'unix');\n"
+    "$config = array('cacti_server_os' => 'unix', 'base_path' => dirname(__DIR__));\n"
     "function cacti_log() {} function db_close() {} function get_cacti_version() { return ''; }\n"
     "function read_config_option() { return 300; } function cacti_count($a) { return count($a); "
     "}\n";
@@ -61,6 +62,17 @@ static bool try_site(const char *directory)
     return true;
 }
 
+/* The last of these in order is the newest. */
+static bool try_cache(const char *cache)
+{
+    char pattern[600];
+    glob_t found;
+    snprintf(pattern, sizeof(pattern), "%.500s/cacti-[0-9]*/usr/share/cacti/site", cache);
+    bool ok = glob(pattern, 0, NULL, &found) == 0 && try_site(found.gl_pathv[found.gl_pathc - 1]);
+    globfree(&found);
+    return ok;
+}
+
 /* Cacti's file from the unpacked package, where the integration tests keep it, or an installation. */
 static bool make_site(void)
 {
@@ -70,16 +82,14 @@ static bool make_site(void)
         print_message("SKIP: /usr/bin/php is not installed (Debian package php-cli)\n");
         return false;
     }
-    if (tree != NULL)
-        snprintf(path, sizeof(path), "%.500s/usr/share/cacti/site", tree);
-    else if (cache != NULL)
-        snprintf(path, sizeof(path), "%.500s/cacti-1.2.24/usr/share/cacti/site", cache);
-    else
-        snprintf(path, sizeof(path), "%s../../build/cache/cacti-1.2.24/usr/share/cacti/site",
-                 php_pool_support());
-    if (try_site(path) || try_site("/usr/share/cacti/site"))
+    snprintf(path, sizeof(path), "%.500s/usr/share/cacti/site", tree == NULL ? "" : tree);
+    if (tree != NULL && try_site(path))
         return true;
-    print_message("SKIP: Cacti's package is not unpacked in %s, see docs/testing.md\n", path);
+    snprintf(path, sizeof(path), "%s../../build/cache", php_pool_support());
+    if (try_cache(cache == NULL ? path : cache) || try_site("/usr/share/cacti/site"))
+        return true;
+    print_message("SKIP: Cacti's package is not unpacked in %s, see docs/testing.md\n",
+                  cache == NULL ? path : cache);
     return false;
 }
 

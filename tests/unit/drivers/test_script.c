@@ -3,6 +3,7 @@
 #include "drivers/script.h"
 
 #include "../../support/asking.h"
+#include "../../support/within.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -315,7 +316,7 @@ static void two_hundred_scripts_share_twenty_slots(void **state)
         assert_string_equal(q[i].output, "1\n");
     forget(q, 200);
     free(q);
-    assert_in_range(end(&w), 1, 20);
+    assert_within(end(&w), 1, 20);
 }
 
 static void the_end_of_the_cycle_cancels_waiting_and_running_scripts(void **state)
@@ -405,7 +406,7 @@ static void lack_of_descriptors_delays_and_does_not_fail(void **state)
     for (size_t i = 0; i < ARRAY_LEN(q); i++)
         assert_int_equal(q[i].reply.outcome, SCRIPT_OUTPUT);
     forget(q, ARRAY_LEN(q));
-    assert_in_range(end(&w), 1, 4);
+    assert_within(end(&w), 1, 4);
 }
 
 static void no_descriptor_at_all_is_told_when_the_time_out_is_over(void **state)

@@ -138,7 +138,7 @@ static int start(void **state UNUSED)
     return snmp_library_start(NULL) ? 0 : -1;
 }
 
-static int stop(void **state UNUSED)
+static int stop_library(void **state UNUSED)
 {
     snmp_library_stop();
     resolver_free(resolver);
@@ -151,5 +151,5 @@ int main(void)
         cmocka_unit_test(an_answer_is_taken_at_once),
         cmocka_unit_test(giving_up_ends_the_requests_of_one_cycle_only),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, start, stop_library);
 }

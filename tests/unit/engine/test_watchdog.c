@@ -97,7 +97,7 @@ static struct watchdog *start(int64_t after_ms)
     return w;
 }
 
-static void stop(struct watchdog *w)
+static void stop_watchdog(struct watchdog *w)
 {
     guard_free(guard);
     watchdog_stop(w);
@@ -150,10 +150,10 @@ static void end_in_time(void)
 {
     struct watchdog *w = start(3600000);
     watchdog_beat(w);
-    stop(w);
+    stop_watchdog(w);
     w = start(0 + 3600000);
     guard_set_end(guard, clock_mono_ms() + 7200000);
-    stop(w);
+    stop_watchdog(w);
     watchdog_stop(NULL);
     watchdog_beat(NULL);
 }
@@ -241,7 +241,7 @@ static void be_stopped(void)
     kill(getpid(), SIGSTOP);
     while (guard_get_end(guard) == end)
         clock_pause_ms(1);
-    stop(w);
+    stop_watchdog(w);
 }
 
 static void a_process_that_was_stopped_may_end_in_order_when_it_goes_on(void **state UNUSED)

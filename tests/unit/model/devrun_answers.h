@@ -23,7 +23,7 @@ static struct session *session_of(const struct snmp_request *rq)
     size_t i = 0;
     while (i < b.session_count && !same_session(b.sessions[i].target, rq->target))
         i++;
-    assert_in_range(i, 0, SESSIONS_MAX - 1);
+    assert_within(i, 0, SESSIONS_MAX - 1);
     b.sessions[i].target = rq->target;
     b.session_count += i == b.session_count;
     return &b.sessions[i];
@@ -34,7 +34,7 @@ static void note_request(const struct snmp_request *rq)
     const struct session *s = session_of(rq);
     b.snmp_count++;
     for (size_t i = 0; i < rq->count; i++)
-        assert_in_range(rq->names[i].len, 2, OID_MAX_LEN);
+        assert_within(rq->names[i].len, 2, OID_MAX_LEN);
     /* A check that ran out of time is followed by no question whether its agent lives: the next
      * request is an item's, and names another target. */
     b.doubt = s->answered && s->unheard == 1 && rq->count == 1 && s->last == rq->target;
@@ -48,7 +48,7 @@ static void note_request(const struct snmp_request *rq)
         int k = item_of(rq->names[i]);
         if (k < 0 && b.doubt)
             continue;
-        assert_in_range(k, 0, ITEMS_MAX);
+        assert_within(k, 0, ITEMS_MAX);
         assert_int_equal(b.items[k].action, ITEM_SNMP);
         assert_true(same_session(b.items[k].target, rq->target));
         assert_false(b.answered[k] && !b.doubt); /* what is known is not asked again */

@@ -4,6 +4,8 @@
 
 #include "model/devrun.h"
 
+#include "../../support/within.h"
+
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -97,7 +97,7 @@ static void check_promises(void)
     for (size_t i = 0; i < due; i++)
         at += check_row(i, at);
     assert_int_equal(at, b.row_count); /* in polling order, each due item once */
-    assert_in_range(b.snmp_count, 0, due + 20 + 3 * (size_t)b.timeouts);
+    assert_within(b.snmp_count, 0, due + 20 + 3 * (size_t)b.timeouts);
 }
 
 static UNUSED void run_device(void)
@@ -126,7 +126,7 @@ static UNUSED void run_device(void)
     assert_null(devrun_next_action(run));
     devrun_free(run);
     check_promises();
-    assert_in_range(b.most_open, 0, b.device.device_threads < 1 ? 1 : b.device.device_threads);
+    assert_within(b.most_open, 0, b.device.device_threads < 1 ? 1 : b.device.device_threads);
 }
 
 #endif

@@ -4,6 +4,8 @@
 
 #include "model/devrun.h"
 
+#include "../../support/within.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -97,7 +99,7 @@ static void poll_device(struct reindex_row *rows, size_t count, int version, int
         }
         if (finished)
             break;
-        assert_in_range(++outcome.asks, 1, 3 * DEVRUN_STEPS_COUNT);
+        assert_within(++outcome.asks, 1, 3 * DEVRUN_STEPS_COUNT);
         struct snmp_reply reply = reply_to(&ask.snmp, answer_fn);
         devrun_answer_snmp(run, ask.id, &reply, &now);
     }

@@ -502,7 +502,7 @@ static void a_long_list_of_invalid_values_is_split(void **state UNUSED)
     run_device();
     for (const char *p = buf_str(&b.log); *p != '\0'; p = strchr(p, '\n') + 1, lines++) {
         const char *list = strstr(p, "DS[") + 3;
-        assert_in_range(strcspn(list, "]"), 12, 2047);
+        assert_within(strcspn(list, "]"), 12, 2047);
         size_t in_line = 0;
         for (; strtoul(list, NULL, 10) == 4000000000 + seen; seen++, in_line++)
             list += 10 + 2 * (list[10] == ',');

@@ -76,7 +76,7 @@ static void one_object_that_is_never_answered_costs_itself(void **state)
         assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], mutes[k].count);
         for (size_t i = 0; i < mutes[k].items; i++)
             assert_int_equal(strcmp(b.rows[i].output, "U") == 0, mute[i]);
-        assert_in_range(b.timeouts, 1, mutes[k].timeouts);
+        assert_within(b.timeouts, 1, mutes[k].timeouts);
         forget_run();
     }
 }
@@ -476,7 +476,7 @@ static void objects_left_out_of_an_answer_are_asked_for_again(void **state)
         b.arg = counts[k / 2];
         run_device();
         assert_int_equal(b.result.values, 35);
-        assert_in_range(b.snmp_count, 1, 36);
+        assert_within(b.snmp_count, 1, 36);
         if (counts[k / 2] == 5)
             assert_string_equal(buf_str(&b.asks), "10 5 5 5 5 5 5 ");
         forget_run();

@@ -2,6 +2,8 @@
 
 #include "model/phpproto.h"
 
+#include "../../support/within.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -228,7 +230,7 @@ static void a_request_fits_into_what_the_server_reads(void **state)
         phpproto_init(&p, &options);
         free(play(&p, "start =Started\\n"));
         phpproto_ask(&p, 0, command, &line);
-        assert_in_range(line.len, len + 1, 1022); /* and one blank before it */
+        assert_within(line.len, len + 1, 1022); /* and one blank before it */
         assert_int_equal(line.data[line.len - 1], '\n');
         buf_done(&line);
         phpproto_done(&p);

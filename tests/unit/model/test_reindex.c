@@ -339,7 +339,7 @@ static void an_index_that_takes_too_long_is_not_counted_to_its_end(void **state 
     poll_device(&row, 1, 2, 10, answer_long);
     assert_int_equal(outcome.reindexed, 0);
     assert_true(outcome.asked_item);
-    assert_in_range(outcome.asks, 300, 310);
+    assert_within(outcome.asks, 300, 310);
 }
 
 static void the_longest_index_that_can_be_counted_is(void **state UNUSED)
