@@ -140,6 +140,7 @@ static void waiter_end(struct exchange_waiter *w)
 {
     waiter_stop_naming(w);
     (void)loop_take_back(&w->letter);
+    atomic_store(&w->nudged, false);
     loop_timer_cancel(&w->timer);
     w->x = NULL;
 }
@@ -235,6 +236,7 @@ static void waiter_on_time(void *arg)
 static void waiter_on_letter(void *arg)
 {
     struct exchange_waiter *w = arg;
+    atomic_store(&w->nudged, false);
     if (w->naming)
         w->naming = false; /* it is asked for again, and the answer is there */
     else
@@ -250,7 +252,8 @@ static void waiter_on_answer(void *arg)
 
 void exchange_waiter_nudge(struct exchange_waiter *w)
 {
-    loop_post(w->on->loop, &w->letter, waiter_on_letter, w);
+    if (!atomic_exchange(&w->nudged, true))
+        loop_post(w->on->loop, &w->letter, waiter_on_letter, w);
 }
 
 void exchange_waiter_done(struct exchange_waiter *w)
