@@ -28,6 +28,7 @@
 #include "drivers/exchange.h"
 #include "drivers/wire.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* What waiting is done with. */
@@ -51,9 +52,9 @@ struct exchange_waiter {
     struct loop_timer timer;
     struct resolver_query query;
     struct loop_letter letter; /* from the resolver, or from who nudges */
-    struct job job;
-    bool naming, working; /* the query, the job is in progress */
-    bool starting;        /* over() must wait for the loop */
+    atomic_bool nudged;        /* any thread: the letter is on its way */
+    bool naming, working;      /* the query, the job is in progress */
+    bool starting;             /* over() must wait for the loop */
 };
 
 void exchange_waiter_init(struct exchange_waiter *w, const struct exchange_waiter_on *on,
@@ -69,8 +70,8 @@ void exchange_waiter_start(struct exchange_waiter *w, struct exchange *x);
  * called when it has returned. */
 NODISCARD bool exchange_waiter_give_up(struct exchange_waiter *w);
 
-/* From any thread, while the exchange is not over: it is fed EXCHANGE_READY soon.  The thread that
- * receives ICMP replies calls it. */
+/* From any thread, while the exchange is not over: it is fed EXCHANGE_READY soon, once for several
+ * nudges.  The thread that receives ICMP replies calls it. */
 void exchange_waiter_nudge(struct exchange_waiter *w);
 
 #endif

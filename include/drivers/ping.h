@@ -17,7 +17,7 @@
  *          a late reply to an earlier attempt counts while the check is running. UDP: any datagram
  *          and "port unreachable" are an answer. TCP: a connection and a refusal are. An error
  *          that the network reports (unreachable) makes the attempt a failure, but not a shorter
- *          one. A time-out <= 0 is 500 ms; negative retries are 2, more than PING_RETRIES_MAX are
+ *          one; by ICMP it is named, and ends the ping if it is about the last attempt. A time-out <= 0 is 500 ms; negative retries are 2, more than PING_RETRIES_MAX are
  *          that many. Names are waited for PING_RESOLVE_MS at most, on top of the attempts. ICMP
  *          without a socket of the address's family is UDP to request.port (reply.fell_back).
  * Errors:  no descriptor, no right, no buffer, no name server, out of time (deadline, the give-up

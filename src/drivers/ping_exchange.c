@@ -16,28 +16,29 @@
  * CONNECTING     -               -               alive: over, else SITTING  next attempt   over
  * LISTENING      -               -               alive: over                next attempt   over
  * BLOCKED        -               -               send, -> ECHOING           next attempt   over
- * ECHOING        -               -               -                          next attempt   over
+ * ECHOING        -               -               reported: over if last     next attempt   over
  * SITTING        -               -               -                          next attempt   over
  * OVER           -               -               -                          -              -
  *
  * An attempt begins in CONNECTING (TCP), LISTENING (UDP), ECHOING (ICMP), BLOCKED (ICMP, the socket is
  * full), or in SITTING if TCP or UDP cannot make it: a failed attempt is not a shorter one.  In every state
- * of an ICMP ping an echo reply that has come ends it, whatever the event.  After the last attempt:
- * OVER.
+ * of an ICMP ping an echo reply that has come ends it, whatever the event.  What the network reports
+ * of the attempt that is in progress ends it, but the next one still begins when the time-out is over:
+ * a router's message must not make the poller send faster.  After the last attempt: OVER.
  */
 enum state { IDLE, NAMING, CONNECTING, LISTENING, BLOCKED, ECHOING, SITTING, OVER, STATES };
 
 typedef void act_fn(struct ping_exchange *p, const struct exchange_event *event);
 
 static act_fn pingx_found, pingx_name_failed, pingx_name_late, pingx_tcp_ready, pingx_udp_ready,
-    pingx_echo, pingx_time, pingx_give_up;
+    pingx_echo, pingx_reported, pingx_time, pingx_give_up;
 
 static act_fn *const rules[STATES][EXCHANGE_EVENT_KINDS] = {
     [NAMING] = {pingx_found, pingx_name_failed, NULL, NULL, pingx_name_late, pingx_give_up},
     [CONNECTING] = {NULL, NULL, NULL, pingx_tcp_ready, pingx_time, pingx_give_up},
     [LISTENING] = {NULL, NULL, NULL, pingx_udp_ready, pingx_time, pingx_give_up},
     [BLOCKED] = {NULL, NULL, NULL, pingx_echo, pingx_time, pingx_give_up},
-    [ECHOING] = {NULL, NULL, NULL, NULL, pingx_time, pingx_give_up},
+    [ECHOING] = {NULL, NULL, NULL, pingx_reported, pingx_time, pingx_give_up},
     [SITTING] = {NULL, NULL, NULL, NULL, pingx_time, pingx_give_up},
 };
 
@@ -77,7 +78,6 @@ static const struct texts texts[] = {
             .no_name = "ICMP: Destination address not specified",
             .not_resolved = "ICMP: Destination hostname could not be looked up",
             .of = {[RESULT_TIMED_OUT] = "ICMP: Ping timed out",
-                   [RESULT_UNREACHABLE] = "ICMP: Ping timed out",
                    [RESULT_NO_CONNECT] = "ICMP: Ping timed out",
                    [RESULT_NO_SOCKET] = "ICMP: Ping unable to create ICMP Socket",
                    [RESULT_NOT_SENT] = ping_text_icmp_not_sent,
@@ -137,6 +137,7 @@ struct ping_exchange {
 
     int fd; /* -1 = none */
     enum result worst;
+    enum ping_report report; /* ICMP: which of the failures that the network has named came last */
     struct ping_reply reply;
 };
 
@@ -225,8 +226,9 @@ static void pingx_finish_up(struct ping_exchange *p, int64_t rtt_us)
 /* A local failure says nothing about the device. */
 static void pingx_finish_not_up(struct ping_exchange *p, enum result result)
 {
+    bool named = p->method == METHOD_ICMP && result == RESULT_UNREACHABLE;
     pingx_finish(p, result >= RESULT_NO_SOCKET ? PING_IMPOSSIBLE : PING_DOWN,
-                 texts[p->method].of[result]);
+                 named ? ping_report_text(p->report) : texts[p->method].of[result]);
 }
 
 static void pingx_give_up(struct ping_exchange *p, const struct exchange_event *event UNUSED)
@@ -252,7 +254,7 @@ static void pingx_sit_out(struct ping_exchange *p, enum result result)
 
 static bool pingx_open_socket(struct ping_exchange *p, int type)
 {
-    int fd = p->wire->open(p->wire->arg, p->echo.to.sa.ss_family, type);
+    int fd = p->wire->open(p->wire->arg, p->echo.to.sa.any.sa_family, type);
     p->fd = fd >= 0 ? fd : -1;
     return fd >= 0;
 }
@@ -333,12 +335,15 @@ static void pingx_udp_ready(struct ping_exchange *p, const struct exchange_event
 static void pingx_echo(struct ping_exchange *p, const struct exchange_event *event UNUSED)
 {
     int number = ping_icmp_send(p->icmp, &p->echo, p->now_us);
-    if (number == 0)
-        p->result = RESULT_TIMED_OUT;
-    else
-        p->result = wire_own_trouble(number) ? RESULT_NOT_SENT : RESULT_UNREACHABLE;
+    p->result = RESULT_TIMED_OUT;
+    if (number != 0 && wire_own_trouble(number)) {
+        p->result = RESULT_NOT_SENT;
+    } else if (number != 0) {
+        p->result = RESULT_UNREACHABLE;
+        p->report = ping_report_of_errno(number);
+    }
     if (number == EAGAIN)
-        pingx_want(p, BLOCKED, ping_icmp_socket(p->icmp, p->echo.to.sa.ss_family), POLLOUT);
+        pingx_want(p, BLOCKED, ping_icmp_socket(p->icmp, p->echo.to.sa.any.sa_family), POLLOUT);
     else
         pingx_want(p, ECHOING, -1, 0);
 }
@@ -356,11 +361,8 @@ static void pingx_begin_attempt(struct ping_exchange *p)
     }
 }
 
-static void pingx_time(struct ping_exchange *p, const struct exchange_event *event UNUSED)
+static void pingx_end_attempt(struct ping_exchange *p, enum result result)
 {
-    if (p->now_us < p->end_us)
-        return;
-    enum result result = p->cut ? RESULT_GIVEN_UP : p->result;
     if (result > p->worst)
         p->worst = result;
     if (result == RESULT_GIVEN_UP || p->attempts == 0) {
@@ -369,6 +371,30 @@ static void pingx_time(struct ping_exchange *p, const struct exchange_event *eve
     }
     p->attempts--;
     pingx_begin_attempt(p);
+}
+
+/* A report about an earlier attempt says why that one has failed, and the present one goes on. */
+static void pingx_reported(struct ping_exchange *p, const struct exchange_event *event UNUSED)
+{
+    bool last;
+    enum ping_report report = ping_icmp_take_report(p->icmp, &p->echo, &last);
+    if (report == PING_REPORT_NONE)
+        return;
+    p->report = report;
+    if (!last)
+        p->worst = p->worst > RESULT_UNREACHABLE ? p->worst : RESULT_UNREACHABLE;
+    else if (p->attempts == 0)
+        pingx_end_attempt(p, RESULT_UNREACHABLE);
+    else
+        p->result = RESULT_UNREACHABLE;
+}
+
+static void pingx_time(struct ping_exchange *p, const struct exchange_event *event)
+{
+    if (p->state == ECHOING)
+        pingx_reported(p, event);
+    if (p->state != OVER && p->now_us >= p->end_us)
+        pingx_end_attempt(p, p->cut ? RESULT_GIVEN_UP : p->result);
 }
 
 /* ---- the name ---- */
@@ -395,7 +421,7 @@ static void pingx_name_late(struct ping_exchange *p, const struct exchange_event
 static void pingx_found(struct ping_exchange *p, const struct exchange_event *event)
 {
     p->echo.to = *event->address;
-    if (p->method == METHOD_ICMP && ping_icmp_socket(p->icmp, p->echo.to.sa.ss_family) < 0) {
+    if (p->method == METHOD_ICMP && ping_icmp_socket(p->icmp, p->echo.to.sa.any.sa_family) < 0) {
         if (p->request->port == 0) {
             pingx_finish_not_up(p, RESULT_NO_SOCKET);
             return;
@@ -448,6 +474,7 @@ void ping_exchange_begin(struct ping_exchange *p, const struct ping_request *req
     p->deadline_us = deadline_us;
     p->now_us = now_us;
     p->worst = RESULT_TIMED_OUT;
+    p->report = PING_REPORT_NONE;
     p->reply = (struct ping_reply){0};
     if (!pingx_method_of(request->method, &p->method))
         pingx_finish(p, PING_DOWN, "Ping not performed due to setting.");

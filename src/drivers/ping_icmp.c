@@ -26,6 +26,7 @@ enum {
     ECHO_REPLY_V6 = 129,
 
     READ_AT_ONCE = 256,           /* then look whether to stop */
+    SEND_TRIES = 8,               /* a report about another request ends one of them */
     RECEIVE_BUFFER = 1024 * 1024, /* a raw socket also gets what others have asked for */
 };
 
@@ -61,6 +62,7 @@ static int icmp_open_one(int family, enum ping_socket_kind *ret_kind, int *ret_e
         }
         if (tries[i].kind == PING_SOCKET_RAW)
             icmp_only_echo_replies(fd, family);
+        wire_keep_reports(fd, family);
         int size = RECEIVE_BUFFER;
         (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
         *ret_kind = tries[i].kind;
@@ -252,15 +254,30 @@ void ping_icmp_forget(struct ping_icmp *icmp, struct ping_echo *echo)
         icmp->slots[echo->seqs[i]].echo = NULL;
     echo->sent = 0;
     echo->answered = false;
+    echo->report = PING_REPORT_NONE;
     thr_unlock(&icmp->lock);
 }
 
 /* ---- sending ---- */
 
-int ping_icmp_send(struct ping_icmp *icmp, struct ping_echo *echo, int64_t now_us)
+/* A report about any request on the socket also ends the next call with an error, whatever that call is
+ * for.  What is wrong with this request comes each time. */
+static ssize_t icmp_send_packet(const struct ping_icmp *icmp, const struct address *to,
+                                const uint8_t *packet, size_t len)
 {
     const struct wire *w = icmp->wire;
-    int family = echo->to.sa.ss_family;
+    int fd = ping_icmp_socket(icmp, to->sa.any.sa_family);
+    ssize_t n = -EAGAIN;
+    for (int i = 0; i < SEND_TRIES; i++) {
+        n = w->send(w->arg, fd, packet, len, to);
+        if (n >= 0 || n == -EAGAIN)
+            break;
+    }
+    return n;
+}
+
+int ping_icmp_send(struct ping_icmp *icmp, struct ping_echo *echo, int64_t now_us)
+{
     uint8_t packet[PING_PACKET_LEN];
     uint16_t seq = 0;
     thr_lock(&icmp->lock);
@@ -269,8 +286,8 @@ int ping_icmp_send(struct ping_icmp *icmp, struct ping_echo *echo, int64_t now_u
     if (!claimed)
         return ENOBUFS;
 
-    ping_build_request(family, icmp->id, seq, packet);
-    ssize_t n = w->send(w->arg, ping_icmp_socket(icmp, family), packet, sizeof(packet), &echo->to);
+    ping_build_request(echo->to.sa.any.sa_family, icmp->id, seq, packet);
+    ssize_t n = icmp_send_packet(icmp, &echo->to, packet, sizeof(packet));
     if (n >= 0)
         return 0;
 
@@ -298,11 +315,16 @@ static void icmp_hand_over(struct ping_icmp *icmp, const struct address *from, u
     thr_unlock(&icmp->lock);
 }
 
-void ping_icmp_drain(struct ping_icmp *icmp, int family)
+static enum ping_socket_kind icmp_kind(const struct ping_icmp *icmp, int family)
+{
+    return family == AF_INET6 ? icmp->sockets.kind6 : icmp->sockets.kind4;
+}
+
+static void icmp_drain_replies(struct ping_icmp *icmp, int family)
 {
     const struct wire *w = icmp->wire;
     int fd = ping_icmp_socket(icmp, family);
-    enum ping_socket_kind kind = family == AF_INET6 ? icmp->sockets.kind6 : icmp->sockets.kind4;
+    enum ping_socket_kind kind = icmp_kind(icmp, family);
     for (int i = 0; i < READ_AT_ONCE; i++) {
         uint8_t bytes[256]; /* longer messages are cut; none of them is an expected reply */
         struct address from;
@@ -313,6 +335,46 @@ void ping_icmp_drain(struct ping_icmp *icmp, int family)
         if (ping_parse_reply(family, kind, icmp->id, bytes, (size_t)len, &seq))
             icmp_hand_over(icmp, &from, seq);
     }
+}
+
+/* A report about an earlier attempt must not hide one about the last. */
+static void icmp_hand_over_report(struct ping_icmp *icmp, const struct address *to, uint16_t seq,
+                                  enum ping_report report)
+{
+    thr_lock(&icmp->lock);
+    struct ping_echo *echo = icmp->slots[seq].echo;
+    if (echo != NULL && !echo->answered && wire_same_address(to, &echo->to, false) &&
+        (echo->report == PING_REPORT_NONE || seq == echo->seqs[echo->sent - 1])) {
+        echo->report = report;
+        echo->report_seq = seq;
+        echo->woken(echo->arg);
+    }
+    thr_unlock(&icmp->lock);
+}
+
+static void icmp_drain_reports(struct ping_icmp *icmp, int family)
+{
+    const struct wire *w = icmp->wire;
+    int fd = ping_icmp_socket(icmp, family);
+    for (int i = 0; i < READ_AT_ONCE; i++) {
+        uint8_t bytes[PING_PACKET_LEN];
+        struct wire_report from_network;
+        uint16_t seq;
+        ssize_t len = w->receive_report(w->arg, fd, bytes, sizeof(bytes), &from_network);
+        if (len < 0)
+            return;
+        enum ping_report report = ping_parse_report(family, icmp_kind(icmp, family), icmp->id,
+                                                    &from_network, bytes, (size_t)len, &seq);
+        if (report != PING_REPORT_NONE)
+            icmp_hand_over_report(icmp, &from_network.to, seq, report);
+    }
+}
+
+/* Replies first: a sign of life wins over what a router believes. */
+void ping_icmp_drain(struct ping_icmp *icmp, int family)
+{
+    icmp_drain_replies(icmp, family);
+    icmp_drain_reports(icmp, family);
 }
 
 /* ---- waiting ---- */
@@ -326,12 +388,25 @@ bool ping_icmp_answered(struct ping_icmp *icmp, const struct ping_echo *echo, in
     return answered;
 }
 
+enum ping_report ping_icmp_take_report(struct ping_icmp *icmp, struct ping_echo *echo,
+                                       bool *ret_last)
+{
+    thr_lock(&icmp->lock);
+    enum ping_report report = echo->report;
+    *ret_last = report != PING_REPORT_NONE && echo->sent > 0 &&
+                echo->report_seq == echo->seqs[echo->sent - 1];
+    echo->report = PING_REPORT_NONE;
+    thr_unlock(&icmp->lock);
+    return report;
+}
+
 void ping_icmp_wait(struct ping_icmp *icmp, const struct ping_echo *echo, pthread_cond_t *wake,
                     int64_t until_us, const struct give_up *give_up)
 {
     thr_lock(&icmp->lock);
     bool in_time = true;
-    while (in_time && !echo->answered && !give_up_is_set(give_up))
+    while (in_time && !echo->answered && echo->report == PING_REPORT_NONE &&
+           !give_up_is_set(give_up))
         in_time = thr_wait_until(wake, &icmp->lock, (until_us + 999) / 1000);
     thr_unlock(&icmp->lock);
 }

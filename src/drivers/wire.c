@@ -11,6 +11,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#ifdef __linux__
+#include <linux/errqueue.h>
+#endif
 
 /* ---- the system's calls ---- */
 
@@ -22,13 +25,13 @@ static int wire_open(void *arg UNUSED, int family, int type)
 
 static int wire_bind(void *arg UNUSED, int fd, const struct address *local)
 {
-    return bind(fd, (const struct sockaddr *)&local->sa, local->len) == 0 ? 0 : -errno;
+    return bind(fd, &local->sa.any, local->len) == 0 ? 0 : -errno;
 }
 
 /* Interrupted, a connect goes on by itself. */
 static int wire_connect(void *arg UNUSED, int fd, const struct address *to)
 {
-    if (connect(fd, (const struct sockaddr *)&to->sa, to->len) == 0)
+    if (connect(fd, &to->sa.any, to->len) == 0)
         return 0;
     return errno == EINTR ? -EINPROGRESS : -errno;
 }
@@ -49,8 +52,8 @@ static ssize_t wire_send(void *arg UNUSED, int fd, const void *bytes, size_t len
 {
     ssize_t n;
     do
-        n = sendto(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL,
-                   to != NULL ? (const struct sockaddr *)&to->sa : NULL, to != NULL ? to->len : 0);
+        n = sendto(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL, to != NULL ? &to->sa.any : NULL,
+                   to != NULL ? to->len : 0);
     while (n < 0 && errno == EINTR);
     return n >= 0 ? n : -errno;
 }
@@ -62,12 +65,85 @@ static ssize_t wire_receive(void *arg UNUSED, int fd, void *bytes, size_t size,
     ssize_t n;
     do {
         from = (struct address){.len = sizeof(from.sa)};
-        n = recvfrom(fd, bytes, size, MSG_DONTWAIT, (struct sockaddr *)&from.sa, &from.len);
+        n = recvfrom(fd, bytes, size, MSG_DONTWAIT, &from.sa.any, &from.len);
     } while (n < 0 && errno == EINTR);
     if (ret_from != NULL)
         *ret_from = from;
     return n >= 0 ? n : -errno;
 }
+
+#ifdef __linux__
+
+void wire_keep_reports(int fd, int family)
+{
+    int on = 1;
+    if (family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof(on));
+    else
+        (void)setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on));
+}
+
+static int wire_report_family(const struct sock_extended_err *e)
+{
+    switch (e->ee_origin) {
+    case SO_EE_ORIGIN_ICMP: return AF_INET;
+    case SO_EE_ORIGIN_ICMP6: return AF_INET6;
+    default: return AF_UNSPEC;
+    }
+}
+
+static void wire_read_report(struct msghdr *m, struct wire_report *ret)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+        bool v4 = c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR;
+        bool v6 = c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR;
+        struct sock_extended_err e;
+        if ((!v4 && !v6) || c->cmsg_len < CMSG_LEN(sizeof(e)))
+            continue;
+        memcpy(&e, CMSG_DATA(c), sizeof(e));
+        ret->family = wire_report_family(&e);
+        ret->type = e.ee_type;
+        ret->code = e.ee_code;
+    }
+}
+
+static ssize_t wire_receive_report(void *arg UNUSED, int fd, void *bytes, size_t size,
+                                   struct wire_report *ret)
+{
+    _Alignas(struct cmsghdr) char control[256]; /* the error, and from whom it is */
+    struct iovec iov = {.iov_base = bytes, .iov_len = size};
+    struct msghdr m;
+    ssize_t n;
+    do {
+        *ret = (struct wire_report){.family = AF_UNSPEC};
+        m = (struct msghdr){.msg_name = &ret->to.sa,
+                            .msg_namelen = sizeof(ret->to.sa),
+                            .msg_iov = &iov,
+                            .msg_iovlen = 1,
+                            .msg_control = control,
+                            .msg_controllen = sizeof(control)};
+        n = recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT);
+    } while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return -errno;
+    ret->to.len = m.msg_namelen;
+    wire_read_report(&m, ret);
+    return n;
+}
+
+#else
+
+void wire_keep_reports(int fd UNUSED, int family UNUSED)
+{
+}
+
+static ssize_t wire_receive_report(void *arg UNUSED, int fd UNUSED, void *bytes UNUSED,
+                                   size_t size UNUSED, struct wire_report *ret UNUSED)
+{
+    return -EAGAIN;
+}
+
+#endif
 
 static void wire_close(void *arg UNUSED, int fd)
 {
@@ -86,6 +162,7 @@ const struct wire wire_sockets = {
     .error = wire_error,
     .send = wire_send,
     .receive = wire_receive,
+    .receive_report = wire_receive_report,
     .close = wire_close,
     .now_us = wire_now_us,
 };
@@ -113,44 +190,25 @@ bool wire_own_trouble(int number)
     }
 }
 
-/* Copies, because a sockaddr_storage may not be looked at as another type. */
-static struct sockaddr_in wire_v4(const struct address *a)
-{
-    struct sockaddr_in v4;
-    memcpy(&v4, &a->sa, sizeof(v4));
-    return v4;
-}
-
-static struct sockaddr_in6 wire_v6(const struct address *a)
-{
-    struct sockaddr_in6 v6;
-    memcpy(&v6, &a->sa, sizeof(v6));
-    return v6;
-}
-
 void wire_set_port(struct address *a, uint16_t port)
 {
-    struct sockaddr_in v4 = wire_v4(a);
-    struct sockaddr_in6 v6 = wire_v6(a);
-    v4.sin_port = htons(port);
-    v6.sin6_port = htons(port);
-    if (a->sa.ss_family == AF_INET6)
-        memcpy(&a->sa, &v6, sizeof(v6));
+    if (a->sa.any.sa_family == AF_INET6)
+        a->sa.v6.sin6_port = htons(port);
     else
-        memcpy(&a->sa, &v4, sizeof(v4));
+        a->sa.v4.sin_port = htons(port);
 }
 
 bool wire_same_address(const struct address *a, const struct address *b, bool and_port)
 {
-    if (a->sa.ss_family != b->sa.ss_family)
+    if (a->sa.any.sa_family != b->sa.any.sa_family)
         return false;
-    if (b->sa.ss_family == AF_INET) {
-        struct sockaddr_in a4 = wire_v4(a), b4 = wire_v4(b);
-        return a4.sin_addr.s_addr == b4.sin_addr.s_addr &&
-               (!and_port || a4.sin_port == b4.sin_port);
+    if (b->sa.any.sa_family == AF_INET) {
+        const struct sockaddr_in *a4 = &a->sa.v4, *b4 = &b->sa.v4;
+        return a4->sin_addr.s_addr == b4->sin_addr.s_addr &&
+               (!and_port || a4->sin_port == b4->sin_port);
     }
-    struct sockaddr_in6 a6 = wire_v6(a), b6 = wire_v6(b);
-    return memcmp(&a6.sin6_addr, &b6.sin6_addr, sizeof(a6.sin6_addr)) == 0 &&
-           (b6.sin6_scope_id == 0 || a6.sin6_scope_id == b6.sin6_scope_id) &&
-           (!and_port || a6.sin6_port == b6.sin6_port);
+    const struct sockaddr_in6 *a6 = &a->sa.v6, *b6 = &b->sa.v6;
+    return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0 &&
+           (b6->sin6_scope_id == 0 || a6->sin6_scope_id == b6->sin6_scope_id) &&
+           (!and_port || a6->sin6_port == b6->sin6_port);
 }

@@ -206,6 +206,6 @@ object .1.3.6.1.2.1.1.6.0 string "on the bench"
 
 @pytest.fixture
 def agents(build):
-    """Starts simulated agents: agents(spec, log=False) returns a running FakeAgent; all end with the test."""
+    """Starts simulated agents: agents(spec, log=False, ports=1) returns a running FakeAgent; all end with the test."""
     with contextlib.ExitStack() as running:
-        yield lambda spec, log=False: running.enter_context(FakeAgent(spec, binary=str(build.fakeagent), log=log))
+        yield lambda spec, **how: running.enter_context(FakeAgent(spec, binary=str(build.fakeagent), **how))

@@ -67,7 +67,7 @@ def mix63(addr, oid):
 
 
 class FakeAgent:
-    def __init__(self, spec_text, binary=None, log=False, port=0):
+    def __init__(self, spec_text, binary=None, log=False, port=0, ports=1):
         self.binary = binary or os.environ.get("FAKEAGENT")
         if not self.binary:
             raise FakeAgentError("no fakeagent binary: pass one or set FAKEAGENT")
@@ -79,7 +79,7 @@ class FakeAgent:
         self._spec.write_text(spec_text, encoding="utf-8")
         self._log = directory / "log" if log else None
         self._err = directory / "stderr"
-        command = [self.binary, "--exit-on-eof", "--port", str(port)]
+        command = [self.binary, "--exit-on-eof", "--port", str(port), "--ports", str(ports)]
         if log:
             command += ["--log", str(self._log)]
         try:
@@ -91,7 +91,8 @@ class FakeAgent:
                     stderr=err,
                     bufsize=0,
                 )
-            self.port = int(self._line().split()[1])
+            self.ports = [int(word) for word in self._line().split()[1:]]
+            self.port = self.ports[0]
         except BaseException:
             self._discard()
             raise

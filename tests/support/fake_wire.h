@@ -3,6 +3,8 @@
  * Use:     struct fake_wire f;  fake_wire_init(&f);  ... &f.wire ...
  *          fake_wire_give(&f, bytes, len, &from);   the next receive
  *          f.fail_send = ENOBUFS;                   until it is 0 again
+ *          f.fail_once = EHOSTUNREACH;              of the next send alone
+ *          fake_wire_report(&f, bytes, len, &report);   the next returned message
  */
 #ifndef FAKE_WIRE_H
 #define FAKE_WIRE_H
@@ -25,14 +27,23 @@ struct fake_message {
     int number;             /* errno instead of a message */
 };
 
+struct fake_report {
+    uint8_t bytes[FAKE_WIRE_BYTES];
+    size_t len;
+    struct wire_report report;
+};
+
 struct fake_wire {
     struct wire wire;
     int fail_open, fail_bind, fail_connect, fail_send; /* errno, 0: works */
+    int fail_once;                                     /* errno of the next send alone */
     int error;                                         /* of a connect in progress */
     int next_fd, last_fd, opened, closed, bound;
     int type; /* of the last socket */
     struct fake_message sent[FAKE_WIRE_KEPT], incoming[FAKE_WIRE_KEPT];
     size_t sent_count, incoming_count, taken;
+    struct fake_report reports[FAKE_WIRE_KEPT];
+    size_t report_count, reports_taken;
     int64_t now_us, receive_us; /* the clock, and by how much it goes on with each message */
 };
 
@@ -67,8 +78,10 @@ static inline ssize_t fake_wire_send(void *arg, int fd UNUSED, const void *bytes
                                      const struct address *to)
 {
     struct fake_wire *f = arg;
-    if (f->fail_send != 0)
-        return -f->fail_send;
+    int number = f->fail_once != 0 ? f->fail_once : f->fail_send;
+    f->fail_once = 0;
+    if (number != 0)
+        return -number;
     CHECK(f->sent_count < FAKE_WIRE_KEPT && len <= FAKE_WIRE_BYTES);
     struct fake_message *m = &f->sent[f->sent_count++];
     *m = (struct fake_message){.len = len};
@@ -93,6 +106,19 @@ static inline ssize_t fake_wire_receive(void *arg, int fd UNUSED, void *bytes, s
     return m->number != 0 ? -m->number : (ssize_t)len;
 }
 
+static inline ssize_t fake_wire_receive_report(void *arg, int fd UNUSED, void *bytes, size_t size,
+                                               struct wire_report *ret)
+{
+    struct fake_wire *f = arg;
+    if (f->reports_taken == f->report_count)
+        return -EAGAIN;
+    const struct fake_report *r = &f->reports[f->reports_taken++];
+    *ret = r->report;
+    size_t len = r->len < size ? r->len : size;
+    memcpy(bytes, r->bytes, len);
+    return (ssize_t)len;
+}
+
 static inline void fake_wire_close(void *arg, int fd UNUSED)
 {
     ((struct fake_wire *)arg)->closed++;
@@ -114,6 +140,7 @@ static inline void fake_wire_init(struct fake_wire *f)
         .error = fake_wire_error,
         .send = fake_wire_send,
         .receive = fake_wire_receive,
+        .receive_report = fake_wire_receive_report,
         .close = fake_wire_close,
         .now_us = fake_wire_now_us,
         .arg = f,
@@ -133,17 +160,26 @@ static inline void fake_wire_give(struct fake_wire *f, const void *bytes, size_t
         m->address = *from;
 }
 
+static inline void fake_wire_report(struct fake_wire *f, const void *bytes, size_t len,
+                                    const struct wire_report *report)
+{
+    CHECK(f->report_count < FAKE_WIRE_KEPT && len <= FAKE_WIRE_BYTES);
+    struct fake_report *r = &f->reports[f->report_count++];
+    *r = (struct fake_report){.len = len, .report = *report};
+    memcpy(r->bytes, bytes, len);
+}
+
 static inline struct address fake_address(const char *text, uint16_t port)
 {
     struct address a = {0};
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
-        memcpy(&a.sa, &v6, sizeof(v6));
+        a.sa.v6 = v6;
         a.len = sizeof(v6);
     } else {
         CHECK(inet_pton(AF_INET, text, &v4.sin_addr) == 1);
-        memcpy(&a.sa, &v4, sizeof(v4));
+        a.sa.v4 = v4;
         a.len = sizeof(v4);
     }
     wire_set_port(&a, port);

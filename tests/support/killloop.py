@@ -1,6 +1,7 @@
 """Kills pollers at random moments of a busy cycle and looks at what they leave.
 
-`make check-kill` runs it with KILL_COUNT=200; the seed is printed and can be given (SEED=...).
+`make check-kill` runs it with KILL_COUNT=200, and FLEET_COUNT=20 times with a fleet of FLEET_DEVICES=5000 that are nearly
+all in flight at once; the seed is printed and can be given (SEED=...).
 """
 
 import ipaddress
@@ -41,20 +42,46 @@ def seed_site(site, port):
     site.threads(10)
 
 
+#: What a fleet is stopped by, in turn.
+FLEET_KINDS = [(signal.SIGTERM,)] * 3 + [(signal.SIGINT,)]
+FLEET_FIRST = ipaddress.IPv4Address("127.6.0.1")
+FLEET_ITEMS = 5
+
+
+def fleet_spec(devices):
+    """One in five answers, after some time that differs; the others never do."""
+    lines = ["object .1.3.6.1.2.1.1.3.0 timeticks @uptime",
+             f"object .1.3.6.1.2.1.31.1.1.1.6.{{1-{FLEET_ITEMS}}} counter64 @mix",
+             f"agent {FLEET_FIRST}-{FLEET_FIRST + devices - 1} silent"]
+    lines += [f"agent {FLEET_FIRST + n} delay=0-600" for n in range(0, devices, 5)]
+    return "\n".join(lines) + "\n"
+
+
+def seed_fleet(site, port, devices):
+    """Devices alone: a dead one is in flight for two seconds."""
+    fleet = site.add_devices([{"id": i, "hostname": str(FLEET_FIRST + i - 1), "snmp_port": port, "snmp_timeout": 1000}
+                              for i in range(1, devices + 1)])
+    site.add_items([{"device": d, "arg1": f".1.3.6.1.2.1.31.1.1.1.6.{k}", "rrd_name": "t"}
+                    for d in fleet for k in range(1, FLEET_ITEMS + 1)])
+
+
 class KillLoop:
     """pollers: {name: Poller}, used in turn; lasts: how long a cycle takes. run() returns the failures found, as texts."""
 
-    def __init__(self, site, pollers, lasts, seed):
+    def __init__(self, site, pollers, lasts, seed, kinds=tuple(KINDS), last=DEVICES, seconds=None, whole_devices=False):
+        """seconds: how long the end may take; whole_devices: a device's values are stored all or not at all."""
         self.site, self.pollers, self.lasts = site, pollers, lasts
+        self.kinds, self.last, self.seconds, self.whole_devices = kinds, last, seconds, whole_devices
         self.random = random.Random(seed)
         self.slowest = 0.0
         self.ended = {}
+        self.stored = 0  # rows, if whole_devices
 
     def run(self, count):
         names = sorted(self.pollers)
         found = []
         for i in range(count):
-            kind = KINDS[i // len(names) % len(KINDS)]
+            kind = self.kinds[i // len(names) % len(self.kinds)]
             offset = self.random.random() * self.lasts
             found += [f"{names[i % len(names)]}, {[s.name for s in kind]} at {offset:.3f} s: {text}"
                       for text in self._one(self.pollers[names[i % len(names)]], kind, offset)]
@@ -64,7 +91,7 @@ class KillLoop:
         self.site.sql("DELETE FROM poller_output")
         self.site.sql("DELETE FROM poller_time")
         traces = Traces()
-        with poller.start(first=0, last=DEVICES, env=traces.env) as running:
+        with poller.start(first=0, last=self.last, env=traces.env) as running:
             time.sleep(offset)  # what the loop is about: anywhere in the cycle
             sent = self._send(running, kind)
             run = running.wait(timeout=30)
@@ -95,13 +122,25 @@ class KillLoop:
         once = len(kind) == 1 and kind[0] != signal.SIGKILL
         if once:
             self.slowest = max(self.slowest, took)
+            if self.seconds is not None and took > self.seconds:
+                yield f"ended {took:.2f} s after the signal"
             if any(c["end_time"] is None for c in cycles):
                 yield f"row left open\n{run!r}"
         partial = self.site.sql("SELECT local_data_id, COUNT(*) AS n FROM poller_output GROUP BY local_data_id "
                                 "HAVING n <> 1")
         if partial:
             yield f"data sources with more or less than their rows: {partial[:3]}"
+        if self.whole_devices:
+            yield from self._look_at_devices()
         wrong = self.site.sql("SELECT o.output FROM poller_output o WHERE o.rrd_name = 's' "
                               "AND o.output NOT IN ('a:1 b:2', 'U')")
         if wrong:
             yield f"values that no script has printed: {wrong[:3]}"
+
+    def _look_at_devices(self):
+        some = self.site.sql("SELECT i.host_id, COUNT(*) AS items, COUNT(o.local_data_id) AS n FROM poller_item i "
+                             "LEFT JOIN poller_output o USING (local_data_id, rrd_name) "
+                             "GROUP BY i.host_id HAVING n NOT IN (0, items)")
+        if some:
+            yield f"devices with some of their values: {some[:3]}"
+        self.stored += self.site.sql("SELECT COUNT(*) AS n FROM poller_output")[0]["n"]

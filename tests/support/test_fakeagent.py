@@ -56,6 +56,18 @@ def test_netsnmp_reads_every_type(farm):
         assert ask("snmpget", f, f"{OWN}.{i}") == [(f"{OWN}.{i}", text)], value
 
 
+def test_agents_with_several_ports_are_one_agent_each(farm):
+    f = farm(f"{OBJECTS}agent {A}\n", ports=3)
+    assert len(set(f.ports)) == 3 and f.port == f.ports[0]
+    for port in f.ports:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.settimeout(DEADLINE_S)
+            s.connect((A, port))
+            s.send(request([f"{SYS}.5.0"]))
+            assert s.recv(65536)
+    assert f.counters(A) == {"requests": 3, "answers": 3}
+
+
 def test_generators_agree_with_python(client):
     top = "127.2.15.255"
     c = client(f"{OBJECTS}\nobject {OWN}.1 int @mix\nobject {OWN}.2 counter32 @addr*3+7\n"

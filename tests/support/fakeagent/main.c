@@ -41,6 +41,7 @@ enum {
     MAX_PENDING = 200000,
     SOCKET_BUFFER = 32 << 20,
     COMMAND_ROOM = 65536,
+    PORTS_MAX = 16,
 };
 
 /* A socket that receives, and another one that only sends answers from a wrong address. */
@@ -78,7 +79,8 @@ struct pending {
 struct server {
     struct farm farm;
     struct spec spec;
-    struct link v4, v6;
+    struct link v4, v6, more[PORTS_MAX - 1]; /* further ports of the same agents, IPv4 only */
+    unsigned n_more;
     int epoll, signals;
     FILE *log;
     const char *log_path;
@@ -411,14 +413,17 @@ static uint32_t kernel_drops(const struct link *l)
 static void print_counters(const struct server *sv)
 {
     const struct counters *c = &sv->farm.counters;
+    uint32_t drops = kernel_drops(&sv->v4) + kernel_drops(&sv->v6);
+    for (unsigned i = 0; i < sv->n_more; i++)
+        drops += kernel_drops(&sv->more[i]);
     printf("{\"requests\": %" PRIu64 ", \"answers\": %" PRIu64 ", \"varbinds\": %" PRIu64
            ", \"dropped\": %" PRIu64 ", \"decode_errors\": %" PRIu64 ", \"bad_community\": %" PRIu64
            ", \"unknown_address\": %" PRIu64 ", \"not_loopback\": %" PRIu64
            ", \"overflow\": %" PRIu64 ", \"send_errors\": %" PRIu64 ", \"kernel_drops\": %" PRIu32
            ", \"pending\": %zu, \"agents\": %zu}\n",
            c->requests, c->answers, c->varbinds, c->dropped, c->decode_errors, c->bad_community,
-           c->unknown_address, c->not_loopback, c->overflow, c->send_errors,
-           kernel_drops(&sv->v4) + kernel_drops(&sv->v6), sv->pending, sv->farm.n);
+           c->unknown_address, c->not_loopback, c->overflow, c->send_errors, drops, sv->pending,
+           sv->farm.n);
     fflush(stdout);
 }
 
@@ -443,6 +448,8 @@ static void command(struct server *sv, char *line)
     /* whatever was sent before the command was written is in the sockets by now, and counts */
     serve(sv, &sv->v4, DRAIN_ROUNDS);
     serve(sv, &sv->v6, DRAIN_ROUNDS);
+    for (unsigned i = 0; i < sv->n_more; i++)
+        serve(sv, &sv->more[i], DRAIN_ROUNDS);
     if (strcmp(line, "counters") == 0) {
         print_counters(sv);
         return;
@@ -587,6 +594,18 @@ static uint16_t open_links(struct server *sv, uint16_t port)
     }
 }
 
+static void open_more(struct server *sv, unsigned ports)
+{
+    for (; sv->n_more + 1 < ports; sv->n_more++) {
+        struct link *l = &sv->more[sv->n_more];
+        *l = (struct link){.family = AF_INET, .fd = open_socket(AF_INET)};
+        if (!bind_socket(l->fd, AF_INET, 0))
+            die("bind");
+        open_other(l);
+        watch(sv, l->fd);
+    }
+}
+
 static void open_signals(struct server *sv)
 {
     sigset_t set;
@@ -616,16 +635,27 @@ static void run(struct server *sv)
                 read_signal(sv);
             else if (fd == STDIN_FILENO)
                 read_commands(sv);
-            else
+            else if (fd == sv->v4.fd || fd == sv->v6.fd)
                 serve(sv, fd == sv->v4.fd ? &sv->v4 : &sv->v6, ROUNDS);
+            for (unsigned k = 0; k < sv->n_more; k++)
+                if (sv->more[k].fd == fd)
+                    serve(sv, &sv->more[k], ROUNDS);
         }
         send_due(sv);
     }
 }
 
+static bool read_number(const char *text, unsigned long least, unsigned long most,
+                        unsigned long *ret)
+{
+    char *end;
+    *ret = strtoul(text, &end, 10);
+    return end != text && *end == '\0' && *ret >= least && *ret <= most;
+}
+
 static int usage(void)
 {
-    fprintf(stderr, "usage: fakeagent [--port N] [--log FILE] [--exit-on-eof] SPEC\n");
+    fprintf(stderr, "usage: fakeagent [--port N] [--ports N] [--log FILE] [--exit-on-eof] SPEC\n");
     return 2;
 }
 
@@ -633,25 +663,22 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         {"port", required_argument, NULL, 'p'},
+        {"ports", required_argument, NULL, 'n'},
         {"log", required_argument, NULL, 'l'},
         {"exit-on-eof", no_argument, NULL, 'e'},
         {NULL, 0, NULL, 0},
     };
     struct server *sv = &server;
-    unsigned long port = 0;
-    char *log = NULL, *end;
+    unsigned long port = 0, ports = 1;
+    char *log = NULL;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (c == 'p') {
-            port = strtoul(optarg, &end, 10);
-            if (end == optarg || *end != '\0' || port > 65535)
-                return usage();
-        } else if (c == 'l') {
-            log = optarg;
-        } else if (c == 'e') {
-            sv->exit_on_eof = true;
-        } else {
+        bool good = c == 'l' || c == 'e' || (c == 'p' && read_number(optarg, 0, 65535, &port)) ||
+                    (c == 'n' && read_number(optarg, 1, PORTS_MAX, &ports));
+        if (!good)
             return usage();
-        }
+        if (c == 'l')
+            log = optarg;
+        sv->exit_on_eof |= c == 'e';
     }
     if (optind + 1 != argc)
         return usage();
@@ -675,7 +702,11 @@ int main(int argc, char **argv)
         watch(sv, sv->v6.fd);
     if (sv->exit_on_eof)
         watch(sv, STDIN_FILENO);
-    printf("ready %u\n", (unsigned)got);
+    open_more(sv, (unsigned)ports);
+    printf("ready %u", (unsigned)got);
+    for (unsigned i = 0; i < sv->n_more; i++)
+        printf(" %u", (unsigned)port_of(sv->more[i].fd));
+    putchar('\n');
     fflush(stdout);
     run(sv);
     print_counters(sv);

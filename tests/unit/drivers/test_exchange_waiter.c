@@ -266,7 +266,7 @@ static void an_address_is_its_own_name(void **state)
     bench_start(&b, name("192.0.2.7"));
     bench_run(&b);
     WAS_FED(&b, EXCHANGE_ADDRESS_FOUND, EXCHANGE_ADDRESS_FOUND);
-    assert_int_equal(b.fake.address.sa.ss_family, AF_INET6);
+    assert_int_equal(b.fake.address.sa.any.sa_family, AF_INET6);
     bench_done(&b);
 }
 
@@ -393,6 +393,30 @@ static void another_thread_may_say_that_it_is_ready(void **state)
     bench_done(&b);
 }
 
+/* A router's message and the reply may come before the loop turns, and a late one when it is over. */
+static void who_is_nudged_again_before_it_looks_looks_once(void **state)
+{
+    struct bench b;
+    bench_init(&b, state);
+    for (int round = 0; round < 2; round++) {
+        b.fake.wants[0] = (struct want){.kind = WANT_TIME, .until_us = INT64_MAX};
+        bench_start(&b, (struct want){.kind = WANT_TIME, .until_us = INT64_MAX});
+        for (int i = 0; i < 3; i++)
+            exchange_waiter_nudge(&b.waiter);
+        loop_turn(b.loop);
+        WAS_FED(&b, EXCHANGE_READY);
+        exchange_waiter_nudge(&b.waiter);
+        exchange_waiter_nudge(&b.waiter);
+        bench_run(&b);
+        WAS_FED(&b, EXCHANGE_READY, EXCHANGE_READY);
+        b.fake.wants[0] = (struct want){.kind = WANT_NOTHING};
+        bench_start(&b, (struct want){.kind = WANT_TIME, .until_us = INT64_MAX});
+        exchange_waiter_nudge(&b.waiter);
+        assert_true(exchange_waiter_give_up(&b.waiter)); /* and the nudge goes with it */
+    }
+    bench_done(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +434,7 @@ int main(void)
         cmocka_unit_test(a_job_that_runs_is_waited_for_when_it_is_given_up),
         cmocka_unit_test(what_is_given_up_is_over_at_once_and_not_told),
         cmocka_unit_test(another_thread_may_say_that_it_is_ready),
+        cmocka_unit_test(who_is_nudged_again_before_it_looks_looks_once),
     };
     return everyloop_run_tests(tests, ARRAY_LEN(tests));
 }
