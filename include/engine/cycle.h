@@ -56,11 +56,11 @@ struct cycle {
     struct ledger ledger;        /* any */
     struct give_up give_up;      /* any: ends all waits for devices */
 
-    struct thr_mutex store_lock; /* for the store, which the loader may use, too */
-    struct thr_mutex spool_lock; /* for the spool file */
+    struct thr_mutex store_lock;    /* for the store, which the loader may use, too */
+    struct thr_mutex spool_lock;    /* for the spool file */
     _Atomic(struct store *) second; /* second writer; NULL: not needed, or refused */
-    struct roster roster;        /* writer until cycle_begin() returns, then const */
-    struct cycle_slice first;    /* as the roster, until the loader takes it */
+    struct roster roster;           /* writer until cycle_begin() returns, then const */
+    struct cycle_slice first;       /* as the roster, until the loader takes it */
     size_t output_chars,
         boost_chars; /* as the roster: widths of the columns that take values; 0 = as
                                          Cacti's schema */

@@ -218,8 +218,8 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_ADDRESS_LIMIT] =
         KEY("Address_Limit", INTEGER, "4", "N",
             "devices asked at a time at one address, on the loop", .min = 1, .max = 1000),
-    [OPTION_DB_CONNECTIONS] = KEY("DB_Connections", INTEGER, "2", "N",
-                                  "connections to the database at a time", .min = 1, .max = 2),
+    [OPTION_DB_CONNECTIONS] = KEY("DB_Connections", INTEGER, "3", "N",
+                                  "connections to the database at a time", .min = 1, .max = 3),
     [OPTION_MAX_SCRIPTS] = KEY("Max_Scripts", INTEGER, TEXT_OF(SPINE_MAX_SCRIPTS), "N",
                                "scripts running at the same time", .min = 1, .max = 1000),
     [OPTION_SCRIPT_CPU] =

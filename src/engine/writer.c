@@ -28,11 +28,11 @@ struct writer {
     bool told_to_begin GUARDED, never GUARDED; /* never: it is freed before it was told */
     bool begun GUARDED, begin_ok GUARDED;
     struct err begin_err GUARDED;
-    bool relaxed GUARDED; /* no poller is held back */
+    bool relaxed GUARDED;                         /* no poller is held back */
     bool first_busy GUARDED, second_busy GUARDED; /* storing */
     bool ending GUARDED;
     bool ended GUARDED;
-    bool over GUARDED; /* the second thread is no longer needed */
+    bool over GUARDED;               /* the second thread is no longer needed */
     struct batch **salvaged GUARDED; /* where the waiting rows go if the thread is abandoned */
 };
 
@@ -178,8 +178,7 @@ static bool writer_wait_for_second(struct writer *w)
 static struct batch *writer_take_for_second(struct writer *w)
 {
     thr_lock(&w->lock);
-    struct batch *taken =
-        batcher_is_full(&w->rows) ? batcher_take(&w->rows) : NULL;
+    struct batch *taken = batcher_is_full(&w->rows) ? batcher_take(&w->rows) : NULL;
     w->second_busy = taken != NULL;
     thr_unlock(&w->lock);
     return taken;

@@ -28,6 +28,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "socket.h"
 #include "spec.h"
 
 enum {
@@ -39,7 +40,6 @@ enum {
     ROUNDS = 8,          /* batches from one socket before the other descriptors have their turn */
     DRAIN_ROUNDS = 2048, /* more than a full socket buffer */
     MAX_PENDING = 200000,
-    SOCKET_BUFFER = 32 << 20,
     COMMAND_ROOM = 65536,
     PORTS_MAX = 16,
 };
@@ -106,12 +106,6 @@ static int64_t clock_us(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static void die(const char *what)
-{
-    fprintf(stderr, "fakeagent: %s: %s\n", what, strerror(errno));
-    exit(1);
 }
 
 /* ---- sending ---- */
@@ -517,47 +511,6 @@ static void watch(struct server *sv, int fd)
     struct epoll_event e = {.events = EPOLLIN, .data.fd = fd};
     if (epoll_ctl(sv->epoll, EPOLL_CTL_ADD, fd, &e) != 0)
         die(fd == STDIN_FILENO ? "--exit-on-eof needs a pipe on stdin" : "epoll_ctl");
-}
-
-static int open_socket(int family)
-{
-    int on = 1, size = SOCKET_BUFFER;
-    int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        die("socket");
-    if (family == AF_INET && setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) != 0)
-        die("IP_PKTINFO");
-    if (family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0)
-        die("IPV6_V6ONLY");
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0)
-        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size) != 0)
-        setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    /* a second bar besides the check of every datagram's address; may need a privilege */
-    (void)setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "lo", sizeof "lo");
-    return fd;
-}
-
-/* False only if the port is taken. */
-static bool bind_socket(int fd, int family, uint16_t port)
-{
-    struct sockaddr_in in4 = {.sin_family = AF_INET, .sin_port = htons(port)};
-    struct sockaddr_in6 in6 = {
-        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback};
-    int rc = family == AF_INET ? bind(fd, (struct sockaddr *)&in4, sizeof in4)
-                               : bind(fd, (struct sockaddr *)&in6, sizeof in6);
-    if (rc != 0 && errno != EADDRINUSE)
-        die("bind");
-    return rc == 0;
-}
-
-static uint16_t port_of(int fd)
-{
-    struct sockaddr_in in4;
-    socklen_t len = sizeof in4;
-    if (getsockname(fd, (struct sockaddr *)&in4, &len) != 0)
-        die("getsockname");
-    return ntohs(in4.sin_port);
 }
 
 static void open_other(struct link *l)
