@@ -24,8 +24,9 @@ OUTPUTS = "^INSERT INTO poller_output "
 QUERIES = {
     "session": ("^SELECT @@max_allowed_packet", 2, "cannot connect to the database server"),
     "settings": ("SELECT CONVERT.name", 2, "cannot read the settings"),
-    "devices": (" FROM host WHERE", 33, "cannot read the devices"),
-    "items": (" FROM poller_item WHERE", 18, "cannot read the poller items"),
+    "roster": (" FROM host WHERE disabled=", 3, "cannot read the devices"),
+    "devices": (" FROM host WHERE id IN ", 33, "cannot read the devices"),
+    "items": (" FROM poller_item WHERE host_id IN ", 18, "cannot read the poller items"),
     "assertions": (" FROM poller_reindex ", 6, "cannot read the re-index assertions"),
 }
 

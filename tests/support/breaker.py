@@ -52,6 +52,13 @@ class Instead:
         self.packet = struct.pack("<I", len(payload))[:3] + b"\x00" + payload
 
 
+class Meanwhile:
+    """Something happens before the server gets the statement."""
+
+    def __init__(self, happen):
+        self.happen = happen
+
+
 class Throttle:
     """The answer comes in pieces of `size` bytes, with a pause before each."""
 
@@ -239,6 +246,8 @@ class _Connection:
             return
         if isinstance(action, Delay):
             self.breaker._pause(action.seconds)
+        if isinstance(action, Meanwhile):
+            action.happen()
         self.throttle = action if isinstance(action, Throttle) else None
         self.deaf = action == SWALLOW_ANSWER
         self.half = action == HALF
