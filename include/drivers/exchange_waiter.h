@@ -53,9 +53,8 @@ struct exchange_waiter {
     struct resolver_query query;
     struct loop_letter letter; /* from the resolver, or from who nudges */
     atomic_bool nudged;        /* any thread: the letter is on its way */
-    struct job job;
-    bool naming, working; /* the query, the job is in progress */
-    bool starting;        /* over() must wait for the loop */
+    bool naming, working;      /* the query, the job is in progress */
+    bool starting;             /* over() must wait for the loop */
 };
 
 void exchange_waiter_init(struct exchange_waiter *w, const struct exchange_waiter_on *on,

@@ -30,6 +30,7 @@
 #include "base/err.h"
 #include "base/give_up.h"
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -45,7 +46,11 @@ enum {
 enum resolve_family { RESOLVE_ANY, RESOLVE_V4, RESOLVE_V6 };
 
 struct address {
-    struct sockaddr_storage sa; /* port 0 */
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } sa; /* port 0; a sockaddr_storage takes four times the room */
     socklen_t len;
 };
 

@@ -6,17 +6,18 @@
 #include "base/mem.h"
 
 #include <poll.h>
-#include <stddef.h>
+#include <stdlib.h>
 
 static void waiter_on_ready(void *arg);
 static void waiter_on_time(void *arg);
 static void waiter_on_letter(void *arg);
 static void waiter_on_answer(void *arg);
 
-static struct exchange_waiter *waiter_of_job(struct job *job)
-{
-    return (struct exchange_waiter *)((char *)job - offsetof(struct exchange_waiter, job));
-}
+/* Few exchanges need one: keys are made once for many devices. */
+struct waiter_job {
+    struct job job; /* first */
+    struct exchange_waiter *waiter;
+};
 
 /* ---- the wire: as the system's, but a watched descriptor is left before it is closed ---- */
 
@@ -85,7 +86,7 @@ static void waiter_watch(struct exchange_waiter *w, int fd, short events)
 
 static void waiter_run_job(struct job *job)
 {
-    const struct want *want = &waiter_of_job(job)->x->want;
+    const struct want *want = &((struct waiter_job *)job)->waiter->x->want;
     want->job(want->arg);
 }
 
@@ -93,7 +94,8 @@ static void waiter_go_on(struct exchange_waiter *w);
 
 static void waiter_done_job(struct job *job, bool cancelled UNUSED)
 {
-    struct exchange_waiter *w = waiter_of_job(job);
+    struct exchange_waiter *w = ((struct waiter_job *)job)->waiter;
+    free(job);
     w->working = false;
     waiter_tell(w, EXCHANGE_JOB_DONE);
     waiter_go_on(w);
@@ -104,9 +106,11 @@ static void waiter_work(struct exchange_waiter *w)
     static const struct job_calls calls = {.run = waiter_run_job, .done = waiter_done_job};
     if (w->working)
         return;
+    struct waiter_job *job = mem_zalloc(1, sizeof(*job));
+    job->waiter = w;
     w->working = true;
     loop_timer_cancel(&w->timer);
-    pool_submit(w->on->jobs, &w->job, &calls);
+    pool_submit(w->on->jobs, &job->job, &calls);
 }
 
 /* true: it has been fed an answer. */

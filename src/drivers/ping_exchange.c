@@ -254,7 +254,7 @@ static void pingx_sit_out(struct ping_exchange *p, enum result result)
 
 static bool pingx_open_socket(struct ping_exchange *p, int type)
 {
-    int fd = p->wire->open(p->wire->arg, p->echo.to.sa.ss_family, type);
+    int fd = p->wire->open(p->wire->arg, p->echo.to.sa.any.sa_family, type);
     p->fd = fd >= 0 ? fd : -1;
     return fd >= 0;
 }
@@ -343,7 +343,7 @@ static void pingx_echo(struct ping_exchange *p, const struct exchange_event *eve
         p->report = ping_report_of_errno(number);
     }
     if (number == EAGAIN)
-        pingx_want(p, BLOCKED, ping_icmp_socket(p->icmp, p->echo.to.sa.ss_family), POLLOUT);
+        pingx_want(p, BLOCKED, ping_icmp_socket(p->icmp, p->echo.to.sa.any.sa_family), POLLOUT);
     else
         pingx_want(p, ECHOING, -1, 0);
 }
@@ -421,7 +421,7 @@ static void pingx_name_late(struct ping_exchange *p, const struct exchange_event
 static void pingx_found(struct ping_exchange *p, const struct exchange_event *event)
 {
     p->echo.to = *event->address;
-    if (p->method == METHOD_ICMP && ping_icmp_socket(p->icmp, p->echo.to.sa.ss_family) < 0) {
+    if (p->method == METHOD_ICMP && ping_icmp_socket(p->icmp, p->echo.to.sa.any.sa_family) < 0) {
         if (p->request->port == 0) {
             pingx_finish_not_up(p, RESULT_NO_SOCKET);
             return;

@@ -266,7 +266,7 @@ static ssize_t icmp_send_packet(const struct ping_icmp *icmp, const struct addre
                                 const uint8_t *packet, size_t len)
 {
     const struct wire *w = icmp->wire;
-    int fd = ping_icmp_socket(icmp, to->sa.ss_family);
+    int fd = ping_icmp_socket(icmp, to->sa.any.sa_family);
     ssize_t n = -EAGAIN;
     for (int i = 0; i < SEND_TRIES; i++) {
         n = w->send(w->arg, fd, packet, len, to);
@@ -286,7 +286,7 @@ int ping_icmp_send(struct ping_icmp *icmp, struct ping_echo *echo, int64_t now_u
     if (!claimed)
         return ENOBUFS;
 
-    ping_build_request(echo->to.sa.ss_family, icmp->id, seq, packet);
+    ping_build_request(echo->to.sa.any.sa_family, icmp->id, seq, packet);
     ssize_t n = icmp_send_packet(icmp, &echo->to, packet, sizeof(packet));
     if (n >= 0)
         return 0;

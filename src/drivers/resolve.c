@@ -117,15 +117,12 @@ static bool resolver_is_definite(int code)
 /* ::ffff:192.0.2.1 is an IPv4 device. */
 static void resolver_unmap_v4(struct address *a)
 {
-    struct sockaddr_in6 v6;
-    memcpy(&v6, &a->sa, sizeof(v6));
-    if (v6.sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6.sin6_addr))
+    const struct sockaddr_in6 *v6 = &a->sa.v6;
+    if (v6->sin6_family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr))
         return;
     struct sockaddr_in v4 = {.sin_family = AF_INET};
-    memcpy(&v4.sin_addr, &v6.sin6_addr.s6_addr[12], sizeof(v4.sin_addr));
-    memset(&a->sa, 0, sizeof(a->sa));
-    memcpy(&a->sa, &v4, sizeof(v4));
-    a->len = sizeof(v4);
+    memcpy(&v4.sin_addr, &v6->sin6_addr.s6_addr[12], sizeof(v4.sin_addr));
+    *a = (struct address){.sa.v4 = v4, .len = sizeof(v4)};
 }
 
 static struct answer resolver_ask_system(const char *name, enum resolve_family family, int flags)

@@ -4,8 +4,6 @@
 
 #include <net-snmp/net-snmp-includes.h>
 
-#include <net-snmp/library/large_fd_set.h>
-
 #include "snmp_private.h"
 
 #include "base/mem.h"
@@ -84,13 +82,11 @@ struct snmp_exchange {
 
     /* the session */
     const struct target *target;
-    char *name; /* that is being looked up */
-    struct address address;
+    char *name;             /* that is being looked up */
     struct snmp_peer *peer; /* the library's as soon as there is a session */
     struct snmp_v3 *v3;     /* credentials, NULL for v1 and v2c */
     void *session;          /* net-snmp's single-session handle, NULL = none */
     bool used;              /* a request has been answered in this session */
-    netsnmp_large_fd_set readable;
 
     /* the request as the library's callback sees it */
     bool open; /* the library has it */
@@ -127,7 +123,6 @@ struct snmp_exchange *snmp_exchange_new(const struct snmp_options *options, cons
         s->options.retries = 0;
     if (s->options.retries > SNMP_RETRIES_MAX)
         s->options.retries = SNMP_RETRIES_MAX;
-    netsnmp_large_fd_set_init(&s->readable, FD_SETSIZE);
     return s;
 }
 
@@ -154,7 +149,6 @@ void snmp_exchange_free(struct snmp_exchange *s)
         return;
     CHECK(s->state != KEYING); /* the job uses the credentials */
     snmpx_close_session(s);
-    netsnmp_large_fd_set_cleanup(&s->readable);
     snmp_decode_done(&s->answer);
     buf_done(&s->detail);
     free(s->name);
@@ -218,8 +212,8 @@ static int64_t snmpx_patience_us(const struct snmp_exchange *s)
 static void snmpx_want_io(struct snmp_exchange *s, enum state state, short events, int64_t until_us)
 {
     s->state = state;
-    s->base.want = (struct want){
-        .kind = WANT_IO, .until_us = until_us, .fd = s->peer->transport.sock, .events = events};
+    s->base.want =
+        (struct want){.kind = WANT_IO, .until_us = until_us, .fd = s->peer->fd, .events = events};
 }
 
 static void snmpx_want_name(struct snmp_exchange *s, enum state state, const char *hostname)
@@ -364,16 +358,14 @@ static void snmpx_go_on(struct snmp_exchange *s, enum snmp_peer_step step, enum 
 static void snmpx_connect(struct snmp_exchange *s, const struct address *local)
 {
     enum snmp_outcome why = SNMP_IMPOSSIBLE;
-    s->peer = snmp_peer_new(s->target->hostname, s->wire);
-    enum snmp_peer_step step =
-        snmp_peer_open(s->peer, &s->address, s->target->port, local, &why, &s->detail);
+    enum snmp_peer_step step = snmp_peer_open(s->peer, local, &why, &s->detail);
     snmpx_go_on(s, step, why);
 }
 
 static void snmpx_go_local(struct snmp_exchange *s, const struct exchange_event *event)
 {
     const char *local = s->options.client_address;
-    s->address = *event->address;
+    s->peer = snmp_peer_new(s->target, event->address, s->wire);
     if (local != NULL && local[0] != '\0')
         snmpx_want_name(s, NAMING_LOCAL, local);
     else
@@ -394,7 +386,7 @@ static void snmpx_connect_end(struct snmp_exchange *s, int number)
 
 static void snmpx_connected(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
 {
-    int number = -s->wire->error(s->wire->arg, s->peer->transport.sock);
+    int number = -s->wire->error(s->wire->arg, s->peer->fd);
     if (number != EINPROGRESS)
         snmpx_connect_end(s, number);
 }
@@ -642,10 +634,10 @@ static void snmpx_run_timer(struct snmp_exchange *s)
  * time-out. */
 static void snmpx_look(struct snmp_exchange *s)
 {
-    bool open = s->peer->transport.sock >= 0;
+    bool open = s->peer->fd >= 0;
     if (!s->settled && open && s->now_us < s->limit_us && s->now_us >= s->timer_us) {
         snmpx_run_timer(s);
-        open = s->peer->transport.sock >= 0;
+        open = s->peer->fd >= 0;
     }
     if (!s->settled && s->peer->send_errno == EMSGSIZE)
         snmpx_settle(s, END_TOO_BIG);
@@ -661,11 +653,13 @@ static void snmpx_look(struct snmp_exchange *s)
 
 static void snmpx_read(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
 {
+    fd_set readable;
+    FD_ZERO(&readable);
+    FD_SET(SNMP_PEER_SOCK, &readable);
     s->noticed = false;
     s->peer->messages = 0;
-    NETSNMP_LARGE_FD_SET(s->peer->transport.sock, &s->readable);
     snmpx_enter_library(s);
-    snmp_sess_read2(s->session, &s->readable);
+    snmp_sess_read(s->session, &readable);
     snmpx_leave_library(s);
     unsigned ignored = s->peer->messages - (s->noticed && s->peer->messages > 0);
     s->counts.ignored += ignored;

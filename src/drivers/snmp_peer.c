@@ -32,7 +32,7 @@ static int peer_send_datagram(netsnmp_transport *t, const void *bytes, int len,
                               void **opaque UNUSED, int *opaque_len UNUSED)
 {
     struct snmp_peer *p = (struct snmp_peer *)t;
-    ssize_t n = p->wire->send(p->wire->arg, t->sock, bytes, (size_t)len, &p->address);
+    ssize_t n = p->wire->send(p->wire->arg, p->fd, bytes, (size_t)len, &p->address);
     bool first = !p->tried;
     p->tried = true;
     if (n == -EMSGSIZE && first) {
@@ -51,7 +51,7 @@ static int peer_receive_datagram(netsnmp_transport *t, void *bytes, int size, vo
 {
     struct snmp_peer *p = (struct snmp_peer *)t;
     struct address from;
-    ssize_t n = p->wire->receive(p->wire->arg, t->sock, bytes, (size_t)size, &from);
+    ssize_t n = p->wire->receive(p->wire->arg, p->fd, bytes, (size_t)size, &from);
     *opaque = NULL;
     *opaque_len = 0;
     p->from_elsewhere = n >= 0 && !wire_same_address(&from, &p->address, true);
@@ -63,9 +63,9 @@ static int peer_send_stream(netsnmp_transport *t, const void *bytes, int len, vo
                             int *opaque_len UNUSED)
 {
     struct snmp_peer *p = (struct snmp_peer *)t;
-    if (t->sock < 0)
+    if (p->fd < 0)
         return len;
-    ssize_t n = p->wire->send(p->wire->arg, t->sock, bytes, (size_t)len, NULL);
+    ssize_t n = p->wire->send(p->wire->arg, p->fd, bytes, (size_t)len, NULL);
     if (n == len) {
         p->sent = true;
     } else {
@@ -82,7 +82,7 @@ static int peer_receive_stream(netsnmp_transport *t, void *bytes, int size, void
     *opaque = NULL;
     *opaque_len = 0;
     p->from_elsewhere = false;
-    ssize_t n = p->wire->receive(p->wire->arg, t->sock, bytes, (size_t)size, NULL);
+    ssize_t n = p->wire->receive(p->wire->arg, p->fd, bytes, (size_t)size, NULL);
     if (n == -EAGAIN) {
         t->flags |= NETSNMP_TRANSPORT_FLAG_EMPTY_PKT; /* nothing, but not the end */
         return 0;
@@ -95,9 +95,9 @@ static int peer_receive_stream(netsnmp_transport *t, void *bytes, int size, void
 static int peer_close(netsnmp_transport *t)
 {
     struct snmp_peer *p = (struct snmp_peer *)t;
-    if (t->sock >= 0)
-        p->wire->close(p->wire->arg, t->sock);
-    t->sock = -1;
+    if (p->fd >= 0)
+        p->wire->close(p->wire->arg, p->fd);
+    p->fd = t->sock = -1;
     return 0;
 }
 
@@ -128,13 +128,16 @@ static bool peer_is_stream(const char *hostname)
     return false;
 }
 
-struct snmp_peer *snmp_peer_new(const char *hostname, const struct wire *wire)
+struct snmp_peer *snmp_peer_new(const struct target *target, const struct address *to,
+                                const struct wire *wire)
 {
-    bool stream = peer_is_stream(hostname);
+    bool stream = peer_is_stream(target->hostname);
     struct snmp_peer *p = mem_zalloc(1, sizeof(*p));
     netsnmp_transport *t = &p->transport;
     p->wire = wire;
-    t->sock = -1;
+    p->address = *to;
+    wire_set_port(&p->address, target->port);
+    p->fd = t->sock = -1;
     t->flags = NETSNMP_TRANSPORT_FLAG_OPENED | (stream ? NETSNMP_TRANSPORT_FLAG_STREAM : 0U);
     t->msgMaxSize = stream ? MESSAGE_MAX_TCP : MESSAGE_MAX_UDP;
     t->f_send = stream ? peer_send_stream : peer_send_datagram;
@@ -166,22 +169,21 @@ enum snmp_peer_step snmp_peer_connected(int number, enum snmp_outcome *ret_why, 
     return peer_fail(ret_why, SNMP_TIMED_OUT, detail, "cannot connect", number);
 }
 
-enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *to, uint16_t port,
-                                   const struct address *local, enum snmp_outcome *ret_why,
-                                   struct buf *detail)
+enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *local,
+                                   enum snmp_outcome *ret_why, struct buf *detail)
 {
     const struct wire *w = p->wire;
     bool stream = p->transport.flags & NETSNMP_TRANSPORT_FLAG_STREAM;
-    p->address = *to;
-    wire_set_port(&p->address, port);
+    int family = p->address.sa.any.sa_family;
 
-    int fd = w->open(w->arg, to->sa.ss_family, stream ? SOCK_STREAM : SOCK_DGRAM);
+    int fd = w->open(w->arg, family, stream ? SOCK_STREAM : SOCK_DGRAM);
     if (fd < 0)
         return peer_fail(ret_why, SNMP_IMPOSSIBLE, detail, "cannot create a socket", -fd);
-    p->transport.sock = fd;
+    p->fd = fd;
+    p->transport.sock = SNMP_PEER_SOCK;
 
     int number = 0;
-    if (local != NULL && local->sa.ss_family == to->sa.ss_family)
+    if (local != NULL && local->sa.any.sa_family == family)
         number = -w->bind(w->arg, fd, local);
     if (number != 0)
         return peer_fail(ret_why, SNMP_IMPOSSIBLE, detail, "cannot use the client address", number);

@@ -40,9 +40,14 @@ void snmp_decode_done(struct snmp_answer *a);
 
 /* ---- snmp_peer.c ---- */
 
+/* What the library knows as the number of every open socket.  It never uses the number but to look it up in
+ * the set of those that are ready, which would otherwise be as large as the largest number. */
+enum { SNMP_PEER_SOCK = 0 };
+
 /* The library owns and frees it (as a netsnmp_transport) with the session. */
 struct snmp_peer {
-    netsnmp_transport transport; /* first; its sock is -1 as soon as a stream is closed */
+    netsnmp_transport transport; /* first; its sock is SNMP_PEER_SOCK, -1 without a descriptor */
+    int fd;                      /* -1 also as soon as a stream is closed */
     const struct wire *wire;
     struct address address;
     size_t received;     /* by a stream, since the request was sent */
@@ -54,15 +59,15 @@ struct snmp_peer {
 
 enum snmp_peer_step { SNMP_PEER_OPEN, SNMP_PEER_CONNECTING, SNMP_PEER_FAILED };
 
-/* Datagrams or a stream, as the stored hostname says. */
-struct snmp_peer *snmp_peer_new(const char *hostname, const struct wire *wire);
+/* Datagrams or a stream, as the target's hostname says, to that address and the target's port. */
+struct snmp_peer *snmp_peer_new(const struct target *t, const struct address *to,
+                                const struct wire *wire);
 void snmp_peer_free(struct snmp_peer *p); /* only as long as no session has it */
 
-/* Open a socket to that address; `local`, if not NULL, is the address to leave from for targets of
- * its family.  Failed: why, as an outcome and its detail. */
-enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *to, uint16_t port,
-                                   const struct address *local, enum snmp_outcome *ret_why,
-                                   struct buf *detail);
+/* Open its socket; `local`, if not NULL, is the address to leave from for targets of its family.
+ * Failed: why, as an outcome and its detail. */
+enum snmp_peer_step snmp_peer_open(struct snmp_peer *p, const struct address *local,
+                                   enum snmp_outcome *ret_why, struct buf *detail);
 /* A connect in progress has ended: number is 0 or an errno, and then what the network says,
  * as a failure of this machine shows before anything has left. */
 enum snmp_peer_step snmp_peer_connected(int number, enum snmp_outcome *ret_why, struct buf *detail);

@@ -25,13 +25,13 @@ static int wire_open(void *arg UNUSED, int family, int type)
 
 static int wire_bind(void *arg UNUSED, int fd, const struct address *local)
 {
-    return bind(fd, (const struct sockaddr *)&local->sa, local->len) == 0 ? 0 : -errno;
+    return bind(fd, &local->sa.any, local->len) == 0 ? 0 : -errno;
 }
 
 /* Interrupted, a connect goes on by itself. */
 static int wire_connect(void *arg UNUSED, int fd, const struct address *to)
 {
-    if (connect(fd, (const struct sockaddr *)&to->sa, to->len) == 0)
+    if (connect(fd, &to->sa.any, to->len) == 0)
         return 0;
     return errno == EINTR ? -EINPROGRESS : -errno;
 }
@@ -52,8 +52,8 @@ static ssize_t wire_send(void *arg UNUSED, int fd, const void *bytes, size_t len
 {
     ssize_t n;
     do
-        n = sendto(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL,
-                   to != NULL ? (const struct sockaddr *)&to->sa : NULL, to != NULL ? to->len : 0);
+        n = sendto(fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL, to != NULL ? &to->sa.any : NULL,
+                   to != NULL ? to->len : 0);
     while (n < 0 && errno == EINTR);
     return n >= 0 ? n : -errno;
 }
@@ -65,7 +65,7 @@ static ssize_t wire_receive(void *arg UNUSED, int fd, void *bytes, size_t size,
     ssize_t n;
     do {
         from = (struct address){.len = sizeof(from.sa)};
-        n = recvfrom(fd, bytes, size, MSG_DONTWAIT, (struct sockaddr *)&from.sa, &from.len);
+        n = recvfrom(fd, bytes, size, MSG_DONTWAIT, &from.sa.any, &from.len);
     } while (n < 0 && errno == EINTR);
     if (ret_from != NULL)
         *ret_from = from;
@@ -190,44 +190,25 @@ bool wire_own_trouble(int number)
     }
 }
 
-/* Copies, because a sockaddr_storage may not be looked at as another type. */
-static struct sockaddr_in wire_v4(const struct address *a)
-{
-    struct sockaddr_in v4;
-    memcpy(&v4, &a->sa, sizeof(v4));
-    return v4;
-}
-
-static struct sockaddr_in6 wire_v6(const struct address *a)
-{
-    struct sockaddr_in6 v6;
-    memcpy(&v6, &a->sa, sizeof(v6));
-    return v6;
-}
-
 void wire_set_port(struct address *a, uint16_t port)
 {
-    struct sockaddr_in v4 = wire_v4(a);
-    struct sockaddr_in6 v6 = wire_v6(a);
-    v4.sin_port = htons(port);
-    v6.sin6_port = htons(port);
-    if (a->sa.ss_family == AF_INET6)
-        memcpy(&a->sa, &v6, sizeof(v6));
+    if (a->sa.any.sa_family == AF_INET6)
+        a->sa.v6.sin6_port = htons(port);
     else
-        memcpy(&a->sa, &v4, sizeof(v4));
+        a->sa.v4.sin_port = htons(port);
 }
 
 bool wire_same_address(const struct address *a, const struct address *b, bool and_port)
 {
-    if (a->sa.ss_family != b->sa.ss_family)
+    if (a->sa.any.sa_family != b->sa.any.sa_family)
         return false;
-    if (b->sa.ss_family == AF_INET) {
-        struct sockaddr_in a4 = wire_v4(a), b4 = wire_v4(b);
-        return a4.sin_addr.s_addr == b4.sin_addr.s_addr &&
-               (!and_port || a4.sin_port == b4.sin_port);
+    if (b->sa.any.sa_family == AF_INET) {
+        const struct sockaddr_in *a4 = &a->sa.v4, *b4 = &b->sa.v4;
+        return a4->sin_addr.s_addr == b4->sin_addr.s_addr &&
+               (!and_port || a4->sin_port == b4->sin_port);
     }
-    struct sockaddr_in6 a6 = wire_v6(a), b6 = wire_v6(b);
-    return memcmp(&a6.sin6_addr, &b6.sin6_addr, sizeof(a6.sin6_addr)) == 0 &&
-           (b6.sin6_scope_id == 0 || a6.sin6_scope_id == b6.sin6_scope_id) &&
-           (!and_port || a6.sin6_port == b6.sin6_port);
+    const struct sockaddr_in6 *a6 = &a->sa.v6, *b6 = &b->sa.v6;
+    return memcmp(&a6->sin6_addr, &b6->sin6_addr, sizeof(a6->sin6_addr)) == 0 &&
+           (b6->sin6_scope_id == 0 || a6->sin6_scope_id == b6->sin6_scope_id) &&
+           (!and_port || a6->sin6_port == b6->sin6_port);
 }

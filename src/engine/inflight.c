@@ -58,8 +58,7 @@ struct flight {
     void *arg;
 
     /* whom it is for */
-    const char *hostname; /* whose address `to` is; borrowed from the site; NULL: none */
-    struct address to;
+    const char *hostname; /* whose address the place is; borrowed from the site; NULL: none */
     struct resolver_query query;
     struct loop_letter letter;
     struct loop_timer timer; /* for the name */
@@ -69,9 +68,9 @@ struct flight {
 
     /* the request */
     struct exchange_waiter waiter;
-    struct snmp_exchange *snmp; /* NULL: not needed yet */
-    struct ping_exchange *ping; /* NULL: none is on its way */
-    struct ping_reply ping_reply;
+    struct snmp_exchange *snmp;    /* NULL: not needed yet */
+    struct ping_exchange *ping;    /* NULL: none is on its way */
+    struct ping_reply *ping_reply; /* of the last ping; NULL: there was none */
     bool young;
     TAILQ_ENTRY(flight) next_young;
     int64_t began_us;
@@ -188,9 +187,9 @@ static void place_leave(struct flight *fl)
     place_settle(f, p);
 }
 
-static void flight_queue(struct flight *fl)
+static void flight_queue(struct flight *fl, const struct address *to)
 {
-    struct place *p = place_get(fl->f, &fl->to);
+    struct place *p = place_get(fl->f, to);
     fl->place = p;
     if (p->devices < fl->f->options.address_limit) {
         p->devices++;
@@ -216,6 +215,7 @@ static void flight_name(struct flight *fl)
     struct resolver *r = fl->f->options.services->resolver;
     const char *hostname = flight_hostname(fl);
     struct err err = ERR_INIT;
+    struct address to;
     enum resolve_family family;
     if (fl->hostname != NULL && strcmp(fl->hostname, hostname) == 0) {
         flight_take_off(fl);
@@ -225,10 +225,10 @@ static void flight_name(struct flight *fl)
     fl->hostname = NULL;
     fl->state = FLIGHT_NAMING;
     char *host = resolve_host_part(hostname, &family);
-    switch (resolver_ask(r, host, family, &fl->query, &fl->to, &err)) {
+    switch (resolver_ask(r, host, family, &fl->query, &to, &err)) {
     case RESOLVE_FOUND:
         fl->hostname = hostname;
-        flight_queue(fl);
+        flight_queue(fl, &to);
         break;
     case RESOLVE_FAILED: flight_take_off(fl); break;
     case RESOLVE_LATER:
@@ -290,8 +290,10 @@ static struct exchange *flight_begin_snmp(struct flight *fl)
 /* NULL: it cannot be asked, the reply is there. */
 static struct exchange *flight_begin_ping(struct flight *fl)
 {
+    if (fl->ping_reply == NULL)
+        fl->ping_reply = mem_alloc(sizeof(*fl->ping_reply));
     fl->ping = pinger_open(fl->f->options.services->pinger, &fl->ask->ping,
-                           exchange_waiter_wire(&fl->waiter), flight_nudge, fl, &fl->ping_reply);
+                           exchange_waiter_wire(&fl->waiter), flight_nudge, fl, fl->ping_reply);
     if (fl->ping == NULL)
         return NULL;
     ping_exchange_begin(fl->ping, &fl->ask->ping, fl->began_us, flight_deadline_us(fl));
@@ -324,7 +326,7 @@ static void flight_keep_ping_reply(struct flight *fl)
 {
     if (fl->ping == NULL)
         return;
-    fl->ping_reply = *ping_exchange_reply(fl->ping);
+    *fl->ping_reply = *ping_exchange_reply(fl->ping);
     ping_exchange_free(fl->ping);
     fl->ping = NULL;
 }
@@ -395,7 +397,7 @@ void flight_get_snmp(const struct flight *fl, struct snmp_reply *ret)
 
 void flight_get_ping(const struct flight *fl, struct ping_reply *ret)
 {
-    *ret = fl->ping_reply;
+    *ret = *fl->ping_reply;
 }
 
 struct flight *flight_new(struct inflight *f, bool was_down)
@@ -419,6 +421,7 @@ void flight_free(struct flight *fl)
     place_leave(fl);
     snmp_exchange_free(fl->snmp);
     exchange_waiter_done(&fl->waiter);
+    free(fl->ping_reply);
     fl->f->devices--;
     free(fl);
 }

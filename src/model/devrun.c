@@ -16,7 +16,7 @@
 
 struct action *devrun_add_action(struct devrun *run, enum action_kind kind)
 {
-    run->actions = mem_grow(run->actions, run->action_count, &run->action_cap, 2,
+    run->actions = mem_grow(run->actions, run->action_count, &run->action_cap, 1,
                             sizeof(run->actions[0])); /* most runs ask one thing at a time */
     struct action *a = &run->actions[run->action_count++];
     *a = (struct action){.kind = kind};

@@ -20,7 +20,7 @@ static struct agent *agent_meet(struct devrun *run, const struct target *t)
     struct agent *a = agent_get(run, t);
     if (a != NULL)
         return a;
-    run->agents.list = mem_grow(run->agents.list, run->agents.count, &run->agents.cap, 2,
+    run->agents.list = mem_grow(run->agents.list, run->agents.count, &run->agents.cap, 1,
                                 sizeof(run->agents.list[0]));
     a = &run->agents.list[run->agents.count++];
     *a = (struct agent){.target = t};

@@ -175,11 +175,11 @@ static inline struct address fake_address(const char *text, uint16_t port)
     struct sockaddr_in v4 = {.sin_family = AF_INET};
     struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
     if (inet_pton(AF_INET6, text, &v6.sin6_addr) == 1) {
-        memcpy(&a.sa, &v6, sizeof(v6));
+        a.sa.v6 = v6;
         a.len = sizeof(v6);
     } else {
         CHECK(inet_pton(AF_INET, text, &v4.sin_addr) == 1);
-        memcpy(&a.sa, &v4, sizeof(v4));
+        a.sa.v4 = v4;
         a.len = sizeof(v4);
     }
     wire_set_port(&a, port);

@@ -17,7 +17,7 @@ static uint16_t sum16(const uint8_t *bytes, size_t len)
 /* The reply to the echo request of that number, as a raw socket gives it, with one byte changed. */
 static void give_reply(struct bench *b, size_t index, const struct address *from, size_t changed)
 {
-    bool six = from->sa.ss_family == AF_INET6;
+    bool six = from->sa.any.sa_family == AF_INET6;
     assert_true(index < b->wire.sent_count);
     uint8_t packet[20 + PING_PACKET_LEN] = {0x45, 0, 0, 51, 1, 2, 0, 0, 64, IPPROTO_ICMP};
     uint8_t *icmp = packet + 20;

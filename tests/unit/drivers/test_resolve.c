@@ -176,13 +176,9 @@ static int finish(void **state)
 static const char *text_of(const struct address *a)
 {
     static char text[INET6_ADDRSTRLEN];
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-    memcpy(&v4, &a->sa, sizeof(v4));
-    memcpy(&v6, &a->sa, sizeof(v6));
-    if (a->sa.ss_family == AF_INET6)
-        return inet_ntop(AF_INET6, &v6.sin6_addr, text, sizeof(text));
-    return inet_ntop(AF_INET, &v4.sin_addr, text, sizeof(text));
+    if (a->sa.any.sa_family == AF_INET6)
+        return inet_ntop(AF_INET6, &a->sa.v6.sin6_addr, text, sizeof(text));
+    return inet_ntop(AF_INET, &a->sa.v4.sin_addr, text, sizeof(text));
 }
 
 static void assert_found(struct resolver *r, const char *name, enum resolve_family family,

@@ -24,7 +24,7 @@ static struct address loopback(int fd)
     const struct sockaddr_in any = {.sin_family = AF_INET,
                                     .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
     assert_int_equal(bind(fd, (const struct sockaddr *)&any, sizeof(any)), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&a.sa, &a.len), 0);
+    assert_int_equal(getsockname(fd, &a.sa.any, &a.len), 0);
     return a;
 }
 
