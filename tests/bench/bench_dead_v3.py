@@ -4,7 +4,7 @@
     make bench-dead-v3 BENCH="--dead 10000 --live 500 --rounds 5"
 
 In each round a cycle with the live ones alone, one with the dead ones alone and one with both, in turn. Prints of each the
-wall, how late the event loop was at most, processor time and memory, as medians (least-most), and by what factor the cycle with
+wall, how late the event loop was at most, and processor time, as medians (least-most), and by what factor the cycle with
 both is longer than the time-outs of one dead device.
 """
 
@@ -56,8 +56,8 @@ def one(site, poller, first, last, rows):
     if run.status != 0 or stored != rows:
         raise LabError(f"{stored} rows stored, {rows} expected\n{run}")
     late = re.findall(r"event loop late by ([\d.]+) ms", run.log)
-    return {"wall s": run.seconds, "lag ms": float(late[0]) if late else 0.0, "CPU s": cpu_seconds(run.usage),
-            "memory MB": run.usage.ru_maxrss / 1024}
+    return {"wall s": run.seconds, "lag ms": float(late[0]) if late else 0.0,
+            "CPU s": cpu_seconds(run.usage)}
 
 
 def show(name, figures):
