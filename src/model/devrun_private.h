@@ -120,7 +120,7 @@ struct devrun {
     bool has_status;
     bool down;
 
-    struct probe probe;
+    struct probe *probe; /* NULL: none has begun, as for a device that never answers */
     struct system_info system;
     bool has_system;
     struct reindex reindex;

@@ -5,27 +5,31 @@
 #include "devrun_private.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 void devrun_probe_begin(struct devrun *run)
 {
-    run->probe.count = 0;
-    run->probe.optional = PROBE_MAX;
-    run->probe.at_most = PROBE_MAX;
-    run->probe.guessed = false;
+    if (run->probe == NULL)
+        run->probe = mem_zalloc(1, sizeof(*run->probe));
+    run->probe->count = 0;
+    run->probe->optional = PROBE_MAX;
+    run->probe->at_most = PROBE_MAX;
+    run->probe->guessed = false;
     for (size_t i = 0; i < PROBE_MAX; i++)
-        buf_clear(&run->probe.text[i]);
+        buf_clear(&run->probe->text[i]);
 }
 
 void devrun_probe_done(struct devrun *run)
 {
-    for (size_t i = 0; i < PROBE_MAX; i++)
-        buf_done(&run->probe.text[i]);
+    for (size_t i = 0; run->probe != NULL && i < PROBE_MAX; i++)
+        buf_done(&run->probe->text[i]);
+    free(run->probe);
 }
 
 void devrun_probe_add(struct devrun *run, struct oid name)
 {
-    struct probe *p = &run->probe;
+    struct probe *p = run->probe;
     CHECK(p->count < PROBE_MAX);
     p->wanted[p->count] = name;
     p->pending[p->count] = true;
@@ -37,13 +41,13 @@ void devrun_probe_add(struct devrun *run, struct oid name)
 
 void devrun_probe_add_optional(struct devrun *run, struct oid name)
 {
-    run->probe.optional = run->probe.count;
+    run->probe->optional = run->probe->count;
     devrun_probe_add(run, name);
 }
 
 bool devrun_probe_ask(struct devrun *run)
 {
-    struct probe *p = &run->probe;
+    struct probe *p = run->probe;
     const struct target *t = &run->device->snmp;
     size_t at_most = p->at_most < run->max_oids ? p->at_most : run->max_oids;
     p->asked_count = 0;
@@ -65,7 +69,7 @@ bool devrun_probe_ask(struct devrun *run)
 /* true: the object is in the answer. */
 static bool take_one(struct devrun *run, size_t k, const struct snmp_reply *reply)
 {
-    struct probe *p = &run->probe;
+    struct probe *p = run->probe;
     size_t slot = p->asked[k];
     bool found = false;
     for (size_t i = 0; i < reply->count && !p->got[slot]; i++) {
@@ -89,7 +93,7 @@ static bool take_one(struct devrun *run, size_t k, const struct snmp_reply *repl
 /* What is left out of an answer is asked for again, alone at last. */
 static void probe_take_values(struct devrun *run, const struct snmp_reply *reply)
 {
-    struct probe *p = &run->probe;
+    struct probe *p = run->probe;
     size_t found = 0, last = 0;
     for (size_t k = 0; k < p->asked_count; k++) {
         size_t slot = p->asked[k];
@@ -131,7 +135,7 @@ static void probe_give_up(struct probe *p)
 /* Of several objects, fewer are asked for at a time until the one is found. */
 static void probe_blame_objects(struct devrun *run)
 {
-    struct probe *p = &run->probe;
+    struct probe *p = run->probe;
     const struct target *t = &run->device->snmp;
     if (p->asked_count > 1) {
         p->at_most = p->asked_count / 2;
@@ -143,7 +147,7 @@ static void probe_blame_objects(struct devrun *run)
 
 static void probe_take_timeout(struct devrun *run)
 {
-    struct probe *p = &run->probe;
+    struct probe *p = run->probe;
     const struct target *t = &run->device->snmp;
     if (!devrun_agent_gone(run, t) && blame_optional(p))
         return;
@@ -161,7 +165,7 @@ static void probe_take_timeout(struct devrun *run)
 
 void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
 {
-    struct probe *p = &run->probe;
+    struct probe *p = run->probe;
     if (reply->outcome == SNMP_TIMED_OUT) {
         probe_take_timeout(run);
         return;
@@ -183,12 +187,12 @@ void devrun_probe_take(struct devrun *run, const struct snmp_reply *reply)
 
 bool devrun_probe_missing(const struct devrun *run, size_t slot)
 {
-    return slot < run->probe.count && run->probe.missing[slot];
+    return slot < run->probe->count && run->probe->missing[slot];
 }
 
 const char *devrun_probe_text(const struct devrun *run, size_t slot)
 {
-    const struct probe *p = &run->probe;
+    const struct probe *p = run->probe;
     return slot < p->count && p->got[slot] ? buf_str(&p->text[slot]) : NULL;
 }
 

@@ -223,10 +223,10 @@ static void take_value(struct devrun *run, const struct snmp_reply *reply)
     const struct varbind *vb = reply->varbinds;
     while (!oid_equal(vb->name, r->oid) || varbind_is_exception(vb))
         vb++;
-    struct buf *text = &run->probe.text[0];
+    struct buf *text = &run->probe->text[0];
     buf_clear(text);
     indextext_put(vb, text);
-    run->probe.got[0] = vb->type != VARBIND_NULL;
+    run->probe->got[0] = vb->type != VARBIND_NULL;
     run->reindex.equal = indextext_equal(r->assert_value, vb);
 }
 

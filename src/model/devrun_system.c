@@ -76,7 +76,7 @@ static void system_collect(struct devrun *run)
 
 void devrun_system_step(struct devrun *run)
 {
-    if (run->probe.count > 0) {
+    if (run->probe->count > 0) {
         if (!devrun_agent_gone(run, &run->device->snmp) && devrun_probe_ask(run))
             return;
         system_collect(run);
