@@ -101,6 +101,8 @@ void db_escape(void *db, const char *text, size_t len, struct buf *out);
 
 /* max_allowed_packet of the session, bytes. */
 size_t db_max_packet(const struct db *db);
+/* Whether rows of an INSERT may have a name (model/sqltext.h). */
+bool db_has_row_alias(const struct db *db);
 
 /* "Name version" of the client library, for --version. */
 const char *db_client_version(void);

@@ -18,12 +18,15 @@
 #include "base/buf.h"
 #include "model/batch.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct sqltext_limits {
     size_t rows;  /* at most, at least 1 */
     size_t bytes; /* of the statement; a single row may exceed it, then it goes alone */
+    bool
+        row_alias; /* the server is MySQL from 8.0.20 on, which warns of VALUES(); others know no alias */
 };
 
 /* SET SESSION: everything that statements of ours rely on, whatever the server's defaults and init_connect
@@ -34,7 +37,8 @@ void sqltext_session(struct buf *out, int lock_wait_s);
 /* The same for a server that does not know one of those words: what nothing works without. */
 void sqltext_session_least(struct buf *out, int lock_wait_s);
 
-/* Behind it: one row of max_allowed_packet and the number of DATETIME columns that statements of ours write.
+/* Behind it: one row of max_allowed_packet, the number of DATETIME columns that statements of ours write, and
+ * whether rows may have an alias (sqltext_limits.row_alias), which a comment tells that only such a MySQL reads.
  * A site that has grown up with Cacti 0.8 has such columns; they hold local time, which Cacti reads. */
 extern const char sqltext_about_session[];
 extern const char sqltext_local_time[]; /* SET SESSION: for such a site */
@@ -52,7 +56,7 @@ extern const char sqltext_date[];
 typedef void sqltext_escape_fn(void *arg, const char *text, size_t len, struct buf *out);
 
 /* INSERT INTO <table> (local_data_id, rrd_name, time, output) ... ON DUPLICATE KEY UPDATE
- * output=VALUES(output). Appends one statement for the first rows that fit; returns how many (>= 1
+ * output=VALUES(output), or with an alias. Appends one statement for the first rows that fit; returns how many (>= 1
  * when count >= 1).  chars: what the column takes (SIZE_MAX: everything); wider values lose whole
  * fields, never half a number; one of which nothing fits is U. */
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,

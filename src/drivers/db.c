@@ -80,6 +80,11 @@ size_t db_max_packet(const struct db *db)
     return db->max_packet;
 }
 
+bool db_has_row_alias(const struct db *db)
+{
+    return db->row_alias;
+}
+
 /* ---- statements ---- */
 
 /* The one place where the shape of an answer is checked: the code that reads rows relies on it. */

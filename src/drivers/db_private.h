@@ -14,6 +14,7 @@ struct db {
     int64_t patience_ms;
     int lock_wait_s;                 /* as the server knows it; 0 = not told yet */
     bool local_time;                 /* the site has DATETIME columns */
+    bool row_alias;                  /* sqltext_limits.row_alias */
     const _Atomic int64_t *deadline; /* the owner's; NULL = none */
     const _Atomic int64_t *latest;   /* the same: behind it nothing is waited for */
     int64_t sent_mono_ms;            /* when what goes on now began */

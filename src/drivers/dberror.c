@@ -28,7 +28,7 @@ static const struct class_row classes[] = {
 
     {1021, DBERROR_WAIT},  {1040, DBERROR_WAIT},  {1114, DBERROR_WAIT},  {1146, DBERROR_WAIT},
     {1203, DBERROR_WAIT},  {1226, DBERROR_WAIT},  {1290, DBERROR_WAIT},  {1792, DBERROR_WAIT},
-    {1836, DBERROR_WAIT},
+    {1836, DBERROR_WAIT},  {3032, DBERROR_WAIT},
 
     {1119, DBERROR_SPLIT}, {1153, DBERROR_SPLIT}, {1436, DBERROR_SPLIT}, {2020, DBERROR_SPLIT},
 
@@ -102,6 +102,7 @@ const char *dberror_remedy(int number)
     case 1040:
     case 1203:
     case 1226: return "raise max_connections or max_user_connections of the server";
+    case 3032: return "turn off offline_mode of the server";
     case DBERROR_SERVER_LOST:
         return "is the server overloaded or stopped, or is it out of reach for something in "
                "between that takes connections for it?";

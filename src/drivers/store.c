@@ -479,7 +479,8 @@ static enum store_result write_some(struct store *s, const struct job *job, size
     }
     if (!store_connect(s, why))
         return STORE_OVER;
-    struct sqltext_limits limits = {.rows = rows, .bytes = statement_bytes(s)};
+    struct sqltext_limits limits = {
+        .rows = rows, .bytes = statement_bytes(s), .row_alias = db_has_row_alias(s->db)};
     buf_clear(sql);
     size_t n = *ret_count = job->build(s, job, at, &limits, sql);
     struct store_attempt a = {

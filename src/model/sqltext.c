@@ -38,7 +38,7 @@ void sqltext_session(struct buf *out, int lock_wait_s)
 }
 
 const char sqltext_about_session[] =
-    "SELECT @@max_allowed_packet,COUNT(*) FROM information_schema.columns"
+    "SELECT @@max_allowed_packet,COUNT(*),/*!80020 1+*/0 FROM information_schema.columns"
     " WHERE table_schema=DATABASE() AND table_name IN"
     " ('poller_output','poller_output_boost','poller_time','poller_command','host')"
     " AND column_name IN ('time','start_time','end_time','status_fail_date','status_rec_date')"
@@ -93,7 +93,9 @@ size_t sqltext_outputs(struct buf *out, const char *table, const struct output_r
                        size_t count, size_t chars, const struct sqltext_limits *limits,
                        sqltext_escape_fn *escape, void *arg)
 {
-    static const char tail[] = " ON DUPLICATE KEY UPDATE output=VALUES(output)";
+    static const char by_function[] = " ON DUPLICATE KEY UPDATE output=VALUES(output)";
+    static const char by_alias[] = " AS new ON DUPLICATE KEY UPDATE output=new.output";
+    const char *tail = limits->row_alias ? by_alias : by_function;
     if (count == 0)
         return 0;
     size_t start = out->len;
@@ -110,7 +112,7 @@ size_t sqltext_outputs(struct buf *out, const char *table, const struct output_r
         buf_puts(out, ",'");
         put_output(out, r, chars, escape, arg);
         buf_puts(out, "')");
-        if (!row_fits(out, start, before, sizeof(tail) - 1, n, limits))
+        if (!row_fits(out, start, before, strlen(tail), n, limits))
             break;
     }
     buf_puts(out, tail);

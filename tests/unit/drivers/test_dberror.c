@@ -21,10 +21,10 @@ static void each_error_number_has_its_class(void **state UNUSED)
         {2003, DBERROR_LOST},  {2006, DBERROR_LOST},  {2013, DBERROR_LOST},  {1047, DBERROR_LOST},
         {1053, DBERROR_LOST},  {1927, DBERROR_LOST},  {4031, DBERROR_LOST},  {1040, DBERROR_WAIT},
         {1203, DBERROR_WAIT},  {1226, DBERROR_WAIT},  {1114, DBERROR_WAIT},  {1146, DBERROR_WAIT},
-        {1290, DBERROR_WAIT},  {1153, DBERROR_SPLIT}, {2020, DBERROR_SPLIT}, {1366, DBERROR_ROW},
-        {1406, DBERROR_ROW},   {1264, DBERROR_ROW},   {1044, DBERROR_FATAL}, {1045, DBERROR_FATAL},
-        {2000, DBERROR_LOST},  {2027, DBERROR_LOST},  {1049, DBERROR_FATAL}, {1054, DBERROR_FATAL},
-        {1064, DBERROR_FATAL}, {2026, DBERROR_FATAL},
+        {1290, DBERROR_WAIT},  {3032, DBERROR_WAIT},  {1153, DBERROR_SPLIT}, {2020, DBERROR_SPLIT},
+        {1366, DBERROR_ROW},   {1406, DBERROR_ROW},   {1264, DBERROR_ROW},   {1044, DBERROR_FATAL},
+        {1045, DBERROR_FATAL}, {2000, DBERROR_LOST},  {2027, DBERROR_LOST},  {1049, DBERROR_FATAL},
+        {1054, DBERROR_FATAL}, {1064, DBERROR_FATAL}, {2026, DBERROR_FATAL},
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         if (dberror_class(cases[i].number) != cases[i].class)
@@ -43,7 +43,7 @@ static void an_unknown_number_is_looked_for_in_the_rows(void **state UNUSED)
 
 static void a_server_that_is_away_or_full_is_tried_again_and_a_refusal_is_final(void **state UNUSED)
 {
-    static const int later[] = {2002, 2003, 2013, 1040, 1203, 1226, 1053, 1205};
+    static const int later[] = {2002, 2003, 2013, 1040, 1203, 1226, 1053, 1205, 3032};
     static const int final[] = {1044, 1045, 1049, 1130, 2026, 3159, 2020, 4711};
     for (size_t i = 0; i < ARRAY_LEN(later); i++)
         assert_true(dberror_may_connect_later(later[i]));

@@ -108,7 +108,9 @@ static void no_host_is_left_out_at_any_edge(void **state)
 {
     (void)state;
     static const size_t counts[] = {0, 1, 499, 500, 501, 999, 1000, 1001, 1500, 2001};
-    static const struct sqltext_limits limits[] = {{500, 1 << 20}, {1000, 1 << 20}, {1000, 3000}};
+    static const struct sqltext_limits limits[] = {{.rows = 500, .bytes = 1 << 20},
+                                                   {.rows = 1000, .bytes = 1 << 20},
+                                                   {.rows = 1000, .bytes = 3000}};
     struct pushed_host *rows = mem_zalloc(2001, sizeof(rows[0]));
     for (uint32_t i = 0; i < 2001; i++)
         rows[i] = host(i + 10000);
@@ -202,7 +204,9 @@ static void no_step_is_left_out_at_any_edge(void **state)
 {
     (void)state;
     static const uint32_t counts[] = {1, 499, 500, 501, 1000, 1001, 10000, 10001};
-    static const struct sqltext_limits limits[] = {{500, 1 << 20}, {10000, 1 << 20}, {5000, 200}};
+    static const struct sqltext_limits limits[] = {{.rows = 500, .bytes = 1 << 20},
+                                                   {.rows = 10000, .bytes = 1 << 20},
+                                                   {.rows = 5000, .bytes = 200}};
     for (size_t l = 0; l < 3; l++) {
         for (size_t c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
             struct pushed_steps steps = {0};

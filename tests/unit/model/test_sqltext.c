@@ -125,6 +125,20 @@ static void statements_respect_the_byte_limit(void **state)
     buf_done(&sql);
 }
 
+static void mysql_from_8_0_20_is_not_asked_for_what_it_warns_of(void **state)
+{
+    (void)state;
+    const struct output_row rows[] = {{1, "a", 1700000000, "1", 1}};
+    struct buf sql = BUF_INIT;
+    struct sqltext_limits limits = {.rows = 1000, .bytes = 1000, .row_alias = true};
+    assert_int_equal(outputs(&sql, rows, 1, limits), 1);
+    assert_string_equal(buf_str(&sql),
+                        "INSERT INTO poller_output (local_data_id,rrd_name,time,output) VALUES "
+                        "(1,'<a>',FROM_UNIXTIME(1700000000),'<1>')"
+                        " AS new ON DUPLICATE KEY UPDATE output=new.output");
+    buf_done(&sql);
+}
+
 static void the_byte_limit_counts_this_statement_only(void **state)
 {
     (void)state;
@@ -511,6 +525,7 @@ int main(void)
         cmocka_unit_test(a_nul_in_a_result_reaches_the_escaper),
         cmocka_unit_test(statements_respect_the_row_limit),
         cmocka_unit_test(statements_respect_the_byte_limit),
+        cmocka_unit_test(mysql_from_8_0_20_is_not_asked_for_what_it_warns_of),
         cmocka_unit_test(the_byte_limit_counts_this_statement_only),
         cmocka_unit_test(a_huge_result_goes_alone),
         cmocka_unit_test(nothing_to_do_makes_no_statement),
