@@ -11,15 +11,16 @@ from conftest import real_value
 
 ITEMS = 2
 DEVICES = 150  # the first slice has 64
+OBJECTS = 40  # of snmpd; the devices share them
 SLICE = "FROM poller_item WHERE host_id IN "
 CONNECTIONS = (1, 2, 3)
 
 
 def seed(site, snmpd, devices=range(1, DEVICES + 1)):
     added = site.add_devices([{"id": id, "hostname": "127.0.0.1", "snmp_port": snmpd.port} for id in devices])
-    wanted = [(d, n) for d in added for n in range(1, ITEMS + 1)]
-    keys = site.add_items([{"device": d, "arg1": f"{PLAYPEN}.{d['id']}.{n}", "rrd_name": f"v{n}"} for d, n in wanted])
-    return {key: str(real_value(d["id"], n)) for key, (d, n) in zip(keys, wanted)}
+    wanted = [(d, d["id"] % OBJECTS + 1, n) for d in added for n in range(1, ITEMS + 1)]
+    keys = site.add_items([{"device": d, "arg1": f"{PLAYPEN}.{k}.{n}", "rrd_name": f"v{n}"} for d, k, n in wanted])
+    return {key: str(real_value(k, n)) for key, (_, k, n) in zip(keys, wanted)}
 
 
 @pytest.fixture
