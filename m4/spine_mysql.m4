@@ -22,6 +22,7 @@ AC_DEFUN([SPINE_MYSQL], [
 Install libmariadb-dev or default-libmysqlclient-dev (Debian, Ubuntu), mariadb-connector-c-devel
 (Fedora, RHEL) or libmariadb-devel (SUSE), or name its place with --with-mysql=DIR.])])
     SPINE_MYSQL_VERSION
+    SPINE_MYSQL_BULK
     AC_SUBST([MYSQL_CFLAGS])
     AC_SUBST([MYSQL_LIBS])
 ])
@@ -84,4 +85,27 @@ AC_DEFUN([SPINE_MYSQL_VERSION], [
     SPINE_HEADER_NUMBER([n], [MYSQL_VERSION_ID], [$MYSQL_CFLAGS], [[#include <mysql.h>]])
     spine_mysql=`AS_ECHO(["$MYSQL_LIBS"]) | sed 's/^ *//; s/ *$//'`
     spine_mysql="$spine_mysql, headers of $((n / 10000)).$((n / 100 % 100)).$((n % 100))"
+])
+
+# Array binding (one prepared statement, many rows of values) is MariaDB's.  It is used only where the library lets
+# the program wait in its place as well, because the calls for it have no other time limit.
+AC_DEFUN([SPINE_MYSQL_BULK], [
+    AC_CACHE_CHECK([whether the database client library has array binding], [spine_cv_mysql_bulk],
+        [SPINE_TRY_LINK([$MYSQL_CFLAGS], [$MYSQL_LIBS],
+            [[#include <mysql.h>
+              static int on_wait(my_socket fd, my_bool reads, int ms) { return reads + ms + (int)fd; }]],
+            [[MYSQL *my = mysql_init(0);
+              MYSQL_STMT *stmt = mysql_stmt_init(my);
+              MYSQL_BIND bind = {.buffer_type = MYSQL_TYPE_LONGLONG};
+              char indicator = STMT_INDICATOR_NULL;
+              unsigned rows = 1;
+              unsigned long has = 0;
+              bind.u.indicator = &indicator;
+              return mysql_optionsv(my, MARIADB_OPT_IO_WAIT, on_wait) +
+                     mysql_stmt_attr_set(stmt, STMT_ATTR_ARRAY_SIZE, &rows) + mysql_stmt_bind_param(stmt, &bind) +
+                     mariadb_get_infov(my, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &has) +
+                     (has & (MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32) ? 1 : 0);]],
+            [spine_cv_mysql_bulk=yes], [spine_cv_mysql_bulk=no])])
+    AS_IF([test $spine_cv_mysql_bulk = yes],
+        [AC_DEFINE([HAVE_MYSQL_BULK], [1], [Define to 1 if the database client library has array binding.])])
 ])

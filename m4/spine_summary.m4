@@ -8,6 +8,7 @@ $PACKAGE_NAME $PACKAGE_VERSION, for Cacti $with_compat_version
 
   event path        $spine_libevent
   database client   $spine_mysql
+  array binding     $spine_cv_mysql_bulk
   Net-SNMP          $spine_snmp
   replay            $spine_replay
   limits            results $with_results_buffer, scripts $with_max_scripts

@@ -37,6 +37,12 @@ enum db_verify {
     DB_VERIFY_AUTO, /* if ssl_ca is given */
 };
 
+/* Are rows sent by array binding, and MariaDB's own words used? */
+enum db_bulk {
+    DB_BULK_OFF,
+    DB_BULK_AUTO, /* if the client library and the server have it */
+};
+
 struct db_params {
     const char *host; /* name, address, path of an existing socket, or "host:socket" */
     const char *database;
@@ -45,6 +51,7 @@ struct db_params {
     unsigned port;
     bool use_ssl; /* required */
     enum db_verify ssl_verify;
+    enum db_bulk bulk;
     const char *ssl_key, *ssl_cert, *ssl_ca; /* "" = not set */
     int64_t patience_ms;                     /* see db_set_patience(); 0 = 30 s */
     int64_t connect_ms;                      /* of one attempt to connect; 0 = 5 s */
@@ -98,6 +105,32 @@ NODISCARD bool db_query(struct db *db, const char *sql, size_t len, const struct
 /* Append text escaped for this connection, without quotes; a sqltext_escape_fn with the connection
  * as arg. */
 void db_escape(void *db, const char *text, size_t len, struct buf *out);
+
+/* ---- array binding: a statement is prepared once, and many rows of values follow it ---- */
+
+bool db_library_has_bulk(void);
+/* Why this connection has no array binding; NULL: it has, and the server is a MariaDB. */
+const char *db_bulk_lacks(const struct db *db);
+
+/* Rows on their way to a statement: the cells of each in order, then db_rows_end(). */
+enum db_cell { DB_CELL_NUMBER, DB_CELL_TEXT };
+struct db_rows;
+NODISCARD struct db_rows *db_rows_new(const enum db_cell *columns, unsigned column_count,
+                                      size_t rows_at_most);
+void db_rows_free(struct db_rows *r); /* NULL allowed */
+void db_rows_clear(struct db_rows *r);
+void db_rows_number(struct db_rows *r, int64_t number);
+void db_rows_text(struct db_rows *r, const char *text, size_t len); /* copied */
+void db_rows_null(struct db_rows *r);
+/* false: with this row they would be more than that many bytes on the wire, so it was taken back.  The
+ * first row stays in any case. */
+bool db_rows_end(struct db_rows *r, size_t bytes_at_most);
+size_t db_rows_count(const struct db_rows *r);
+
+/* An INSERT or the like with one ? per column, carried out for each row.  After a failure the first rows may
+ * have been stored.  `sql` is a constant: a connection prepares it once and keeps it. */
+NODISCARD bool db_bulk(struct db *db, const char *sql, struct db_rows *rows, struct err *err);
+bool db_bulk_is_prepared(const struct db *db, const char *sql);
 
 /* max_allowed_packet of the session, bytes. */
 size_t db_max_packet(const struct db *db);

@@ -70,8 +70,15 @@ struct store_outcome {
 
 /* Called while a call is in progress, on its thread. */
 struct store_event {
-    enum { STORE_EVENT_LOST, STORE_EVENT_BACK, STORE_EVENT_REJECTED } kind;
-    const struct err *why;        /* lost, rejected */
+    enum {
+        STORE_EVENT_LOST,
+        STORE_EVENT_BACK,
+        STORE_EVENT_REJECTED,
+        STORE_EVENT_WAY, /* the first values are stored: how */
+        STORE_EVENT_PLAIN, /* array binding, or MariaDB's own words, were refused where plain ones were taken */
+    } kind;
+    const struct err *why;        /* lost, rejected, plain */
+    const char *lacks;            /* way: why there is no array binding; NULL: there is */
     int64_t away_ms;              /* back */
     const struct output_row *row; /* rejected */
 };

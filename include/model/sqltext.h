@@ -22,11 +22,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Whose words a statement may have. */
+enum sqltext_form {
+    SQLTEXT_ANY,     /* MariaDB and MySQL */
+    SQLTEXT_MARIADB, /* MariaDB from 10.3 on: less work for the server */
+};
+
 struct sqltext_limits {
     size_t rows;  /* at most, at least 1 */
     size_t bytes; /* of the statement; a single row may exceed it, then it goes alone */
     bool
         row_alias; /* the server is MySQL from 8.0.20 on, which warns of VALUES(); others know no alias */
+    enum sqltext_form form;
 };
 
 /* SET SESSION: everything that statements of ours rely on, whatever the server's defaults and init_connect
@@ -62,6 +69,13 @@ typedef void sqltext_escape_fn(void *arg, const char *text, size_t len, struct b
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
                        size_t count, size_t chars, const struct sqltext_limits *limits,
                        sqltext_escape_fn *escape, void *arg);
+
+/* The same for array binding: the statement, a constant, with SQLTEXT_OUTPUT_CELLS places; for each row its
+ * cells are local_data_id, rrd_name, time (NULL, if it is 0 or less) and output. NULL: not for this table. */
+#define SQLTEXT_OUTPUT_CELLS 4
+const char *sqltext_outputs_bound(const char *table);
+/* What the column gets of the row's output, as above. */
+const char *sqltext_output_value(const struct output_row *row, size_t chars, size_t *ret_len);
 
 /* UPDATE of many host rows joined with a derived table, so that a device deleted meanwhile is never
  * created again. One call makes one statement of the leading run of rows with equal has_status and

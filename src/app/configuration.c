@@ -167,6 +167,7 @@ static void fill_db(const struct state *s, enum option_id first, struct db_param
     db->ssl_cert = configuration_text(s, (enum option_id)(OPTION_DB_SSL_CERT + shift));
     db->ssl_ca = configuration_text(s, (enum option_id)(OPTION_DB_SSL_CA + shift));
     db->is_main = first == OPTION_RDB_HOST;
+    db->bulk = (enum db_bulk)configuration_number(s, OPTION_DB_BULK);
     db->ssl_verify =
         (enum db_verify)configuration_number(s, (enum option_id)(OPTION_DB_SSL_VERIFY + shift));
 }

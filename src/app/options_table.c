@@ -20,6 +20,7 @@ static const struct option_word levels[] = {
     {NULL, 0}};
 static const struct option_word verify[] = {
     {"off", DB_VERIFY_OFF}, {"on", DB_VERIFY_ON}, {"auto", DB_VERIFY_AUTO}, {NULL, 0}};
+static const struct option_word bulk[] = {{"auto", DB_BULK_AUTO}, {"off", DB_BULK_OFF}, {NULL, 0}};
 static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
                                                   {"BOTH", LOG_TO_BOTH},
                                                   {"SYSLOG", LOG_TO_SYSLOG},
@@ -251,6 +252,10 @@ static const struct option_def table[OPTION_COUNT] = {
         KEY("RDB_Patience", INTEGER, "5000", "MS",
             "an online collector keeps locally what the main database has not taken by then",
             .min = 100, .max = 60000, .unit = "ms"),
+    [OPTION_DB_BULK] =
+        KEY("DB_Bulk", WORD, "auto", "auto|off",
+            "send rows by array binding where MariaDB has it; off: statements of any server",
+            .words = bulk, .min = DB_BULK_OFF, .max = DB_BULK_AUTO),
     [OPTION_DB_PREG] = KEY("DB_PreG", TEXT, NULL, "ANY", "obsolete, ignored"),
 };
 

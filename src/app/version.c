@@ -17,5 +17,6 @@ void version_print(void)
     else
         puts("event loop: no (built without libevent)");
     printf("SNMP: net-snmp %s\n", snmp_library_version());
-    printf("database client: %s\n", db_client_version());
+    printf("database client: %s (array binding: %s)\n", db_client_version(),
+           db_library_has_bulk() ? "yes" : "no");
 }

@@ -3,6 +3,7 @@
 #include "db_private.h"
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "drivers/dberror.h"
 
 #include <mysql.h>
@@ -15,6 +16,12 @@ static void (*trace_fn)(const char *sql, size_t len);
 void db_set_trace(void (*trace)(const char *sql, size_t len))
 {
     trace_fn = trace;
+}
+
+void db_trace(const char *sql, size_t len)
+{
+    if (trace_fn != NULL)
+        trace_fn(sql, len);
 }
 
 bool db_library_start(struct err *err)
@@ -102,8 +109,7 @@ static bool has_shape(struct db *db, unsigned columns, struct err *err)
 static bool send_and_wait(struct db *db, const char *sql, size_t len, unsigned columns,
                           struct err *err)
 {
-    if (trace_fn != NULL)
-        trace_fn(sql, len);
+    db_trace(sql, len);
     db_wait_for(db, true);
     if (mysql_send_query(db->mysql, sql, len) != 0)
         return fail_statement(db, err);
@@ -114,20 +120,24 @@ static bool send_and_wait(struct db *db, const char *sql, size_t len, unsigned c
     return has_shape(db, columns, err);
 }
 
-/* The patience may have changed since the server was told. */
-static bool run(struct db *db, const char *sql, size_t len, unsigned columns, struct err *err)
+bool db_tell_lock_wait(struct db *db, struct err *err)
 {
     char set[96];
     int wait_s = db_lock_wait_s(db);
-    if (db->lock_wait_s != wait_s) {
-        int set_len = snprintf(set, sizeof(set),
-                               "SET SESSION lock_wait_timeout=%d,innodb_lock_wait_timeout=%d",
-                               wait_s, wait_s);
-        if (!send_and_wait(db, set, (size_t)set_len, 0, err))
-            return false;
-        db->lock_wait_s = wait_s;
-    }
-    return send_and_wait(db, sql, len, columns, err);
+    if (db->lock_wait_s == wait_s)
+        return true;
+    int len =
+        snprintf(set, sizeof(set), "SET SESSION lock_wait_timeout=%d,innodb_lock_wait_timeout=%d",
+                 wait_s, wait_s);
+    if (!send_and_wait(db, set, (size_t)len, 0, err))
+        return false;
+    db->lock_wait_s = wait_s;
+    return true;
+}
+
+static bool run(struct db *db, const char *sql, size_t len, unsigned columns, struct err *err)
+{
+    return db_tell_lock_wait(db, err) && send_and_wait(db, sql, len, columns, err);
 }
 
 bool db_exec(struct db *db, const char *sql, size_t len, struct err *err)
@@ -169,51 +179,19 @@ bool db_query(struct db *db, const char *sql, size_t len, const struct db_reader
 
 /* ---- text ---- */
 
-/* Bytes of the well-formed UTF-8 sequence at s (The Unicode Standard, table 3-7), 0 if there is
- * none. */
-static size_t utf8_len(const unsigned char *s, size_t left)
+static size_t valid_prefix(const char *text, size_t len)
 {
-    unsigned char c = s[0];
-    size_t n;
-    unsigned char low = 0x80;
-    unsigned char high = 0xBF;
-    if (c < 0x80)
-        return 1;
-    if (c >= 0xC2 && c <= 0xDF) {
-        n = 2;
-    } else if (c >= 0xE0 && c <= 0xEF) {
-        n = 3;
-        low = c == 0xE0 ? 0xA0 : 0x80;
-        high = c == 0xED ? 0x9F : 0xBF;
-    } else if (c >= 0xF0 && c <= 0xF4) {
-        n = 4;
-        low = c == 0xF0 ? 0x90 : 0x80;
-        high = c == 0xF4 ? 0x8F : 0xBF;
-    } else {
-        return 0;
-    }
-    if (left < n || s[1] < low || s[1] > high)
-        return 0;
-    for (size_t i = 2; i < n; i++) {
-        if (s[i] < 0x80 || s[i] > 0xBF)
-            return 0;
-    }
-    return n;
-}
-
-static size_t valid_prefix(const unsigned char *s, size_t len)
-{
-    size_t i = 0;
-    while (i < len) {
-        size_t n = s[i] < 0x80 ? 1 : utf8_len(s + i, len - i);
+    size_t at = 0;
+    while (at < len) {
+        size_t n = (unsigned char)text[at] < 0x80 ? 1 : utf8_length(text + at, len - at);
         if (n == 0)
             break;
-        i += n;
+        at += n;
     }
-    return i;
+    return at;
 }
 
-static void escape_valid(struct db *db, const char *text, size_t len, struct buf *out)
+static void db_put_escaped(struct db *db, const char *text, size_t len, struct buf *out)
 {
     buf_reserve(out, len * 2 + 1);
     size_t n = mysql_real_escape_string(db->mysql, out->data + out->len, text, len);
@@ -224,20 +202,28 @@ static void escape_valid(struct db *db, const char *text, size_t len, struct buf
 
 /* A server would cut the text at a byte that is not UTF-8 (MySQL) or put '?' there (MariaDB).  Such
  * bytes are taken for Latin-1 instead, which is what old devices send ("25 °C"), and keeps which
- * byte it was. */
-void db_escape(void *arg, const char *text, size_t len, struct buf *out)
+ * byte it was.  `db`: escape for it; NULL = as it is. */
+static void put_valid(struct db *db, const char *text, size_t len, struct buf *out)
 {
-    struct db *db = arg;
     size_t at = 0;
     while (at < len) {
-        size_t n = valid_prefix((const unsigned char *)text + at, len - at);
-        if (n > 0)
-            escape_valid(db, text + at, n, out);
+        size_t n = valid_prefix(text + at, len - at);
+        if (n > 0 && db != NULL)
+            db_put_escaped(db, text + at, n, out);
+        else if (n > 0)
+            buf_append(out, text + at, n);
         at += n;
-        if (at == len)
-            break;
-        unsigned char byte = (unsigned char)text[at++];
-        buf_putc(out, (char)(0xC0 | byte >> 6));
-        buf_putc(out, (char)(0x80 | (byte & 0x3F)));
+        if (at < len)
+            utf8_put_latin1(out, (unsigned char)text[at++]);
     }
+}
+
+void db_escape(void *db, const char *text, size_t len, struct buf *out)
+{
+    put_valid(db, text, len, out);
+}
+
+void db_put_text(const char *text, size_t len, struct buf *out)
+{
+    put_valid(NULL, text, len, out);
 }

@@ -271,6 +271,7 @@ static struct db *connect_once(const struct db_params *p, const struct address *
     struct tls tls = tls_of(p, a->host != NULL && strcmp(a->host, "localhost") != 0, demand_tls);
     db->deadline = deadline;
     db->latest = p->latest;
+    db->bulk = p->bulk;
     db->connecting = true;
     db->mysql = prepare(p, &tls, *deadline - clock_mono_ms());
     db_wait_for(db, false);
@@ -335,5 +336,6 @@ void db_close(struct db *db)
     db->leaving = true;
     db_wait_for(db, false);
     mysql_close(db->mysql);
+    db_bulk_done(db);
     free(db);
 }

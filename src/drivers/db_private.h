@@ -15,6 +15,8 @@ struct db {
     int lock_wait_s;                 /* as the server knows it; 0 = not told yet */
     bool local_time;                 /* the site has DATETIME columns */
     bool row_alias;                  /* sqltext_limits.row_alias */
+    enum db_bulk bulk;               /* as the configuration says */
+    struct db_prepared *prepared;    /* db_bulk.c's */
     const _Atomic int64_t *deadline; /* the owner's; NULL = none */
     const _Atomic int64_t *latest;   /* the same: behind it nothing is waited for */
     int64_t sent_mono_ms;            /* when what goes on now began */
@@ -25,6 +27,20 @@ struct db {
 
 /* A message of the server or the library as a part of one line. */
 void db_make_one_line(struct err *err);
+
+/* Before a statement is sent: for db_set_trace(). */
+void db_trace(const char *sql, size_t len);
+
+/* The patience may have changed since the server was told how long it may wait for a lock. */
+NODISCARD bool db_tell_lock_wait(struct db *db, struct err *err);
+
+/* As db_escape(), but what is sent apart from the statement needs no escaping. */
+void db_put_text(const char *text, size_t len, struct buf *out);
+
+/* ---- array binding ---- */
+
+/* After the connection was closed: what it had prepared. */
+void db_bulk_done(struct db *db);
 
 /* ---- login: who learns the password (docs/security.md) ---- */
 

@@ -1,5 +1,4 @@
-/* drivers/store_private.h - what the files of drivers/store share. No other file
- * includes it. */
+/* drivers/store_private.h - what the files of drivers/store share. No other file includes it. */
 #ifndef SPINE_DRIVERS_STORE_PRIVATE_H
 #define SPINE_DRIVERS_STORE_PRIVATE_H
 
@@ -17,6 +16,9 @@ struct store {
     int sites_can_be_disabled; /* sites.disabled exists: 1 yes, 0 no, -1 not asked yet */
     size_t output_chars;       /* width of poller_output.output */
     size_t boost_chars;        /* and of poller_output_boost.output */
+    struct db_rows *rows;      /* for array binding; NULL: not used yet */
+    bool plain;                /* what MariaDB alone knows was refused: it is not tried again */
+    bool told_way;             /* STORE_EVENT_WAY */
     size_t retries;
     int64_t lost_mono_ms; /* when the connection was lost */
     size_t reconnects;
@@ -32,11 +34,17 @@ enum store_result {
     STORE_OVER,    /* no connection and no time or right to open one */
 };
 
+enum {
+    STORE_CONFLICTS_AT_MOST = 30,
+    STORE_LOST_AT_MOST = 10, /* connections that one statement may cost */
+};
+
 /* How often one statement has been tried. */
 struct store_attempt {
     unsigned tries;
     unsigned conflicts, conflicts_at_most;
     unsigned lost, lost_at_most;
+    bool has_other_way;    /* nonsense may be about the way in which it was sent */
     bool may_split;        /* fewer rows may fit */
     int64_t missing_since; /* table not found; 0 = it was there */
 };
@@ -57,6 +65,11 @@ struct job {
     const char *table; /* for messages, and for outputs the target */
     size_t (*build)(struct store *s, const struct job *job, size_t at,
                     const struct sqltext_limits *limits, struct buf *sql);
+    /* For array binding: the statement, and what puts rows of the job into s->rows; NULL = text alone. */
+    const char *bound;
+    size_t (*bind)(struct store *s, const struct job *job, size_t at,
+                   const struct sqltext_limits *limits);
+    bool has_mariadb_form; /* build() can make two */
     const void *rows;
     size_t count;
     size_t rows_at_most; /* of one statement; 0 = the usual */
@@ -65,9 +78,12 @@ struct job {
     size_t output_chars; /* width of the column that outputs go to */
     bool *refused;       /* marks rows that the server refused; NULL = only counted */
     size_t refused_count;
-    size_t left;    /* that many at the end are not stored for another reason */
-    struct err why; /* of the first loss */
+    size_t plain_until; /* rows before this one go as plain text */
+    size_t left;        /* that many at the end are not stored for another reason */
+    struct err why;     /* of the first loss */
 };
+
+void store_tell(struct store *s, const struct store_event *event);
 
 /* Statements of a bounded number of rows, until each row is stored, refused or left. */
 void store_write_job(struct store *s, struct job *job);

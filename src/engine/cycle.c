@@ -25,6 +25,19 @@ static void cycle_on_store_event(void *arg, const struct store_event *event)
     case STORE_EVENT_LOST: ledger_connection_lost(&c->ledger, event->why); return;
     case STORE_EVENT_BACK: ledger_connection_back(&c->ledger, event->away_ms); return;
     case STORE_EVENT_REJECTED: ledger_row_rejected(&c->ledger, event->row, event->why); return;
+    case STORE_EVENT_WAY:
+        if (event->lacks == NULL)
+            log_line(LOG_DEBUGGING, "DEBUG: results are stored by array binding");
+        else
+            log_line(LOG_DEBUGGING, "DEBUG: results are stored by multi-row statements: %s",
+                     event->lacks);
+        return;
+    case STORE_EVENT_PLAIN:
+        log_line(LOG_MEDIUM,
+                 "NOTE: the database has refused array binding or MariaDB's own statements, plain "
+                 "ones are used from now on: %s",
+                 event->why->text);
+        return;
     }
 }
 

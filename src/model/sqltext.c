@@ -68,15 +68,22 @@ static size_t rows_wanted(size_t count, const struct sqltext_limits *limits)
     return limits->rows < count ? limits->rows : count;
 }
 
+const char *sqltext_output_value(const struct output_row *row, size_t chars, size_t *ret_len)
+{
+    size_t left_out;
+    *ret_len = value_fit(row->output, row->output_len, chars, &left_out);
+    if (*ret_len > 0 || row->output_len == 0)
+        return row->output;
+    *ret_len = 1;
+    return "U";
+}
+
 static void put_output(struct buf *out, const struct output_row *r, size_t chars,
                        sqltext_escape_fn *escape, void *arg)
 {
-    size_t left_out;
-    size_t len = value_fit(r->output, r->output_len, chars, &left_out);
-    if (len == 0 && r->output_len > 0)
-        escape(arg, "U", 1, out);
-    else
-        escape(arg, r->output, len, out);
+    size_t len;
+    const char *value = sqltext_output_value(r, chars, &len);
+    escape(arg, value, len, out);
 }
 
 /* FROM_UNIXTIME(0) is NULL from MariaDB 11.7 on, and NULL in a column that is not to be NULL becomes
@@ -89,6 +96,9 @@ static void literal_date(struct buf *out, int64_t unix_s)
         buf_puts(out, "'" SQLTEXT_ZERO_DATE "'");
 }
 
+#define OUTPUTS_COLUMNS " (local_data_id,rrd_name,time,output) VALUES "
+#define OUTPUTS_TAIL    " ON DUPLICATE KEY UPDATE output=VALUES(output)"
+
 size_t sqltext_outputs(struct buf *out, const char *table, const struct output_row *rows,
                        size_t count, size_t chars, const struct sqltext_limits *limits,
                        sqltext_escape_fn *escape, void *arg)
@@ -99,7 +109,7 @@ size_t sqltext_outputs(struct buf *out, const char *table, const struct output_r
     if (count == 0)
         return 0;
     size_t start = out->len;
-    buf_printf(out, "INSERT INTO %s (local_data_id,rrd_name,time,output) VALUES ", table);
+    buf_printf(out, "INSERT INTO %s" OUTPUTS_COLUMNS, table);
     size_t wanted = rows_wanted(count, limits);
     size_t n;
     for (n = 0; n < wanted; n++) {
@@ -117,6 +127,19 @@ size_t sqltext_outputs(struct buf *out, const char *table, const struct output_r
     }
     buf_puts(out, tail);
     return n;
+}
+
+const char *sqltext_outputs_bound(const char *table)
+{
+#define BOUND(table)                                                                               \
+    "INSERT INTO " table OUTPUTS_COLUMNS "(?,?,IFNULL(FROM_UNIXTIME(?),CAST('" SQLTEXT_ZERO_DATE   \
+    "' AS DATETIME)),?)" OUTPUTS_TAIL
+    if (strcmp(table, "poller_output") == 0)
+        return BOUND("poller_output");
+    if (strcmp(table, "poller_output_boost") == 0)
+        return BOUND("poller_output_boost");
+    return NULL;
+#undef BOUND
 }
 
 /* What a decimal column can hold; SQL has no word for NaN and infinity. */
@@ -222,11 +245,41 @@ static void system_columns(struct buf *out, const struct system_info *info, bool
     buf_puts(out, first ? " AS su" : "");
 }
 
+/* ---- many rows of values as a derived table ---- */
+
+/* A SELECT a row costs the server more than the row itself, so MariaDB gets all rows but the first, which names
+ * the columns, as one list of values. */
+static void sqltext_open_row(struct buf *out, enum sqltext_form form, size_t n)
+{
+    if (n == 0)
+        buf_puts(out, "SELECT ");
+    else if (form == SQLTEXT_ANY)
+        buf_puts(out, " UNION ALL SELECT ");
+    else
+        buf_puts(out, n == 1 ? " UNION ALL VALUES (" : ",(");
+}
+
+static void sqltext_close_row(struct buf *out, enum sqltext_form form, size_t n)
+{
+    if (n > 0 && form != SQLTEXT_ANY)
+        buf_putc(out, ')');
+}
+
+/* From a list of 1,000 ids on MariaDB makes a table of it, which costs more than the second statement. */
+#define LISTED_ROWS 500
+
+static size_t rows_wanted_of_join(size_t count, const struct sqltext_limits *limits)
+{
+    size_t wanted = rows_wanted(count, limits);
+    return limits->form == SQLTEXT_MARIADB && wanted > LISTED_ROWS ? LISTED_ROWS : wanted;
+}
+
+#define ID_BYTES 11 /* ",4294967295" */
+
 static void host_columns(struct buf *out, const struct host_row *r, const struct host_kind *kind,
                          bool first, sqltext_escape_fn *escape, void *arg)
 {
-    buf_printf(out, first ? "SELECT %" PRIu32 " AS id" : " UNION ALL SELECT %" PRIu32,
-               r->device_id);
+    buf_printf(out, first ? "%" PRIu32 " AS id" : "%" PRIu32, r->device_id);
     if (kind->status)
         status_columns(out, &r->status, first, escape, arg);
     if (kind->system)
@@ -236,9 +289,19 @@ static void host_columns(struct buf *out, const struct host_row *r, const struct
 }
 
 /* STRAIGHT_JOIN: the few rows of the derived table come first and each finds its host by primary
- * key.  The other order would read, and lock, the whole table. */
-#define HOSTS_HEAD "UPDATE ("
-#define HOSTS_JOIN ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET "
+ * key.  The other order would read, and lock, the whole table.
+ *
+ * MariaDB keeps the hits of the second table in another table, on disk, before it changes them; those of the
+ * first it changes as it reads them.  So there the hosts come first, read by a list of their ids and no others
+ * (FORCE INDEX), and the derived table gets an index from the server. */
+static const char *const hosts_head[] = {
+    [SQLTEXT_ANY] = "UPDATE (",
+    [SQLTEXT_MARIADB] = "UPDATE host AS h FORCE INDEX (PRIMARY) STRAIGHT_JOIN (",
+};
+static const char *const hosts_join[] = {
+    [SQLTEXT_ANY] = ") AS d STRAIGHT_JOIN host AS h ON h.id=d.id SET ",
+    [SQLTEXT_MARIADB] = ") AS d ON d.id=h.id SET ",
+};
 
 static const char set_status[] =
     "h.status=d.st,h.status_event_count=d.ec,"
@@ -257,10 +320,11 @@ static const char set_system[] =
                       "sl") "h.snmp_sysUpTimeInstance=IFNULL(d.su,h.snmp_sysUpTimeInstance)";
 static const char set_time[] = "h.polling_time=d.pt";
 
-static void sqltext_hosts_tail(struct buf *out, const struct host_kind *kind)
+static void sqltext_hosts_tail(struct buf *out, const struct host_kind *kind,
+                               enum sqltext_form form)
 {
     const char *comma = "";
-    buf_puts(out, HOSTS_JOIN);
+    buf_puts(out, hosts_join[form]);
     if (kind->status) {
         buf_puts(out, set_status);
         comma = ",";
@@ -271,6 +335,15 @@ static void sqltext_hosts_tail(struct buf *out, const struct host_kind *kind)
     }
     if (kind->time)
         buf_printf(out, "%s%s", comma, set_time);
+    if (form == SQLTEXT_MARIADB)
+        buf_puts(out, " WHERE h.id IN (");
+}
+
+static void list_hosts(struct buf *out, const struct host_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buf_printf(out, i == 0 ? "%" PRIu32 : ",%" PRIu32, rows[i].device_id);
+    buf_putc(out, ')');
 }
 
 size_t sqltext_hosts(struct buf *out, const struct host_row *rows, size_t count,
@@ -278,22 +351,26 @@ size_t sqltext_hosts(struct buf *out, const struct host_row *rows, size_t count,
 {
     if (count == 0)
         return 0;
-    size_t wanted = rows_wanted(count, limits);
+    size_t wanted = rows_wanted_of_join(count, limits);
     const struct host_kind kind = kind_of_run(rows, wanted, &wanted);
     if (!kind.status && !kind.system && !kind.time)
         return wanted;
     struct buf tail = BUF_INIT;
-    sqltext_hosts_tail(&tail, &kind);
-    size_t start = out->len;
-    buf_puts(out, HOSTS_HEAD);
+    sqltext_hosts_tail(&tail, &kind, limits->form);
+    size_t start = out->len, per_id = limits->form == SQLTEXT_MARIADB ? ID_BYTES : 0;
+    buf_puts(out, hosts_head[limits->form]);
     size_t n;
     for (n = 0; n < wanted; n++) {
         size_t before = out->len;
+        sqltext_open_row(out, limits->form, n);
         host_columns(out, &rows[n], &kind, n == 0, escape, arg);
-        if (!row_fits(out, start, before, tail.len, n, limits))
+        sqltext_close_row(out, limits->form, n);
+        if (!row_fits(out, start, before, tail.len + (n + 1) * per_id, n, limits))
             break;
     }
     buf_append(out, tail.data, tail.len);
+    if (limits->form == SQLTEXT_MARIADB)
+        list_hosts(out, rows, n);
     buf_done(&tail);
     return n;
 }
@@ -319,37 +396,74 @@ size_t sqltext_recaches(struct buf *out, int poller_id, const struct recache_row
 
 /* The first two columns of the primary key find the few rows of a data query.  arg1 is compared as
  * bytes: the column's collation would take "/a" for "/A", and comparing it with ours is an error.
+ * Which table comes first: see above.
  */
-static const char asserts_tail[] =
-    ") AS d STRAIGHT_JOIN poller_reindex AS r ON r.host_id=d.id AND r.data_query_id=d.dq"
-    " AND CAST(CONVERT(r.arg1 USING utf8mb4) AS BINARY)=CAST(d.ar AS BINARY)"
-    " SET r.assert_value=d.va";
+#define SAME_ROW                                                                                   \
+    "r.host_id=d.id AND r.data_query_id=d.dq"                                                      \
+    " AND CAST(CONVERT(r.arg1 USING utf8mb4) AS BINARY)=CAST(d.ar AS BINARY)"                      \
+    " SET r.assert_value=d.va"
+static const char *const asserts_head[] = {
+    [SQLTEXT_ANY] = "UPDATE (",
+    [SQLTEXT_MARIADB] = "UPDATE poller_reindex AS r FORCE INDEX (PRIMARY) STRAIGHT_JOIN (",
+};
+static const char *const asserts_tail[] = {
+    [SQLTEXT_ANY] = ") AS d STRAIGHT_JOIN poller_reindex AS r ON " SAME_ROW,
+    [SQLTEXT_MARIADB] = ") AS d ON " SAME_ROW " WHERE ",
+};
+#define QUERY_BYTES 64 /* of what list_asserts() writes for each data query, besides the ids */
+
+/* The rows of these data queries and no others.  A data query is named once for each run of rows of it. */
+static void list_asserts(struct buf *out, const struct assert_row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct assert_row *r = &rows[i], *last = i == 0 ? NULL : r - 1;
+        bool same = last != NULL && last->data_query_id == r->data_query_id;
+        if (same && last->device_id == r->device_id)
+            continue;
+        if (!same)
+            buf_printf(out, "%s(r.data_query_id=%" PRIu32 " AND r.host_id IN (",
+                       last == NULL ? "" : ")) OR ", r->data_query_id);
+        buf_printf(out, same ? ",%" PRIu32 : "%" PRIu32, r->device_id);
+    }
+    buf_puts(out, "))");
+}
+
+static void assert_columns(struct buf *out, const struct assert_row *r, bool first,
+                           sqltext_escape_fn *escape, void *arg)
+{
+    buf_printf(out, first ? "%" PRIu32 " AS id,%" PRIu32 " AS dq,'" : "%" PRIu32 ",%" PRIu32 ",'",
+               r->device_id, r->data_query_id);
+    escape(arg, r->arg1, strlen(r->arg1), out);
+    buf_puts(out, first ? "' AS ar,'" : "','");
+    escape(arg, r->value, prefix_len(r->value, ASSERT_CHARS), out);
+    buf_puts(out, first ? "' AS va" : "'");
+}
 
 size_t sqltext_asserts(struct buf *out, const struct assert_row *rows, size_t count,
                        const struct sqltext_limits *limits, sqltext_escape_fn *escape, void *arg)
 {
     if (count == 0)
         return 0;
-    size_t start = out->len;
-    buf_puts(out, "UPDATE (");
-    size_t wanted = rows_wanted(count, limits);
+    const char *tail = asserts_tail[limits->form];
+    size_t start = out->len, tail_len = strlen(tail);
+    buf_puts(out, asserts_head[limits->form]);
+    size_t wanted = rows_wanted_of_join(count, limits);
     size_t n;
     for (n = 0; n < wanted; n++) {
-        const struct assert_row *r = &rows[n];
-        bool first = n == 0;
         size_t before = out->len;
-        buf_printf(out,
-                   first ? "SELECT %" PRIu32 " AS id,%" PRIu32 " AS dq,'"
-                         : " UNION ALL SELECT %" PRIu32 ",%" PRIu32 ",'",
-                   r->device_id, r->data_query_id);
-        escape(arg, r->arg1, strlen(r->arg1), out);
-        buf_puts(out, first ? "' AS ar,'" : "','");
-        escape(arg, r->value, prefix_len(r->value, ASSERT_CHARS), out);
-        buf_puts(out, first ? "' AS va" : "'");
-        if (!row_fits(out, start, before, sizeof(asserts_tail) - 1, n, limits))
+        sqltext_open_row(out, limits->form, n);
+        assert_columns(out, &rows[n], n == 0, escape, arg);
+        sqltext_close_row(out, limits->form, n);
+        if (limits->form == SQLTEXT_MARIADB) {
+            bool same = n > 0 && rows[n - 1].data_query_id == rows[n].data_query_id;
+            tail_len += same ? ID_BYTES : ID_BYTES + QUERY_BYTES;
+        }
+        if (!row_fits(out, start, before, tail_len, n, limits))
             break;
     }
-    buf_puts(out, asserts_tail);
+    buf_puts(out, tail);
+    if (limits->form == SQLTEXT_MARIADB)
+        list_asserts(out, rows, n);
     return n;
 }
 

@@ -33,6 +33,7 @@ def arguments():
     parser.add_argument("--stopped", type=float, default=10, help="seconds that the server does not answer")
     parser.add_argument("--devices", type=int, default=3000)
     parser.add_argument("--items", type=int, default=20)
+    parser.add_argument("--status", type=int, default=5000, help="devices whose status is written")
     return parser.parse_args()
 
 
@@ -65,28 +66,60 @@ def write_statements(path, rows):
                       "ON DUPLICATE KEY UPDATE output=VALUES(output);\n")
 
 
+def server_cpu(site):
+    """Processor time of the server so far, seconds."""
+    return time.clock_gettime(~site.server.pid << 3 | 2)  # as clock_getcpuclockid() makes it
+
+
+def show(found, rows, base):
+    base = statistics.median(figures[0] for figures in base)
+    for name, figures in found.items():
+        walls, cpus, servers = zip(*figures)
+        wall = statistics.median(walls)
+        print(f"{name:15} {rows / wall:9.0f} rows/s, wall {wall:.3f} s ({min(walls):.3f}-{max(walls):.3f}), "
+              f"CPU {statistics.median(cpus):.3f} s, of the server {statistics.median(servers):.3f} s "
+              f"({min(servers):.3f}-{max(servers):.3f}), x{base / wall:.2f}")
+
+
+def compare_devices(site, a):
+    """The status and an assertion of devices, in both ways."""
+    program = find_program("STOREBENCH", "tests/bench/storebench")
+    site.server.many("INSERT INTO cacti.host (id, hostname, description) VALUES (%s, '', '')",
+                     [(n,) for n in range(1, a.status + 1)])
+    site.server.many("INSERT INTO cacti.poller_reindex (host_id, data_query_id, action, present, op, assert_value, arg1) "
+                     "VALUES (%s, 1, 0, 1, '<', '1000000', '.1.3.6.1.2.1.1.3.0')", [(n,) for n in range(1, a.status + 1)])
+    found = {"bound": [], "text": []}
+    for _ in range(a.rounds):
+        for name, how in (("bound", "auto-devices"), ("text", "off-devices")):
+            before = server_cpu(site)
+            figures = storebench(site, program, how, a.status)
+            found[name].append((*figures, server_cpu(site) - before))
+    print(f"status and an assertion of {a.status} devices, {a.rounds} rounds; median (least-most)")
+    show({f"devices, {name}": figures for name, figures in found.items()}, a.status, found["text"])
+    site.sql("DELETE FROM host")
+    site.sql("DELETE FROM poller_reindex")
+
+
 def compare(site, a, work):
     program = find_program("STOREBENCH", "tests/bench/storebench")
     statements = work / "statements.sql"
     write_statements(statements, a.rows)
     clients = {"plain client": lambda: storebench(site, program, "plain", a.rows),
                "mariadb client": lambda: command_line_client(site, statements),
-               "our writer": lambda: storebench(site, program, "writer", a.rows)}
+               "writer, bound": lambda: storebench(site, program, "auto", a.rows),
+               "writer, text": lambda: storebench(site, program, "off", a.rows)}
     found = {name: [] for name in clients}
     for _ in range(a.rounds):  # in turn, so that all see the same neighbours
         for name, run in clients.items():
             site.sql("TRUNCATE poller_output")
-            found[name].append(run())
+            before = server_cpu(site)
+            figures = run()
+            found[name].append((*figures, server_cpu(site) - before))
             stored = site.sql("SELECT COUNT(*) AS n FROM poller_output")[0]["n"]
             if stored != a.rows:
                 raise LabError(f"{name} has stored {stored} rows")
     print(f"{a.rows} rows, {a.rounds} rounds; median (least-most)")
-    base = statistics.median(seconds for seconds, _ in found["plain client"])
-    for name, figures in found.items():
-        walls, cpus = zip(*figures)
-        wall = statistics.median(walls)
-        print(f"{name:15} {a.rows / wall:9.0f} rows/s, wall {wall:.3f} s ({min(walls):.3f}-{max(walls):.3f}), "
-              f"CPU {statistics.median(cpus):.3f} s ({min(cpus):.3f}-{max(cpus):.3f}), x{base / wall:.2f}")
+    show(found, a.rows, found["plain client"])
 
 
 def memory(pid, key):
@@ -146,7 +179,12 @@ def main():
         template = cacti.prepare(work / "template")
         with mariadb.MariaDB(work / "db", template=template) as server:
             site = cacti.Site(server, work / "site")
-            compare(site, a, work)
+            for engine in ("MEMORY", "InnoDB"):
+                site.sql(f"ALTER TABLE poller_output ENGINE={engine}")
+                print(f"poller_output: {engine}")
+                compare(site, a, work)
+            site.sql("ALTER TABLE poller_output ENGINE=MEMORY")
+            compare_devices(site, a)
             if a.stopped:
                 stop_the_server(site, a, work)
 

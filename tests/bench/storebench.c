@@ -1,9 +1,10 @@
 /* The writer against a plain client that has its statements ready.
  *
- *   storebench SOCKET DATABASE USER PASSWORD writer|plain ROWS
+ *   storebench SOCKET DATABASE USER PASSWORD plain|auto|off|auto-devices|off-devices ROWS
  *
- * Prints "SECONDS CPU_SECONDS ROWS" of storing that number of rows in statements of 1,000: `writer`
- * by store_write() from batches, `plain` by db_exec() of texts made before the clock starts.
+ * Prints "SECONDS CPU_SECONDS ROWS" of storing that number of rows: `plain` by db_exec() of texts made
+ * before the clock starts, the others by store_write() from batches with that DB_Bulk; results in statements of
+ * 1,000, or the status and one assertion of devices 1, 2, ... in batches of 500.
  */
 #include "config.h"
 
@@ -18,7 +19,7 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 
-enum { AT_ONCE = 1000, TIME_LIMIT_MS = 120000 };
+enum { AT_ONCE = 1000, DEVICES_AT_ONCE = 500, TIME_LIMIT_MS = 120000 };
 
 static double cpu_seconds(void)
 {
@@ -50,6 +51,33 @@ static struct batch *batch_of(uint32_t first, uint32_t count)
     return b;
 }
 
+/* Every run has other figures, of the same length. */
+static struct batch *devices_of(uint32_t first, uint32_t count)
+{
+    struct batch *b = batch_new();
+    int64_t figure = 1000000 + clock_mono_us() % 8000000;
+    char value[32];
+    snprintf(value, sizeof(value), "%lld", (long long)figure);
+    for (uint32_t id = first; id < first + count; id++) {
+        double ms = (double)(figure % 1000) + 0.5;
+        struct host_row host = {.device_id = id,
+                                .has_status = true,
+                                .has_polling_time = true,
+                                .polling_time = ms / 1000,
+                                .status = {.status = HOST_UP,
+                                           .min_time = ms,
+                                           .max_time = ms,
+                                           .cur_time = ms,
+                                           .avg_time = ms,
+                                           .total_polls = figure,
+                                           .availability = 100}};
+        struct assert_row assertion = {id, 1, ".1.3.6.1.2.1.1.3.0", value};
+        batch_add_host(b, &host);
+        batch_add_assert(b, &assertion);
+    }
+    return b;
+}
+
 static char *text_of(uint32_t first, uint32_t count)
 {
     struct buf sql = BUF_INIT;
@@ -67,6 +95,7 @@ static char *text_of(uint32_t first, uint32_t count)
 struct work {
     const struct db_params *params;
     uint32_t rows;
+    bool devices;
     _Atomic int64_t deadline;
     int64_t began_us;
     double cpu;
@@ -88,13 +117,14 @@ static bool write_batches(struct work *w, struct err *err)
 {
     struct store_outcome out;
     bool ok = true;
-    uint32_t n = w->rows / AT_ONCE;
+    uint32_t at_once = w->devices ? DEVICES_AT_ONCE : AT_ONCE, n = w->rows / at_once;
     struct store *s = store_open(w->params, w->deadline, err);
     if (s == NULL)
         return false;
     struct batch **batches = mem_zalloc(n, sizeof(struct batch *));
     for (uint32_t i = 0; i < n; i++)
-        batches[i] = batch_of(1 + i * AT_ONCE, AT_ONCE);
+        batches[i] =
+            w->devices ? devices_of(1 + i * at_once, at_once) : batch_of(1 + i * at_once, at_once);
     start_clock(w);
     for (uint32_t i = 0; ok && i < n; i++)
         ok = store_write(s, batches[i], false, &out, err);
@@ -138,14 +168,17 @@ int main(int argc, char **argv)
                                .password = argv[4],
                                .port = 3306,
                                .ssl_key = "",
+                               .bulk =
+                                   strncmp(argv[5], "auto", 4) == 0 ? DB_BULK_AUTO : DB_BULK_OFF,
                                .ssl_cert = "",
                                .ssl_ca = ""};
     struct work w = {.params = &params,
                      .rows = (uint32_t)strtoul(argv[6], NULL, 10),
+                     .devices = strstr(argv[5], "-devices") != NULL,
                      .deadline = clock_mono_ms() + TIME_LIMIT_MS};
     if (!db_library_start(&err))
         return EX_OSERR;
-    bool ok = strcmp(argv[5], "writer") == 0 ? write_batches(&w, &err) : send_texts(&w, &err);
+    bool ok = strcmp(argv[5], "plain") == 0 ? send_texts(&w, &err) : write_batches(&w, &err);
     if (!ok)
         fprintf(stderr, "storebench: %s\n", err.text);
     db_library_stop();

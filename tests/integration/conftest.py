@@ -54,6 +54,8 @@ def pytest_addoption(parser):
     group.addoption("--spread", action="store_true", help="each test by one build and way, not by all")
     group.addoption("--quick-build", action="append", default=[], metavar="NAME=DIRECTORY",
                     help="a build for which only tests marked quick run")
+    group.addoption("--bulk", choices=("auto", "off"), default="auto",
+                    help="DB_Bulk of all tests; those marked both_bulks run with both in any case")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -79,6 +81,9 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "quick: also runs for builds given with --quick-build")
     config.addinivalue_line("markers", "first_build: runs only for the first of several builds")
     config.addinivalue_line("markers", "libevent(yes): runs only for builds with (True) or without (False) libevent")
+    config.addinivalue_line("markers", "both_bulks: runs with DB_Bulk auto and off")
+    if config.getoption("--bulk") != "auto":
+        Poller.keys = {"DB_Bulk": config.getoption("--bulk")}
     try:
         builds = [Build(*text.split("=", 2)) for text in config.getoption("--build")]
         builds += [Build(*text.split("=", 1), quick=True) for text in config.getoption("--quick-build")]
@@ -93,6 +98,8 @@ def pytest_report_header(config):
 
 
 def pytest_generate_tests(metafunc):
+    if metafunc.definition.get_closest_marker("both_bulks"):
+        metafunc.parametrize("bulk", ("auto", "off"))
     if "build" not in metafunc.fixturenames:
         return
     builds = metafunc.config.builds
@@ -153,8 +160,18 @@ def site(server, work):
 
 
 @pytest.fixture
-def poller(build, loop, site, work):
-    return Poller(build.binary, site, work / "poller", loop=loop)
+def bulk(request):
+    """DB_Bulk; tests marked both_bulks have it from their parameter."""
+    return request.config.getoption("--bulk")
+
+
+@pytest.fixture
+def poller(build, loop, site, work, bulk):
+    poller = Poller(build.binary, site, work / "poller", loop=loop)
+    if bulk != "auto":
+        poller.keys = {"DB_Bulk": bulk}
+        poller.write_conf(poller.conf_text())
+    return poller
 
 
 @pytest.fixture

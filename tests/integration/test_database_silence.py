@@ -25,7 +25,7 @@ from test_stalls import seed, silent_device, stopped
 INTERVAL_S = 10
 HANG_S = 30
 OUTPUTS = "^INSERT INTO poller_output "
-HOSTS = "^UPDATE .* host "
+HOSTS = "^UPDATE (.* )?host "
 CLOSE = "^UPDATE poller_time"
 LOADING = {"row": "^INSERT INTO poller_time", "devices": "FROM host WHERE", "items": "FROM poller_item",
            "assertions": "FROM poller_reindex"}

@@ -7,6 +7,8 @@ import pytest
 from support import cacti
 from support.valuecases import cases
 
+pytestmark = pytest.mark.both_bulks
+
 COLUMN = 512  # characters of poller_output.output
 
 #: What breaks statements, straight to the store: no normaliser lets it through.
@@ -33,11 +35,11 @@ def as_column(value):
     return text[:COLUMN].encode()
 
 
-def store_and_read(build, site, server, wanted):
+def store_and_read(build, site, server, wanted, bulk):
     """[(kind, given), ...] through the probe; returns what poller_output holds: {number: UTF-8}."""
     lines = "".join(f"{kind} {given.hex()}\n" for kind, given in wanted)
     probe = build.binary.path.parent / "tests/support/storeprobe"
-    done = subprocess.run([probe, server.socket, cacti.DATABASE, cacti.USER, cacti.PASSWORD], input=lines,
+    done = subprocess.run([probe, server.socket, cacti.DATABASE, cacti.USER, cacti.PASSWORD, bulk], input=lines,
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done
     rows = site.sql("SELECT local_data_id, HEX(CONVERT(output USING utf8mb4)) AS output FROM poller_output")
@@ -45,11 +47,11 @@ def store_and_read(build, site, server, wanted):
 
 
 @pytest.mark.parametrize("mode", ["", "TRADITIONAL,NO_BACKSLASH_ESCAPES,ANSI_QUOTES"])
-def test_every_value_is_stored_byte_for_byte(build, site, server, mode):
+def test_every_value_is_stored_byte_for_byte(build, site, server, mode, bulk):
     server.sql(f"SET GLOBAL sql_mode='{mode}'")
     wanted = [("t" if kind == "text" else "o", given, expected) for _, kind, given, expected in cases()]
     wanted += [("r", value, value) for value in HOSTILE]
-    stored = store_and_read(build, site, server, [(kind, given) for kind, given, _ in wanted])
+    stored = store_and_read(build, site, server, [(kind, given) for kind, given, _ in wanted], bulk)
     wrong = [(given, stored.get(n), as_column(expected)) for n, (_, given, expected) in enumerate(wanted, 1)
              if stored.get(n) != as_column(expected)]
     assert not wrong, f"{len(wrong)} of {len(wanted)} differ (input, stored, right), first: {wrong[:3]}"
@@ -66,15 +68,31 @@ MODES = ["", "ANSI", "TRADITIONAL", "NO_BACKSLASH_ESCAPES", "STRICT_ALL_TABLES,N
 
 
 @pytest.mark.parametrize("charset", ("utf8mb4", "latin1"))
-def test_hostile_bytes_break_no_statement_in_any_sql_mode(build, site, server, charset):
+def test_hostile_bytes_break_no_statement_in_any_sql_mode(build, site, server, charset, bulk):
     """A column in "latin1" (Windows-1252) gets a question mark for what it cannot hold."""
     site.sql(f"ALTER TABLE poller_output MODIFY output VARCHAR({COLUMN}) CHARACTER SET {charset} NOT NULL")
     for mode in MODES:
         server.sql("SET GLOBAL sql_mode = %s", mode)
-        stored = store_and_read(build, site, server, [("r", value) for value in RAW])
+        stored = store_and_read(build, site, server, [("r", value) for value in RAW], bulk)
         for n, value in enumerate(RAW, 1):
             right = as_column(value)
             if charset == "latin1":
                 right = right.decode().encode("cp1252", "replace").decode("cp1252").encode()
             assert stored.get(n) == right, (mode, value[:20])
         site.sql("TRUNCATE poller_output")
+
+
+#: A name cannot hold a NUL.
+NAMES = [b"", b"'", b"\\", b"\\'", b'"', b"%s", b"\n\r\x1a\t", b"\xff\xfe", b"25 \xb0C", b"\xc3", "\u20ac".encode(),
+         "\U0001f600".encode(), b"x" * 19, b"?", b"1'),(2,'a", b"NULL"]
+
+
+def test_names_and_times_are_stored_as_they_are(build, site, server, bulk):
+    """A row without a time has the zero date and not the present."""
+    wanted = [("n", name) for name in NAMES] + [("z", value) for value in (b"5", b"'")]
+    stored = store_and_read(build, site, server, wanted, bulk)
+    rows = site.sql("SELECT HEX(CONVERT(rrd_name USING utf8mb4)) AS name, CAST(time AS CHAR) AS time FROM poller_output "
+                    "ORDER BY local_data_id")
+    assert [bytes.fromhex(r["name"]) for r in rows] == [as_column(name) for name in NAMES] + [b"value"] * 2
+    assert [r["time"] == "0000-00-00 00:00:00" for r in rows] == [False] * len(NAMES) + [True] * 2
+    assert list(stored.values()) == [b"1"] * len(NAMES) + [b"5", b"'"]

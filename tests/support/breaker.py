@@ -13,7 +13,8 @@ Error(number) (the server has not seen the statement), Instead(statement) (the s
 client its answer), Throttle(bytes, pause), MUTE (from now on nothing is answered or read, and a new client is not greeted) or HALF
 (the same, after the first half of the answer). `greeting` and `login` are the actions for what a server says first and for its
 answer to a login: PASS, MUTE or HALF. `latency` delays every statement. Plain text only: it reads the client's packets as far as
-their frames.
+their frames. A statement that is prepared is seen as "PREPARE " and its text, and each time it is executed as its text
+and " [N bytes]", N for its values.
 """
 
 import contextlib
@@ -27,6 +28,9 @@ import threading
 from .lab import free_port
 
 COM_QUERY = 3
+COM_STMT_PREPARE = 0x16
+COM_STMT_EXECUTE = 0x17
+COM_STMT_BULK_EXECUTE = 0xfa
 TICK_S = 0.05
 
 PASS, CUT_BEFORE, CUT_AFTER, SWALLOW, SWALLOW_ANSWER, RESET, MUTE, HALF = (
@@ -174,6 +178,8 @@ class _Connection:
         self.client = client
         self.server = server
         self.pending = b""
+        self.prepared = {}  # texts by the id that the server has given them
+        self.preparing = None
         self.dead = False  # nothing passes from now on
         self.deaf = False  # answers are thrown away
         self.throttle = None
@@ -192,6 +198,9 @@ class _Connection:
         data = self.server.recv(65536)
         if not data:
             raise _Ended
+        if self.preparing is not None and len(data) >= 9 and data[4] == 0:
+            self.prepared[data[5:9]] = self.preparing
+        self.preparing = None
         if self.deaf or self.dead:
             return
         if self.half:
@@ -219,17 +228,30 @@ class _Connection:
             packet, self.pending = self.pending[:size], self.pending[size:]
             self._request(packet)
 
+    def _text(self, packet):
+        """What a packet asks the server to do, as text; None for the handshake and other commands."""
+        if packet[3] != 0:
+            return None
+        command, text = packet[4], packet[5:].decode("utf-8", "replace")
+        if command == COM_STMT_PREPARE:
+            self.preparing = text
+            return f"PREPARE {text}"
+        if command in (COM_STMT_EXECUTE, COM_STMT_BULK_EXECUTE):
+            return f"{self.prepared[packet[5:9]]} [{len(packet) - 9} bytes]"
+        return text if command == COM_QUERY else None
+
     def _request(self, packet):
         if self.dead:
             return
-        if packet[3] != 0 or packet[4:5] != bytes([COM_QUERY]):  # the handshake, or another command
+        text = self._text(packet)
+        if text is None:
             self.breaker.others.append(packet[4:])
             if packet[3] != 0 and self.breaker.login == MUTE:
                 self._mute()
             self.half = packet[3] != 0 and self.breaker.login == HALF
             self.server.sendall(packet)
             return
-        action = self.breaker._action(packet[5:].decode("utf-8", "replace"))
+        action = self.breaker._action(text)
         self.breaker._pause(self.breaker.latency)
         if action == CUT_BEFORE:
             raise _Ended

@@ -161,6 +161,8 @@ class Poller:
     """A program, the site it polls, and its spine.conf. `loop` is "on", "off", "async" (on, and SNMP and
     ping wait on it, too) or None for no such option."""
 
+    keys = {}  # of spine.conf, for all pollers of a pytest run
+
     def __init__(self, binary, site, directory, loop=None, poller_id=1, **conf):
         self.binary = binary
         self.site = site
@@ -178,7 +180,7 @@ class Poller:
             "DB_User": cacti.USER,
             "DB_Pass": cacti.PASSWORD,
             "DB_Port": 3306,
-        }
+        } | self.keys
         return "".join(f"{k} {v}\n" for k, v in (keys | more).items() if v is not None)
 
     def write_conf(self, text):

@@ -1,9 +1,11 @@
 /* Stores what a script might print through the real normaliser and the real store.
  *
- *   storeprobe SOCKET DATABASE USER PASSWORD < lines
+ *   storeprobe SOCKET DATABASE USER PASSWORD auto|off < lines
  *
- * A line is "t HEX" (output of a script), "o HEX" (an SNMP OCTET STRING) or "r HEX" (what goes to the
- * store as it is); line n becomes local_data_id n. The test reads poller_output back and compares bytes.
+ * A line is "t HEX" (output of a script), "o HEX" (an SNMP OCTET STRING), "r HEX" (what goes to the
+ * store as it is), "z HEX" (the same, without a time) or "n HEX" (a name of a data source, whose output is 1);
+ * line n becomes local_data_id n. The last argument is DB_Bulk. The test reads poller_output back and compares
+ * bytes.
  */
 #include "config.h"
 
@@ -40,14 +42,16 @@ static void add_line(struct batch *batch, uint32_t number, const char *line)
         vb.octets.data = (const uint8_t *)raw.data;
         vb.octets.len = raw.len;
         value_from_varbind(&vb, &value);
-    } else if (line[0] == 'r') {
+    } else if (line[0] == 'n') {
+        buf_puts(&value, "1");
+    } else if (line[0] == 'r' || line[0] == 'z') {
         buf_append(&value, raw.data, raw.len);
     } else {
         value_normalise(raw.data, raw.len, &value);
     }
     struct output_row row = {.local_data_id = number,
-                             .rrd_name = "value",
-                             .time = 1000000000,
+                             .rrd_name = line[0] == 'n' ? buf_str(&raw) : "value",
+                             .time = line[0] == 'z' ? 0 : 1000000000,
                              .output = buf_str(&value),
                              .output_len = value.len};
     batch_add_row(batch, &row);
@@ -70,13 +74,14 @@ int main(int argc, char **argv)
 {
     struct err err = ERR_INIT;
     struct store_outcome out = {0};
-    if (argc != 5)
+    if (argc != 6)
         return EX_USAGE;
     struct db_params params = {.host = argv[1],
                                .database = argv[2],
                                .user = argv[3],
                                .password = argv[4],
                                .port = 3306,
+                               .bulk = strcmp(argv[5], "off") == 0 ? DB_BULK_OFF : DB_BULK_AUTO,
                                .ssl_key = "",
                                .ssl_cert = "",
                                .ssl_ca = ""};

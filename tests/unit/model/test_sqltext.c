@@ -517,6 +517,124 @@ static void next_step_covers_all_items_of_the_devices(void **state)
     buf_done(&sql);
 }
 
+static const struct sqltext_limits mariadb = {
+    .rows = 1000, .bytes = 1 << 20, .form = SQLTEXT_MARIADB};
+
+static void mariadb_reads_the_rows_as_one_list_and_the_hosts_by_their_ids(void **state)
+{
+    (void)state;
+    struct host_row rows[] = {host(7, ""), host(9, ""), host(8, "")};
+    for (size_t i = 0; i < 3; i++)
+        rows[i].has_status = false;
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, rows, 3, &mariadb, fake_escape, NULL), 3);
+    assert_string_equal(
+        buf_str(&sql),
+        "UPDATE host AS h FORCE INDEX (PRIMARY) STRAIGHT_JOIN (SELECT 7 AS id,1.235 AS pt UNION ALL"
+        " VALUES (9,1.235),(8,1.235)) AS d ON d.id=h.id SET h.polling_time=d.pt"
+        " WHERE h.id IN (7,9,8)");
+    buf_clear(&sql);
+    assert_int_equal(sqltext_hosts(&sql, rows, 1, &mariadb, fake_escape, NULL), 1);
+    assert_string_equal(buf_str(&sql),
+                        "UPDATE host AS h FORCE INDEX (PRIMARY) STRAIGHT_JOIN (SELECT 7 AS id,1.235"
+                        " AS pt) AS d ON d.id=h.id SET h.polling_time=d.pt WHERE h.id IN (7)");
+    buf_done(&sql);
+}
+
+#define MARIADB_ASSERT                                                                             \
+    ") AS d ON r.host_id=d.id AND r.data_query_id=d.dq AND "                                       \
+    "CAST(CONVERT(r.arg1 USING utf8mb4) AS BINARY)=CAST(d.ar AS BINARY) SET r.assert_value=d.va"   \
+    " WHERE "
+
+static void mariadb_reads_the_rows_of_these_data_queries_alone(void **state)
+{
+    (void)state;
+    const struct assert_row rows[] = {
+        {3, 5, "a", "1"}, {4, 5, "a", "2"}, {4, 5, "b", "3"}, {4, 6, "a", "4"}, {5, 6, "a", "5"}};
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_asserts(&sql, rows, 5, &mariadb, fake_escape, NULL), 5);
+    assert_string_equal(
+        buf_str(&sql),
+        "UPDATE poller_reindex AS r FORCE INDEX (PRIMARY) STRAIGHT_JOIN ("
+        "SELECT 3 AS id,5 AS dq,'<a>' AS ar,'<1>' AS va UNION ALL VALUES (4,5,'<a>','<2>'),"
+        "(4,5,'<b>','<3>'),(4,6,'<a>','<4>'),(5,6,'<a>','<5>')" MARIADB_ASSERT
+        "(r.data_query_id=5 AND r.host_id IN (3,4)) OR (r.data_query_id=6 AND r.host_id IN (4,5))");
+    buf_clear(&sql);
+    assert_int_equal(sqltext_asserts(&sql, rows, 1, &mariadb, fake_escape, NULL), 1);
+    assert_string_equal(
+        buf_str(&sql), "UPDATE poller_reindex AS r FORCE INDEX (PRIMARY) STRAIGHT_JOIN (SELECT 3 AS"
+                       " id,5 AS dq,'<a>' AS ar,'<1>' AS va" MARIADB_ASSERT
+                       "(r.data_query_id=5 AND r.host_id IN (3))");
+    buf_done(&sql);
+}
+
+/* A list of 1,000 ids or more is something else to the server. */
+static void the_lists_for_mariadb_stay_short(void **state)
+{
+    (void)state;
+    struct host_row hosts[600];
+    struct assert_row asserts[600];
+    for (uint32_t i = 0; i < 600; i++) {
+        hosts[i] = host(i + 1, "");
+        asserts[i] = (struct assert_row){i + 1, 1, "a", "1"};
+    }
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, hosts, 600, &mariadb, fake_escape, NULL), 500);
+    buf_clear(&sql);
+    assert_int_equal(sqltext_asserts(&sql, asserts, 600, &mariadb, fake_escape, NULL), 500);
+    buf_clear(&sql);
+    assert_int_equal(sqltext_hosts(&sql, hosts, 600, &wide, fake_escape, NULL), 600);
+    buf_done(&sql);
+}
+
+/* The longest ids, each assertion of another data query than the one before. */
+static void the_byte_limit_counts_the_lists_for_mariadb(void **state)
+{
+    (void)state;
+    struct host_row hosts[100];
+    struct assert_row asserts[100];
+    for (uint32_t i = 0; i < 100; i++) {
+        hosts[i] = (struct host_row){.device_id = UINT32_MAX - i, .has_polling_time = true};
+        asserts[i] = (struct assert_row){UINT32_MAX - i, UINT32_MAX - i, "a", "1"};
+    }
+    struct buf sql = BUF_INIT;
+    for (size_t bytes = 1000; bytes < 3000; bytes++) {
+        struct sqltext_limits small = {.rows = 1000, .bytes = bytes, .form = SQLTEXT_MARIADB};
+        buf_clear(&sql);
+        assert_in_range(sqltext_hosts(&sql, hosts, 100, &small, fake_escape, NULL), 2, 99);
+        assert_true(sql.len <= bytes);
+        buf_clear(&sql);
+        assert_in_range(sqltext_asserts(&sql, asserts, 100, &small, fake_escape, NULL), 2, 99);
+        assert_true(sql.len <= bytes);
+    }
+    buf_done(&sql);
+}
+
+static void results_are_bound_to_a_statement_for_each_table(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        sqltext_outputs_bound("poller_output"),
+        "INSERT INTO poller_output (local_data_id,rrd_name,time,output) VALUES (?,?,"
+        "IFNULL(FROM_UNIXTIME(?),CAST('0000-00-00 00:00:00' AS DATETIME)),?)" ON_DUPLICATE);
+    assert_memory_equal(sqltext_outputs_bound("poller_output_boost"),
+                        "INSERT INTO poller_output_boost (", 33);
+    assert_null(sqltext_outputs_bound("host"));
+}
+
+static void nothing_of_a_value_that_fits_nowhere_is_unknown(void **state)
+{
+    (void)state;
+    const struct output_row wide_row = {1, "", 1, "123456", 6}, empty = {1, "", 1, "", 0};
+    size_t len = 9;
+    assert_string_equal(sqltext_output_value(&wide_row, 5, &len), "U");
+    assert_int_equal(len, 1);
+    assert_ptr_equal(sqltext_output_value(&wide_row, 6, &len), wide_row.output);
+    assert_int_equal(len, 6);
+    assert_ptr_equal(sqltext_output_value(&empty, 5, &len), empty.output);
+    assert_int_equal(len, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -544,6 +662,12 @@ int main(void)
         cmocka_unit_test(numbers_that_sql_has_no_word_for_do_no_harm),
         cmocka_unit_test(the_session_is_what_this_program_needs_on_every_server),
         cmocka_unit_test(next_step_covers_all_items_of_the_devices),
+        cmocka_unit_test(mariadb_reads_the_rows_as_one_list_and_the_hosts_by_their_ids),
+        cmocka_unit_test(mariadb_reads_the_rows_of_these_data_queries_alone),
+        cmocka_unit_test(the_lists_for_mariadb_stay_short),
+        cmocka_unit_test(the_byte_limit_counts_the_lists_for_mariadb),
+        cmocka_unit_test(results_are_bound_to_a_statement_for_each_table),
+        cmocka_unit_test(nothing_of_a_value_that_fits_nowhere_is_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
