@@ -24,7 +24,7 @@ from support.poller import Binary, Poller, cpu_seconds, find_program  # noqa: E4
 
 OBJECT = ".1.3.6.1.2.1.31.1.1.1.6"
 FIRST = ipaddress.IPv4Address("127.1.0.1")
-V3 = {"snmp_version": 3, "snmp_username": "somebody", "snmp_password": "a pass phrase", "snmp_auth_protocol": "SHA",
+V3 = {"snmp_version": 3, "snmp_username": "poller", "snmp_password": "a pass phrase", "snmp_auth_protocol": "SHA",
       "snmp_priv_passphrase": "another phrase", "snmp_priv_protocol": "AES"}
 
 

@@ -109,12 +109,12 @@ def test_devices_behind_one_address_take_turns_whatever_their_ports_and_others_d
     assert sum(of_crowd[:last_other]) < crowd, "the others have waited for the crowd"
 
 
-def test_dead_v3_devices_do_not_hold_up_the_others(site, loop, poller, agents):
+def test_dead_v3_devices_do_not_delay_the_others(site, loop, poller, agents):
     dead, live = range(1, 501), range(501, 551)
     farm = agents(SPEC + f"agent {FIRST + 500}-{FIRST + 549}\n")
     site.settings(log_verbosity=3, ping_failure_count=1)
     site.threads(60)
-    seed(site, farm, dead, snmp_version=3, snmp_timeout=200, snmp_username="somebody", snmp_password="a pass phrase",
+    seed(site, farm, dead, snmp_version=3, snmp_timeout=200, snmp_username="poller", snmp_password="a pass phrase",
          snmp_auth_protocol="SHA", snmp_priv_passphrase="another phrase", snmp_priv_protocol="AES")
     expected = seed(site, farm, live, snmp_timeout=5000)
     run = poller.run(first=0, last=550, timeout=120)
