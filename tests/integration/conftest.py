@@ -56,6 +56,7 @@ def pytest_addoption(parser):
                     help="a build for which only tests marked quick run")
     group.addoption("--bulk", choices=("auto", "off"), default="auto",
                     help="DB_Bulk of all tests; those marked both_bulks run with both in any case")
+    group.addoption("--connections", choices=("1", "2", "3"), help="DB_Connections of all tests")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -83,7 +84,9 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "libevent(yes): runs only for builds with (True) or without (False) libevent")
     config.addinivalue_line("markers", "both_bulks: runs with DB_Bulk auto and off")
     if config.getoption("--bulk") != "auto":
-        Poller.keys = {"DB_Bulk": config.getoption("--bulk")}
+        Poller.keys["DB_Bulk"] = config.getoption("--bulk")
+    if config.getoption("--connections"):
+        Poller.keys["DB_Connections"] = config.getoption("--connections")
     try:
         builds = [Build(*text.split("=", 2)) for text in config.getoption("--build")]
         builds += [Build(*text.split("=", 1), quick=True) for text in config.getoption("--quick-build")]
