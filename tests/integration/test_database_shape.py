@@ -150,7 +150,7 @@ def text(value):
     return bytes([len(value)]) + value
 
 
-#: Rows of two columns that have not two.
+#: Rows of three columns that have not three.
 ROWS = {"one": text(b"1"), "none": b"", "half of one": b"\x05ab", "a length that is cut": b"\xfc\xff",
         "more than there is": b"\x01a\xfe" + b"\xff" * 8, "one that is NULL": b"\xfb", "one and no length": b"\x011\xfa"}
 
@@ -160,7 +160,7 @@ def test_a_row_that_is_shorter_than_its_header_says_is_not_a_row(build, loop, wo
     """The header promises as many columns as were asked for."""
     column = text(b"def") + text(b"") * 3 + text(b"x") + text(b"") + struct.pack("<BHIBHBH", 12, 45, 255, 0xfd, 0, 0, 0)
     end = b"\xfe\0\0\2\0"
-    acts = [Say(OK), Say(OK), Tell(b"\x02"), Tell(column), Tell(column), Tell(end), Tell(row), Say(end)]
+    acts = [Say(OK), Say(OK), Tell(b"\x03"), Tell(column), Tell(column), Tell(column), Tell(end), Tell(row), Say(end)]
     with FakeDatabase(*acts) as fake:
         (work / "spine.conf").write_text(f"DB_Host 127.0.0.1\nDB_Port {fake.port}\nCacti_Log {work}/log\n")
         done = subprocess.run([build.binary.path, "-C", work / "spine.conf", "--poller=1", *gates(loop)],
