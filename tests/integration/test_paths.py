@@ -1,5 +1,6 @@
 """The two paths of a cycle: who decides which one is taken, and what happens where there is no event loop."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -133,6 +134,12 @@ def test_async_snmp_without_the_event_loop_is_one_warning_and_polls_as_before(si
     assert "async-snmp" in run.log, run
 
 
+def thread_names(pid):
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # one that has ended meanwhile
+            yield (task / "comm").read_text().strip()
+
+
 @pytest.mark.libevent(True)
 @pytest.mark.parametrize("option, threads", (("off", True), ("on", False)))
 def test_with_async_snmp_no_thread_waits_for_a_device(site, silent, plain_poller, option, threads):
@@ -140,8 +147,7 @@ def test_with_async_snmp_no_thread_waits_for_a_device(site, silent, plain_poller
     site.threads(7)
     with plain_poller.start("--event-loop=on", f"--async-snmp={option}", first=0, last=1) as running:
         silent.wait_for_request()
-        names = [pathlib.Path(f"/proc/{running.pid}/task/{t}/comm").read_text().strip()
-                 for t in os.listdir(f"/proc/{running.pid}/task")]
+        names = list(thread_names(running.pid))
         run = running.wait()
     assert run.status == 0, run
     assert names.count("ask") == (7 if threads else 0), names

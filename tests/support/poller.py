@@ -110,7 +110,19 @@ class Running:
         return self.process.pid
 
     def signal(self, number):
+        """Returns when the process has taken it, unless it blocks or ends by it: what the test does next comes later."""
         os.kill(self.pid, number)  # not send_signal(), which may reap it
+        until = time.monotonic() + 5
+        while self._is_pending(number) and time.monotonic() < until:
+            time.sleep(0.001)
+
+    def _is_pending(self, number):
+        try:
+            status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        except OSError:
+            return False
+        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        return fields["State"].split()[0] not in "TZ" and int(fields["ShdPnd"], 16) >> (number - 1) & 1 == 1
 
     def wait(self, timeout=60):
         usage = self._reap(timeout)
