@@ -49,7 +49,7 @@ def arguments():
     benchlib.add_options(parser)
     parser.add_argument("--part", action="append", choices=PARTS)
     parser.add_argument("--scale", type=float, default=1.0, help="all sites with this share of their devices, to try it")
-    parser.add_argument("--size", type=int, action="append", help="of the part cycle: this number of devices")
+    parser.add_argument("--size", type=int, action="append", help="of the part cycle: this number of devices, not scaled")
     parser.add_argument("--engine", choices=ENGINES, help="of the parts cycle and reader: only this one")
     parser.add_argument("--both-ways", action="store_true", help="the delay is that of each direction, not of answers alone")
     parser.add_argument("--commands", action="store_true", help="the statements of a run by their kind")
@@ -75,7 +75,7 @@ def farm(devices, items):
 
 def cycle(a, totals):
     programs = benchlib.ways(a)
-    sizes = [scaled(a, n) for n in a.size or SIZES]
+    sizes = a.size or [scaled(a, n) for n in SIZES]
     with benchlib.bench_site() as (site, work), farm(max(sizes), 20) as agents:
         benchlib.empty_site(site)
         for size, before in zip(sizes, [0, *sizes]):
@@ -87,7 +87,7 @@ def cycle(a, totals):
                 benchlib.show(found, programs)
                 if a.commands:
                     benchlib.show_commands(found, programs)
-                nearest = min(GOALS, key=lambda n: abs(n * a.scale - size))
+                nearest = min(GOALS, key=lambda n: abs(n * (1 if a.size else a.scale) - size))
                 benchlib.show_goals(found, GOALS[nearest], totals)
 
 

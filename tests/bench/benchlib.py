@@ -313,22 +313,24 @@ def set_threads(site, count):
     site.sql("UPDATE poller SET threads = %s WHERE id = 1", count)
 
 
-def best_threads(site, a, way, poller, last, farm, default):
-    """The reference's fastest of the numbers of threads that --reference-threads names."""
+def best_threads(site, a, way, run, default):
+    """The reference's fastest of the numbers of threads that --reference-threads names, and the runs that are kept: one
+    that took longer than --patience, which is not repeated. `run` is one run."""
     choices = [int(n) for n in a.reference_threads.split(",") if n]
     if not way.binary.is_reference or not choices:
-        return way.threads or default
+        return way.threads or default, []
     if len(choices) == 1:
-        return choices[0]
-    walls = {}
+        return choices[0], []
+    tried = {}
     for n in choices:
         set_threads(site, n)
         with contextlib.suppress(LabError):
-            walls[n] = run_once(site, poller, last, a.timeout, farm)["wall"]
-    if not walls:
-        return choices[0]
-    print("  reference by threads: " + ", ".join(f"{n}: {w:.2f} s" for n, w in walls.items()), flush=True)
-    return min(walls, key=walls.get)
+            tried[n] = run()
+    if not tried:
+        return choices[0], []
+    print("  reference by threads: " + ", ".join(f"{n}: {f['wall']:.2f} s" for n, f in tried.items()), flush=True)
+    best = min(tried, key=lambda n: tried[n]["wall"])
+    return best, [tried[best]] if tried[best]["wall"] > a.patience else []
 
 
 def measure(site, work, a, programs, load, last, threads, farm=None, conf=None, once=run_once):
@@ -339,10 +341,11 @@ def measure(site, work, a, programs, load, last, threads, farm=None, conf=None, 
     for name, way in programs.items():
         directory = work / re.sub(r"\W+", "-", f"{load}-{name}")
         pollers[name] = BenchPoller(way.binary, site, directory, loop=way.loop, **{**(conf or {}), **way.conf})
-        found.threads[name] = best_threads(site, a, way, pollers[name], last, farm, threads)
+        found.threads[name], found.runs[name] = best_threads(
+            site, a, way, lambda poller=pollers[name]: once(site, poller, last, a.timeout, farm), threads)
     for _ in range(a.rounds):  # in turn, so that all see the same neighbours
         for name, poller in pollers.items():
-            runs = found.runs.setdefault(name, [])
+            runs = found.runs[name]
             if name in found.failed or (runs and runs[0]["wall"] > a.patience):
                 continue
             set_threads(site, found.threads[name])
