@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A block is as large as all before it, so that a small arena is small and a large one has few. */
+/* A block is as large as half of all before it, so that a small arena is small and a large one has few. */
 #define BLOCK_BYTES_MIN ((size_t)1024 - sizeof(struct arena_block))
 #define BLOCK_BYTES_MAX ((size_t)64 * 1024)
 
@@ -33,9 +33,10 @@ static struct arena_block *add_block(struct arena *a, size_t size)
 
 static size_t next_block_bytes(const struct arena *a)
 {
-    if (a->bytes < BLOCK_BYTES_MIN)
+    size_t half = a->bytes / 2;
+    if (half < BLOCK_BYTES_MIN)
         return BLOCK_BYTES_MIN;
-    return a->bytes < BLOCK_BYTES_MAX ? a->bytes : BLOCK_BYTES_MAX;
+    return half < BLOCK_BYTES_MAX ? half : BLOCK_BYTES_MAX;
 }
 
 static void *arena_take(struct arena *a, size_t size, size_t align)
