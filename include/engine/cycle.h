@@ -111,6 +111,9 @@ int64_t cycle_second_until(const struct cycle *c);
 
 /* ---- loader ---- */
 
+/* One more connection to the cycle's database, which is not open yet: it is tried for a second at most, because
+ * the cycle can do without.  until: the monotonic time in ms at which what it is for ends. */
+NODISCARD struct store *cycle_new_store(const struct cycle *c, int64_t until_mono_ms);
 /* `size` devices of the roster from entry `at` on, by the reader, or by the cycle's own store (NULL) in turn
  * with the writer. */
 NODISCARD bool cycle_load_slice(struct cycle *c, struct store *reader, size_t at, size_t size,

@@ -252,7 +252,18 @@ void cycle_write(struct cycle *c, struct batch *batch)
 
 /* ---- the second writer ---- */
 
-enum { CYCLE_SECOND_CONNECT_MS = 1000, CYCLE_SECOND_LATE_MS = 1500 };
+enum { CYCLE_CONNECT_MS = 1000, CYCLE_SECOND_LATE_MS = 1500 };
+
+struct store *cycle_new_store(const struct cycle *c, int64_t until_mono_ms)
+{
+    struct store *s = store_new(&c->config->db);
+    int64_t soon = clock_mono_ms() + CYCLE_CONNECT_MS;
+    store_set_deadline(s, soon < until_mono_ms ? soon : until_mono_ms);
+    store_set_latest(s, c->budget.close_until);
+    store_set_patience(s, (int64_t)c->config->poller_interval_s * 1000 / 10);
+    store_set_poller(s, c->config->poller_id);
+    return s;
+}
 
 bool cycle_may_have_second(const struct cycle *c)
 {
@@ -263,12 +274,7 @@ bool cycle_may_have_second(const struct cycle *c)
 bool cycle_open_second(struct cycle *c)
 {
     struct err err = ERR_INIT;
-    struct store *s = store_new(&c->config->db);
-    int64_t until = clock_mono_ms() + CYCLE_SECOND_CONNECT_MS;
-    store_set_deadline(s, until < c->store_until_mono_ms ? until : c->store_until_mono_ms);
-    store_set_latest(s, c->budget.close_until);
-    store_set_patience(s, (int64_t)c->config->poller_interval_s * 1000 / 10);
-    store_set_poller(s, c->config->poller_id);
+    struct store *s = cycle_new_store(c, c->store_until_mono_ms);
     c->second = s; /* a signal moves its end nearer */
     if (!store_reach(s, &err)) {
         log_line(LOG_MEDIUM,

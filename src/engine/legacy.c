@@ -110,7 +110,7 @@ static void legacy_want_scripts(struct legacy *l)
     thr_lock(&l->lock);
     l->wants_scripts = true;
     pthread_cond_broadcast(&l->changed);
-    while (!l->hired)
+    while (!l->hired && !l->stopping)
         thr_wait(&l->changed, &l->lock);
     thr_unlock(&l->lock);
 }
@@ -415,11 +415,11 @@ static void legacy_warm(struct legacy *l)
     thr_lock(&l->lock);
     bool wanted = l->wants_scripts || needed.asks > 0, hired = l->hired, over = l->stopping;
     thr_unlock(&l->lock);
-    if (!wanted)
+    if (!wanted || over)
         return;
     if (!hired)
         legacy_hire(l);
-    if (l->scripts != NULL && !over && needed.servers_at_once > l->warmed)
+    if (l->scripts != NULL && needed.servers_at_once > l->warmed)
         scripts_warm(l->scripts, needed.servers_at_once);
     l->warmed = needed.servers_at_once;
 }

@@ -13,10 +13,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-enum {
-    LOADER_STEPS_SAID = 4,
-    LOADER_CONNECT_MS = 1000, /* then the writer's connection serves both */
-};
+enum { LOADER_STEPS_SAID = 4 };
 
 /* Steps of items that are not multiples of the interval. */
 struct odd_steps {
@@ -228,11 +225,7 @@ static void loader_connect(struct loader *l)
     struct err err = ERR_INIT;
     if (c->config->db_connections < 2)
         return;
-    struct store *s = store_new(&c->config->db);
-    int64_t until = clock_mono_ms() + LOADER_CONNECT_MS;
-    store_set_deadline(s, until < c->budget.poll_until ? until : c->budget.poll_until);
-    store_set_latest(s, c->budget.close_until);
-    store_set_patience(s, (int64_t)c->config->poller_interval_s * 1000 / 10);
+    struct store *s = cycle_new_store(c, c->budget.poll_until);
     store_set_read_only(s, true);
     loader_set_reader(l, s); /* so that loader_stop() ends the wait */
     if (store_reach(s, &err)) {
