@@ -7,6 +7,11 @@
 #define SPINE_APP_OPTION_ID_H
 
 enum option_id {
+    /* commands */
+    OPTION_CHECK,
+    OPTION_REPLAY,
+    OPTION_HELP,
+    OPTION_VERSION,
     /* what to poll */
     OPTION_POLLER,
     OPTION_FIRST,
@@ -22,15 +27,13 @@ enum option_id {
     OPTION_ASYNC_SNMP,
     OPTION_THREADS,
     OPTION_OVERRIDE,
-    OPTION_REPLAY,
     /* output */
     OPTION_STDOUT,
     OPTION_LOG_DESTINATION,
     OPTION_LOG_VERBOSITY,
     OPTION_EVENT_LOG,
     OPTION_EVENT_DETAIL,
-    OPTION_HELP,
-    OPTION_VERSION,
+    OPTION_FORMAT,
     /* settings rows without an option of their own */
     OPTION_PATH_CACTILOG,
     OPTION_PATH_WEBROOT,

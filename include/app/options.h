@@ -42,7 +42,14 @@ enum option_type {
     OPTION_TYPE_IDS,     /* comma list of device ids; min = least number of them */
 };
 
-enum option_section { OPTION_SELECT, OPTION_RUN, OPTION_OUTPUT, OPTION_SETTING, OPTION_FILE };
+enum option_section {
+    OPTION_COMMAND,
+    OPTION_SELECT,
+    OPTION_RUN,
+    OPTION_OUTPUT,
+    OPTION_SETTING,
+    OPTION_FILE,
+};
 
 /* What a number out of bounds in a settings row becomes. */
 enum option_bounds {
@@ -65,6 +72,7 @@ struct option_def {
     enum option_type type;
     enum option_section section;
     enum option_bounds bounds;
+    enum command command;     /* that it chooses; COMMAND_POLL: it chooses none */
     bool setting;             /* read from the settings table; -O takes it */
     bool row_only;            /* from the database, but not with -O */
     bool file_beats_settings; /* precedence turned around, see engine/config.h */

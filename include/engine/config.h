@@ -16,6 +16,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What the program was started for. */
+enum command { COMMAND_POLL, COMMAND_REPLAY, COMMAND_CHECK };
+
+/* What a command other than a poll writes on standard output. */
+enum config_format { FORMAT_TEXT, FORMAT_JSON };
+
 enum config_mode { MODE_ONLINE, MODE_OFFLINE, MODE_RECOVERY };
 
 enum config_source {
@@ -32,6 +38,9 @@ struct id_list {
 };
 
 struct config {
+    enum command command;
+    enum config_format format;
+
     /* what to poll */
     int poller_id;
     bool has_range;
@@ -69,7 +78,7 @@ struct config {
     struct id_list debug_devices; /* selective_device_debug */
 
     /* what reports the cycle, in addition to the log */
-    const char *replay;    /* a file to be played back instead of a cycle, "" = none */
+    const char *replay;    /* the file of COMMAND_REPLAY */
     const char *event_log; /* "" = none */
     bool event_detail_full;
     int64_t event_log_bytes;

@@ -2,6 +2,7 @@
 
 #include "app/app.h"
 
+#include "app/check.h"
 #include "app/configuration.h"
 #include "app/replay.h"
 #include "app/run.h"
@@ -50,6 +51,18 @@ static int app_refuse(struct config *c, const struct err *err)
     return app_fail(err);
 }
 
+static struct app_end app_carry_out(struct config *c, const struct ping_sockets *sockets,
+                                    int64_t started_us)
+{
+    struct app_end end = {.status = EX_OK};
+    switch (c->command) {
+    case COMMAND_POLL: return run_once(c, sockets, started_us);
+    case COMMAND_REPLAY: end.status = replay_run(c); break;
+    case COMMAND_CHECK: end.status = check_run(c, sockets); break;
+    }
+    return end;
+}
+
 struct app_end app_main(int argc, char **argv)
 {
     struct err err = ERR_INIT;
@@ -69,12 +82,7 @@ struct app_end app_main(int argc, char **argv)
         case CONFIG_HELP: configuration_print_help(); break;
         case CONFIG_VERSION: version_print(); break;
         case CONFIG_ERROR: end.status = app_refuse(config, &err); break;
-        case CONFIG_RUN:
-            if (*config->replay != '\0')
-                end.status = replay_run(config);
-            else
-                end = run_once(config, &sockets, started_us);
-            break;
+        case CONFIG_RUN: end = app_carry_out(config, &sockets, started_us); break;
         }
     }
     fflush(stdout);

@@ -189,6 +189,16 @@ static void fill_selection(struct state *s)
     c->ping_only = boolean(s, OPTION_PING_ONLY);
 }
 
+static enum command chosen_command(const struct state *s)
+{
+    for (int id = 0; id < OPTION_COUNT; id++) {
+        const struct option_def *def = option_get((enum option_id)id);
+        if (def->command != COMMAND_POLL && value_of(s, (enum option_id)id)->set)
+            return def->command;
+    }
+    return COMMAND_POLL;
+}
+
 static void fill_telling(struct state *s)
 {
     struct config *c = &s->public;
@@ -207,6 +217,8 @@ static void fill_telling(struct state *s)
 static void refresh(struct state *s)
 {
     struct config *c = &s->public;
+    c->command = chosen_command(s);
+    c->format = (enum config_format)configuration_number(s, OPTION_FORMAT);
     fill_selection(s);
     c->event_loop = effective(s, OPTION_EVENT_LOOP, &c->event_loop_source)->number != 0;
     c->async_snmp = boolean(s, OPTION_ASYNC_SNMP);
@@ -612,8 +624,12 @@ static void print_aliases(FILE *out)
 static void print_help(FILE *out)
 {
     static const char *const titles[] = {
-        "What to poll:", "How:", "Output:",
-        "Settings from the database, to be overridden with -O NAME:VALUE:", "Keys of spine.conf:"};
+        "Commands, instead of a poll:",
+        "What to poll:",
+        "How:",
+        "Output:",
+        "Settings from the database, to be overridden with -O NAME:VALUE:",
+        "Keys of spine.conf:"};
     fprintf(
         out,
         "%s\n\nUsage: spine [options] [first last]\n\n"

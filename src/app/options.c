@@ -308,6 +308,7 @@ struct reader {
     const char *typed;    /* the argument up to its first '=' ... */
     const char *attached; /* ... and what follows it, or NULL */
     bool given[OPTION_COUNT];
+    const struct option_def *command; /* the option that has chosen one, or NULL */
 };
 
 static enum configuration_request usage(const struct reader *r, const char *fmt, ...) PRINTF(2, 3);
@@ -429,11 +430,24 @@ static enum configuration_request set_flag(const struct reader *r, const struct 
     return CONFIG_RUN;
 }
 
+/* A process carries out one command. */
+static enum configuration_request choose_command(struct reader *r, const struct option_def *def)
+{
+    if (def->command == COMMAND_POLL)
+        return CONFIG_RUN;
+    if (r->command != NULL && r->command != def)
+        return usage(r, "--%s and --%s cannot be used together", r->command->name, def->name);
+    r->command = def;
+    return CONFIG_RUN;
+}
+
 static enum configuration_request one_option(struct reader *r, const struct option_def *def)
 {
     enum option_id id = option_id_of(def);
     if (def->type == OPTION_TYPE_ACTION)
         return id == OPTION_HELP ? CONFIG_HELP : CONFIG_VERSION;
+    if (choose_command(r, def) == CONFIG_ERROR)
+        return CONFIG_ERROR;
     if (def->type == OPTION_TYPE_FLAG)
         return set_flag(r, def);
     const char *text = r->attached;

@@ -20,6 +20,8 @@ static const struct option_word levels[] = {
     {NULL, 0}};
 static const struct option_word verify[] = {
     {"off", DB_VERIFY_OFF}, {"on", DB_VERIFY_ON}, {"auto", DB_VERIFY_AUTO}, {NULL, 0}};
+static const struct option_word formats[] = {
+    {"text", FORMAT_TEXT}, {"json", FORMAT_JSON}, {NULL, 0}};
 static const struct option_word bulk[] = {{"auto", DB_BULK_AUTO}, {"off", DB_BULK_OFF}, {NULL, 0}};
 static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
                                                   {"BOTH", LOG_TO_BOTH},
@@ -70,6 +72,14 @@ static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
             .min = DB_VERIFY_OFF, .max = DB_VERIFY_ON)
 
 static const struct option_def table[OPTION_COUNT] = {
+    [OPTION_CHECK] = ARG(0, "check", FLAG, COMMAND,
+                         "check all that a cycle needs; nothing is written, no device is asked",
+                         .command = COMMAND_CHECK),
+    [OPTION_REPLAY] = ARG(0, "replay", PATH, COMMAND,
+                          "play a recorded event log back into the core; no network, no database",
+                          .command = COMMAND_REPLAY, .min = 1, .placeholder = "FILE"),
+    [OPTION_HELP] = ARG('h', "help", ACTION, COMMAND, "print this text and exit"),
+    [OPTION_VERSION] = ARG('v', "version", ACTION, COMMAND, "print the version and exit"),
     [OPTION_POLLER] = ARG('p', "poller", INTEGER, SELECT, "id of this poller", .key = "Poller",
                           .min = 1, .max = INT32_MAX, .standard = "1", .placeholder = "N"),
     [OPTION_FIRST] = ARG('f', "first", ID, SELECT, "first device id of the range",
@@ -87,6 +97,7 @@ static const struct option_def table[OPTION_COUNT] = {
                           .letter = 'R',
                           .longs = {"readonly", "read-only"},
                           .type = OPTION_TYPE_FLAG,
+                          .section = OPTION_SELECT,
                           .help = "write nothing to the database"},
     [OPTION_CONF] = ARG('C', "conf", PATH, RUN, "read this spine.conf and no other", .min = 1,
                         .placeholder = "FILE"),
@@ -119,9 +130,6 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_OVERRIDE] =
         ARG('O', "option", NAMED, RUN, "override a setting; repeatable, the last one wins",
             .placeholder = "NAME:VALUE"),
-    [OPTION_REPLAY] = ARG(0, "replay", PATH, RUN,
-                          "play a recorded event log back into the core; no network, no database",
-                          .min = 1, .placeholder = "FILE"),
     [OPTION_STDOUT] = ARG('S', "stdout", FLAG, OUTPUT, "same as -O log_destination:STDOUT"),
     [OPTION_LOG_DESTINATION] = {.name = "log_destination",
                                 .letter = 'D',
@@ -167,8 +175,9 @@ static const struct option_def table[OPTION_COUNT] = {
                              .standard = "normal",
                              .placeholder = "WORD",
                              .help = "normal, or full: all that --replay needs"},
-    [OPTION_HELP] = ARG('h', "help", ACTION, OUTPUT, "print this text and exit"),
-    [OPTION_VERSION] = ARG('v', "version", ACTION, OUTPUT, "print the version and exit"),
+    [OPTION_FORMAT] =
+        ARG(0, "format", WORD, OUTPUT, "of what a command prints: text or json", .words = formats,
+            .min = 1 /* no numbers */, .standard = "text", .placeholder = "WORD"),
     [OPTION_PATH_CACTILOG] =
         SETTING("path_cactilog", PATH, "FILE", "log file; default <path_webroot>/log/cacti.log",
                 .key = "Cacti_Log"),

@@ -146,6 +146,8 @@ static void every_spelling_of_the_contract_is_taken(void **state UNUSED)
         {"-S|--stdout|--stdout=x", "log_destination=4 log_destination=4 log_destination=4"},
         {"-D|both|--log=FILE|--LOG|4", "log_destination=2 log_destination=1 log_destination=4"},
         {"-D|0|-D|17", "log_destination=0 log_destination=17"},
+        {"--check|--format=json", "check=1 format=1"},
+        {"--CHECK|--check|--Format|TEXT", "check=1 check=1 format=0"},
         {"-P|--pingonly|--PingOnly=1", "pingonly=1 pingonly=1 pingonly=1"},
         {"-V|none|-V|Low|-V|MEDIUM|-V|high|-V|Debug|-V|DEVDBG",
          "log_verbosity=1 log_verbosity=2 log_verbosity=3 log_verbosity=4 log_verbosity=5 "
@@ -240,6 +242,9 @@ static void bad_values_are_shown_with_what_is_wanted(void **state UNUSED)
         {"-V|0", "ERROR: '-V=0' is invalid, log_verbosity " LEVELS},
         {"--verbosity=loud", "ERROR: '--verbosity=loud' is invalid, log_verbosity " LEVELS},
         {"-D|printer", "ERROR: '-D=printer' is invalid, log_destination " DESTINATIONS},
+        {"--check|--replay=x", "ERROR: --check and --replay cannot be used together"},
+        {"--replay|x|--check", "ERROR: --replay and --check cannot be used together"},
+        {"--format=xml", "ERROR: '--format=xml' is invalid, format must be text or json"},
         {"--event-loop=maybe",
          "ERROR: '--event-loop=maybe' is invalid, spine_event_loop must be on or off"},
         {"-O|x", "ERROR: -O requires setting:value, not 'x'"},
