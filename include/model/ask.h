@@ -51,6 +51,13 @@ enum snmp_outcome {
 /* RFC 3416 section 3 / RFC 1157 error-status values that the core looks at. */
 enum { SNMP_ERROR_NONE = 0, SNMP_ERROR_TOO_BIG = 1, SNMP_ERROR_NO_SUCH_NAME = 2 };
 
+/* What a request cost on the network, repeats and the search for a v3 engine included. */
+struct snmp_traffic {
+    uint32_t sent, received; /* messages; of a stream the pieces that were read */
+    uint32_t repeats;        /* of the sent ones, those that came after a time-out */
+    uint32_t bytes_sent, bytes_received;
+};
+
 /* Everything inside is borrowed from the code that delivers the reply. */
 struct snmp_reply {
     enum snmp_outcome outcome;
@@ -60,6 +67,7 @@ struct snmp_reply {
     size_t count;
     const char *detail;
     int64_t elapsed_us; /* of the whole request, retries included */
+    struct snmp_traffic traffic;
 };
 
 enum ping_method {

@@ -79,6 +79,7 @@ struct snmp_exchange {
     int64_t started_us, deadline_us;
     int64_t limit_us; /* of this try: the deadline or less */
     int64_t timer_us; /* when to send again or to give up */
+    struct snmp_traffic traffic;
 
     /* the session */
     const struct target *target;
@@ -173,6 +174,7 @@ void snmp_exchange_begin(struct snmp_exchange *s, const struct snmp_request *req
     s->now_us = s->started_us = now_us;
     s->deadline_us = deadline_us;
     s->given_up = false;
+    s->traffic = (struct snmp_traffic){0};
     buf_clear(&s->detail);
     snmp_decode_clear(&s->answer);
     snmpx_start(s);
@@ -189,6 +191,7 @@ void snmp_exchange_reply(const struct snmp_exchange *s, struct snmp_reply *ret)
         .count = s->answer.count,
         .detail = buf_str(&s->detail),
         .elapsed_us = s->now_us - s->started_us,
+        .traffic = s->traffic,
     };
 }
 
@@ -365,7 +368,7 @@ static void snmpx_connect(struct snmp_exchange *s, const struct address *local)
 static void snmpx_go_local(struct snmp_exchange *s, const struct exchange_event *event)
 {
     const char *local = s->options.client_address;
-    s->peer = snmp_peer_new(s->target, event->address, s->wire);
+    s->peer = snmp_peer_new(s->target, event->address, s->wire, &s->traffic);
     if (local != NULL && local[0] != '\0')
         snmpx_want_name(s, NAMING_LOCAL, local);
     else
@@ -467,6 +470,7 @@ static int snmpx_on_event(int op, netsnmp_session *session, int reqid UNUSED, ne
     case NETSNMP_CALLBACK_OP_RESEND:
         s->noticed = true;
         s->counts.repeats++;
+        s->traffic.repeats++;
         snmpx_start_timer(s);
         break;
     default: break; /* a Report comes twice: as a security error first */

@@ -26,6 +26,20 @@ int64_t snmp_peer_patience_ms(const struct target *t, const struct snmp_options 
 
 /* ---- the transport's functions, called by the library ---- */
 
+static void peer_count_sent(const struct snmp_peer *p, ssize_t n)
+{
+    p->traffic->sent++;
+    p->traffic->bytes_sent += (uint32_t)n;
+}
+
+static void peer_count_received(const struct snmp_peer *p, ssize_t n)
+{
+    if (n <= 0)
+        return;
+    p->traffic->received++;
+    p->traffic->bytes_received += (uint32_t)n;
+}
+
 /* A message that cannot leave is as good as lost on the way, unless it is too big: the timer sends
  * it again.  The library forgets a request whose repeat has failed, and leaks it: it is not told. */
 static int peer_send_datagram(netsnmp_transport *t, const void *bytes, int len,
@@ -39,10 +53,12 @@ static int peer_send_datagram(netsnmp_transport *t, const void *bytes, int len,
         errno = EMSGSIZE; /* where the library looks for it */
         return -1;
     }
-    if (n >= 0)
+    if (n >= 0) {
         p->sent = true;
-    else
+        peer_count_sent(p, n);
+    } else {
         p->send_errno = (int)-n;
+    }
     return len;
 }
 
@@ -54,6 +70,7 @@ static int peer_receive_datagram(netsnmp_transport *t, void *bytes, int size, vo
     ssize_t n = p->wire->receive(p->wire->arg, p->fd, bytes, (size_t)size, &from);
     *opaque = NULL;
     *opaque_len = 0;
+    peer_count_received(p, n);
     p->from_elsewhere = n >= 0 && !wire_same_address(&from, &p->address, true);
     return n >= 0 ? (int)n : -1;
 }
@@ -68,6 +85,7 @@ static int peer_send_stream(netsnmp_transport *t, const void *bytes, int len, vo
     ssize_t n = p->wire->send(p->wire->arg, p->fd, bytes, (size_t)len, NULL);
     if (n == len) {
         p->sent = true;
+        peer_count_sent(p, n);
     } else {
         p->send_errno = n < 0 ? (int)-n : EPIPE;
         t->f_close(t);
@@ -87,6 +105,7 @@ static int peer_receive_stream(netsnmp_transport *t, void *bytes, int size, void
         t->flags |= NETSNMP_TRANSPORT_FLAG_EMPTY_PKT; /* nothing, but not the end */
         return 0;
     }
+    peer_count_received(p, n);
     if (n > 0)
         p->received += (size_t)n;
     return n < 0 || p->received > RECEIVED_MAX ? -1 : (int)n;
@@ -129,12 +148,13 @@ static bool peer_is_stream(const char *hostname)
 }
 
 struct snmp_peer *snmp_peer_new(const struct target *target, const struct address *to,
-                                const struct wire *wire)
+                                const struct wire *wire, struct snmp_traffic *traffic)
 {
     bool stream = peer_is_stream(target->hostname);
     struct snmp_peer *p = mem_zalloc(1, sizeof(*p));
     netsnmp_transport *t = &p->transport;
     p->wire = wire;
+    p->traffic = traffic;
     p->address = *to;
     wire_set_port(&p->address, target->port);
     p->fd = t->sock = -1;

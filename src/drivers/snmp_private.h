@@ -49,6 +49,7 @@ struct snmp_peer {
     netsnmp_transport transport; /* first; its sock is SNMP_PEER_SOCK, -1 without a descriptor */
     int fd;                      /* -1 also as soon as a stream is closed */
     const struct wire *wire;
+    struct snmp_traffic *traffic; /* is counted here */
     struct address address;
     size_t received;     /* by a stream, since the request was sent */
     unsigned messages;   /* whole ones, whatever is in them; set to 0 by the code that counts */
@@ -61,7 +62,7 @@ enum snmp_peer_step { SNMP_PEER_OPEN, SNMP_PEER_CONNECTING, SNMP_PEER_FAILED };
 
 /* Datagrams or a stream, as the target's hostname says, to that address and the target's port. */
 struct snmp_peer *snmp_peer_new(const struct target *t, const struct address *to,
-                                const struct wire *wire);
+                                const struct wire *wire, struct snmp_traffic *traffic);
 void snmp_peer_free(struct snmp_peer *p); /* only as long as no session has it */
 
 /* Open its socket; `local`, if not NULL, is the address to leave from for targets of its family.
