@@ -105,11 +105,22 @@ enum action_kind {
     ACTION_FINISHED,
 };
 
+/* Where a row comes from: what explains it, not for the database. */
+struct row_origin {
+    const struct item *item;
+    uint32_t ask_id; /* that was answered last for it; 0: it was not asked for */
+    enum unknown_reason reason;
+    const char *why; /* of a U, in words; NULL: there is a value */
+};
+
 struct action {
     enum action_kind kind;
     union {
         struct ask ask;
-        struct output_row row;
+        struct {
+            struct output_row row;
+            struct row_origin origin;
+        };
         struct {
             enum log_level level;
             bool

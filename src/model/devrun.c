@@ -194,12 +194,19 @@ static void add_rows(struct devrun *run, struct devrun_result *result)
         else
             result->unknown[o->reason]++;
         devrun_say_unknown(run, i);
-        devrun_add_action(run, ACTION_ROW)->row = (struct output_row){
+        struct action *a = devrun_add_action(run, ACTION_ROW);
+        a->row = (struct output_row){
             .local_data_id = d->items[i].local_data_id,
             .rrd_name = d->items[i].rrd_name,
             .time = run->started.wall_us / 1000000,
             .output = run->text.data + o->text_at,
             .output_len = o->text_len,
+        };
+        a->origin = (struct row_origin){
+            .item = &d->items[i],
+            .ask_id = o->ask_id,
+            .reason = o->reason,
+            .why = devrun_unknown_text(o),
         };
     }
     free(partial);
@@ -321,6 +328,7 @@ static void stop_runaway(struct devrun *run, const struct moment *now)
 static void advance(struct devrun *run, const struct moment *now)
 {
     enum phase before = PHASE_FINISHED;
+    run->answered = 0;
     while (run->phase != PHASE_FINISHED && (run->phase != before || run->ask_count == 0)) {
         before = run->phase;
         if (++run->steps > run->step_limit) {
@@ -354,6 +362,7 @@ static bool begin_event(struct devrun *run, uint32_t ask_id, bool (*fits)(enum a
         if (run->asks[i].id != ask_id || !fits(run->asks[i].kind))
             continue;
         *ret = run->asks[i];
+        run->answered = ask_id;
         run->asks[i] = run->asks[--run->ask_count];
         drop_actions(run);
         return true;

@@ -16,12 +16,20 @@ int devrun_items_slice(const struct devrun *run, size_t item)
 
 void devrun_settle_unknown(struct devrun *run, size_t i, enum unknown_reason reason)
 {
+    size_t text_at = run->text.len;
+    buf_putc(&run->text, 'U');
+    devrun_settle_text(run, i, reason, text_at);
+}
+
+void devrun_settle_text(struct devrun *run, size_t i, enum unknown_reason reason, size_t text_at)
+{
     struct outcome *o = &run->outcomes[i];
     o->done = true;
     o->reason = reason;
-    o->text_at = run->text.len;
-    o->text_len = 1;
-    buf_append(&run->text, "U", 2);
+    o->ask_id = run->answered;
+    o->text_at = text_at;
+    o->text_len = (uint32_t)(run->text.len - text_at);
+    buf_putc(&run->text, '\0');
 }
 
 /* What the agent sent, not the U that it became: that is what the operator wants to see
@@ -59,13 +67,10 @@ static void settle_varbind(struct devrun *run, size_t i, const struct varbind *v
         say_invalid_varbind(run, i, vb);
         return;
     }
-    struct outcome *o = &run->outcomes[i];
-    o->text_at = run->text.len;
-    o->reason = value_from_varbind(vb, &run->text) ? UNKNOWN_NOT : UNKNOWN_INVALID;
-    o->text_len = run->text.len - o->text_at;
-    buf_putc(&run->text, '\0');
-    o->done = true;
-    if (o->reason == UNKNOWN_INVALID)
+    size_t text_at = run->text.len;
+    bool known = value_from_varbind(vb, &run->text);
+    devrun_settle_text(run, i, known ? UNKNOWN_NOT : UNKNOWN_INVALID, text_at);
+    if (!known)
         say_invalid_varbind(run, i, vb);
 }
 
@@ -92,7 +97,8 @@ bool devrun_value_too_wide(const struct devrun *run, size_t i, struct buf *out)
     const char *value = run->text.data + o->text_at;
     (void)value_fit(value, o->text_len, chars, &left_out);
     buf_printf(out,
-               "the value has %zu characters and the column output of %s takes %zu, so that %zu of "
+               "the value has %" PRIu32
+               " characters and the column output of %s takes %zu, so that %zu of "
                "%zu fields are left out",
                o->text_len, boost ? "poller_output_boost" : "poller_output", chars, left_out,
                value_fields(value, o->text_len));

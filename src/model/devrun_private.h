@@ -34,8 +34,9 @@ struct outcome {
     bool left_out; /* of an answer; asked for again */
     enum unknown_reason reason;
     const char *why; /* the reason more precisely; NULL: no more is known, or none is wanted */
-    size_t text_at;  /* in run->text */
-    size_t text_len;
+    uint32_t ask_id; /* that was answered last for it */
+    uint32_t text_len;
+    size_t text_at; /* in run->text */
 };
 
 /* The SNMP items [first, end) of the polling order that go into one GET, less those that are done.
@@ -109,6 +110,7 @@ struct devrun {
 
     size_t steps, step_limit; /* turns of the machine */
     uint32_t last_ask;
+    uint32_t answered;     /* the ask whose answer is looked at; 0: none */
     struct open_ask *asks; /* open ones */
     size_t ask_count, ask_limit;
 
@@ -176,6 +178,9 @@ void devrun_items_step(struct devrun *run, const struct moment *now);
 void devrun_items_snmp(struct devrun *run, const struct snmp_reply *reply,
                        const struct moment *now);
 void devrun_settle_unknown(struct devrun *run, size_t item, enum unknown_reason reason);
+/* What was appended to run->text from there on is the item's value, or U. */
+void devrun_settle_text(struct devrun *run, size_t item, enum unknown_reason reason,
+                        size_t text_at);
 /* How much of the value the column does not take, in words at the end of out; false: it takes all. */
 bool devrun_value_too_wide(const struct devrun *run, size_t item, struct buf *out);
 void devrun_say_width(struct devrun *run, size_t item);

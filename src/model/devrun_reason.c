@@ -88,17 +88,24 @@ static const char *reason_in_words(enum unknown_reason reason)
     return words[reason];
 }
 
+const char *devrun_unknown_text(const struct outcome *o)
+{
+    if (o->reason == UNKNOWN_NOT)
+        return NULL;
+    bool precise = o->why != NULL && o->reason != UNKNOWN_SPIKE;
+    return precise ? o->why : reason_in_words(o->reason);
+}
+
 /* Beside the line of the value, which log tools know as it is. */
 void devrun_say_unknown(struct devrun *run, size_t i)
 {
     const struct item *it = &run->device->items[i];
     const struct outcome *o = &run->outcomes[i];
-    bool precise = o->why != NULL && o->reason != UNKNOWN_SPIKE;
     if (o->reason != UNKNOWN_NOT)
         devrun_say(run, LOG_MEDIUM,
                    "Device[%" PRIu32 "] HT[%d] DS[%" PRIu32 "] NOTE: '%s' is U: %s",
                    run->device->id, devrun_items_slice(run, i), it->local_data_id, it->rrd_name,
-                   precise ? o->why : reason_in_words(o->reason));
+                   devrun_unknown_text(o));
 }
 
 bool devrun_is_invalid(enum unknown_reason reason)

@@ -10,6 +10,7 @@
 
 struct devrun;
 struct agent;
+struct outcome;
 
 /* Why parts of the check have failed and what to do about it; NULL: they have not. */
 struct why {
@@ -30,6 +31,8 @@ void devrun_say_silence(struct devrun *run, const struct agent *a);
 /* Why the item is U, more precisely than by its enum; costs nothing where it is not logged. */
 void devrun_note_reason(struct devrun *run, size_t item, const char *fmt, ...) PRINTF(3, 4);
 void devrun_note_no_value(struct devrun *run, size_t item, const char *sent);
+/* In words; NULL: it has a value. */
+const char *devrun_unknown_text(const struct outcome *o);
 void devrun_say_unknown(struct devrun *run, size_t item); /* nothing if it has a value */
 
 const char *devrun_error_name(long status); /* RFC 3416 section 3 */

@@ -143,14 +143,10 @@ static void items_script_say_invalid(struct devrun *run, size_t i, const struct 
 
 static void settle_output(struct devrun *run, size_t i, const struct script_reply *reply)
 {
-    struct outcome *o = &run->outcomes[i];
-    o->text_at = run->text.len;
+    size_t text_at = run->text.len;
     bool known = reply->cut ? value_normalise_cut(reply->output, reply->len, &run->text)
                             : value_normalise(reply->output, reply->len, &run->text);
-    o->reason = known ? UNKNOWN_NOT : UNKNOWN_INVALID;
-    o->text_len = run->text.len - o->text_at;
-    buf_putc(&run->text, '\0');
-    o->done = true;
+    devrun_settle_text(run, i, known ? UNKNOWN_NOT : UNKNOWN_INVALID, text_at);
 }
 
 static void items_script_note_trouble(struct devrun *run, size_t i, enum ask_kind kind,
