@@ -32,6 +32,7 @@ enum log_level {
 };
 
 enum log_destination {
+    LOG_TO_STDERR = -1, /* of a person's command: errors and warnings, nothing else */
     LOG_TO_NOTHING = 0, /* an undefined number: only a terminal gets lines */
     LOG_TO_FILE = 1,
     LOG_TO_BOTH = 2, /* file and system log */
@@ -55,6 +56,8 @@ void log_configure(const struct log_options *options);
 void log_stop(void); /* writes what was kept; idempotent */
 
 bool log_wants(enum log_level level);
+/* Whether errors and warnings appear on standard error. */
+bool log_shows_errors(void);
 void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
 #endif

@@ -4,8 +4,10 @@
 
 #include "app/check.h"
 #include "app/configuration.h"
+#include "app/explain.h"
 #include "app/replay.h"
 #include "app/run.h"
+#include "app/verify.h"
 #include "app/version.h"
 #include "base/clock.h"
 #include "base/fatal.h"
@@ -18,7 +20,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 /* Sockets are cheap, the usual soft limit of 1,024 is not meant for us. */
 static void app_raise_descriptor_limit(void)
@@ -36,7 +37,7 @@ int app_fail(const struct err *err)
 {
     bool classed = strncmp(err->text, "ERROR:", 6) == 0 || strncmp(err->text, "FATAL:", 6) == 0;
     const char *class = classed ? "" : "FATAL: ";
-    if (!isatty(STDERR_FILENO))
+    if (!log_shows_errors())
         fprintf(stderr, "%s%s\n", class, err->text);
     log_line(LOG_ALWAYS, "%s%s", class, err->text);
     return err_exit_status(err);
@@ -58,6 +59,8 @@ static struct app_end app_carry_out(struct config *c, const struct ping_sockets 
     switch (c->command) {
     case COMMAND_POLL: return run_once(c, sockets, started_us);
     case COMMAND_REPLAY: end.status = replay_run(c); break;
+    case COMMAND_EXPLAIN: return explain_run(c, sockets, started_us);
+    case COMMAND_VERIFY: return verify_run(c, sockets, started_us);
     case COMMAND_CHECK: end.status = check_run(c, sockets); break;
     }
     return end;

@@ -183,7 +183,8 @@ static void to_stdout(const struct line *line)
 static bool to_console(const struct buf *rendered, const char *text)
 {
     bool error = is_error(text) || is_warning(text);
-    if (!(error ? state.err_is_terminal : state.out_is_terminal))
+    bool to_stderr = state.options.destination == LOG_TO_STDERR;
+    if (!(error ? to_stderr || state.err_is_terminal : !to_stderr && state.out_is_terminal))
         return false;
     print(error ? stderr : stdout, rendered);
     return true;
@@ -447,6 +448,14 @@ void log_stop(void)
         closelog();
     state.syslog_open = false;
     thr_unlock(&lock);
+}
+
+bool log_shows_errors(void)
+{
+    thr_lock(&lock);
+    bool shown = state.err_is_terminal || state.options.destination == LOG_TO_STDERR;
+    thr_unlock(&lock);
+    return shown;
 }
 
 bool log_wants(enum log_level level)
