@@ -9,6 +9,8 @@
 enum option_id {
     /* commands */
     OPTION_CHECK,
+    OPTION_EXPLAIN,
+    OPTION_VERIFY,
     OPTION_REPLAY,
     OPTION_HELP,
     OPTION_VERSION,

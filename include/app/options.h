@@ -74,6 +74,7 @@ struct option_def {
     enum option_bounds bounds;
     enum command command;     /* that it chooses; COMMAND_POLL: it chooses none */
     bool setting;             /* read from the settings table; -O takes it */
+    bool attached_only;       /* its value is optional, and comes after '=' */
     bool row_only;            /* from the database, but not with -O */
     bool file_beats_settings; /* precedence turned around, see engine/config.h */
     int64_t min, max;

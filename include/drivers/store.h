@@ -152,6 +152,11 @@ typedef void store_absent_fn(void *arg, uint32_t id, enum store_absence why, int
 NODISCARD bool store_explain_absent(struct store *s, int poller_id, const uint32_t *ids,
                                     size_t count, store_absent_fn *fn, void *arg, struct err *err);
 
+/* What poller_output holds for these data sources: by id and name, the oldest first. */
+typedef void store_output_fn(void *arg, const struct output_row *row);
+NODISCARD bool store_load_outputs(struct store *s, const uint32_t *ids, size_t count,
+                                  store_output_fn *fn, void *arg, struct err *err);
+
 /* The row of one cycle in poller_time (docs/contract.md 19); zeroed but for the first two. */
 struct store_row {
     int poller_id;

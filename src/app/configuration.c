@@ -143,6 +143,8 @@ static void fill_log(struct state *s)
     bool known = destination >= LOG_TO_FILE && destination <= LOG_TO_STDOUT;
     log->level = (enum log_level)configuration_number(s, OPTION_LOG_VERBOSITY);
     log->destination = known ? (enum log_destination)destination : LOG_TO_NOTHING;
+    if (s->public.command != COMMAND_POLL && destination != LOG_TO_STDOUT)
+        log->destination = LOG_TO_STDERR; /* not among the lines of cycles */
     log->path = buf_str(&s->log_path);
     log->date_separator = "-/."[configuration_number(s, OPTION_DEFAULT_DATECHAR)];
     log->poller_id = s->public.poller_id;
@@ -172,20 +174,30 @@ static void fill_db(const struct state *s, enum option_id first, struct db_param
         (enum db_verify)configuration_number(s, (enum option_id)(OPTION_DB_SSL_VERIFY + shift));
 }
 
+/* Which one names the devices. */
+static enum option_id selecting_option(const struct state *s)
+{
+    const struct option_value *verify = value_of(s, OPTION_VERIFY);
+    if (value_of(s, OPTION_EXPLAIN)->set)
+        return OPTION_EXPLAIN;
+    return verify->set && verify->ids.count > 0 ? OPTION_VERIFY : OPTION_HOST_LIST;
+}
+
 static void fill_selection(struct state *s)
 {
     struct config *c = &s->public;
     const struct option_value *first = value_of(s, OPTION_FIRST), *last = value_of(s, OPTION_LAST);
-    const struct option_value *list = value_of(s, OPTION_HOST_LIST);
+    const struct option_value *list = value_of(s, selecting_option(s));
     c->poller_id = configuration_number(s, OPTION_POLLER);
     c->has_range = first->set && last->set;
     c->first = (uint32_t)first->number;
     c->last = (uint32_t)last->number;
-    c->has_host_list = list->set;
+    c->has_host_list = list->set && list->ids.count > 0;
     c->host_list = list->ids;
     c->mode = (enum config_mode)configuration_number(s, OPTION_MODE);
     c->mibs = boolean(s, OPTION_MIBS);
-    c->read_only = boolean(s, OPTION_READ_ONLY);
+    c->read_only = boolean(s, OPTION_READ_ONLY) || c->command == COMMAND_EXPLAIN ||
+                   c->command == COMMAND_VERIFY;
     c->ping_only = boolean(s, OPTION_PING_ONLY);
 }
 
@@ -582,6 +594,8 @@ static void print_entry(FILE *out, const struct option_def *def)
         buf_printf(&b, "      --%s", def->longs[0]);
     if (def->placeholder != NULL && def->section == OPTION_SETTING)
         buf_printf(&b, ":%s", def->placeholder);
+    else if (def->placeholder != NULL && def->attached_only)
+        buf_printf(&b, "[=%s]", def->placeholder);
     else if (def->placeholder != NULL)
         buf_printf(&b, "%c%s", def->section == OPTION_FILE ? ' ' : '=', def->placeholder);
     fprintf(out, "%-34s %s", b.data, def->help);

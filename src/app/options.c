@@ -451,6 +451,8 @@ static enum configuration_request one_option(struct reader *r, const struct opti
     if (def->type == OPTION_TYPE_FLAG)
         return set_flag(r, def);
     const char *text = r->attached;
+    if (text == NULL && def->attached_only)
+        text = "";
     if (text == NULL && r->next < r->argc)
         text = r->argv[r->next++];
     if (text == NULL || (*text == '\0' && def->type == OPTION_TYPE_PATH))

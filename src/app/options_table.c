@@ -75,6 +75,14 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_CHECK] = ARG(0, "check", FLAG, COMMAND,
                          "check all that a cycle needs; nothing is written, no device is asked",
                          .command = COMMAND_CHECK),
+    [OPTION_EXPLAIN] =
+        ARG(0, "explain", IDS, COMMAND,
+            "poll these devices, write nothing, and say what was asked, answered and why",
+            .command = COMMAND_EXPLAIN, .min = 1, .placeholder = "ID,ID"),
+    [OPTION_VERIFY] =
+        ARG(0, "verify", IDS, COMMAND,
+            "poll in all ways, write nothing, and say what differs; these devices, or all",
+            .command = COMMAND_VERIFY, .attached_only = true, .placeholder = "ID,ID"),
     [OPTION_REPLAY] = ARG(0, "replay", PATH, COMMAND,
                           "play a recorded event log back into the core; no network, no database",
                           .command = COMMAND_REPLAY, .min = 1, .placeholder = "FILE"),

@@ -3,6 +3,7 @@
 #include "app/run.h"
 
 #include "app/configuration.h"
+#include "app/look.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/stream.h"
@@ -32,6 +33,7 @@ struct run {
     struct uplink *uplink; /* NULL: this is not a collector that is online */
     struct eventlog *events;
     struct store *store;
+    bool left_behind; /* a thread that hangs may still use what its cycle was lent */
     struct app_end end;
 };
 
@@ -89,47 +91,77 @@ static void tell_end(const struct run *r, struct cycle *c)
     });
 }
 
-static void carry_out(struct run *r, struct process *process, struct cycle *c)
+/* After the last use of a cycle and a process. */
+static void run_release(struct run *r, struct process *process, struct cycle *c)
 {
-    struct process_run run = {.cycle = c};
-    process_poll(process, &run, 1);
-    r->end.at_once = c->left_behind > 0 || c->writer_lost;
-    if (r->end.at_once)
+    r->left_behind = c->left_behind > 0 || c->writer_lost;
+    r->end.at_once |= r->left_behind;
+    if (r->left_behind)
         process_leave(process);
     else
         process_free(process);
     if (c->stop_signal != 0)
         stopsig_log(c->stop_signal);
-    r->end.status = run.polled ? EX_OK : app_fail(&run.err);
-    int reported = cycle_report(c);
-    if (run.polled)
-        r->end.status = reported;
     r->end.signo = c->stop_signal;
-    tell_end(r, c);
-}
-
-static void poll_site(struct run *r)
-{
-    struct err err = ERR_INIT;
-    struct process *process = NULL;
-    /* The cycle first: it needs few descriptors, and a loop does without what is not left. */
-    struct cycle *c = cycle_new(r->config, r->store, r->started_mono_us, &err);
-    if (c != NULL)
-        process = process_new(r->config, r->sockets, r->watchdog, &err);
-    if (process == NULL) {
-        cycle_unref(c);
-        r->end.status = app_fail(&err);
-        return;
-    }
-    c->uplink = r->uplink;
-    c->guard = r->guard;
-    guard_set_end(r->guard, c->end_by_mono_ms);
-    carry_out(r, process, c);
     if (c->writer_lost)
         r->store = NULL; /* the writer's, which may still return */
     else
         store_set_listener(r->store, NULL, NULL);
+}
+
+/* Everything that polls, for one cycle; NULL: err says why not. */
+static struct process *run_prepare(struct run *r, int64_t started_mono_us, struct cycle **ret,
+                                   struct err *err)
+{
+    struct process *process = NULL;
+    /* The cycle first: it needs few descriptors, and a loop does without what is not left. */
+    struct cycle *c = cycle_new(r->config, r->store, started_mono_us, err);
+    if (c != NULL)
+        process = process_new(r->config, r->sockets, r->watchdog, err);
+    if (process == NULL) {
+        cycle_unref(c);
+        return NULL;
+    }
+    c->guard = r->guard;
+    guard_set_end(r->guard, c->end_by_mono_ms);
+    *ret = c;
+    return process;
+}
+
+static void poll_site(struct run *r, void *arg UNUSED)
+{
+    struct err err = ERR_INIT;
+    struct cycle *c;
+    struct process *process = run_prepare(r, r->started_mono_us, &c, &err);
+    if (process == NULL) {
+        r->end.status = app_fail(&err);
+        return;
+    }
+    struct process_run run = {.cycle = c};
+    c->uplink = r->uplink;
+    process_poll(process, &run, 1);
+    run_release(r, process, c);
+    r->end.status = run.polled ? EX_OK : app_fail(&run.err);
+    int reported = cycle_report(c);
+    if (run.polled)
+        r->end.status = reported;
+    tell_end(r, c);
     cycle_unref(c);
+}
+
+bool run_look(struct run *r, struct look *l, struct err *err)
+{
+    struct cycle *c;
+    struct process *process = run_prepare(r, clock_mono_us(), &c, err);
+    if (process == NULL)
+        return false;
+    struct process_run run = {.cycle = c};
+    c->watcher = look_watcher(l);
+    process_poll(process, &run, 1);
+    run_release(r, process, c);
+    *err = run.err;
+    cycle_unref(c);
+    return run.polled;
 }
 
 static void trace_sql(const char *sql, size_t len)
@@ -177,7 +209,8 @@ static void adopt_threads(struct config *c, struct uplink *uplink)
 static struct store *open_stores(struct run *r, struct err *err)
 {
     struct config *c = r->config;
-    if (c->poller_id > 1 && c->mode == MODE_ONLINE && (r->uplink = uplink_start(c, err)) == NULL)
+    bool online = c->poller_id > 1 && c->mode == MODE_ONLINE && c->command == COMMAND_POLL;
+    if (online && (r->uplink = uplink_start(c, err)) == NULL)
         return NULL;
     struct store *store = open_store(c, r->started_mono_us / 1000, err);
     if (store != NULL && r->uplink != NULL)
@@ -220,7 +253,7 @@ static void stop_telling(struct run *r)
 static bool connect_store(struct run *r, struct err *err)
 {
     struct err why = ERR_INIT;
-    if (isatty(STDOUT_FILENO))
+    if (isatty(STDOUT_FILENO) && r->config->command == COMMAND_POLL)
         printf("SPINE: Using spine config file [%s]\n", configuration_file_path(r->config));
     db_set_trace(trace_sql); /* before there are threads; the log decides */
     r->store = open_stores(r, &why);
@@ -252,8 +285,8 @@ static void stop(struct run *r)
     db_library_stop();
 }
 
-struct app_end run_once(struct config *config, const struct ping_sockets *sockets,
-                        int64_t started_mono_us)
+struct app_end run_command(struct config *config, const struct ping_sockets *sockets,
+                           int64_t started_mono_us, run_work_fn *work, void *arg)
 {
     struct err err = ERR_INIT;
     struct run r = {.started_mono_us = started_mono_us, .sockets = sockets, .config = config};
@@ -268,9 +301,44 @@ struct app_end run_once(struct config *config, const struct ping_sockets *socket
     ok = ok && connect_store(&r, &err);
     guard_doing(r.guard, GUARD_MAIN, "the cycle");
     if (ok)
-        poll_site(&r);
+        work(&r, arg);
     else
         r.end.status = app_fail(&err);
     stop(&r);
     return r.end;
+}
+
+struct app_end run_once(struct config *config, const struct ping_sockets *sockets,
+                        int64_t started_mono_us)
+{
+    return run_command(config, sockets, started_mono_us, poll_site, NULL);
+}
+
+/* ---- for the commands ---- */
+
+void run_set_status(struct run *r, int status)
+{
+    r->end.status = status;
+}
+
+bool run_is_left_behind(const struct run *r)
+{
+    return r->left_behind;
+}
+
+bool run_is_stopped(const struct run *r)
+{
+    return r->end.signo != 0;
+}
+
+struct store *run_store(struct run *r)
+{
+    return r->store;
+}
+
+const char *run_way_name(const struct config *c)
+{
+    if (!c->event_loop)
+        return "legacy loop";
+    return c->async_snmp ? "event loop, SNMP on the loop" : "event loop";
 }

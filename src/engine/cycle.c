@@ -519,7 +519,7 @@ struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
         .agent_ms = c->budget.agent_ms,
     };
     struct devrun *run = devrun_new(device, &o);
-    devrun_watch(run, &witness);
+    devrun_watch(run, c->watcher != NULL ? c->watcher : &witness);
     return run;
 }
 
@@ -538,6 +538,8 @@ bool cycle_apply(struct cycle *c, const struct device *device, const struct acti
 {
     switch (action->kind) {
     case ACTION_LOG:
+        if (c->watcher != NULL) /* its reader shows them */
+            return false;
         if (!action->log.of_many || ledger_takes_line(&c->ledger))
             log_line(action->log.level, "%s", action->log.text);
         return false;

@@ -1,0 +1,154 @@
+"""--explain shows what a poll asks, gets and stores; --verify shows what the ways of polling disagree about; neither writes."""
+
+import json
+
+import pytest
+
+from support.checks import assert_stored
+from support.lab import SilentDevice
+from support.snmpd import PLAYPEN
+
+from conftest import real_value
+
+UPTIME = 2
+SCHEMAS = {"explain": "docs/explain.schema.json", "verify": "docs/verify.schema.json"}
+
+
+def checked(name, text):
+    """The JSON that a command has printed, held against its schema."""
+    document = json.loads(text)
+    jsonschema = pytest.importorskip("jsonschema", reason="python3-jsonschema is not installed")
+    with open(SCHEMAS[name], encoding="utf-8") as file:
+        jsonschema.validate(document, json.load(file))
+    return document
+
+
+@pytest.fixture
+def mixed(site, snmpd, work):
+    """Three devices: SNMP with a missing object and scripts; one that is silent; one without items."""
+    script = work / "answer"
+    script.write_text("#!/bin/sh\necho 42\n")
+    script.chmod(0o755)
+    one = site.add_device(1, port=snmpd.port, availability_method=UPTIME)
+    site.add_items([{"device": one, "arg1": f"{PLAYPEN}.1.{n}", "rrd_name": f"v{n}"} for n in (1, 2)])
+    site.add_items([{"device": one, "arg1": f"{PLAYPEN}.999.1", "rrd_name": "missing"}])
+    site.add_items([{"device": one, "arg1": str(script), "rrd_name": "script", "action": 1}])
+    site.add_items([{"device": one, "arg1": "/bin/true", "rrd_name": "nothing", "action": 1}])
+    with SilentDevice() as silent:
+        two = site.add_device(2, port=silent.port, snmp_timeout=100, availability_method=UPTIME)
+        site.add_items([{"device": two, "arg1": f"{PLAYPEN}.2.1", "rrd_name": "v1"}])
+        site.add_device(3, port=snmpd.port)
+        yield
+
+
+def test_a_device_is_explained_and_nothing_is_written(site, mixed, poller):
+    before = site.snapshot()
+    run = poller.run("--explain=1", "--format=json")
+    assert run.status == 0, run
+    assert before.changes(site.snapshot()) == {}, "the database has changed"
+    assert run.log == "", run.log
+    [device] = checked("explain", run.stdout)["devices"]
+    items = {item["rrd_name"]: item for item in device["items"]}
+    asked = {request["request"]: request for request in device["requests"]}
+    assert {name: item["value"] for name, item in items.items()} == {
+        "v1": str(real_value(1, 1)), "v2": str(real_value(1, 2)), "missing": "U", "script": "42", "nothing": "U"}
+    assert items["missing"]["unknown"] == "missing" and "noSuch" in items["missing"]["why"], items["missing"]
+    assert items["nothing"]["unknown"] == "empty", items["nothing"]
+    assert asked[items["v1"]["request"]]["kind"] == "SNMP"
+    assert asked[items["script"]["request"]]["what"].endswith("/answer")
+    assert asked[items["script"]["request"]]["bytes_printed"] == 3
+    for request in device["requests"]:
+        if request["kind"] == "SNMP":
+            assert (request["messages_sent"], request["messages_received"], request["repeats"]) == (1, 1, 0), request
+            assert 20 < request["bytes_sent"] < request["bytes_received"] < 1500, request
+    assert (device["values"], device["unknown"], device["down"], device["complete"]) == (3, 2, False, True)
+
+
+def test_a_silent_device_shows_its_repeats(site, mixed, poller):
+    run = poller.run("--explain=2,3", "--format=json", "-O", "snmp_retries:2")
+    assert run.status == 0, run
+    two, three = checked("explain", run.stdout)["devices"]
+    assert two["down"] and two["skipped"] == 1 and not two["items"], two
+    [request] = two["requests"]
+    assert (request["outcome"], request["messages_sent"], request["repeats"], request["messages_received"]) == \
+        ("timed out", 3, 2, 0), request
+    assert request["elapsed_us"] >= 300_000
+    assert not three["down"] and three["complete"]
+
+
+def test_people_get_text(site, mixed, poller):
+    run = poller.run("--explain=1,2")
+    assert run.status == 0, run
+    assert "Device 1 '127.0.0.1'" in run.stdout and "Device 2 '127.0.0.1'" in run.stdout
+    assert " missing = U (missing: the agent has no such object" in run.stdout, run.stdout
+    assert " script = 42  [#" in run.stdout
+    assert "does not pass its availability check" in run.stdout
+
+
+def test_what_cannot_be_explained_is_said(site, mixed, poller):
+    run = poller.run("--explain=99")
+    assert run.status == 66, run
+    assert "Device[99] is not polled: there is no such device" in run.stderr, run
+    run = poller.run("--explain")
+    assert run.status == 64 and "requires a parameter" in run.stderr, run
+    run = poller.run("--explain=1", "--verify")
+    assert run.status == 64 and "--explain and --verify cannot be used together" in run.stderr, run
+
+
+def test_all_ways_agree_and_nothing_is_written(site, mixed, plain_poller):
+    before = site.snapshot()
+    run = plain_poller.run("--verify", "--format=json")
+    assert run.status == 0, run
+    assert before.changes(site.snapshot()) == {}, "the database has changed"
+    found = checked("verify", run.stdout)
+    assert found["differences"] == []
+    assert (found["devices"], found["items"], found["same"], found["moved"], found["differ"]) == (3, 5, 5, 0, 0), found
+    text = plain_poller.run("--verify=1")
+    assert text.status == 0 and "1 devices, 5 items by " in text.stdout, text
+
+
+def test_values_that_move_are_not_called_different(site, snmpd, plain_poller, work):
+    counter = work / "counter"
+    counter.write_text(f"#!/bin/sh\necho x >>{work}/count\nwc -l <{work}/count\n")
+    counter.chmod(0o755)
+    device = site.add_device(1, port=snmpd.port)
+    site.add_items([{"device": device, "arg1": str(counter), "rrd_name": "moves", "action": 1}])
+    run = plain_poller.run("--verify", "--format=json")
+    assert run.status == 0, run
+    found = checked("verify", run.stdout)
+    ways = len(found["ways"].split(", "))
+    assert (found["moved"], found["same"]) == ((1, 0) if ways > 1 else (0, 1)), found
+
+
+def test_what_one_way_does_not_get_is_a_difference(site, snmpd, plain_poller, work):
+    """A script that fails whenever it is not a child of the legacy loop: it counts its calls."""
+    turn = work / "turn"
+    turn.write_text(f"#!/bin/sh\necho x >>{work}/turns\nn=$(wc -l <{work}/turns)\n"
+                    "[ $((n % 3)) = 2 ] && echo U || echo 7\n")
+    turn.chmod(0o755)
+    device = site.add_device(1, port=snmpd.port)
+    site.add_items([{"device": device, "arg1": str(turn), "rrd_name": "turn", "action": 1}])
+    run = plain_poller.run("--verify", "--format=json")
+    found = checked("verify", run.stdout)
+    if found["ways"] == "legacy":
+        assert run.status == 0
+        return
+    assert run.status == 65, run
+    [difference] = found["differences"]
+    assert (difference["rrd_name"], difference["legacy"], difference["event"], difference["async"]) == \
+        ("turn", "7", "U", "7"), difference
+
+
+def test_a_value_that_the_last_cycle_had_and_now_is_lost_is_named(site, snmpd, plain_poller):
+    device = site.add_device(1, port=snmpd.port)
+    good = site.add_snmp_item(device, f"{PLAYPEN}.1.1", rrd_name="good")
+    lost = site.add_snmp_item(device, f"{PLAYPEN}.1.2", rrd_name="lost")
+    assert plain_poller.run().status == 0
+    assert_stored(site, {good: str(real_value(1, 1)), lost: str(real_value(1, 2))})
+    site.sql(f"UPDATE poller_item SET arg1='{PLAYPEN}.999.2' WHERE rrd_name='lost'")
+    run = plain_poller.run("--verify=1", "--format=json")
+    assert run.status == 65, run
+    found = checked("verify", run.stdout)
+    assert (found["stored_by_last_cycle"], found["lost_since_last_cycle"]) == (2, 1), found
+    [difference] = found["differences"]
+    assert (difference["rrd_name"], difference["stored"]) == ("lost", str(real_value(1, 2)))
