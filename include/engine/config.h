@@ -17,7 +17,14 @@
 #include <stdint.h>
 
 /* What the program was started for. */
-enum command { COMMAND_POLL, COMMAND_REPLAY, COMMAND_CHECK, COMMAND_EXPLAIN, COMMAND_VERIFY };
+enum command {
+    COMMAND_POLL,
+    COMMAND_REPLAY,
+    COMMAND_CHECK,
+    COMMAND_EXPLAIN,
+    COMMAND_VERIFY,
+    COMMAND_PLAN
+};
 
 /* What a command other than a poll writes on standard output. */
 enum config_format { FORMAT_TEXT, FORMAT_JSON };

@@ -120,6 +120,9 @@ NODISCARD struct store *cycle_new_store(const struct cycle *c, int64_t until_mon
 NODISCARD bool cycle_load_slice(struct cycle *c, struct store *reader, size_t at, size_t size,
                                 struct cycle_slice *ret, struct err *err);
 
+/* Which devices and items a cycle with this configuration polls; the configuration is lent. */
+struct selection cycle_select(const struct config *config, bool down_first);
+
 /* ---- the driver ---- */
 
 /* Before the first run of a device that has scripts: there is no supervisor for children, script items are

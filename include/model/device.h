@@ -112,7 +112,8 @@ struct device {
     int ping_timeout_ms;
     int ping_retries;
     struct device_status status;
-    struct item *items; /* due ones of this poller, in polling order (docs/contract.md 5.5) */
+    double last_polling_s; /* what the last complete poll took */
+    struct item *items;    /* due ones of this poller, in polling order (docs/contract.md 5.5) */
     size_t item_count;
     struct reindex_row *reindex; /* ordered by data query */
     size_t reindex_count;

@@ -5,6 +5,7 @@
 #include "app/check.h"
 #include "app/configuration.h"
 #include "app/explain.h"
+#include "app/plan.h"
 #include "app/replay.h"
 #include "app/run.h"
 #include "app/verify.h"
@@ -60,6 +61,7 @@ static struct app_end app_carry_out(struct config *c, const struct ping_sockets 
     case COMMAND_POLL: return run_once(c, sockets, started_us);
     case COMMAND_REPLAY: end.status = replay_run(c); break;
     case COMMAND_EXPLAIN: return explain_run(c, sockets, started_us);
+    case COMMAND_PLAN: return plan_run(c, sockets, started_us);
     case COMMAND_VERIFY: return verify_run(c, sockets, started_us);
     case COMMAND_CHECK: end.status = check_run(c, sockets); break;
     }

@@ -197,7 +197,7 @@ static void fill_selection(struct state *s)
     c->mode = (enum config_mode)configuration_number(s, OPTION_MODE);
     c->mibs = boolean(s, OPTION_MIBS);
     c->read_only = boolean(s, OPTION_READ_ONLY) || c->command == COMMAND_EXPLAIN ||
-                   c->command == COMMAND_VERIFY;
+                   c->command == COMMAND_VERIFY || c->command == COMMAND_PLAN;
     c->ping_only = boolean(s, OPTION_PING_ONLY);
 }
 

@@ -191,8 +191,8 @@ static struct device *find_device(struct load *l, uint32_t device_id, size_t *re
     "ping_retries,status,"                                                                         \
     "status_event_count,UNIX_TIMESTAMP(status_fail_date),UNIX_TIMESTAMP(status_rec_date),status_"  \
     "last_error,min_time,"                                                                         \
-    "max_time,cur_time,avg_time,total_polls,failed_polls,availability"
-#define DEVICE_WIDTH 20
+    "max_time,cur_time,avg_time,total_polls,failed_polls,availability,polling_time"
+#define DEVICE_WIDTH 21
 
 /* Items without a device. */
 static struct device *new_zero(void)
@@ -251,6 +251,7 @@ static bool device_row(void *arg, const char *const *f, const size_t *lengths UN
     d->ping_timeout_ms = (int)store_field_number(f[6], 500, 0, INT_MAX);
     d->ping_retries = (int)store_field_number(f[7], 2, 0, INT_MAX);
     d->status = read_status(f, &d->memory);
+    d->last_polling_s = real(f[20], 0);
     d->snmp = borrow_target(f + DEVICE_WIDTH);
     own_target(&d->snmp, &d->memory);
     return true;

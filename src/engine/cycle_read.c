@@ -67,9 +67,8 @@ static void cycle_explain_selection(struct cycle *c)
         log_line(LOG_MEDIUM, "NOTE: poller %d has no enabled device", cf->poller_id);
 }
 
-static struct selection cycle_selection(const struct cycle *c)
+struct selection cycle_select(const struct config *cf, bool down_first)
 {
-    const struct config *cf = c->config;
     return (struct selection){
         .poller_id = cf->poller_id,
         .has_range = cf->has_range && !cf->has_host_list,
@@ -79,8 +78,13 @@ static struct selection cycle_selection(const struct cycle *c)
         .id_count = cf->has_host_list ? cf->host_list.count : 0,
         .only_due = cf->active_profiles != 1,
         .with_reindex = !cf->ping_only,
-        .down_first = c->down_first,
+        .down_first = down_first,
     };
+}
+
+static struct selection cycle_selection(const struct cycle *c)
+{
+    return cycle_select(c->config, c->down_first);
 }
 
 /* ---- slices ---- */

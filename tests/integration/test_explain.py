@@ -1,4 +1,5 @@
-"""--explain shows what a poll asks, gets and stores; --verify shows what the ways of polling disagree about; neither writes."""
+"""--explain shows what a poll asks, gets and stores; --verify shows what the ways of polling disagree about; --plan shows
+what the next cycle would do; none of them writes."""
 
 import json
 
@@ -11,7 +12,7 @@ from support.snmpd import PLAYPEN
 from conftest import real_value
 
 UPTIME = 2
-SCHEMAS = {"explain": "docs/explain.schema.json", "verify": "docs/verify.schema.json"}
+SCHEMAS = {"explain": "docs/explain.schema.json", "verify": "docs/verify.schema.json", "plan": "docs/plan.schema.json"}
 
 
 def checked(name, text):
@@ -152,3 +153,28 @@ def test_a_value_that_the_last_cycle_had_and_now_is_lost_is_named(site, snmpd, p
     assert (found["stored_by_last_cycle"], found["lost_since_last_cycle"]) == (2, 1), found
     [difference] = found["differences"]
     assert (difference["rrd_name"], difference["stored"]) == ("lost", str(real_value(1, 2)))
+
+
+def test_a_plan_is_in_the_order_of_polling_and_asks_no_device(site, mixed, poller):
+    site.sql("UPDATE host SET polling_time=CASE id WHEN 1 THEN 0.5 WHEN 2 THEN 0.2 ELSE 1.5 END, "
+             "status=IF(id=2,1,3), max_oids=2")
+    before = site.snapshot()
+    run = poller.run("--plan", "--format=json", "-O", "snmp_retries:2", "-O", "active_profiles:1", "-t", "4")
+    assert run.status == 0, run
+    assert before.changes(site.snapshot()) == {}, "the database has changed"
+    plan = checked("plan", run.stdout)
+    waits_on_loop = "on the loop" in plan["path"]
+    assert [entry["device"] for entry in plan["order"]] == ([2, 3, 1] if waits_on_loop else [3, 1, 2]), plan
+    one = next(entry for entry in plan["order"] if entry["device"] == 1)
+    assert (one["snmp_items"], one["snmp_requests"], one["scripts"]) == (3, 2, 2), one
+    two = next(entry for entry in plan["order"] if entry["device"] == 2)
+    assert two["was_down"] and two["silent_ms"] == 300, two
+    assert (plan["slowest_device"], plan["slowest_s"], plan["silent_s"]) == (3, 1.5, 0.3), plan
+    assert plan["shared_s"] == (0 if waits_on_loop else pytest.approx((2.2 + 0.3) / 4)), plan
+    assert (plan["expected_s"], plan["bound"]) == (1.5, "the slowest device"), plan
+    text = poller.run("--plan")
+    assert text.status == 0 and "bounded by the slowest device" in text.stdout, text
+
+
+def test_a_plan_without_devices_says_so(site, poller):
+    assert poller.run("--plan").status == 66
