@@ -8,6 +8,12 @@
 #define COUNT_TOP   1000000
 #define SECONDS_TOP 86400
 
+#ifdef HAVE_LIBEVENT
+#define LOOP_STANDARD "on"
+#else
+#define LOOP_STANDARD "off"
+#endif
+
 #define TEXT_OF_(x) #x
 #define TEXT_OF(x)  TEXT_OF_(x)
 
@@ -120,7 +126,7 @@ static const struct option_def table[OPTION_COUNT] = {
                            .section = OPTION_RUN,
                            .setting = true,
                            .file_beats_settings = true,
-                           .standard = "off",
+                           .standard = LOOP_STANDARD,
                            .placeholder = "on|off",
                            .help = "poll by the event path or by the legacy loop"},
     [OPTION_ASYNC_SNMP] = {.name = "spine_async_snmp",

@@ -43,10 +43,10 @@ def path_taken(silent, poller, *extra, env=None):
 
 @pytest.mark.libevent(True)
 @pytest.mark.parametrize("settings, conf, env, option, path", [
-    (None, None, None, None, "off"),
+    (None, None, None, None, "on"),
     ("on", None, None, None, "on"),
     ("off", None, None, None, "off"),
-    ("", None, None, None, "off"),
+    ("", None, None, None, "on"),
     ("off", "on", None, None, "on"),
     ("on", "off", None, None, "off"),
     ("on", "on", "off", None, "off"),

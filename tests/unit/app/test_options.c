@@ -538,7 +538,9 @@ static void the_document_describes_each_option(void **state UNUSED)
             assert_row_has(row, "`-", (char[]){d->letter, 0}, "`");
         for (int j = 0; j < 2 && d->longs[j] != NULL; j++)
             assert_row_has(row, "`--", d->longs[j], "`");
-        if (d->standard != NULL && *d->standard != '\0')
+        if (i == OPTION_EVENT_LOOP) /* off in a build without libevent, which its row says */
+            assert_row_has(row, "| ", "on", " |");
+        else if (d->standard != NULL && *d->standard != '\0')
             assert_row_has(row, "| ", d->standard, " |");
         if (d->type == OPTION_TYPE_INTEGER) {
             char bounds[64];
