@@ -11,8 +11,6 @@
 #define SPINE_APP_EXPLAIN_H
 
 #include "app/app.h"
-#include "app/look.h"
-#include "base/buf.h"
 #include "drivers/ping.h"
 #include "engine/config.h"
 
@@ -20,9 +18,5 @@
 
 struct app_end explain_run(struct config *c, const struct ping_sockets *sockets,
                            int64_t started_mono_us);
-
-/* The two ways of writing a look; `way` names the path that was taken. */
-void explain_print_text(const struct look *l, const char *way, struct buf *out);
-void explain_print_json(const struct look *l, const char *way, struct buf *out);
 
 #endif

@@ -47,7 +47,6 @@ struct look_item {
     enum unknown_reason reason;
     const char *why;   /* of a U */
     const char *value; /* "U" too */
-    size_t len;
 };
 
 /* What a cycle would have Cacti do about a data query. */

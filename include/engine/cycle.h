@@ -47,15 +47,16 @@ void cycle_slice_done(struct cycle_slice *slice);
 
 struct cycle {
     atomic_int references;
-    const struct config *config;          /* const */
-    struct store *store;                  /* writer */
-    struct uplink *uplink;                /* const; NULL: there is no main server but the store's */
-    struct guard *guard;                  /* const; NULL: no watchdog */
-    const struct devrun_watcher *watcher; /* const, lent: of all runs; NULL: engine/witness */
-    int64_t started_mono_us;              /* const: of the process */
-    struct budget budget;                 /* const */
-    struct ledger ledger;                 /* any */
-    struct give_up give_up;               /* any: ends all waits for devices */
+    const struct config *config; /* const */
+    struct store *store;         /* writer */
+    struct uplink *uplink;       /* const; NULL: there is no main server but the store's */
+    struct guard *guard;         /* const; NULL: no watchdog */
+    const struct devrun_watcher *
+        watcher; /* const, lent: of all runs, whose log lines it alone gets; NULL: engine/witness */
+    int64_t started_mono_us; /* const: of the process */
+    struct budget budget;    /* const */
+    struct ledger ledger;    /* any */
+    struct give_up give_up;  /* any: ends all waits for devices */
 
     struct thr_mutex store_lock;    /* for the store, which the loader may use, too */
     struct thr_mutex spool_lock;    /* for the spool file */

@@ -10,14 +10,13 @@
 
 #include <stddef.h>
 
-enum verdict {
+enum item_verdict {
     VERDICT_SAME,    /* in one round all ways agree */
     VERDICT_MOVED,   /* a way disagrees with itself from round to round, as it would by itself */
     VERDICT_DIFFERS, /* a way says something else than the others, again and again */
 };
 
-/* values[round * ways + way], in the order of time; NULL: no row.  ret_way, if not NULL: of a
- * difference, a way that stands alone, or `ways` if none does. */
-enum verdict verdict_of(const char *const *values, size_t rounds, size_t ways, size_t *ret_way);
+/* values[round * ways + way], in the order of time; NULL: no row. */
+enum item_verdict verdict_of(const char *const *values, size_t rounds, size_t ways);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "app/explain.h"
 
+#include "app/look.h"
 #include "app/run.h"
 #include "base/jsonout.h"
 
@@ -141,7 +142,7 @@ static void explain_text_device(const struct look_device *d, const char *way, st
         buf_printf(out, "    %s\n", d->lines[i]);
 }
 
-void explain_print_text(const struct look *l, const char *way, struct buf *out)
+static void explain_print_text(const struct look *l, const char *way, struct buf *out)
 {
     for (size_t i = 0; i < look_count(l); i++) {
         if (i > 0)
@@ -240,7 +241,7 @@ static void explain_json_device(const struct look_device *d, struct buf *out)
     jsonout_close(out, '}');
 }
 
-void explain_print_json(const struct look *l, const char *way, struct buf *out)
+static void explain_print_json(const struct look *l, const char *way, struct buf *out)
 {
     jsonout_open(out, NULL, '{');
     jsonout_text(out, "path", way);
@@ -268,9 +269,6 @@ static void explain_work(struct run *r, void *arg)
     struct config *c = arg;
     struct look *l = look_new(true, c->log.level);
     const char *way = run_way_name(c);
-    c->active_profiles = 1; /* all items, whether due or not */
-    if (c->log.level < LOG_MEDIUM)
-        c->log.level = LOG_MEDIUM; /* the core notes reasons where they are wanted */
     if (!run_look(r, l, &err)) {
         run_set_status(r, app_fail(&err));
     } else {

@@ -216,7 +216,6 @@ static void look_note_row(struct look_device *d, const struct output_row *row,
         .reason = origin->reason,
         .why = origin->why == NULL ? NULL : arena_strdup(&d->memory, origin->why),
         .value = arena_strndup(&d->memory, row->output, row->output_len),
-        .len = row->output_len,
     };
 }
 

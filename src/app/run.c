@@ -152,6 +152,9 @@ static void poll_site(struct run *r, void *arg UNUSED)
 bool run_look(struct run *r, struct look *l, struct err *err)
 {
     struct cycle *c;
+    r->config->active_profiles = 1;
+    if (r->config->log.level < LOG_MEDIUM)
+        r->config->log.level = LOG_MEDIUM; /* the core notes reasons where they are wanted */
     struct process *process = run_prepare(r, clock_mono_us(), &c, err);
     if (process == NULL)
         return false;

@@ -204,7 +204,7 @@ static void verify_item(struct verify *v, uint32_t id, const struct look_item *k
     const char *values[VERIFY_ROUNDS * VERIFY_WAYS];
     size_t rounds = verify_values(v, id, key, values);
     v->items++;
-    switch (verdict_of(values, rounds, v->ways, NULL)) {
+    switch (verdict_of(values, rounds, v->ways)) {
     case VERDICT_SAME: v->same++; break;
     case VERDICT_MOVED: v->moved++; break;
     case VERDICT_DIFFERS:
@@ -396,9 +396,6 @@ static void verify_work(struct run *r, void *arg)
     struct err err = ERR_INIT;
     struct verify v = {.config = arg, .ways = VERIFY_WAYS};
     struct config before = *v.config;
-    v.config->active_profiles = 1; /* all items, whether due or not */
-    if (v.config->log.level < LOG_MEDIUM)
-        v.config->log.level = LOG_MEDIUM; /* the core notes reasons where they are wanted */
 #ifndef HAVE_LIBEVENT
     v.ways = 1;
 #endif

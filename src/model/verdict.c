@@ -80,48 +80,22 @@ static bool verdict_is_apart(const double *numbers, size_t rounds, size_t ways, 
     return true;
 }
 
-/* All are numbers, and at least one of them has changed. */
-static enum verdict verdict_of_numbers(const char *const *values, size_t rounds, size_t ways,
-                                       size_t *way)
+/* All are numbers, and at least one of them has changed, which explains no way that stays apart. */
+static bool verdict_one_is_apart(const char *const *values, size_t rounds, size_t ways)
 {
     double *numbers = mem_zalloc(rounds * ways, sizeof(numbers[0]));
-    enum verdict v = VERDICT_MOVED;
+    bool apart = false;
     for (size_t i = 0; i < rounds * ways; i++)
         (void)verdict_number(values[i], &numbers[i]);
-    for (*way = 0; *way < ways; (*way)++) {
-        if (verdict_is_apart(numbers, rounds, ways, *way)) {
-            v = VERDICT_DIFFERS;
-            break;
-        }
-    }
+    for (size_t w = 0; w < ways; w++)
+        apart |= verdict_is_apart(numbers, rounds, ways, w);
     free(numbers);
-    return v;
+    return apart;
 }
 
-/* The way whose first value, or the kind of it, no other way has; `ways` if there are several such ways,
- * or none. */
-static size_t verdict_odd_one(const char *const *values, size_t ways, bool by_kind)
+enum item_verdict verdict_of(const char *const *values, size_t rounds, size_t ways)
 {
-    size_t odd = ways;
-    for (size_t w = 0; w < ways; w++) {
-        size_t same = 0;
-        for (size_t other = 0; other < ways; other++)
-            same += other != w && (by_kind ? verdict_kind(values[w]) == verdict_kind(values[other])
-                                           : verdict_equal(values[w], values[other]));
-        if (same > 0)
-            continue;
-        if (odd != ways)
-            return ways;
-        odd = w;
-    }
-    return odd;
-}
-
-enum verdict verdict_of(const char *const *values, size_t rounds, size_t ways, size_t *ret_way)
-{
-    size_t ignored, *way = ret_way != NULL ? ret_way : &ignored;
     bool numbers = true;
-    *way = ways;
     for (size_t r = 0; r < rounds; r++)
         if (verdict_agrees(&values[r * ways], ways))
             return VERDICT_SAME;
@@ -132,9 +106,7 @@ enum verdict verdict_of(const char *const *values, size_t rounds, size_t ways, s
     bool kinds_differ = false;
     for (size_t w = 1; w < ways; w++)
         kinds_differ |= verdict_kind(values[0]) != verdict_kind(values[w]);
-    if ((kinds_steady && kinds_differ) || verdict_all_steady(values, rounds, ways, true)) {
-        *way = verdict_odd_one(values, ways, kinds_differ);
+    if ((kinds_steady && kinds_differ) || verdict_all_steady(values, rounds, ways, true))
         return VERDICT_DIFFERS;
-    }
-    return numbers ? verdict_of_numbers(values, rounds, ways, way) : VERDICT_MOVED;
+    return numbers && verdict_one_is_apart(values, rounds, ways) ? VERDICT_DIFFERS : VERDICT_MOVED;
 }
