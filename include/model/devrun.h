@@ -133,6 +133,9 @@ struct action {
     };
 };
 
+/* How many objects one request to its agents asks for (docs/contract.md 13.1). */
+size_t devrun_max_oids(const struct device *device);
+
 NODISCARD struct devrun *devrun_new(const struct device *device,
                                     const struct devrun_options *options);
 void devrun_free(struct devrun *run); /* NULL allowed */

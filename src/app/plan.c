@@ -3,6 +3,7 @@
 #include "app/plan.h"
 
 #include "app/run.h"
+#include "base/clock.h"
 #include "base/jsonout.h"
 #include "base/mem.h"
 #include "engine/budget.h"
@@ -56,7 +57,7 @@ static int64_t plan_silent_ms(const struct device *d, int retries)
 static struct plan_device plan_cost(const struct device *d, int retries)
 {
     struct plan_device cost = {.silent_ms = plan_silent_ms(d, retries)};
-    size_t at_most = d->max_oids < 1 ? 1 : (size_t)d->max_oids;
+    size_t at_most = devrun_max_oids(d);
     for (size_t i = 0; i < d->item_count; i++) {
         cost.snmp += d->items[i].action == ITEM_SNMP;
         cost.scripts += d->items[i].action == ITEM_SCRIPT;
@@ -258,6 +259,9 @@ static void plan_work(struct run *r, void *arg)
 {
     struct err err = ERR_INIT;
     struct plan p = {.config = arg};
+    /* Until the settings were read the shortest interval counted. */
+    store_set_deadline(run_store(r),
+                       budget_make(clock_mono_ms(), p.config->poller_interval_s).poll_until);
     p.down_first = p.config->event_loop && p.config->async_snmp;
     plan_say_head(&p);
     if (plan_read(&p, run_store(r), &err)) {

@@ -290,18 +290,26 @@ void devrun_feed(struct devrun *run, const struct devrun_event *e)
     }
 }
 
+static bool devrun_max_oids_fits(const struct device *d)
+{
+    return d->max_oids >= 1 && d->max_oids <= MAX_OIDS_LIMIT;
+}
+
+size_t devrun_max_oids(const struct device *device)
+{
+    return devrun_max_oids_fits(device) ? (size_t)device->max_oids : MAX_OIDS_DEFAULT;
+}
+
 static void devrun_begin(struct devrun *run, const struct moment *now)
 {
     const struct device *d = run->device;
-    run->max_oids = (size_t)d->max_oids;
-    if (d->max_oids < 1 || d->max_oids > MAX_OIDS_LIMIT) {
+    run->max_oids = devrun_max_oids(d);
+    if (!devrun_max_oids_fits(d))
         devrun_say(run, LOG_ALWAYS,
                    "Device[%" PRIu32
                    "] HT[1] WARNING: Max OIDS is out of range with value of '%" PRId64
                    "'.  Resetting to default of 5",
                    d->id, d->max_oids);
-        run->max_oids = MAX_OIDS_DEFAULT;
-    }
     /* the pseudo-device has no availability, no status, no data queries (docs/contract.md 5.3) */
     if (d->id == 0 && run->options.ping_only)
         devrun_finish(run, true, now);
