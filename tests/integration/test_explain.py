@@ -6,7 +6,7 @@ import json
 import pytest
 
 from support.checks import assert_stored
-from support.lab import SilentDevice
+from support.lab import SilentDevice, leave_out
 from support.snmpd import PLAYPEN
 
 from conftest import real_value
@@ -18,7 +18,10 @@ SCHEMAS = {"explain": "docs/explain.schema.json", "verify": "docs/verify.schema.
 def checked(name, text):
     """The JSON that a command has printed, held against its schema."""
     document = json.loads(text)
-    jsonschema = pytest.importorskip("jsonschema", reason="python3-jsonschema is not installed")
+    try:
+        import jsonschema
+    except ImportError:
+        leave_out("python3-jsonschema is not installed")
     with open(SCHEMAS[name], encoding="utf-8") as file:
         jsonschema.validate(document, json.load(file))
     return document
@@ -121,8 +124,9 @@ def test_values_that_move_are_not_called_different(site, snmpd, plain_poller, wo
     assert (found["moved"], found["same"]) == ((1, 0) if ways > 1 else (0, 1)), found
 
 
+@pytest.mark.libevent(True)
 def test_what_one_way_does_not_get_is_a_difference(site, snmpd, plain_poller, work):
-    """A script that fails whenever it is not a child of the legacy loop: it counts its calls."""
+    """A script that counts its calls, and answers U to the second of every three: that of the event path."""
     turn = work / "turn"
     turn.write_text(f"#!/bin/sh\necho x >>{work}/turns\nn=$(wc -l <{work}/turns)\n"
                     "[ $((n % 3)) = 2 ] && echo U || echo 7\n")
@@ -131,9 +135,6 @@ def test_what_one_way_does_not_get_is_a_difference(site, snmpd, plain_poller, wo
     site.add_items([{"device": device, "arg1": str(turn), "rrd_name": "turn", "action": 1}])
     run = plain_poller.run("--verify", "--format=json")
     found = checked("verify", run.stdout)
-    if found["ways"] == "legacy":
-        assert run.status == 0
-        return
     assert run.status == 65, run
     [difference] = found["differences"]
     assert (difference["rrd_name"], difference["legacy"], difference["event"], difference["async"]) == \
@@ -174,6 +175,28 @@ def test_a_plan_is_in_the_order_of_polling_and_asks_no_device(site, mixed, polle
     assert (plan["expected_s"], plan["bound"]) == (1.5, "the slowest device"), plan
     text = poller.run("--plan")
     assert text.status == 0 and "bounded by the slowest device" in text.stdout, text
+
+
+@pytest.mark.parametrize("max_oids, requests", ((1, 3), (3, 1), (0, 1), (101, 1)))
+def test_a_plan_counts_requests_as_a_run_makes_them(site, mixed, plain_poller, max_oids, requests):
+    """0 and 101 are out of range, for which a run takes 5."""
+    site.sql("UPDATE host SET max_oids=%s", max_oids)
+    run = plain_poller.run("--plan", "--format=json", "-O", "active_profiles:1")
+    one = next(entry for entry in checked("plan", run.stdout)["order"] if entry["device"] == 1)
+    assert one["snmp_requests"] == requests, one
+
+
+@pytest.mark.parametrize("keys, verdict, status, words", (
+    (dict(DB_Hots="x"), "WARN", 1, ("line 6", "DB_Host")),
+    (dict(DB_Connections=9), "FAIL", 2, ("spine.conf:6", "1 to 3")),
+))
+def test_a_check_says_what_is_wrong_in_spine_conf(plain_poller, keys, verdict, status, words):
+    plain_poller.write_conf(plain_poller.conf_text(**keys))
+    run = plain_poller.run("--check", "--format=json")
+    report = json.loads(run.stdout)
+    assert run.status == report["status"] == status, run
+    assert any(one["verdict"] == verdict and all(word in one["text"] for word in words)
+               for one in report["checks"]), run
 
 
 def test_a_plan_without_devices_says_so(site, poller):
