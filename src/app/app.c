@@ -63,7 +63,7 @@ static struct app_end app_carry_out(struct config *c, const struct ping_sockets 
     case COMMAND_EXPLAIN: return explain_run(c, sockets, started_us);
     case COMMAND_PLAN: return plan_run(c, sockets, started_us);
     case COMMAND_VERIFY: return verify_run(c, sockets, started_us);
-    case COMMAND_CHECK: end.status = check_run(c, sockets); break;
+    case COMMAND_CHECK: end.status = check_run(c); break;
     }
     return end;
 }

@@ -41,7 +41,7 @@ static void check_print(const struct findings *f, enum config_format format)
     buf_done(&b);
 }
 
-int check_run(struct config *config, const struct ping_sockets *sockets UNUSED)
+int check_run(struct config *config)
 {
     struct findings f = FINDINGS_INIT;
     check_configuration(&f, config);

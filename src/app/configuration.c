@@ -665,8 +665,9 @@ static void print_help(FILE *out)
           "  spine -R -S -V MEDIUM -f 42 -l 42    show what device 42 answers, or why it\n"
           "                                       does not; store nothing\n"
           "  spine --poller=1 --hostlist=3,5,8    poll three devices\n"
-          "\nExit status: 0 done, 64 usage, 65 replayed otherwise than recorded, 66 none of the "
-          "devices\nasked for can be polled, 69 database unreachable, 70 internal, 71 operating "
+          "\nExit status: 0 done, 64 usage, 65 replayed otherwise than recorded, or\n"
+          "--verify found a difference, 66 none of the devices asked for can be polled, 69 "
+          "database unreachable, 70 internal, 71 operating "
           "system, 75 deadline\nhit or results partly stored, 78 spine.conf or schema.\n",
           out);
 }

@@ -78,9 +78,9 @@ static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
             .min = DB_VERIFY_OFF, .max = DB_VERIFY_ON)
 
 static const struct option_def table[OPTION_COUNT] = {
-    [OPTION_CHECK] = ARG(0, "check", FLAG, COMMAND,
-                         "check all that a cycle needs; nothing is written, no device is asked",
-                         .command = COMMAND_CHECK),
+    [OPTION_CHECK] =
+        ARG(0, "check", FLAG, COMMAND, "check spine.conf and the environment; nothing is written",
+            .command = COMMAND_CHECK),
     [OPTION_EXPLAIN] =
         ARG(0, "explain", IDS, COMMAND,
             "poll these devices, write nothing, and say what was asked, answered and why",
