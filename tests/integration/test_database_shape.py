@@ -24,7 +24,7 @@ OUTPUTS = "^INSERT INTO poller_output "
 QUERIES = {
     "session": ("^SELECT @@max_allowed_packet", 3, "cannot connect to the database server"),
     "settings": ("SELECT CONVERT.name", 2, "cannot read the settings"),
-    "roster": (" FROM host WHERE disabled=", 3, "cannot read the devices"),
+    "roster": ("SELECT id,deleted,status FROM host", 3, "cannot read the devices"),
     "devices": (" FROM host WHERE id IN ", 34, "cannot read the devices"),
     "items": (" FROM poller_item WHERE host_id IN ", 18, "cannot read the poller items"),
     "assertions": (" FROM poller_reindex ", 6, "cannot read the re-index assertions"),
