@@ -61,6 +61,8 @@ struct snmp_options {
 struct snmp_agent;
 
 NODISCARD bool snmp_library_start(struct err *err);
+/* The part of the start that takes milliseconds, once: called by the first agent, or before, by a thread that has time. */
+void snmp_library_warm(void);
 void snmp_library_stop(void); /* when no agent is left */
 const char *snmp_library_version(void);
 
