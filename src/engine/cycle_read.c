@@ -147,8 +147,13 @@ bool cycle_load_slice(struct cycle *c, struct store *reader, size_t at, size_t s
     return ok;
 }
 
-/* Few devices, so that the first question leaves early. */
-enum { CYCLE_FIRST_DEVICES = 64 };
+/* Few devices, so that the first question leaves early; but the rest of a small site is not worth a connection. */
+enum { CYCLE_FIRST_DEVICES = 64, CYCLE_SMALL_SITE = 128 };
+
+static size_t cycle_first_size(const struct cycle *c)
+{
+    return c->roster.count <= CYCLE_SMALL_SITE ? CYCLE_SMALL_SITE : CYCLE_FIRST_DEVICES;
+}
 
 bool cycle_load_roster(struct cycle *c, struct err *err)
 {
@@ -159,7 +164,7 @@ bool cycle_load_roster(struct cycle *c, struct err *err)
     if (c->uplink != NULL) /* results go to the main server */
         uplink_widths(c->uplink, &c->output_chars, &c->boost_chars);
     c->advance = mem_zalloc(c->roster.count + 1, sizeof(c->advance[0]));
-    if (!cycle_read_slice(c, c->store, 0, CYCLE_FIRST_DEVICES, &c->first, err))
+    if (!cycle_read_slice(c, c->store, 0, cycle_first_size(c), &c->first, err))
         return false;
     c->loaded = true;
     cycle_explain_selection(c);
