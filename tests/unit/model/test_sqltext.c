@@ -2,6 +2,8 @@
 
 #include "model/sqltext.h"
 
+#include "../../support/within.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -622,10 +624,10 @@ static void the_byte_limit_counts_the_lists_for_mariadb(void **state)
     for (size_t bytes = 1000; bytes < 3000; bytes++) {
         struct sqltext_limits small = {.rows = 1000, .bytes = bytes, .form = SQLTEXT_MARIADB};
         buf_clear(&sql);
-        assert_in_range(sqltext_hosts(&sql, hosts, 100, &small, fake_escape, NULL), 2, 99);
+        assert_within(sqltext_hosts(&sql, hosts, 100, &small, fake_escape, NULL), 2, 99);
         assert_true(sql.len <= bytes);
         buf_clear(&sql);
-        assert_in_range(sqltext_asserts(&sql, asserts, 100, &small, fake_escape, NULL), 2, 99);
+        assert_within(sqltext_asserts(&sql, asserts, 100, &small, fake_escape, NULL), 2, 99);
         assert_true(sql.len <= bytes);
     }
     buf_done(&sql);
