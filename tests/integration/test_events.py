@@ -1,6 +1,7 @@
 """The event log: what it says is true, whatever happens to its file polling goes on, and a recorded run can be
 played back."""
 
+import contextlib
 import json
 import os
 import re
@@ -165,10 +166,20 @@ def test_a_fifo_without_a_reader_does_not_slow_polling_and_is_reported(site, snm
     assert_missing(run, work / "fifo", "No such device or address")
 
 
+def fill(fifo):
+    """Makes it take nothing more, as its reader does not read."""
+    writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, bytes(4096)):
+            pass
+    os.close(writer)
+
+
 def test_a_fifo_whose_reader_sleeps_does_not_slow_polling_and_is_told(site, snmpd, poller, work):
     rows = seed(site, snmpd, range(1, 51))
     os.mkfifo(work / "fifo")
     reader = os.open(work / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    fill(work / "fifo")
     try:
         run = poller.run(f"--event-log={work / 'fifo'}", "--event-detail=full")
     finally:
