@@ -20,7 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import cacti  # noqa: E402
 from support.agent import FakeAgent  # noqa: E402
 from support.faultcycle import fault_cycle  # noqa: E402
-from support.lab import LabError, need, work_directory  # noqa: E402
+from support.lab import HANG_S, HeldDevice, LabError, need, work_directory  # noqa: E402
 from support.mariadb import MariaDB  # noqa: E402
 from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
 from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
@@ -160,6 +160,14 @@ def site(server, work):
     site = cacti.Site(server, work)
     site.settings(snmp_retries=1)
     return site
+
+
+@contextlib.contextmanager
+def held_device(site, id=99):
+    """A device without items, first in the queue, which keeps the cycle open until its let_go()."""
+    with HeldDevice() as device:
+        site.add_device(id, port=device.port, snmp_timeout=HANG_S * 1000, polling_time=9)
+        yield device
 
 
 @pytest.fixture

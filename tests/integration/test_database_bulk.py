@@ -181,7 +181,7 @@ def test_a_database_that_falls_silent_is_not_waited_for_behind_the_end(site, snm
     site.settings(poller_interval=10)
     expected = seed(site, snmpd)
     breaker.on(where, action)
-    run = poll(poller, timeout=20)
+    run = poll(poller)
     assert run.status == 75, run
     assert_accounted(run, expected=len(expected), stored=0, lost=len(expected))
 

@@ -22,7 +22,7 @@ from support.checks import accounts, assert_accounted, assert_closed, assert_sto
 from support.lab import SilentDevice, wait_until
 from support.snmpd import PLAYPEN
 
-from conftest import SYSTEM_GROUP, real_value
+from conftest import SYSTEM_GROUP, held_device, real_value
 
 ITEMS = 5
 OUTPUTS = "^INSERT INTO poller_output "
@@ -121,13 +121,14 @@ def test_a_killed_database_that_stays_away_costs_what_is_counted(site, server, s
     durable(site)
     site.settings(poller_interval=10)
     expected = seed(site, snmpd)
-    with silent_device(site, requests=2, timeout=100) as silent:
+    with held_device(site) as held:
         site.threads(1)
         with poller.start("-V", "3", first=0, last=99) as running:
-            silent.wait_for_request()
+            held.wait_for_request()
             site.wait_for_open_cycle()
             server.kill()
-            run = running.wait(timeout=20)
+            held.let_go()
+            run = running.wait()
     server.start()
     assert_lost(site, run, expected, "ERROR: 30 rows could not be stored: ")
     assert len(run.log_lines("ERROR: the poller_time row could not be closed: ")) == 1, run
@@ -142,7 +143,7 @@ def test_a_signal_ends_the_poller_while_it_waits_for_a_database_that_is_away(sit
         wait_until(lambda: breaker.count(OUTPUTS), "the rows to be on their way")
         server.kill()
         running.signal(signal.SIGTERM)
-        run = running.wait(timeout=20)
+        run = running.wait()
     assert run.status == -signal.SIGTERM, run
     assert_accounted(run, expected=30, stored=0, lost=30)
     assert len(run.log_lines("ERROR: the poller_time row could not be closed: ")) == 1, run
@@ -162,12 +163,13 @@ def test_connections_that_the_server_closes_for_idleness_are_not_noticed(site, s
 def test_a_restart_of_the_database_in_mid_cycle_is_not_noticed(site, server, snmpd, poller):
     durable(site)
     expected = seed(site, snmpd)
-    with silent_device(site, requests=2, timeout=200) as silent:
+    with held_device(site) as held:
         site.threads(1)
         with poller.start("-V", "3", first=0, last=99) as running:
-            silent.wait_for_request()
+            held.wait_for_request()
             site.wait_for_open_cycle()
             server.restart()
+            held.let_go()
             run = running.wait()
     assert_all_stored(site, run, expected)
 
@@ -223,14 +225,15 @@ def test_a_database_killed_at_any_moment_and_back_after_3_s_costs_nothing(site, 
 def test_a_cycle_that_a_crashed_server_has_forgotten_is_closed_nevertheless(site, snmpd, poller):
     """Without a closed row poller.php would wait for the whole interval."""
     expected = seed(site, snmpd)
-    with silent_device(site, requests=2, timeout=200) as silent:
+    with held_device(site) as held:
         site.threads(1)
         with poller.start("-V", "3", first=0, last=99) as running:
-            silent.wait_for_request()
+            held.wait_for_request()
             site.wait_for_open_cycle()
             site.sql("DELETE FROM poller_time")
             for client in site.sql("SELECT id FROM information_schema.processlist WHERE user = %s", cacti.USER):
                 site.sql(f"KILL {client['id']}")
+            held.let_go()
             run = running.wait()
     assert_all_stored(site, run, expected)
     assert site.cycles()[0]["pid"] == running.pid
@@ -241,16 +244,17 @@ def test_a_cycle_closes_its_own_row_and_leaves_that_of_another_cycle_of_its_proc
     """The other row is as a second cycle of the same process would have made it, and still at work; a server that has
     crashed meanwhile has forgotten the first one alone."""
     expected = seed(site, snmpd)
-    with silent_device(site, requests=2, timeout=200) as silent:
+    with held_device(site) as held:
         site.threads(1)
         with poller.start("-V", "3", first=0, last=99) as running:
-            silent.wait_for_request()
+            held.wait_for_request()
             own = site.wait_for_open_cycle()
             site.sql("INSERT INTO poller_time (poller_id, pid, start_time, end_time) VALUES (1, %s, NOW(), 0)", running.pid)
             if forgotten:
                 site.sql("DELETE FROM poller_time WHERE id = %s", own["id"])
                 for client in site.sql("SELECT id FROM information_schema.processlist WHERE user = %s", cacti.USER):
                     site.sql(f"KILL {client['id']}")
+            held.let_go()
             run = running.wait()
     assert run.status == 0, run
     assert_stored(site, expected)
@@ -332,7 +336,7 @@ def test_a_query_that_is_never_answered_does_not_outlast_the_interval(site, snmp
     site.settings(poller_interval=10)
     seed(site, snmpd)
     breaker.on("FROM host WHERE", then=SWALLOW)
-    run = poll(poller, timeout=20)
+    run = poll(poller)
     assert run.status == 69, run
     assert breaker.count("FROM host WHERE") > 1
     assert run.log_lines("FATAL: cannot read the devices: ") and not site.outputs(), run
@@ -479,7 +483,7 @@ def test_a_table_that_stays_full_costs_what_is_counted(site, snmpd, poller):
     full_after(site, 10)
     site.settings(poller_interval=10)
     expected = seed(site, snmpd, devices=range(1, 31))
-    run = poll(poller, timeout=20)
+    run = poll(poller)
     assert run.status == 75, run
     assert_closed(site, run)
     stored = site.take_outputs()
@@ -554,13 +558,14 @@ def test_a_server_that_becomes_and_stays_read_only_costs_what_is_counted(site, s
     """Tried until the time is over, then 75."""
     site.settings(poller_interval=10)
     expected = seed(site, snmpd)
-    with silent_device(site, requests=2, timeout=100) as silent:
+    with held_device(site) as held:
         site.threads(1)
         with poller.start("-V", "3", first=0, last=99) as running:
-            silent.wait_for_request()
+            held.wait_for_request()
             site.wait_for_open_cycle()
             site.sql("SET GLOBAL read_only = 1")
-            run = running.wait(timeout=20)
+            held.let_go()
+            run = running.wait()
     site.sql("SET GLOBAL read_only = 0")
     assert_lost(site, run, expected, "read-only option")
 
@@ -598,12 +603,13 @@ def test_devices_that_change_and_vanish_while_they_are_polled_are_not_created_ag
                 cursor.execute("UPDATE host SET poller_id = 2 WHERE id BETWEEN 16 AND 20")
                 cursor.execute("DELETE FROM poller_item WHERE host_id = 12")
 
-    with silent_device(site, requests=2, timeout=200) as silent:
+    with held_device(site) as held:
         site.threads(1)
         with poller.start("-V", "3", first=0, last=99) as running:
-            silent.wait_for_request()
+            held.wait_for_request()
             site.wait_for_open_cycle()
             with meanwhile(change):
+                held.let_go()
                 run = running.wait()
     assert run.status == 0, run
     assert_stored(site, expected)

@@ -346,7 +346,7 @@ def test_what_was_polled_before_another_server_took_the_place_of_the_database_is
             server.kill()
             server.socket.unlink(missing_ok=True)
             with FakeDatabase(*acts, path=server.socket) as fake:
-                run = running.wait(timeout=25)
+                run = running.wait()
         assert run.status == 75, run
         assert fake.connections and cacti.PASSWORD.encode() + b"\0" not in b"".join(fake.answers)
         assert "(5010)" in run.log and run.log_lines(f"rows are kept in {spool} until the next run"), run

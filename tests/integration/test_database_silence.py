@@ -17,13 +17,12 @@ from support.mariadb import MariaDB
 from support.poller import Poller
 from support.traces import Traces
 
-from conftest import SYSTEM_GROUP
+from conftest import SYSTEM_GROUP, held_device
 from test_database_faults import LONG
 from test_database_spool import kept_rows
-from test_stalls import seed, silent_device, stopped
+from test_stalls import seed, stopped
 
 INTERVAL_S = 10
-HANG_S = 30
 OUTPUTS = "^INSERT INTO poller_output "
 HOSTS = "^UPDATE (.* )?host "
 CLOSE = "^UPDATE poller_time"
@@ -57,7 +56,7 @@ def breaker(server, site, work, poller, spool):
 
 
 def poll(poller, traces):
-    return poller.run("-V", "3", first=0, last=99, timeout=HANG_S, env=traces.env)
+    return poller.run("-V", "3", first=0, last=99, env=traces.env)
 
 
 def assert_ended_by_itself(run, status):
@@ -164,12 +163,13 @@ def test_a_database_that_is_stopped_in_mid_cycle_costs_no_row(site, server, snmp
     poller.write_conf(poller.conf_text(Spool_File=spool))
     expected = seed(site, snmpd)
     site.threads(1)
-    with silent_device(site, requests=1, timeout=500) as silent, \
+    with held_device(site) as held, \
             poller.start("-V", "3", first=0, last=99, env=traces.env) as running:
-        silent.wait_for_request()
+        held.wait_for_request()
         site.wait_for_open_cycle()
         with stopped(server):
-            run = running.wait(timeout=HANG_S)
+            held.let_go()
+            run = running.wait()
     assert_ended_by_itself(run, 75)
     assert_accounted(run, expected=30, stored=0, spooled=30)
     assert kept_rows(spool) == expected
@@ -184,11 +184,12 @@ def test_a_statement_that_a_silent_database_does_not_even_take_is_left_in_time(
     keys = site.add_items([{"device": device, "arg1": f".1.3.6.1.4.1.99999.{n}", "rrd_name": "x"}
                            for n in range(1, 801)])
     site.threads(1)
-    with silent_device(site, requests=1, timeout=500) as silent, \
+    with held_device(site) as held, \
             poller.start("-V", "3", first=0, last=99, env=traces.env) as running:
-        silent.wait_for_request()
+        held.wait_for_request()
         breaker.silent = True
-        run = running.wait(timeout=HANG_S)
+        held.let_go()
+        run = running.wait()
     assert_ended_by_itself(run, 75)
     assert_accounted(run, expected=800, stored=0, spooled=800)
     assert kept_rows(spool) == dict.fromkeys(keys, LONG)
@@ -207,12 +208,13 @@ def test_a_database_that_is_stopped_behind_tls_costs_no_row(template, build, loo
         site.threads(1)
         poller = Poller(build.binary, site, work / "poller", loop=loop, DB_Host="127.0.0.1", DB_Port=server.port,
                         DB_UseSSL=1, DB_SSL_CA=files.certificate, Spool_File=spool)
-        with silent_device(site, requests=1, timeout=500) as silent, \
+        with held_device(site) as held, \
                 poller.start("-V", "3", first=0, last=99, env=traces.env) as running:
-            silent.wait_for_request()
+            held.wait_for_request()
             site.wait_for_open_cycle()
             with stopped(server):
-                run = running.wait(timeout=HANG_S)
+                held.let_go()
+                run = running.wait()
         assert_ended_by_itself(run, 75)
         assert_accounted(run, expected=30, stored=0, spooled=30)
         assert kept_rows(spool) == expected
@@ -232,7 +234,7 @@ def test_a_stop_signal_ends_the_run_though_the_database_is_silent(
     with poller.start("-V", "3", first=0, last=99, env=traces.env) as running:
         wait_until(lambda: breaker.silent, "the database to fall silent")
         running.signal(signal.SIGTERM)
-        run = running.wait(timeout=HANG_S)
+        run = running.wait()
     assert_ended_by_itself(run, -signal.SIGTERM)
     stored = statement in (HOSTS, CLOSE)
     if statement != LOADING["devices"]:

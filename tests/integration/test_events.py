@@ -14,7 +14,7 @@ from support.checks import assert_closed
 from support.lab import SilentDevice, TOP, file_text, wait_until
 from support.snmpd import PLAYPEN
 
-from conftest import SYSTEM_GROUP, real_value
+from conftest import SYSTEM_GROUP, held_device
 
 ITEMS = 4
 OBJECT = ".1.3.6.1.4.1.99999.1"
@@ -191,14 +191,12 @@ def test_a_fifo_whose_reader_sleeps_does_not_slow_polling_and_is_told(site, snmp
 def test_a_log_renamed_in_the_middle_goes_on_in_a_new_file(site, snmpd, poller, work):
     path, old = work / "events", work / "events.1"
     rows = seed(site, snmpd)
-    site.settings(snmp_retries=4)
-    with SilentDevice() as silent:
-        site.add_device(99, port=silent.port, snmp_timeout=300, polling_time=9)
-        with poller.start(f"--event-log={path}") as running:
-            silent.wait_for_request()
-            wait_until(lambda: "device.started" in file_text(path), "the first device in the event log")
-            path.rename(old)
-            run = running.wait()
+    with held_device(site) as held, poller.start(f"--event-log={path}") as running:
+        held.wait_for_request()
+        wait_until(lambda: "device.started" in file_text(path), "the first device in the event log")
+        path.rename(old)
+        held.let_go()
+        run = running.wait()
     assert_all_is_stored(site, run, rows)
     events = read_events(old) + read_events(path)
     assert [e["number"] for e in events] == list(range(1, len(events) + 1))

@@ -19,7 +19,7 @@ import signal
 import subprocess
 
 from . import cacti
-from .lab import LabError, spawn, tail, tool
+from .lab import HANG_S, LabError, spawn, tail, tool
 from .mariadb import MariaDB
 from .poller import Poller
 
@@ -179,7 +179,7 @@ class CactiPhp:
         poller.write_conf(poller.conf.read_text() + gates[poller.loop])
         self.both.settings(path_spine=poller.binary.path, path_spine_config=poller.conf, poller_type=2)
 
-    def run(self, script, *arguments, timeout=60):
+    def run(self, script, *arguments, timeout=HANG_S):
         """Runs one script to its end and returns what it has said; LabError if it fails."""
         output = self.both.work / "php.out"
         command = [tool("prlimit", "util-linux"), *self.LIMITS, tool("php", "php-cli"), "-q", self.tree / script]

@@ -184,12 +184,12 @@ class MariaDB(Server):
         self.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
         self.options.append("--innodb-flush-log-at-trx-commit=2")
 
-    def _end(self, number, seconds):
+    def _end(self, number):
         if self._admin is not None:
             with contextlib.suppress(pymysql.err.Error):
                 self._admin.close()
             self._admin = None
-        super()._end(number, seconds)
+        super()._end(number)
 
     def remove(self):
         """Deletes the data of a stopped server."""

@@ -15,7 +15,7 @@ import subprocess
 import time
 
 from . import cacti
-from .lab import LabError, TOP, file_text, spawn, tail
+from .lab import HANG_S, LabError, TOP, file_text, spawn, tail
 
 LOOPS = ("off", "on", "async")  # the ways to run a cycle; "async": on, and SNMP and ping wait on the loop, too
 
@@ -40,7 +40,7 @@ class Binary:
     def __init__(self, path):
         self.path = pathlib.Path(path).resolve()
         done = subprocess.run([self.path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=30, env=environment(None))
+                              timeout=HANG_S, env=environment(None))
         if done.returncode != 0 or not done.stdout:
             raise LabError(f"{self.path} --version ended with {done.returncode}: {tail(done.stderr)}")
         self.version, *self.features = done.stdout.splitlines()
@@ -124,7 +124,7 @@ class Running:
         fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         return fields["State"].split()[0] not in "TZ" and int(fields["ShdPnd"], 16) >> (number - 1) & 1 == 1
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=HANG_S):
         usage = self._reap(timeout)
         seconds = time.monotonic() - self._started
         reports = "".join(file_text(p) for p in sorted(self.poller.directory.glob("sanitizer.*")))
@@ -229,10 +229,10 @@ class Poller:
         """Starts exactly this command line, in `cwd` or, as Cacti does, in the program's directory."""
         return Running(self, command, environment(self.directory / "sanitizer", **(env or {})), cwd, stdout)
 
-    def run(self, *extra, first=None, last=None, timeout=60, **how):
+    def run(self, *extra, first=None, last=None, timeout=HANG_S, **how):
         return self.run_as(self.command(*extra, first=first, last=last), timeout, **how)
 
-    def run_as(self, command, timeout=60, **how):
+    def run_as(self, command, timeout=HANG_S, **how):
         with self.start_as(command, **how) as running:
             return running.wait(timeout)
 
