@@ -200,10 +200,13 @@ def test_where_tls_is_required_a_server_without_it_gets_nothing_at_all(run, keys
 
 @pytest.mark.parametrize("which", ("elsewhere", "expired", "unknown"))
 def test_a_server_that_is_not_the_right_one_does_not_learn_the_user(run, authority, which):
-    """Another name, an old certificate, another authority."""
+    """Another name, an old certificate, another authority. The name is that of an address at which every client library
+    checks it (docs/database.md)."""
     certificate = authority.right if which == "unknown" else getattr(authority, which)
-    with FakeDatabase(certificate=certificate) as fake:
-        done = run(fake, DB_UseSSL=1, DB_SSL_CA=authority.other if which == "unknown" else authority.certificate)
+    address = "127.0.0.2" if which == "elsewhere" else "127.0.0.1"
+    with FakeDatabase(certificate=certificate, address=address) as fake:
+        done = run(fake, DB_Host=address, DB_UseSSL=1,
+                   DB_SSL_CA=authority.other if which == "unknown" else authority.certificate)
     assert_kept(fake, done, "(2026)")
     assert USER not in fake.heard
 
