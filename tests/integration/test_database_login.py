@@ -13,7 +13,7 @@ from support.breaker import Breaker
 from support.checks import assert_accounted, assert_closed, assert_stored
 from support.fakedb import (CLIENT_PLUGIN_AUTH, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION, OK, SCRAMBLE, WELCOME,
                             FakeDatabase, File, Say, Switch, Tell)
-from support.lab import SilentDevice, work_directory
+from support.lab import HANG_S, SilentDevice, work_directory
 from support.mariadb import MariaDB
 from support.poller import Poller, environment, gates
 from support.snmpd import PLAYPEN
@@ -58,7 +58,7 @@ def run(build, loop, work):
         path = work / "spine.conf"
         path.write_text("".join(f"{k} {v}\n" for k, v in conf.items() if v is not None))
         command = [build.binary.path, "-C", path, "--poller=1", *gates(loop)]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=30,
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=HANG_S,
                               env=environment(work / "sanitizer", **(env or {})))
 
     return start
@@ -68,7 +68,7 @@ def run(build, loop, work):
 def public_key(tools):
     """What a server gives to clients that encrypt the password."""
     def openssl(*arguments, **how):
-        return subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30, **how).stdout
+        return subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=HANG_S, **how).stdout
 
     return openssl("pkey", "-pubout", input=openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"))
 

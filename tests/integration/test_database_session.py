@@ -220,7 +220,7 @@ def test_a_time_limit_for_statements_ends_none_of_ours(site, server, snmpd, poll
         other.query("SET max_statement_time = 0")
         other.query("LOCK TABLES poller_output WRITE")
         with poller.start("-V", "3", first=0, last=99) as running:
-            wait_until(lambda: waiting(1000), "a statement to wait for longer than the limit", seconds=10)
+            wait_until(lambda: waiting(1000), "a statement to wait for longer than the limit")
             other.query("UNLOCK TABLES")
             run = running.wait()
     assert run.status == 0, run

@@ -5,6 +5,7 @@ import subprocess
 import pytest
 
 from support import cacti
+from support.lab import HANG_S
 from support.valuecases import cases
 
 pytestmark = pytest.mark.both_bulks
@@ -40,7 +41,7 @@ def store_and_read(build, site, server, wanted, bulk):
     lines = "".join(f"{kind} {given.hex()}\n" for kind, given in wanted)
     probe = build.binary.path.parent / "tests/support/storeprobe"
     done = subprocess.run([probe, server.socket, cacti.DATABASE, cacti.USER, cacti.PASSWORD, bulk], input=lines,
-                          capture_output=True, text=True, timeout=60)
+                          capture_output=True, text=True, timeout=HANG_S)
     assert done.returncode == 0, done
     rows = site.sql("SELECT local_data_id, HEX(CONVERT(output USING utf8mb4)) AS output FROM poller_output")
     return {r["local_data_id"]: bytes.fromhex(r["output"]) for r in rows}

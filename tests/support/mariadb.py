@@ -18,7 +18,7 @@ import subprocess
 import pymysql
 import pymysql.cursors
 
-from .lab import LabError, Server, free_port, tail, tool
+from .lab import HANG_S, LabError, Server, free_port, tail, tool
 
 _BASE_OPTIONS = (
     "--skip-log-bin",
@@ -51,7 +51,7 @@ def install(directory):
                f"--tmpdir={directory.parent}",  # as below
                "--force", "--skip-name-resolve", "--skip-test-db", "--auth-root-authentication-method=normal",
                "--innodb-log-file-size=4M", *_as_user()]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANG_S)
     if done.returncode != 0:
         raise LabError(f"mariadb-install-db ended with {done.returncode}\n{tail(done.stdout + done.stderr)}")
 
@@ -138,7 +138,7 @@ class MariaDB(Server):
 
     def connect(self, user="root", password="", database=None):
         return pymysql.connect(unix_socket=str(self.socket), user=user, password=password, database=database,
-                               autocommit=True, charset="utf8mb4", sql_mode="", connect_timeout=10,
+                               autocommit=True, charset="utf8mb4", sql_mode="", connect_timeout=60,
                                cursorclass=pymysql.cursors.DictCursor)
 
     @property
@@ -161,7 +161,7 @@ class MariaDB(Server):
     def script(self, text, database):
         """Runs a file of statements with the command-line client."""
         client = [tool("mariadb", "mariadb-client"), "--no-defaults", "-uroot", f"--socket={self.socket}", database]
-        done = subprocess.run(client, input=text, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(client, input=text, capture_output=True, text=True, timeout=HANG_S)
         if done.returncode != 0:
             raise LabError(f"loading into {database} failed: {tail(done.stderr)}")
 

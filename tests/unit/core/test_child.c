@@ -214,7 +214,7 @@ static void each_end_is_told_once_and_leaves_nothing(void **state)
         begin(&p[i]);
     }
     face_wait(f, ARRAY_LEN(rows) - HAVE_TIME);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     int64_t took_us = clock_mono_us() - began_us;
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         print_message("    %s\n", rows[i].name);
@@ -241,7 +241,7 @@ static void output_beyond_the_cap_is_counted_and_not_kept(void **state)
     run(&p);
     assert_int_equal(p.report.lines, 3000000);
     done(&p);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     face_free(f);
 }
 
@@ -257,7 +257,7 @@ static void a_child_can_be_talked_to(void **state)
     assert_string_equal(p.data.data, "hello!\nend\n");
     assert_string_equal(p.events.data, "dxso");
     done(&p);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     face_free(f);
 }
 
@@ -274,7 +274,7 @@ static void consumed_is_called_when_the_child_reads_again(void **state)
     assert_string_equal(p.data.data, "late");
     assert_string_equal(p.events.data, "dcxso");
     done(&p);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     face_free(f);
 }
 
@@ -293,7 +293,7 @@ static void a_child_that_never_reads_delays_nothing(void **state)
     assert_int_equal(p.report.end, CHILD_OVERDUE);
     done(&p);
     free(big);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     face_free(f);
 }
 
@@ -309,7 +309,7 @@ static void a_child_that_closes_its_input_is_told_as_closed(void **state)
     run(&p);
     assert_true(strcmp(p.events.data, "dxso") == 0 || strcmp(p.events.data, "xdso") == 0);
     done(&p);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     face_free(f);
 }
 
@@ -322,7 +322,7 @@ static void a_child_may_be_stopped_from_its_own_callback(void **state)
     run(&p);
     assert_int_equal(p.report.end, CHILD_STOPPED);
     done(&p);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     face_free(f);
 }
 
@@ -336,7 +336,7 @@ static void what_cannot_be_started_is_told_at_once(void **state)
     assert_int_equal(p.err.number, ENOENT);
     assert_int_equal(p.events.len, 0);
     done(&p);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     face_free(f);
 }
 
@@ -363,7 +363,7 @@ static void stopping_ends_all_children_and_what_ran_away(void **state)
     done(&last);
     leftovers_await("sleep 99", 2 * 11); /* and have set up their traps */
     leftovers_await("sleep 9", 2 * 6);
-    face_stop(f, 3000);
+    face_stop(f, FACE_STOP_MS);
     for (size_t i = 0; i < ARRAY_LEN(p); i++) {
         assert_int_equal(p[i].report.end, CHILD_STOPPED);
         assert_string_equal(p[i].events.data + p[i].events.len - 2, "so");
@@ -455,7 +455,7 @@ static void what_could_not_be_ended_is_named(void **state)
 static void nothing_is_started_once_it_stops(void **state)
 {
     struct face *f = face_new(*state);
-    face_stop(f, 3000);
+    face_stop(f, FACE_STOP_MS);
     if (f->kind->on_loop) {
         struct probe p = probe_of(f, "true");
         run(&p);
@@ -519,7 +519,7 @@ static void a_run_away_lives_as_long_as_a_script_that_may_have_started_it(void *
         assert_true(clock_mono_ms() < until);
     }
     done(&p);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     face_free(f);
     close(to_script);
     unlink(helper);
@@ -545,7 +545,7 @@ static void children_of_others_are_never_touched(void **state)
     struct probe p = probe_of(f, "(setsid sleep 99 >/dev/null &); exit 0");
     run(&p);
     done(&p);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     assert_int_equal(kill(older, 0), 0);
     assert_int_equal(kill(same_group, 0), 0);
     assert_int_equal(waitpid(older, NULL, WNOHANG), 0);
@@ -581,7 +581,7 @@ static void five_hundred_children_at_once(void **state)
         done(&p[i]);
     }
     free(p);
-    face_stop(f, 10000);
+    face_stop(f, FACE_STOP_MS);
     face_free(f);
 }
 
