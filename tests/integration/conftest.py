@@ -156,7 +156,7 @@ def server(template, work):
 
 @pytest.fixture
 def site(server, work):
-    """A Cacti site without devices. Two tries of 200 ms for an unanswered request keep tests short."""
+    """A Cacti site without devices. Two tries for an unanswered request keep tests short."""
     site = cacti.Site(server, work)
     site.settings(snmp_retries=1)
     return site

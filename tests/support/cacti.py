@@ -58,7 +58,7 @@ _DEVICE = {
     "snmp_community": "public",
     "snmp_version": 2,
     "snmp_port": 161,
-    "snmp_timeout": 500,
+    "snmp_timeout": 20000,  # no healthy device is ever given up; tests of those that do not answer say how long they wait
     "availability_method": 2,
     "ping_method": 2,
     "ping_port": 23,

@@ -63,6 +63,16 @@ def need(tools):
         leave_out("; ".join(missing))
 
 
+def need_localhost():
+    """Skips a test of that name where the system does not know it: a minimal installation has no /etc/hosts."""
+    import pytest
+
+    try:
+        socket.getaddrinfo("localhost", None)
+    except socket.gaierror as e:
+        pytest.skip(f"this system does not know localhost: {e}")
+
+
 def cache_directory():
     """Where downloads are kept between runs: $SPINE_LAB_CACHE, else build/cache of the source tree."""
     path = pathlib.Path(os.environ.get("SPINE_LAB_CACHE") or TOP / "build" / "cache")
