@@ -18,7 +18,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
-#: What has not happened after so many seconds never does. It is far away, so that a busy machine only makes tests longer,
+#: What has not happened after this number of seconds never does. It is far away, so that a busy machine only makes tests longer,
 #: and shorter than the interval of 300 s, so that a run that waits for its end is noticed.
 HANG_S = 180
 
@@ -146,7 +146,7 @@ class SilentDevice:
 
 
 class HeldDevice(SilentDevice):
-    """An agent that keeps whoever asks it waiting until `let_go()`; from then on it answers every request at once, with no
+    """An agent that keeps the caller waiting until `let_go()`; from then on it answers every request at once, with no
     value. The timeout of its device is to be longer than any test lasts."""
 
     def __init__(self, address="127.0.0.1"):

@@ -142,7 +142,7 @@ static void await_no_subscribers(void)
     }
 }
 
-/* Makes a FIFO that somebody has open take nothing more. */
+/* Makes a FIFO with a reader take nothing more. */
 static void fill(const char *name)
 {
     static const char zeros[4096];
