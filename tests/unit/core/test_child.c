@@ -147,7 +147,7 @@ struct row {
     int status;
 };
 
-/* Less than CHILD_LINGER_MS is left when that script has closed its output; so much has the helper of another one. */
+/* Less than CHILD_LINGER_MS is left when that script has closed its output; the helper of another one has it to end. */
 enum { LITTLE_MS = 1001, LINGERS_MS = 60001 };
 
 static const struct row rows[] = {
