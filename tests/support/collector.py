@@ -148,14 +148,14 @@ class CactiPhp:
     LIMITS = ("--cpu=10",)  # no limit of memory: a sanitizer could not run under it
     #: Started by poller.php in every cycle, and of no interest here.
     STUBS = ("poller_automation.php", "poller_maintenance.php")
+    NOT_NEEDED = ("docs", "images", "install", "js", "locales", "config.php", "log", "cache", "rra", "resource")
 
     def __init__(self, both):
         self.both = both
         self._sessions = []
         self.tree = both.work / "cacti"
         # Links are followed, because some lead to places that are not in the copy; others lead to packages for browsers.
-        shutil.copytree(cacti.web_root(), self.tree, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns(
-            "docs", "images", "install", "js", "locales", "config.php", "log", "cache", "rra", "resource"))
+        shutil.copytree(cacti.web_root(), self.tree, ignore=self._left_out)
         for name in self.STUBS:
             (self.tree / name).write_text("<?php exit(0);\n", encoding="ascii")
         for name in ("log", "cache", "rra", "locales/LC_MESSAGES"):
@@ -164,6 +164,12 @@ class CactiPhp:
         self.log.touch()
         (self.tree / "include" / "config.php").write_text(self._config(), encoding="ascii")
         both.settings(path_webroot=self.tree, path_cactilog=self.log, path_php_binary=tool("php", "php-cli"))
+
+    @classmethod
+    def _left_out(cls, directory, names):
+        """copytree's own ignore_dangling_symlinks looks for what a relative link names below the current directory."""
+        return [name for name in names
+                if name in cls.NOT_NEEDED or not os.path.exists(os.path.join(directory, name))]
 
     def _config(self):
         def database(prefix, server):
