@@ -3,7 +3,6 @@
 #include "drivers/exchange_waiter.h"
 
 #include "../../support/everyloop.h"
-
 #include "../../support/localhost.h"
 
 #include "base/clock.h"
