@@ -21,12 +21,11 @@ from support import cacti  # noqa: E402
 from support.agent import FakeAgent  # noqa: E402
 from support.faultcycle import fault_cycle  # noqa: E402
 from support.lab import HANG_S, HeldDevice, LabError, need, work_directory  # noqa: E402
-from support.mariadb import MariaDB  # noqa: E402
+from support.mariadb import VENDOR, MariaDB  # noqa: E402
 from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
 from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
 
-TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "mariadb": "mariadb-client",
-         "snmpd": "snmpd", "snmpget": "snmp", "openssl": "openssl", "dpkg-deb": "dpkg"}
+TOOLS = {**VENDOR.packages, "snmpd": "snmpd", "snmpget": "snmp", "openssl": "openssl", "dpkg-deb": "dpkg"}
 
 
 class Build:

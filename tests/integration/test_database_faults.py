@@ -302,7 +302,7 @@ def test_a_connection_cut_at_every_kind_of_statement_loses_nothing_and_stores_no
 
 def test_a_reset_connection_loses_nothing(site, server, snmpd, poller, work):
     """Over TCP."""
-    server.sql("GRANT ALL ON `cacti%`.* TO cactiuser@127.0.0.1 IDENTIFIED BY 'cactiuser'")
+    server.account(f"{cacti.USER}@127.0.0.1", cacti.PASSWORD)
     expected = seed(site, snmpd)
     with Breaker(server, work / "breaker", tcp=True) as breaker:
         breaker.on(OUTPUTS, RESET)

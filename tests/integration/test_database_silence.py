@@ -201,7 +201,7 @@ def test_a_database_that_is_stopped_behind_tls_costs_no_row(template, build, loo
     files = certificates(work / "certificates")
     options = [f"--ssl-cert={files.right[0]}", f"--ssl-key={files.right[1]}", f"--ssl-ca={files.certificate}"]
     with MariaDB(work / "tls", template=template, tcp=True, options=options) as server:
-        server.sql(f"GRANT ALL ON `cacti%`.* TO {cacti.USER}@127.0.0.1 IDENTIFIED BY '{cacti.PASSWORD}' REQUIRE SSL")
+        server.account(f"{cacti.USER}@127.0.0.1", cacti.PASSWORD, "REQUIRE SSL")
         site = cacti.Site(server, work)
         site.settings(poller_interval=INTERVAL_S)
         expected = seed(site, snmpd)

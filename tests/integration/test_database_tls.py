@@ -9,7 +9,7 @@ from support import cacti
 from support.authority import certificates
 from support.checks import assert_closed, assert_stored
 from support.lab import work_directory
-from support.mariadb import MariaDB
+from support.mariadb import VENDOR, MariaDB
 from support.poller import Poller
 from support.snmpd import PLAYPEN
 
@@ -31,14 +31,14 @@ def serve(template, work, authorities, snmpd):
     servers = []
 
     def start(certificate, require="", host="127.0.0.1"):
-        options = ["--skip-ssl"]
+        options = [VENDOR.without_tls]
         if certificate:
             options = [f"--ssl-cert={certificate[0]}", f"--ssl-key={certificate[1]}",
                        f"--ssl-ca={authorities.certificate}"]
         options.append(f"--bind-address={host}")
         server = MariaDB(work / "tls", template=template, tcp=True, options=options).start()
         servers.append(server)
-        server.sql(f"GRANT ALL ON `cacti%`.* TO {USER} IDENTIFIED BY '{cacti.PASSWORD}' {require}")
+        server.account(USER, cacti.PASSWORD, require)
         site = cacti.Site(server, work)
         device = site.add_device(1, port=snmpd.port)
         return site, {site.add_snmp_item(device, f"{PLAYPEN}.1.1", rrd_name="x"): str(real_value(1, 1))}

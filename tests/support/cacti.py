@@ -119,8 +119,7 @@ def prepare(directory):
 def _load(server):
     server.sql(f"CREATE DATABASE {DATABASE}")
     server.script(schema(), DATABASE)
-    server.sql(f"CREATE USER {USER}@localhost IDENTIFIED BY '{PASSWORD}'")
-    server.sql(f"GRANT ALL ON `{DATABASE}%`.* TO {USER}@localhost")
+    server.account(f"{USER}@localhost", PASSWORD)
     site = Site(server, directory=None)
     site.sql("UPDATE version SET cacti = %s", version())
     site.settings(path_webroot=web_root(), **SETTINGS)

@@ -70,8 +70,7 @@ class Collector:
         self.main = cacti.Site(main, self.work / "main-site")
 
     def _prepare(self, site):
-        site.sql(f"CREATE USER {cacti.USER}@'127.0.0.1' IDENTIFIED BY '{cacti.PASSWORD}'")
-        site.sql(f"GRANT ALL ON {cacti.DATABASE}.* TO {cacti.USER}@'127.0.0.1'")
+        site.server.account(f"{cacti.USER}@127.0.0.1", cacti.PASSWORD)
         site.sql("ALTER TABLE poller_output ENGINE=InnoDB")  # a restarted server forgets a table in memory
         site.sql(f"CREATE DATABASE {PRISTINE}")
         for table in TABLES:
