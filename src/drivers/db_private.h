@@ -65,6 +65,11 @@ int db_lock_wait_s(const struct db *db);
 void db_wait_prepare(void *mysql);
 void db_wait_for(struct db *db, bool begins);
 
+/* Around the call that connects: ends its waits where the library has no time-out of its own. NULL
+ * where it has, or where no thread can be had. */
+struct db_guard *db_guard_start(struct db *db);
+void db_guard_stop(struct db_guard *guard);
+
 /* Waits until the connection has something to read; false: not in time. */
 bool db_wait_for_answer(struct db *db);
 
