@@ -127,7 +127,7 @@ def test_an_invalid_uptime(compare, version):
     def seed(site):
         check(site, device_with_items(site, snmp_version=version), 1, "<", "9", UPTIME)
 
-    compare(seed, OBJECTS + "agent 127.3.0.1\n", spec=spec, expect=("S19",) if version == 1 else ("S18",))
+    compare(seed, OBJECTS + "agent 127.3.0.1\n", spec=spec, expect=("S19",) if version == 1 else ("S18", "S19?"))
 
 
 def test_row_counts(compare):
