@@ -250,20 +250,25 @@ static bool fail_connect(const struct db_params *p, const struct address *a, int
 static const char no_tls[] = "TLS is required, but the server offers none";
 
 /* The library's own text about a refused way to log in may be in memory that has been reused. */
+static const char *why_no_login(const struct db *db, int number)
+{
+    if (number == DBERROR_SERVER_LOST && mysql_errno(db->mysql) == DBERROR_TLS_FAILED)
+        return "no end of the TLS handshake";
+    if (number == DBERROR_LOGIN_REFUSED)
+        return "the server asks for a way to log in that gives the password away or is unknown";
+    if (number == DBERROR_TLS_FAILED && !db_login_has_tls(db->mysql))
+        return no_tls;
+    return mysql_error(db->mysql);
+}
+
+/* The library takes the end of a wait in the TLS handshake for a failure of TLS, which is final. */
 static void fail_login(const struct db *db, const struct db_params *p, const struct address *a,
                        const struct tls *tls, struct err *err)
 {
     int number = db_login_error(db->mysql, tls->required);
-    const char *why = mysql_error(db->mysql);
-    if (number == DBERROR_TLS_FAILED && db->silent) {
-        number =
-            DBERROR_SERVER_LOST; /* the library takes an end of its waiting for a failure of TLS */
-        why = "no end of the TLS handshake";
-    } else if (number == DBERROR_LOGIN_REFUSED)
-        why = "the server asks for a way to log in that gives the password away or is unknown";
-    else if (number != (int)mysql_errno(db->mysql))
-        why = no_tls;
-    fail_connect(p, a, number, why, err);
+    if (number == DBERROR_TLS_FAILED && db->silent)
+        number = DBERROR_SERVER_LOST;
+    fail_connect(p, a, number, why_no_login(db, number), err);
 }
 
 static bool log_in(struct db *db, const struct db_params *p, const struct address *a)

@@ -54,6 +54,8 @@ void db_login_prepare(void *mysql, bool tls_required, bool known);
 /* Why the attempt to connect of this thread has failed: DBERROR_TLS_FAILED if the server has no
  * TLS (and has been sent nothing), DBERROR_LOGIN_REFUSED if it asked for the password. */
 int db_login_error(void *mysql, bool tls_required);
+/* Whether the server that has greeted offers TLS. */
+bool db_login_has_tls(const void *mysql);
 
 /* ---- waiting ---- */
 

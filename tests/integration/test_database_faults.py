@@ -106,12 +106,13 @@ def durable(site):
     site.server.make_durable()
 
 
-def test_a_database_that_comes_up_after_the_poller_is_waited_for(site, server, snmpd, poller):
-    """Tried again for 5 s at the start."""
+def test_a_database_that_comes_up_after_the_poller_is_waited_for(site, server, snmpd, breaker, poller):
+    """Tried again for 5 s at the start. What the poller reaches until then is a proxy that reaches nobody."""
     expected = seed(site, snmpd)
-    server.stop()
+    away = server.socket.rename(server.socket.with_suffix(".away"))
     with poller.start("-V", "3", first=0, last=99) as running:
-        server.start()
+        wait_until(lambda: breaker.connections, "the poller to be refused")
+        away.rename(server.socket)
         run = running.wait()
     assert_all_stored(site, run, expected)
 
@@ -495,14 +496,14 @@ def test_a_table_that_stays_full_costs_what_is_counted(site, snmpd, poller):
 
 def test_one_connection_is_enough(site, server, snmpd, poller):
     """MAX_USER_CONNECTIONS 1."""
-    server.sql(f"GRANT USAGE ON *.* TO {cacti.USER}@localhost WITH MAX_USER_CONNECTIONS 1")
+    server.sql(f"ALTER USER {cacti.USER}@localhost WITH MAX_USER_CONNECTIONS 1")
     expected = seed(site, snmpd)
     run = poll(poller)
     assert_all_stored(site, run, expected)
 
 
 def test_a_server_without_a_free_connection_is_tried_again(site, server, snmpd, poller):
-    server.sql(f"GRANT USAGE ON *.* TO {cacti.USER}@localhost WITH MAX_USER_CONNECTIONS 1")
+    server.sql(f"ALTER USER {cacti.USER}@localhost WITH MAX_USER_CONNECTIONS 1")
     expected = seed(site, snmpd)
 
     def refused():

@@ -20,8 +20,9 @@ import subprocess
 
 from . import cacti
 from .lab import HANG_S, LabError, spawn, tail, tool
-from .mariadb import MariaDB
+from .mariadb import VENDOR, MariaDB
 from .poller import Poller
+from .vendor import MYSQL
 
 POLLER_ID = 2
 
@@ -120,6 +121,8 @@ class Collector:
         keys = {"DB_Host": "127.0.0.1", "DB_Port": self.local.server.port, "RDB_Host": "127.0.0.1",
                 "RDB_Port": self.main.server.port, "RDB_Database": cacti.DATABASE, "RDB_User": cacti.USER,
                 "RDB_Pass": cacti.PASSWORD}
+        if VENDOR is MYSQL:  # whose way to log in wants TLS, or a socket
+            keys |= {"DB_UseSSL": 1, "RDB_UseSSL": 1}
         return Poller(binary, self.local, self.work / directory, loop=loop, poller_id=POLLER_ID, **(keys | conf))
 
     def php(self):

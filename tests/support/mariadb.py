@@ -14,6 +14,7 @@ import contextlib
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 
 import pymysql
@@ -155,6 +156,15 @@ class MariaDB(Server):
         """An account that may do everything with Cacti's database; `require` as in REQUIRE SSL."""
         self.sql(f"CREATE USER {account} IDENTIFIED BY '{password}' {require}")
         self.sql(f"GRANT ALL ON `cacti%`.* TO {account}")
+
+    def remember(self, user, password):
+        """MySQL's own way to log in wants the password itself once, over TLS; from then on until it restarts, the server
+        knows the account by a hash. For accounts of a server with `tcp`."""
+        if VENDOR is vendor.MYSQL:
+            trusting = ssl.create_default_context()
+            trusting.check_hostname = False
+            trusting.verify_mode = ssl.CERT_NONE
+            pymysql.connect(host="127.0.0.1", port=self.port, user=user, password=password, ssl=trusting).close()
 
     @contextlib.contextmanager
     def watch(self, user):
