@@ -70,3 +70,32 @@ inside() {
     "$work/root/usr/lib64/ld-linux-x86-64.so.2" --library-path "$work/root/usr/lib/x86_64-linux-gnu:$work/root/lib/x86_64-linux-gnu" \
         "$work/root/$program" "$@"
 }
+
+# start_mysql: MySQL's server of $work/root with an empty data directory; $socket, and $port on 127.0.0.1, lead to it.
+start_mysql() {
+    socket=$work/s
+    port=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    set -- --no-defaults --datadir="$work/data" --user="$(id -un)" --secure-file-priv= --lc-messages-dir="$work/root/usr/share/mysql"
+    "$work/root/usr/sbin/mysqld" "$@" --initialize-insecure >"$work/log" 2>&1 || {
+        cat "$work/log"
+        exit 2
+    }
+    "$work/root/usr/sbin/mysqld" "$@" --skip-log-bin --mysqlx=OFF --tmpdir="$work" --socket="$socket" --port="$port" \
+        --bind-address=127.0.0.1 >>"$work/log" 2>&1 &
+    server=$!
+    trap 'kill "$server"; wait "$server" || true; rm -rf "$work"' EXIT
+    tries=0
+    until mysql_says "SELECT 1" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 300 ] && kill -0 "$server" || {
+            cat "$work/log"
+            exit 2
+        }
+        sleep 0.2
+    done
+}
+
+# mysql_says STATEMENTS: what the client prints.
+mysql_says() {
+    "$work/root/usr/bin/mysql" --no-defaults -uroot --socket="$socket" --batch --skip-column-names -e "$1"
+}
