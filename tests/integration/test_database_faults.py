@@ -304,6 +304,7 @@ def test_a_connection_cut_at_every_kind_of_statement_loses_nothing_and_stores_no
 def test_a_reset_connection_loses_nothing(site, server, snmpd, poller, work):
     """Over TCP."""
     server.account(f"{cacti.USER}@127.0.0.1", cacti.PASSWORD)
+    server.remember(cacti.USER, cacti.PASSWORD)
     expected = seed(site, snmpd)
     with Breaker(server, work / "breaker", tcp=True) as breaker:
         breaker.on(OUTPUTS, RESET)
@@ -410,7 +411,7 @@ def test_polling_goes_on_while_the_table_of_results_is_locked(site, server, snmp
     assert_all_stored(site, run, expected)
 
 
-def test_steps_that_wait_for_a_lock_longer_than_for_an_answer_advance_once(site, server, snmpd, poller):
+def test_steps_that_wait_for_a_lock_longer_than_for_an_answer_advance_once(site, server, snmpd, breaker, poller):
     """A statement that is given up while it waits would be carried out later, beside its repetition."""
     site.settings(poller_interval=30, active_profiles=2)
     device = site.add_device(1, port=snmpd.port)
@@ -418,15 +419,8 @@ def test_steps_that_wait_for_a_lock_longer_than_for_an_answer_advance_once(site,
     with contextlib.closing(server.connect(database=cacti.DATABASE)) as other:
         other.query("BEGIN")
         other.query("SELECT * FROM poller_item FOR UPDATE")
-
-        def waiting():
-            return {row["query_id"] for row in site.sql(
-                "SELECT query_id FROM information_schema.processlist WHERE user = %s AND "
-                "info LIKE 'UPDATE poller_item%%'", cacti.USER)}
-
         with poller.start("-V", "3", first=0, last=99) as running:
-            first = wait_until(waiting, "the poller to wait for the lock")
-            wait_until(lambda: waiting() - first, "the statement to be repeated")
+            wait_until(lambda: breaker.count("^UPDATE poller_item ") > 1, "the statement to be repeated")
             other.query("ROLLBACK")
             run = running.wait()
     assert run.status == 0, run

@@ -780,18 +780,21 @@ def no_community_is_up_whatever_the_ping_says(c):
         c.d.table == "log" and c.d.theirs is None and "Device is DOWN" in c.d.key[0] or is_line(c, "SNMP timeout detected")
 
 
+def has_v3_without_privacy(c, host_id):
+    return any(row["snmp_version"] == 3 and row["snmp_priv_protocol"] in ("", "[None]")
+               for row in c.ours[-1].items.values() if row["host_id"] == host_id)
+
+
 @rule("N14", newer=(1, 2, 31))
-def v3_is_not_polled(c):
-    """As Debian unstable has it."""
-    if c.d.table == "log":
-        return c.device is not None and c.d.ours is None and "SNMP timeout detected" in c.d.key[0] and \
-            any(row["snmp_version"] == 3 for row in c.before.items.values() if row["host_id"] == c.device["id"]) or \
-            c.device is not None and c.device["snmp_version"] == 3 and \
-            ("Invalid SNMP Session" in c.d.key[0] or down_for_them_only(c))
-    if is_output(c) and c.item["snmp_version"] == 3:
+def v3_without_privacy_is_not_polled(c):
+    """Nor is what comes after it on the same device."""
+    if c.device is None or not has_v3_without_privacy(c, c.device["id"]):
+        return False
+    if c.d.table == "poller_output":
         return c.d.theirs in (None, ["U"])
-    return c.device is not None and c.device["snmp_version"] == 3 and \
-        (down_for_them_only(c) or c.d.table == "host" and c.d.column == "status_last_error")
+    if is_line(c, "SNMP timeout detected") or is_line(c, "Invalid SNMP Session"):
+        return c.d.ours is None
+    return down_for_them_only(c) or c.d.table == "host" and c.d.column == "status_last_error"
 
 
 @rule("N11", newer=True)

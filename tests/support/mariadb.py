@@ -158,9 +158,11 @@ class MariaDB(Server):
         self.sql(f"GRANT ALL ON `cacti%`.* TO {account}")
 
     def remember(self, user, password):
-        """MySQL's own way to log in wants the password itself once, over TLS; from then on until it restarts, the server
-        knows the account by a hash. For accounts of a server with `tcp`."""
-        if VENDOR is vendor.MYSQL:
+        """MySQL's own way to log in wants the password itself once, over TLS or the socket; from then on until it
+        restarts, the server knows the account by a hash."""
+        if VENDOR is vendor.MYSQL and not self.port:
+            self.connect(user, password).close()
+        elif VENDOR is vendor.MYSQL:
             trusting = ssl.create_default_context()
             trusting.check_hostname = False
             trusting.verify_mode = ssl.CERT_NONE
