@@ -121,9 +121,10 @@ class Collector:
         keys = {"DB_Host": "127.0.0.1", "DB_Port": self.local.server.port, "RDB_Host": "127.0.0.1",
                 "RDB_Port": self.main.server.port, "RDB_Database": cacti.DATABASE, "RDB_User": cacti.USER,
                 "RDB_Pass": cacti.PASSWORD}
+        keys |= conf
         if VENDOR is MYSQL:  # whose way to log in wants TLS, or a socket
-            keys |= {"DB_UseSSL": 1, "RDB_UseSSL": 1}
-        return Poller(binary, self.local, self.work / directory, loop=loop, poller_id=POLLER_ID, **(keys | conf))
+            keys |= {f"{prefix}UseSSL": 1 for prefix in ("DB_", "RDB_") if keys[prefix + "Host"] == "127.0.0.1"}
+        return Poller(binary, self.local, self.work / directory, loop=loop, poller_id=POLLER_ID, **keys)
 
     def php(self):
         return CactiPhp(self)
