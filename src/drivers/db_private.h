@@ -68,7 +68,7 @@ void db_wait_prepare(void *mysql);
 void db_wait_for(struct db *db, bool begins);
 
 /* Around the call that connects: ends its waits where the library has no time-out of its own. NULL
- * where it has, or where no thread can be had. */
+ * where it has, or where no thread can be started. */
 struct db_guard *db_guard_start(struct db *db);
 void db_guard_stop(struct db_guard *guard);
 

@@ -12,6 +12,7 @@ from support import cacti
 from support.authority import certificates
 from support.breaker import HALF, MUTE, Breaker, Throttle
 from support.checks import assert_accounted, assert_closed, assert_stored
+from support.fakedb import FakeDatabase
 from support.lab import wait_until
 from support.mariadb import MariaDB
 from support.poller import Poller
@@ -91,6 +92,17 @@ def test_a_database_that_is_silent_from_the_start_ends_the_run_with_a_reason(
     assert_ended_by_itself(run, 69)
     assert breaker.silent and not site.outputs()
     assert "FATAL: " in run.stderr and "is the server overloaded or stopped" in run.stderr, run
+
+
+def test_a_server_that_falls_silent_in_the_tls_handshake_ends_the_run_with_a_reason(site, build, loop, work, traces):
+    """It offers TLS, and never says a word of it."""
+    (work / "certificates").mkdir()
+    files = certificates(work / "certificates")
+    with FakeDatabase(certificate=files.right, mute=True) as fake:
+        poller = Poller(build.binary, site, work / "poller", loop=loop, DB_Host="127.0.0.1", DB_Port=fake.port, DB_UseSSL=1)
+        run = poll(poller, traces)
+    assert_ended_by_itself(run, 69)
+    assert "no end of the TLS handshake (2013); is the server overloaded or stopped" in run.stderr, run
 
 
 @ACTIONS

@@ -706,7 +706,7 @@ def trailing_text_is_stripped_everywhere(c):
 
 @rule("N1", newer=True)
 def a_refused_TCP_ping_is_down(c):
-    """The text of the check tells: these Spines say otherwise where nobody has refused."""
+    """The text of the check tells: these Spines say otherwise where no port has refused."""
     text = "TCP: Cannot connect to host"
     if c.device is None or c.device["ping_method"] not in (3, 5):
         return False

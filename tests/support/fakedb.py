@@ -58,12 +58,14 @@ WELCOME = Tell(b"\xff" + struct.pack("<H", 1049) + b"#42000you may come in, but 
 
 
 class FakeDatabase:
-    def __init__(self, *acts, certificate=None, plugin="mysql_native_password", path=None, without=0, address="127.0.0.1"):
+    def __init__(self, *acts, certificate=None, plugin="mysql_native_password", path=None, without=0, address="127.0.0.1",
+                 mute=False):
         """`certificate`: (file, key), the server offers TLS; `path`: a socket in the place of TCP on `address`;
-        `without`: capabilities that it does not have."""
+        `without`: capabilities that it does not have; `mute`: it greets, and says nothing more."""
         self.acts = acts
         self.plugin = plugin
         self.without = without
+        self.mute = mute
         self.heard = b""
         self.plain = b""
         self.answers = []
@@ -105,6 +107,9 @@ class FakeDatabase:
     def _serve(self, client):
         with contextlib.suppress(ConnectionError, OSError, EOFError), _Client(self, client) as c:
             c.greet()
+            if self.mute:
+                self._ended.wait()
+                return
             c.login()
             for act in self.acts:
                 c.send(act.packet)
