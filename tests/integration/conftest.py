@@ -24,6 +24,7 @@ from support.lab import HANG_S, HeldDevice, LabError, need, work_directory  # no
 from support.mariadb import VENDOR, MariaDB  # noqa: E402
 from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
 from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
+from support.vendor import MYSQL  # noqa: E402
 
 TOOLS = {**VENDOR.packages, "snmpd": "snmpd", "snmpget": "snmp", "openssl": "openssl", "dpkg-deb": "dpkg"}
 
@@ -81,6 +82,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "quick: also runs for builds given with --quick-build")
     config.addinivalue_line("markers", "first_build: runs only for the first of several builds")
     config.addinivalue_line("markers", "libevent(yes): runs only for builds with (True) or without (False) libevent")
+    config.addinivalue_line("markers", "mariadb(why): what MySQL's server does not have; left out where that is the server")
+    config.addinivalue_line("markers", "mariadb_library(why): left out for builds with MySQL's client library")
     config.addinivalue_line("markers", "both_bulks: runs with DB_Bulk auto and off")
     if config.getoption("--bulk") != "auto":
         Poller.keys["DB_Bulk"] = config.getoption("--bulk")
@@ -92,6 +95,17 @@ def pytest_configure(config):
         config.builds = builds or [Build("spine")]
     except (LabError, OSError, TypeError) as e:
         raise pytest.UsageError(str(e)) from None
+
+
+def pytest_runtest_setup(item):
+    callspec = getattr(item, "callspec", None)
+    build = callspec.params.get("build") if callspec else None
+    for mark in item.iter_markers("mariadb"):
+        if VENDOR is MYSQL:
+            pytest.skip(f"MariaDB's server only: {mark.args[0]}")
+    for mark in item.iter_markers("mariadb_library"):
+        if build is not None and build.binary.has_mysql_library:
+            pytest.skip(f"MariaDB's client library only: {mark.args[0]}")
 
 
 def pytest_report_header(config):

@@ -43,6 +43,9 @@ IN_CLEAR = {
 }
 
 
+pytestmark = pytest.mark.mariadb_library("MySQL's decides by itself who gets the password, docs/security.md")
+
+
 @pytest.fixture(scope="module")
 def authority(tools):
     with work_directory() as directory:
@@ -277,6 +280,7 @@ def polled(site, server, snmpd, build, loop, work, user, **keys):
     assert_closed(site, run)
 
 
+@pytest.mark.mariadb("it has no such accounts")
 def test_an_account_with_an_elliptic_key_is_served(site, server, snmpd, build, loop, work):
     server.sql("INSTALL SONAME 'auth_ed25519'")
     server.sql(f"CREATE USER modern@localhost IDENTIFIED VIA ed25519 USING PASSWORD('{cacti.PASSWORD}')")
@@ -284,6 +288,7 @@ def test_an_account_with_an_elliptic_key_is_served(site, server, snmpd, build, l
     polled(site, server, snmpd, build, loop, work, "modern")
 
 
+@pytest.mark.mariadb("its plugin for that is another one")
 def test_an_account_that_the_socket_vouches_for_is_served(site, server, snmpd, build, loop, work):
     me = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
     server.sql(f"CREATE OR REPLACE USER {me}@localhost IDENTIFIED VIA unix_socket")
@@ -311,6 +316,7 @@ def elsewhere(request, template, work, authority):
         yield server, request.param
 
 
+@pytest.mark.mariadb("it has no such accounts")
 def test_a_real_server_that_asks_for_it_does_not_get_it(run, elsewhere, work):
     server, _ = elsewhere
     with Breaker(server, work / "breaker", tcp=True) as between:
@@ -319,6 +325,7 @@ def test_a_real_server_that_asks_for_it_does_not_get_it(run, elsewhere, work):
     assert len(between.others) == 1 and USER in between.others[0] and PASSWORD not in between.others[0]
 
 
+@pytest.mark.mariadb("it has no such accounts")
 def test_a_real_server_that_is_known_gets_it_and_says_no(run, elsewhere, authority):
     """PAM knows no such user; that of MySQL 4.0 is never given."""
     server, way = elsewhere

@@ -207,6 +207,7 @@ def assert_all_done(site, run, expected):
     assert site.sql("SELECT SUM(assert_value = 'before') AS n FROM poller_reindex")[0]["n"] == 0
 
 
+@pytest.mark.mariadb("MySQL's limit is for SELECT alone")
 def test_a_time_limit_for_statements_ends_none_of_ours(site, server, snmpd, poller):
     """One that waits longer for a lock than the server gives to statements goes on waiting."""
     expected = seed(site, snmpd)

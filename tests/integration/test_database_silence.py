@@ -29,6 +29,7 @@ HOSTS = "^UPDATE (.* )?host "
 CLOSE = "^UPDATE poller_time"
 LOADING = {"row": "^INSERT INTO poller_time", "devices": "FROM host WHERE", "items": "FROM poller_item",
            "assertions": "FROM poller_reindex"}
+PER_BYTE = pytest.mark.mariadb_library("the times hold for each byte with that alone, docs/database.md")
 ACTIONS = pytest.mark.parametrize("action", (MUTE, HALF), ids=("mute", "half"))
 
 #: What the watchdog or a driver logs after waiting for the database without an answer.
@@ -159,6 +160,7 @@ def test_a_database_that_falls_silent_after_the_rows_costs_none_of_them(
     assert not spool.exists()
 
 
+@PER_BYTE
 def test_an_answer_that_never_ends_is_left_in_time(site, snmpd, breaker, poller, traces):
     """A byte now and then is no silence."""
     seed(site, snmpd)
@@ -188,6 +190,7 @@ def test_a_database_that_is_stopped_in_mid_cycle_costs_no_row(site, server, snmp
     assert_closing_line(run, devices=7)
 
 
+@PER_BYTE
 def test_a_statement_that_a_silent_database_does_not_even_take_is_left_in_time(
         site, agents, breaker, poller, traces, spool):
     """It is longer than what the system keeps for a reader."""

@@ -51,6 +51,10 @@ class Binary:
         return "The Cacti Group" in self.version
 
     @property
+    def has_mysql_library(self):
+        return any("MySQL client" in line for line in self.features)
+
+    @property
     def has_libevent(self):
         return any("libevent" in line and "without" not in line and "no" not in line.split()
                    for line in self.features)
