@@ -14,6 +14,8 @@ from support.snmpd import PLAYPEN
 
 from conftest import SYSTEM_GROUP, real_value
 
+pytestmark = [pytest.mark.mariadb("it has no array binding"), pytest.mark.mariadb_library("MySQL's has no array binding")]
+
 OUTPUTS = "^INSERT INTO poller_output "
 PREPARE = "^PREPARE INSERT INTO poller_output "
 NOTE = "NOTE: the database has refused array binding"

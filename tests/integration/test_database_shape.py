@@ -167,6 +167,6 @@ def test_a_row_that_is_shorter_than_its_header_says_is_not_a_row(build, loop, wo
                               stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=HANG_S,
                               env=environment(work / "sanitizer"))
     assert done.returncode == 69 and "cannot connect to the database server" in done.stderr, done
-    remedy = "something in between that takes connections" if "(2013)" in done.stderr else "(2000); what answers there behaves as no"
+    remedy = "something in between that takes connections" if "(2013)" in done.stderr else "; what answers there behaves as no"
     assert remedy in done.stderr, done
     assert fake.connections >= 2 and not list(work.glob("sanitizer.*"))

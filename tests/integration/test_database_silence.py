@@ -30,7 +30,7 @@ CLOSE = "^UPDATE poller_time"
 LOADING = {"row": "^INSERT INTO poller_time", "devices": "FROM host WHERE", "items": "FROM poller_item",
            "assertions": "FROM poller_reindex"}
 PER_BYTE = pytest.mark.mariadb_library("the times hold for each byte with that alone, docs/database.md")
-ACTIONS = pytest.mark.parametrize("action", (MUTE, HALF), ids=("mute", "half"))
+ACTIONS = pytest.mark.parametrize("action", (MUTE, pytest.param(HALF, marks=PER_BYTE)), ids=("mute", "half"))
 
 #: What the watchdog or a driver logs after waiting for the database without an answer.
 NOT_BY_ITSELF = ("did not end in time", "The database thread does not return")
