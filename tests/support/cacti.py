@@ -137,6 +137,7 @@ class Site:
             self.log = pathlib.Path(directory) / "log" / "cacti.log"
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.settings(path_cactilog=self.log)
+            server.connect(USER, PASSWORD).close()  # as poller.php does; MySQL's server knows the account by a hash then
 
     def sql(self, statement, *parameters):
         self.server.admin.select_db(DATABASE)

@@ -72,6 +72,7 @@ class Collector:
 
     def _prepare(self, site):
         site.server.account(f"{cacti.USER}@127.0.0.1", cacti.PASSWORD)
+        site.server.remember(cacti.USER, cacti.PASSWORD)
         site.sql("ALTER TABLE poller_output ENGINE=InnoDB")  # a restarted server forgets a table in memory
         site.sql(f"CREATE DATABASE {PRISTINE}")
         for table in TABLES:
