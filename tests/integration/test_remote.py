@@ -279,6 +279,7 @@ def test_without_the_main_server_every_row_is_kept_for_recovery(both, snmpd, pol
     assert run.log_lines("WARNING: 1001 rows are in the local poller_output_boost"), run
 
 
+@pytest.mark.mariadb_library("MySQL's decides by itself who gets the password, docs/security.md")
 @pytest.mark.parametrize("acts", ([Switch("mysql_clear_password", b"")], [Switch("caching_sha2_password"),
                                                                           Say(b"\x01\x04")]), ids=("clear text", "sha2"))
 def test_a_server_in_the_place_of_the_main_server_does_not_get_the_password(both, snmpd, poller, acts):
