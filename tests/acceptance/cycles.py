@@ -96,11 +96,11 @@ class Runner:
         if self.cacti.log()[mark:].count(_STATS) < number:
             return False
         cycle.ended = time.time()
-        cycle.ticks, cycle.counts = self.world.ticks(), self.world.counts()
         cycle.left = self.cacti.value("SELECT COUNT(*) FROM poller_output")
         cycle.rows = self.cacti.sql("SELECT pid, IF(end_time > 0, 1, 0) AS closed FROM poller_time")
         cycle.hosts = {r["id"]: r for r in self.cacti.sql("SELECT * FROM host")}
         cycle.commands = self.cacti.value("SELECT COUNT(*) FROM poller_command")
+        cycle.ticks, cycle.counts = self.world.ticks(), self.world.counts()
         self.cycles.append(cycle)
         return True
 

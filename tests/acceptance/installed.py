@@ -5,10 +5,12 @@ Made for a chroot of its own (scripts/acceptance): it writes /etc/cacti, /var/li
 """
 
 import contextlib
+import os
 import pathlib
 import pwd
 import re
 import shutil
+import signal
 import subprocess
 
 from support.lab import LabError, file_text, spawn, tail, tool, wait_until
@@ -22,6 +24,7 @@ RRA = pathlib.Path("/var/lib/cacti/rra")
 LOG = pathlib.Path("/var/log/cacti/cacti.log")
 DATABASE, USER, PASSWORD = "cacti", "cacti", "acceptance"
 OWNER = "www-data"
+SOCKET = pathlib.Path("/run/mysqld/mysqld.sock")
 
 #: What must be writable for Cacti's installer, and is not in Debian's package.
 WRITTEN = ("resource/snmp_queries", "resource/script_server", "resource/script_queries", "scripts")
@@ -50,11 +53,11 @@ def as_owner(*command):
 
 
 class Database(MariaDB):
-    """At the place where PHP and a spine.conf with `localhost` look for it."""
+    """At the place where PHP looks for `localhost`; the client library of newer releases looks elsewhere."""
 
     def __init__(self, directory):
         super().__init__(directory)
-        self.socket = pathlib.Path("/run/mysqld/mysqld.sock")
+        self.socket = SOCKET
         self.socket.parent.mkdir(parents=True, exist_ok=True)
 
 
@@ -65,6 +68,7 @@ class Cacti:
         self.work = pathlib.Path(work)
         self.step = step
         self.server = Database(self.work / "database")
+        self._sessions = []
         self.updates = self.work / "updates"  #: all that was written to rrdtool
         self.version = (ROOT / "include/cacti_version").read_text(encoding="ascii").strip()
 
@@ -76,6 +80,7 @@ class Cacti:
         self._load()
         self._configure()
         self._empty()
+        self._mend_scripts()
         self._prepare_rrdtool()
         said = self.cli("install_cacti.php", "--accept-eula", "--install", "--force", "--mode=1", f"--profile={self._profile()}",
                         "--path=rrdtool:/usr/bin/rrdtool", "--path=php_binary:/usr/bin/php",
@@ -121,6 +126,15 @@ class Cacti:
         for name in WRITTEN:
             directory = (ROOT / name).resolve()
             shutil.chown(directory, OWNER, OWNER)
+
+    @staticmethod
+    def _mend_scripts():
+        """Where the package has `scripts` as a link to another folder (1.2.31), PHP looks for ../include beside that one, and
+        all scripts in PHP print nothing."""
+        there = (ROOT / "scripts").resolve().parent
+        for name in ("include", "lib"):
+            if not (there / name).exists():
+                (there / name).symlink_to(ROOT / name)
 
     def _prepare_rrdtool(self):
         self.updates.touch()
@@ -237,9 +251,18 @@ class Cacti:
     def start_poller(self, *arguments):
         """poller.php as cron starts it."""
         with open(self.work / "poller.out", "ab") as out:
-            return spawn(as_owner(tool("php", "php-cli"), ROOT / "poller.php", *arguments), stdout=out, stderr=out, cwd="/",
-                         env={"PATH": "/usr/bin:/bin", "HOME": "/var/www", "SHELL": "/bin/sh", "LOGNAME": OWNER},
-                         start_new_session=True)
+            process = spawn(as_owner(tool("php", "php-cli"), ROOT / "poller.php", *arguments), stdout=out, stderr=out, cwd="/",
+                            env={"PATH": "/usr/bin:/bin", "HOME": "/var/www", "SHELL": "/bin/sh", "LOGNAME": OWNER},
+                            start_new_session=True)
+        self._sessions.append(process.pid)
+        return process
+
+    def end_processes(self):
+        """Ends what runs of poller.php have left, which is nothing unless a check has failed."""
+        for session in self._sessions:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(session, signal.SIGKILL)
+        self._sessions.clear()
 
     def log(self):
         return file_text(LOG)

@@ -25,7 +25,7 @@ class Poller:
         if pings:
             subprocess.run([tool("setcap", "libcap2-bin"), "cap_net_raw+ep", self.program], check=True)
         self.conf = directory / "spine.conf"
-        self.conf.write_text(f"DB_Host localhost\nDB_Database {installed.DATABASE}\nDB_User {installed.USER}\n"
+        self.conf.write_text(f"DB_Host {installed.SOCKET}\nDB_Database {installed.DATABASE}\nDB_User {installed.USER}\n"
                              f"DB_Pass {installed.PASSWORD}\nDB_Port 3306\n{GATES[name]}")
         shutil.chown(self.conf, "root", installed.OWNER)
         self.conf.chmod(0o640)

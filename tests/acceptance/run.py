@@ -84,6 +84,7 @@ def alternate(table, work, options):
             for name in options.pollers if "overrun" in options.parts else ():
                 table.add(cycles.OVERRUN, name, guarded(cycles.overrun, runner, programs[name], per_run))
     finally:
+        cacti.end_processes()
         cacti.server.kill()
 
 
@@ -102,6 +103,7 @@ def meet(table, work, options):
                     for name in options.pollers:
                         table.add(title, name, guarded(situations.judge, cacti, world, situation, programs[pings][name]))
     finally:
+        cacti.end_processes()
         cacti.server.kill()
 
 
@@ -110,7 +112,7 @@ def main():
     parser.add_argument("--spine", required=True)
     parser.add_argument("--reference", required=True, help="Debian's spine")
     parser.add_argument("--work", type=pathlib.Path, required=True)
-    parser.add_argument("--interval", type=int, default=10, help="seconds of a cycle (default: %(default)s)")
+    parser.add_argument("--interval", type=int, default=20, help="seconds of a cycle (default: %(default)s)")
     parser.add_argument("--cycles", type=int, default=12)
     parser.add_argument("--pollers", type=lambda text: text.split(","), default=list(pollers.NAMES))
     parser.add_argument("--parts", type=lambda text: text.split(","), default=["cycles", "overrun", "situations"])

@@ -109,7 +109,7 @@ def terminated(scene):
         process.wait(60)
         scene.cacti.wait_until_quiet()
     finally:
-        scene.world.delay(0)
+        scene.world.recover()
     scene.expect(scene.lines("terminated by user", mark), "poller.php has not taken the signal")
     open_rows = scene.cacti.value("SELECT COUNT(*) FROM poller_time WHERE end_time = 0")
     scene.expect(open_rows == 0, f"{open_rows} open rows in poller_time")
@@ -166,4 +166,6 @@ def judge(cacti, world, situation, poller):
         situation(scene)
     finally:
         world.devices = devices
+        world.recover()
+        cacti.end_processes()
     return scene.wrong + scene.runner.failures[poller.name]

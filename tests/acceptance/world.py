@@ -191,7 +191,12 @@ class World:
     def grow(self):
         """The switch gets one interface more."""
         new = INTERFACES + 1
-        self._change("set switch", f"object .1.3.6.1.2.1.2.1.0 int {new}", *_interface(new), "end")
+        self._change("set grown", "use switch", f"object .1.3.6.1.2.1.2.1.0 int {new}", *_interface(new), "end",
+                     f"agent {SWITCH} set=grown uptime={self.ticks()}")
+
+    def recover(self):
+        """The switch is as it was built."""
+        self.delay(0)
 
     def delay(self, milliseconds):
         """By how much the switch's answers are late."""
