@@ -147,9 +147,11 @@ def closed(cycle, processes):
 
 
 def statuses(cycle, down):
-    """All devices are up but those that are named."""
+    """All devices are up but those that are named, and disabled ones, which are unknown to Cacti."""
     wrong = []
     for id, host in cycle.hosts.items():
+        if host["disabled"] == "on":
+            continue
         must = DOWN if id in down else UP
         if host["status"] != must:
             wrong.append(f"{host['description']} has status {host['status']} ({host['status_last_error']})")
