@@ -36,6 +36,7 @@ enum option_id {
     OPTION_LOG_VERBOSITY,
     OPTION_EVENT_LOG,
     OPTION_EVENT_DETAIL,
+    OPTION_METRICS_FILE,
     OPTION_FORMAT,
     /* settings rows without an option of their own */
     OPTION_PATH_CACTILOG,

@@ -56,6 +56,16 @@ static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
         .name = (key_), .key = (key_), .type = OPTION_TYPE_##type_, .section = OPTION_FILE,        \
         .standard = (standard_), .placeholder = (placeholder_), .help = (help_), __VA_ARGS__       \
     }
+#define OUTPUT_FILE(id, long_, key_, variable_, help_)                                             \
+    [OPTION_##id] = {.name = (long_),                                                              \
+                     .key = (key_),                                                                \
+                     .variable = (variable_),                                                      \
+                     .longs = {long_},                                                             \
+                     .type = OPTION_TYPE_PATH,                                                     \
+                     .section = OPTION_OUTPUT,                                                     \
+                     .standard = "",                                                               \
+                     .placeholder = "FILE",                                                        \
+                     .help = (help_)}
 #define DATABASE(PREFIX, which)                                                                    \
     [OPTION_##PREFIX##_HOST] =                                                                     \
         KEY(#PREFIX "_Host", TEXT, "localhost", "HOST", "host of the " which " database"),         \
@@ -192,6 +202,8 @@ static const struct option_def table[OPTION_COUNT] = {
                              .standard = "normal",
                              .placeholder = "WORD",
                              .help = "normal, or full: all that --replay needs"},
+    OUTPUT_FILE(METRICS_FILE, "metrics-file", "Metrics_File", "SPINE_METRICS_FILE",
+                "figures of the cycle for node_exporter's textfile collector"),
     [OPTION_FORMAT] =
         ARG(0, "format", WORD, OUTPUT, "of what a command prints: text or json", .words = formats,
             .min = 1 /* no numbers */, .standard = "text", .placeholder = "WORD"),

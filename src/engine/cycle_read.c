@@ -4,8 +4,10 @@
 
 #include "cycle_private.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/stream.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -161,6 +163,10 @@ bool cycle_load_roster(struct cycle *c, struct err *err)
     if (!store_load_roster(c->store, &sel, &c->roster, err) ||
         !store_load_widths(c->store, &c->output_chars, &c->boost_chars, err))
         return false;
+    stream_emit(&(struct happening){
+        .type = EVENT_CYCLE_ROSTER,
+        .figures = {(int64_t)c->roster.count, clock_mono_us() - c->started_mono_us},
+    });
     if (c->uplink != NULL) /* results go to the main server */
         uplink_widths(c->uplink, &c->output_chars, &c->boost_chars);
     c->advance = mem_zalloc(c->roster.count + 1, sizeof(c->advance[0]));

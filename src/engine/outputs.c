@@ -1,0 +1,185 @@
+#include "config.h"
+
+#include "engine/outputs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/stream.h"
+#include "base/thr.h"
+#include "core/lease.h"
+#include "drivers/wholefile.h"
+#include "engine/census.h"
+#include "engine/metrics.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+/* Events that may wait, and for how long they are gathered: the thread wakes rarely, and a burst of
+ * some thousand asks is not lost. */
+enum { OUTPUTS_QUEUE = 16384, OUTPUTS_GATHER_MS = 100 };
+
+/* node_exporter is another user; the other files name devices. */
+enum { OUTPUTS_PUBLIC = 0644, OUTPUTS_PRIVATE = 0640 };
+
+struct outputs {
+    char *metrics; /* paths; NULL: not wanted */
+    struct stream_reader *reader;
+    struct lease *lease; /* stop's */
+
+    struct thr_mutex lock;
+    int status GUARDED; /* lock: set by stop, before it closes the stream */
+
+    /* the thread's */
+    struct census *census;
+    struct census_facts facts;
+    struct stream_items items;
+    uint64_t taken;
+};
+
+/* ---- names of files ---- */
+
+/* %p is the poller's id, %f the first device id of the range, %% a percent sign: processes of one
+ * poller share spine.conf and must not write to one file. */
+static char *outputs_path(const char *pattern, const struct census_facts *facts)
+{
+    struct buf b = BUF_INIT;
+    if (*pattern == '\0')
+        return NULL;
+    for (const char *p = pattern; *p != '\0'; p++) {
+        if (p[0] == '%' && p[1] == 'p')
+            buf_printf(&b, "%d", facts->poller);
+        else if (p[0] == '%' && p[1] == 'f')
+            buf_printf(&b, "%" PRIu32, facts->first);
+        else
+            buf_putc(&b, *p);
+        if (p[0] == '%' && p[1] != '\0' && strchr("pf%", p[1]) != NULL)
+            p++;
+    }
+    return buf_take(&b);
+}
+
+/* ---- the thread ---- */
+
+static void outputs_follow(struct outputs *o)
+{
+    struct census_ask ended;
+    for (size_t i = 0; i < o->items.count; i++)
+        (void)census_take(o->census, &o->items.items[i].event, &ended);
+    o->taken += o->items.count;
+}
+
+static void outputs_gather_facts(struct outputs *o)
+{
+    struct rusage usage = {0};
+    struct census_facts *f = &o->facts;
+    thr_lock(&o->lock);
+    f->status = o->status;
+    thr_unlock(&o->lock);
+    getrusage(RUSAGE_SELF, &usage);
+    f->cpu_us = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+                usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+    f->resident_bytes = (int64_t)usage.ru_maxrss * 1024;
+    f->ended_wall_us = clock_wall_us();
+    f->missing = stream_offered(o->reader) - o->taken;
+}
+
+static void outputs_put(const char *what, const char *path, mode_t mode, const struct buf *text)
+{
+    struct err err = ERR_INIT;
+    if (!wholefile_write(path, mode, buf_str(text), text->len, &err))
+        log_line(LOG_ALWAYS, "WARNING: %s is not written: %s", what, err.text);
+}
+
+static void outputs_put_metrics(struct outputs *o)
+{
+    struct buf text = BUF_INIT;
+    if (o->metrics == NULL)
+        return;
+    metrics_print(o->census, &o->facts, &text);
+    outputs_put("Metrics_File", o->metrics, OUTPUTS_PUBLIC, &text);
+    buf_done(&text);
+}
+
+/* All that touches a file may hang, and is done under the lease. */
+static void outputs_main(struct lease *l, void *arg)
+{
+    struct outputs *o = arg;
+    bool closed = false;
+    while (!closed || o->items.count > 0) {
+        closed = stream_is_closed(o->reader);
+        (void)stream_take(o->reader, &o->items, clock_mono_ms() + 60000);
+        outputs_follow(o);
+    }
+    outputs_gather_facts(o);
+    log_line(LOG_DEBUGGING, "DEBUG: the table of %zu devices takes %zu bytes",
+             census_count(o->census), census_bytes(o->census));
+    lease_enter(l);
+    outputs_put_metrics(o);
+    if (!lease_leave(l))
+        return;
+}
+
+/* ---- life ---- */
+
+static void outputs_release(void *arg)
+{
+    struct outputs *o = arg;
+    stream_unsubscribe(o->reader);
+    stream_items_done(&o->items);
+    free(o->items.items);
+    census_free(o->census);
+    thr_mutex_done(&o->lock);
+    free(o->metrics);
+    free(o);
+}
+
+static struct outputs *outputs_new(const struct config *config)
+{
+    struct outputs *o = mem_zalloc(1, sizeof(*o));
+    o->facts = (struct census_facts){
+        .poller = config->poller_id,
+        .has_range = config->has_range,
+        .first = config->has_range ? config->first : 0,
+        .last = config->has_range ? config->last : 0,
+        .driver = config_driver_text(config),
+    };
+    o->metrics = outputs_path(config->metrics_file, &o->facts);
+    o->census = census_new();
+    thr_mutex_init(&o->lock);
+    return o;
+}
+
+struct outputs *outputs_start(const struct config *config, struct err *err)
+{
+    static const struct stream_queue queue = {
+        .events = OUTPUTS_QUEUE, .frequent = true, .gather_ms = OUTPUTS_GATHER_MS};
+    struct outputs *o = outputs_new(config);
+    bool wanted = o->metrics != NULL;
+    if (wanted) {
+        o->reader = stream_subscribe(&queue);
+        o->lease = lease_start("outputs", outputs_main, o, outputs_release, err);
+    }
+    if (o->lease != NULL)
+        return o;
+    outputs_release(o);
+    return NULL;
+}
+
+void outputs_stop(struct outputs *o, int status)
+{
+    if (o == NULL)
+        return;
+    thr_lock(&o->lock);
+    o->status = status;
+    thr_unlock(&o->lock);
+    stream_close(o->reader);
+    if (lease_end(o->lease, clock_mono_ms() + OUTPUTS_END_MS, NULL))
+        outputs_release(o);
+    else
+        log_line(LOG_ALWAYS,
+                 "WARNING: Metrics_File, Report_File, Trace_File and Timeline_File may not be "
+                 "written: the file system does not answer");
+}

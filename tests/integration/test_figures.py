@@ -1,0 +1,140 @@
+"""Metrics, report, trace and timeline: what an operator sees after a cycle is true, on each way to run one, and costs
+the cycle nothing."""
+
+import re
+import stat
+import subprocess
+
+import pytest
+
+from support.checks import assert_closed
+from support.lab import SilentDevice, TOP, file_text, need
+from support.snmpd import PLAYPEN
+
+ITEMS = 4
+SECRETS = ("s3cret-community", "s3cret-in-a-script")
+
+
+def seed(site, snmpd, work):
+    """Five live devices, one of them with scripts; one that never answers; one that is down."""
+    for id in range(1, 6):
+        device = site.add_device(id, port=snmpd.port)
+        for n in range(1, ITEMS + 1):
+            site.add_snmp_item(device, f"{PLAYPEN}.{id}.{n}", rrd_name=f"v{n}")
+    site.add_items([{"device": device, "arg1": c, "action": 1}
+                    for c in ("echo 5", "echo none", f"exit 3; {SECRETS[1]}")])
+    closed = site.add_device(7, hostname="127.0.0.9", port=9, snmp_timeout=50, snmp_community=SECRETS[0])
+    site.add_snmp_item(closed, f"{PLAYPEN}.7.1")
+
+
+def assert_no_secret(*paths):
+    for path in paths:
+        text = path.read_bytes()
+        for secret in SECRETS:
+            assert secret.encode() not in text, f"{secret} in {path}"
+
+
+def samples(path):
+    """{name{labels without poller and first}: value} of a metrics file."""
+    values = {}
+    for line in path.read_text().splitlines():
+        if line.startswith("#"):
+            continue
+        name, labels, value = re.fullmatch(r'(\w+)\{poller="1",first="0"(?:,(.*))?\} (\S+)', line).groups()
+        key = f"{name}{{{labels}}}" if labels else name
+        assert key not in values, line
+        values[key] = float(value)
+    return values
+
+
+def promtool(path):
+    need({"promtool": "prometheus"})
+    with open(path, "rb") as metrics:
+        done = subprocess.run(["promtool", "check", "metrics"], stdin=metrics, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout + done.stderr == "", done
+
+
+def items_line(run):
+    line, = run.log_lines("NOTE: Items: ")
+    return {what: int(n) for n, what in re.findall(r"(\d+) (due|values|U|of down devices|stored|lost)\b", line)}
+
+
+def test_the_metrics_of_a_cycle_agree_with_the_log(site, snmpd, poller, work):
+    path = work / "spine.prom"
+    seed(site, snmpd, work)
+    run = poller.run(f"--metrics-file={path}", "-V", "MEDIUM")
+    assert run.status == 0, run
+    said, value = items_line(run), samples(path)
+    assert value["spine_cycle_items_due"] == said["due"] == 5 * ITEMS + 4
+    assert value['spine_cycle_items{result="value"}'] == said["values"] == 5 * ITEMS + 1
+    assert value['spine_cycle_items{result="unknown"}'] == said["U"] == 2
+    assert value['spine_cycle_items{result="down"}'] == said["of down devices"] == 1
+    assert value['spine_cycle_rows{result="stored"}'] == said["stored"] == 5 * ITEMS + 3
+    assert sum(v for k, v in value.items() if k.startswith("spine_cycle_unknown_items")) == 2
+    assert value['spine_cycle_devices{state="up"}'] == 5 and value['spine_cycle_devices{state="down"}'] == 1
+    assert value["spine_cycle_devices_due"] == value["spine_cycle_device_seconds_count"] == 6
+    assert value['spine_cycle_asks_failed{kind="script"}'] + value['spine_cycle_asks_answered{kind="script"}'] == 3
+    assert value['spine_cycle_ask_repeats{kind="snmp"}'] == 1  # of the device that is down: snmp_retries is 1
+    assert value["spine_cycle_exit_status"] == 0 and value["spine_events_missing"] == 0
+    driver = {"off": "legacy", "on": "event"}.get(poller.loop, poller.loop)
+    assert value[f'spine_cycle_driver_info{{driver="{driver}"}}'] == 1
+    assert 0 < value["spine_cycle_start_time_seconds"] <= value["spine_cycle_end_time_seconds"]
+    phases = sum(v for k, v in value.items() if k.startswith("spine_cycle_phase_seconds"))
+    assert abs(phases - value["spine_cycle_device_seconds_sum"]) < 1e-5
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    assert [p.name for p in work.glob("spine.prom*")] == ["spine.prom"]
+    assert_no_secret(path)
+    promtool(path)
+
+
+def test_every_metric_is_documented_as_it_is_written(site, poller, work):
+    path = work / "spine.prom"
+    poller.write_conf(poller.conf_text(Metrics_File=path))
+    run = poller.run()
+    assert run.status == 0, run
+    text = path.read_text()
+    types = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.M))
+    written = {name: (types[name], help) for name, help in re.findall(r"^# HELP (\w+) (.*)$", text, re.M)}
+    rows = re.findall(r"^\| `(spine_\w+)` \| (\w+) \| (.*?) \| (.*) \|$", file_text(TOP / "docs/metrics.md"), re.M)
+    assert {name: (type, help) for name, type, _, help in rows} == written
+    for name, _, labels, _ in rows:
+        found = set(re.findall(r"(\w+)=", " ".join(re.findall(rf"^{name}(?:_sum|_count)?\{{(.*)\}}", text, re.M))))
+        if found:  # without devices some have no samples
+            assert found - {"poller", "first"} == set(re.findall(r"`(\w+)`", labels)), name
+    promtool(path)
+
+
+def test_a_cycle_without_a_database_leaves_metrics_that_say_so(site, poller, work):
+    path = work / "spine.prom"
+    poller.write_conf(poller.conf_text(DB_User="nosuchuser", Metrics_File=f"{work}/%p.%f.prom"))
+    run = poller.run("--first=5", "--last=9")
+    assert run.status != 0, run
+    text = file_text(work / "1.5.prom")
+    assert f'spine_cycle_exit_status{{poller="1",first="5"}} {run.status}\n' in text
+    assert 'spine_cycle_start_time_seconds{poller="1",first="5"} 0.000000\n' in text
+    promtool(work / "1.5.prom")
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("path,why", [("none/spine.prom", "No such file"), ("/dev/null", "is not a regular file")])
+def test_a_metrics_file_that_cannot_be_written_costs_one_warning(site, snmpd, poller, work, path, why):
+    seed(site, snmpd, work)
+    run = poller.run(f"--metrics-file={work / path}")
+    assert run.status == 0, run
+    line, = run.log_lines("WARNING: Metrics_File is not written: ")
+    assert why in line
+    assert_closed(site, run)
+
+
+def test_one_stats_line_has_the_figures_of_the_cycle(site, snmpd, poller, work):
+    seed(site, snmpd, work)
+    run = poller.run()
+    line, = run.log_lines("STATS: ")
+    figures = dict(word.split(":") for word in line.split("STATS: ")[1].split())
+    driver = {"off": "legacy", "on": "event"}.get(poller.loop, poller.loop)
+    assert figures.pop("Driver") == driver
+    assert 0 < float(figures.pop("Time")) < 60 and float(figures.pop("LoopLag")) >= 0
+    assert figures == {"Threads": "4", "Devices": "6", "Down": "1", "Dropped": "0", "Items": str(5 * ITEMS + 4),
+                       "Values": str(5 * ITEMS + 1), "Unknown": "2", "Skipped": "1", "Unfinished": "0",
+                       "Stored": str(5 * ITEMS + 3), "Spooled": "0", "Kept": "0", "Lost": "0", "Retries": "0",
+                       "Disconnects": "0", "Status": "0"}
