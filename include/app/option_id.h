@@ -37,6 +37,8 @@ enum option_id {
     OPTION_EVENT_LOG,
     OPTION_EVENT_DETAIL,
     OPTION_METRICS_FILE,
+    OPTION_TIMELINE_FILE,
+    OPTION_TRACE_FILE,
     OPTION_FORMAT,
     /* settings rows without an option of their own */
     OPTION_PATH_CACTILOG,

@@ -150,6 +150,9 @@ void census_free(struct census *c); /* NULL allowed */
 /* true: the event has ended the ask that *ended describes. */
 bool census_take(struct census *c, const struct happening *e, struct census_ask *ended);
 
+/* Worth a mark in a picture: the deadline, a signal, a lost connection and the like. */
+bool census_is_mark(enum happening_type type);
+
 const struct census_sums *census_sums(const struct census *c);
 size_t census_count(const struct census *c);
 /* In the order in which they began; NULL: there are no more. */

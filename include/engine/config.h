@@ -92,8 +92,8 @@ struct config {
     int event_log_queue; /* events */
     int64_t event_log_buffer_bytes;
     int trace_events;
-    const char
-        *metrics_file; /* "" = none, like the next ones; %p and %f as engine/outputs has it */
+    /* Written when a cycle has ended, "" = not; %p and %f as engine/outputs has them. */
+    const char *metrics_file, *report_file, *timeline_file, *trace_file;
 
     /* where the log goes; ready for log_configure() at any time after config_read_file() */
     struct log_options log;

@@ -221,6 +221,8 @@ static void fill_telling(struct state *s)
     c->event_log_queue = configuration_number(s, OPTION_EVENT_LOG_QUEUE);
     c->event_log_buffer_bytes =
         (int64_t)configuration_number(s, OPTION_EVENT_LOG_BUFFER) * 1024 * 1024;
+    c->trace_file = configuration_text(s, OPTION_TRACE_FILE);
+    c->timeline_file = configuration_text(s, OPTION_TIMELINE_FILE);
     c->metrics_file = configuration_text(s, OPTION_METRICS_FILE);
     c->trace_events = configuration_number(s, OPTION_TRACE_EVENTS);
 }

@@ -204,6 +204,10 @@ static const struct option_def table[OPTION_COUNT] = {
                              .help = "normal, or full: all that --replay needs"},
     OUTPUT_FILE(METRICS_FILE, "metrics-file", "Metrics_File", "SPINE_METRICS_FILE",
                 "figures of the cycle for node_exporter's textfile collector"),
+    OUTPUT_FILE(TIMELINE_FILE, "timeline", "Timeline_File", "SPINE_TIMELINE",
+                "a picture of the cycle, for a browser"),
+    OUTPUT_FILE(TRACE_FILE, "trace", "Trace_File", "SPINE_TRACE",
+                "the cycle in Chrome's trace-event format"),
     [OPTION_FORMAT] =
         ARG(0, "format", WORD, OUTPUT, "of what a command prints: text or json", .words = formats,
             .min = 1 /* no numbers */, .standard = "text", .placeholder = "WORD"),

@@ -232,7 +232,8 @@ static void start_telling(struct run *r)
         .queue_bytes = (size_t)c->event_log_buffer_bytes,
     };
     trace_start((size_t)c->trace_events);
-    r->outputs = outputs_start(c, &err);
+    if (c->command == COMMAND_POLL)
+        r->outputs = outputs_start(c, &err);
     if (err.kind != ERR_NONE)
         log_line(LOG_ALWAYS, "WARNING: neither metrics nor reports: %s", err.text);
     if (*o.path == '\0')

@@ -493,7 +493,7 @@ static void census_take_cycle(struct census *c, const struct happening *e)
     }
 }
 
-static bool census_is_mark(enum happening_type type)
+bool census_is_mark(enum happening_type type)
 {
     return type == EVENT_CYCLE_DEADLINE || type == EVENT_SIGNAL_RECEIVED ||
            type == EVENT_LOOP_STALLED || type == EVENT_QUEUE_FULL ||

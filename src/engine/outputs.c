@@ -11,6 +11,8 @@
 #include "drivers/wholefile.h"
 #include "engine/census.h"
 #include "engine/metrics.h"
+#include "engine/timeline.h"
+#include "engine/tracefile.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -25,7 +27,7 @@ enum { OUTPUTS_QUEUE = 16384, OUTPUTS_GATHER_MS = 100 };
 enum { OUTPUTS_PUBLIC = 0644, OUTPUTS_PRIVATE = 0640 };
 
 struct outputs {
-    char *metrics; /* paths; NULL: not wanted */
+    char *metrics, *trace, *timeline; /* paths; NULL: not wanted */
     struct stream_reader *reader;
     struct lease *lease; /* stop's */
 
@@ -37,6 +39,7 @@ struct outputs {
     struct census_facts facts;
     struct stream_items items;
     uint64_t taken;
+    struct tracefile *tracefile; /* NULL: not wanted, or cannot be written */
 };
 
 /* ---- names of files ---- */
@@ -63,11 +66,20 @@ static char *outputs_path(const char *pattern, const struct census_facts *facts)
 
 /* ---- the thread ---- */
 
+static void outputs_say_unwritten(const char *what, const struct err *err)
+{
+    log_line(LOG_ALWAYS, "WARNING: %s is not written: %s", what, err->text);
+}
+
 static void outputs_follow(struct outputs *o)
 {
     struct census_ask ended;
-    for (size_t i = 0; i < o->items.count; i++)
-        (void)census_take(o->census, &o->items.items[i].event, &ended);
+    for (size_t i = 0; i < o->items.count; i++) {
+        const struct happening *e = &o->items.items[i].event;
+        bool is_end = census_take(o->census, e, &ended);
+        if (o->tracefile != NULL)
+            tracefile_take(o->tracefile, o->census, e, is_end ? &ended : NULL);
+    }
     o->taken += o->items.count;
 }
 
@@ -90,7 +102,7 @@ static void outputs_put(const char *what, const char *path, mode_t mode, const s
 {
     struct err err = ERR_INIT;
     if (!wholefile_write(path, mode, buf_str(text), text->len, &err))
-        log_line(LOG_ALWAYS, "WARNING: %s is not written: %s", what, err.text);
+        outputs_say_unwritten(what, &err);
 }
 
 static void outputs_put_metrics(struct outputs *o)
@@ -103,23 +115,69 @@ static void outputs_put_metrics(struct outputs *o)
     buf_done(&text);
 }
 
+static void outputs_put_timeline(struct outputs *o)
+{
+    struct buf text = BUF_INIT;
+    if (o->timeline == NULL)
+        return;
+    timeline_print(o->census, &o->facts, &text);
+    outputs_put("Timeline_File", o->timeline, OUTPUTS_PRIVATE, &text);
+    buf_done(&text);
+}
+
+static void outputs_begin_trace(struct outputs *o)
+{
+    struct err err = ERR_INIT;
+    if (o->trace == NULL)
+        return;
+    o->tracefile = tracefile_begin(o->trace, &err);
+    if (o->tracefile == NULL)
+        outputs_say_unwritten("Trace_File", &err);
+}
+
+static void outputs_end_trace(struct outputs *o)
+{
+    struct err err = ERR_INIT;
+    struct tracefile *t = o->tracefile;
+    if (t == NULL)
+        return;
+    o->tracefile = NULL;
+    if (!tracefile_end(t, o->census, &o->facts, &err))
+        outputs_say_unwritten("Trace_File", &err);
+}
+
+/* One turn; closed: the stream is.  false: all is written. */
+static bool outputs_turn(struct outputs *o, bool closed)
+{
+    outputs_follow(o);
+    if (!closed || o->items.count > 0)
+        return true;
+    outputs_gather_facts(o);
+    log_line(LOG_DEBUGGING, "DEBUG: the table of %zu devices takes %zu bytes",
+             census_count(o->census), census_bytes(o->census));
+    outputs_put_metrics(o);
+    outputs_end_trace(o);
+    outputs_put_timeline(o);
+    return false;
+}
+
 /* All that touches a file may hang, and is done under the lease. */
 static void outputs_main(struct lease *l, void *arg)
 {
     struct outputs *o = arg;
-    bool closed = false;
-    while (!closed || o->items.count > 0) {
-        closed = stream_is_closed(o->reader);
-        (void)stream_take(o->reader, &o->items, clock_mono_ms() + 60000);
-        outputs_follow(o);
-    }
-    outputs_gather_facts(o);
-    log_line(LOG_DEBUGGING, "DEBUG: the table of %zu devices takes %zu bytes",
-             census_count(o->census), census_bytes(o->census));
+    bool more = true;
     lease_enter(l);
-    outputs_put_metrics(o);
+    outputs_begin_trace(o);
+    while (more) {
+        if (!lease_leave(l))
+            return;
+        bool closed = stream_is_closed(o->reader);
+        (void)stream_take(o->reader, &o->items, clock_mono_ms() + 60000);
+        lease_enter(l);
+        more = outputs_turn(o, closed);
+    }
     if (!lease_leave(l))
-        return;
+        return; /* released by now */
 }
 
 /* ---- life ---- */
@@ -130,9 +188,12 @@ static void outputs_release(void *arg)
     stream_unsubscribe(o->reader);
     stream_items_done(&o->items);
     free(o->items.items);
+    tracefile_abandon(o->tracefile);
     census_free(o->census);
     thr_mutex_done(&o->lock);
     free(o->metrics);
+    free(o->trace);
+    free(o->timeline);
     free(o);
 }
 
@@ -147,6 +208,8 @@ static struct outputs *outputs_new(const struct config *config)
         .driver = config_driver_text(config),
     };
     o->metrics = outputs_path(config->metrics_file, &o->facts);
+    o->trace = outputs_path(config->trace_file, &o->facts);
+    o->timeline = outputs_path(config->timeline_file, &o->facts);
     o->census = census_new();
     thr_mutex_init(&o->lock);
     return o;
@@ -157,7 +220,7 @@ struct outputs *outputs_start(const struct config *config, struct err *err)
     static const struct stream_queue queue = {
         .events = OUTPUTS_QUEUE, .frequent = true, .gather_ms = OUTPUTS_GATHER_MS};
     struct outputs *o = outputs_new(config);
-    bool wanted = o->metrics != NULL;
+    bool wanted = o->metrics != NULL || o->trace != NULL || o->timeline != NULL;
     if (wanted) {
         o->reader = stream_subscribe(&queue);
         o->lease = lease_start("outputs", outputs_main, o, outputs_release, err);

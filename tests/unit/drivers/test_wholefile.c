@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -101,6 +103,27 @@ static void what_is_no_regular_file_is_not_replaced(void **state UNUSED)
     assert_non_null(strstr(err.text, strerror(ENOENT)));
 }
 
+/* A limit of the size of files stands for a full disk. */
+static void a_full_disk_leaves_the_old_file_and_nothing_else(void **state UNUSED)
+{
+    static char much[5000];
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    struct rlimit old, small;
+    struct err err = ERR_INIT;
+    write_text("f", "old");
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small = (struct rlimit){.rlim_cur = 4096, .rlim_max = old.rlim_max};
+    sigaction(SIGXFSZ, &ignore, &before);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    bool written = wholefile_write(in_directory("f"), 0644, much, sizeof(much), &err);
+    setrlimit(RLIMIT_FSIZE, &old);
+    sigaction(SIGXFSZ, &before, NULL);
+    assert_false(written);
+    assert_non_null(strstr(err.text, strerror(EFBIG)));
+    assert_text("f", "old");
+    assert_int_equal(files(), 1);
+}
+
 static void a_symbolic_link_stays_and_its_file_is_replaced(void **state UNUSED)
 {
     struct stat st;
@@ -121,6 +144,7 @@ int main(void)
         cmocka_unit_test(a_reader_sees_the_old_file_until_the_new_one_is_whole),
         cmocka_unit_test(nothing_remains_of_a_file_that_is_abandoned),
         cmocka_unit_test(what_is_no_regular_file_is_not_replaced),
+        cmocka_unit_test(a_full_disk_leaves_the_old_file_and_nothing_else),
         cmocka_unit_test(a_symbolic_link_stays_and_its_file_is_replaced),
     };
     if (mkdtemp(directory) == NULL)
