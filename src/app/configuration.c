@@ -223,6 +223,7 @@ static void fill_telling(struct state *s)
         (int64_t)configuration_number(s, OPTION_EVENT_LOG_BUFFER) * 1024 * 1024;
     c->trace_file = configuration_text(s, OPTION_TRACE_FILE);
     c->timeline_file = configuration_text(s, OPTION_TIMELINE_FILE);
+    c->report_file = configuration_text(s, OPTION_REPORT_FILE);
     c->metrics_file = configuration_text(s, OPTION_METRICS_FILE);
     c->trace_events = configuration_number(s, OPTION_TRACE_EVENTS);
 }

@@ -204,6 +204,8 @@ static const struct option_def table[OPTION_COUNT] = {
                              .help = "normal, or full: all that --replay needs"},
     OUTPUT_FILE(METRICS_FILE, "metrics-file", "Metrics_File", "SPINE_METRICS_FILE",
                 "figures of the cycle for node_exporter's textfile collector"),
+    OUTPUT_FILE(REPORT_FILE, "report", "Report_File", "SPINE_REPORT",
+                "slow and failing devices, and patterns over the last cycles, as JSON"),
     OUTPUT_FILE(TIMELINE_FILE, "timeline", "Timeline_File", "SPINE_TIMELINE",
                 "a picture of the cycle, for a browser"),
     OUTPUT_FILE(TRACE_FILE, "trace", "Trace_File", "SPINE_TRACE",

@@ -11,6 +11,7 @@
 #include "drivers/wholefile.h"
 #include "engine/census.h"
 #include "engine/metrics.h"
+#include "engine/report.h"
 #include "engine/timeline.h"
 #include "engine/tracefile.h"
 
@@ -27,7 +28,7 @@ enum { OUTPUTS_QUEUE = 16384, OUTPUTS_GATHER_MS = 100 };
 enum { OUTPUTS_PUBLIC = 0644, OUTPUTS_PRIVATE = 0640 };
 
 struct outputs {
-    char *metrics, *trace, *timeline; /* paths; NULL: not wanted */
+    char *metrics, *report, *trace, *timeline; /* paths; NULL: not wanted */
     struct stream_reader *reader;
     struct lease *lease; /* stop's */
 
@@ -125,6 +126,23 @@ static void outputs_put_timeline(struct outputs *o)
     buf_done(&text);
 }
 
+/* An earlier report at the same place has the history. */
+static void outputs_put_report(struct outputs *o)
+{
+    struct buf text = BUF_INIT;
+    struct pastreport past;
+    struct err err = ERR_INIT;
+    if (o->report == NULL)
+        return;
+    if (!pastreport_read(o->report, &past, &err))
+        log_line(LOG_ALWAYS, "WARNING: Report_File %s: its history is not used: %s", o->report,
+                 err.text);
+    report_print(o->census, &o->facts, &past, &text);
+    outputs_put("Report_File", o->report, OUTPUTS_PRIVATE, &text);
+    pastreport_done(&past);
+    buf_done(&text);
+}
+
 static void outputs_begin_trace(struct outputs *o)
 {
     struct err err = ERR_INIT;
@@ -156,6 +174,7 @@ static bool outputs_turn(struct outputs *o, bool closed)
     log_line(LOG_DEBUGGING, "DEBUG: the table of %zu devices takes %zu bytes",
              census_count(o->census), census_bytes(o->census));
     outputs_put_metrics(o);
+    outputs_put_report(o);
     outputs_end_trace(o);
     outputs_put_timeline(o);
     return false;
@@ -192,6 +211,7 @@ static void outputs_release(void *arg)
     census_free(o->census);
     thr_mutex_done(&o->lock);
     free(o->metrics);
+    free(o->report);
     free(o->trace);
     free(o->timeline);
     free(o);
@@ -208,6 +228,7 @@ static struct outputs *outputs_new(const struct config *config)
         .driver = config_driver_text(config),
     };
     o->metrics = outputs_path(config->metrics_file, &o->facts);
+    o->report = outputs_path(config->report_file, &o->facts);
     o->trace = outputs_path(config->trace_file, &o->facts);
     o->timeline = outputs_path(config->timeline_file, &o->facts);
     o->census = census_new();
@@ -220,7 +241,8 @@ struct outputs *outputs_start(const struct config *config, struct err *err)
     static const struct stream_queue queue = {
         .events = OUTPUTS_QUEUE, .frequent = true, .gather_ms = OUTPUTS_GATHER_MS};
     struct outputs *o = outputs_new(config);
-    bool wanted = o->metrics != NULL || o->trace != NULL || o->timeline != NULL;
+    bool wanted =
+        o->metrics != NULL || o->report != NULL || o->trace != NULL || o->timeline != NULL;
     if (wanted) {
         o->reader = stream_subscribe(&queue);
         o->lease = lease_start("outputs", outputs_main, o, outputs_release, err);

@@ -1,6 +1,7 @@
 """Metrics, report, trace and timeline: what an operator sees after a cycle is true, on each way to run one, and costs
 the cycle nothing."""
 
+import json
 import re
 import stat
 import subprocess
@@ -8,7 +9,7 @@ import subprocess
 import pytest
 
 from support.checks import assert_closed
-from support.lab import SilentDevice, TOP, file_text, need
+from support.lab import TOP, file_text, leave_out, need
 from support.snmpd import PLAYPEN
 
 ITEMS = 4
@@ -138,3 +139,68 @@ def test_one_stats_line_has_the_figures_of_the_cycle(site, snmpd, poller, work):
                        "Values": str(5 * ITEMS + 1), "Unknown": "2", "Skipped": "1", "Unfinished": "0",
                        "Stored": str(5 * ITEMS + 3), "Spooled": "0", "Kept": "0", "Lost": "0", "Retries": "0",
                        "Disconnects": "0", "Status": "0"}
+
+
+def check_report(path):
+    """The report, valid against its schema."""
+    try:
+        import jsonschema
+    except ImportError:
+        leave_out("python3-jsonschema is not installed")
+    report = json.loads(path.read_text(encoding="utf-8"))
+    schema = json.loads(file_text(TOP / "docs/report.schema.json"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(report, schema)
+    return report
+
+
+def test_a_report_names_the_slow_and_the_failing_devices(site, snmpd, poller, work):
+    path = work / "report.json"
+    seed(site, snmpd, work)
+    run = poller.run(f"--report={path}", "-V", "MEDIUM")
+    assert run.status == 0, run
+    report, said = check_report(path), items_line(run)
+    assert report["items"] == {"due": said["due"], "values": said["values"], "unknown": 2, "down": 1, "unfinished": 0}
+    assert report["devices"]["up"] == 5 and report["devices"]["down"] == 1 and report["rows"]["stored"] == said["stored"]
+    assert sorted(d["device"] for d in report["slowest"]) == [1, 2, 3, 4, 5, 7]
+    durations = [d["duration_us"] for d in report["slowest"]]
+    assert durations == sorted(durations, reverse=True)
+    for d in report["slowest"]:
+        assert sum(d["phases_us"].values()) == d["duration_us"], d
+    failing = {d["device"]: d for d in report["failing"]}
+    assert sorted(failing) == [5, 7] and report["failing_devices"] == 2
+    assert failing[5]["reasons"] == {"invalid": 1, "empty": 1} and failing[5]["state"] == "up"
+    assert failing[7]["state"] == "down" and "snmp" in failing[7]["why"] and failing[7]["repeats"] == 1
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert_no_secret(path)
+
+
+@pytest.mark.first_build
+def test_reports_of_several_cycles_have_patterns(site, snmpd, poller, work):
+    path = work / "report.json"
+    seed(site, snmpd, work)
+    poller.write_conf(poller.conf_text(Report_File=f"{work}/report.json"))
+    for n in range(1, 4):
+        run = poller.run()
+        assert run.status == 0, run
+        report = check_report(path)
+        if report["patterns"] is None:
+            pytest.skip("NOT TRIED: this build has no jansson")
+        assert len(report["history"]["cycles"]) == n
+        assert [d["states"] for d in report["history"]["devices"] if d["device"] == 7] == ["d" * n]
+    found = {(p["device"], p["pattern"]): p for p in report["patterns"]}
+    assert found[7, "always down"]["cycles"] == 3
+    assert found[5, "U by the same reason"]["cycles"] == 3
+
+
+@pytest.mark.first_build
+def test_a_file_that_is_no_report_costs_a_warning_and_is_replaced(site, snmpd, poller, work):
+    path = work / "report.json"
+    path.write_text("{")
+    run = poller.run(f"--report={path}")
+    assert run.status == 0, run
+    report = check_report(path)
+    if report["patterns"] is not None:
+        line, = run.log_lines("WARNING: Report_File ")
+        assert "its history is not used" in line
+    assert len(report["history"]["cycles"]) == 1
