@@ -144,6 +144,7 @@ static void poll_site(struct run *r, void *arg UNUSED)
     process_poll(process, &run, 1);
     run_release(r, process, c);
     r->end.status = run.polled ? EX_OK : app_fail(&run.err);
+    log_end_progress();
     int reported = cycle_report(c);
     if (run.polled)
         r->end.status = reported;

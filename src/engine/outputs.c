@@ -10,6 +10,7 @@
 #include "core/lease.h"
 #include "drivers/wholefile.h"
 #include "engine/census.h"
+#include "engine/meter.h"
 #include "engine/metrics.h"
 #include "engine/report.h"
 #include "engine/timeline.h"
@@ -19,16 +20,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Events that may wait, and for how long they are gathered: the thread wakes rarely, and a burst of
  * some thousand asks is not lost. */
 enum { OUTPUTS_QUEUE = 16384, OUTPUTS_GATHER_MS = 100 };
+
+/* How often the progress line changes. */
+enum { OUTPUTS_PROGRESS_MS = 250 };
 
 /* node_exporter is another user; the other files name devices. */
 enum { OUTPUTS_PUBLIC = 0644, OUTPUTS_PRIVATE = 0640 };
 
 struct outputs {
     char *metrics, *report, *trace, *timeline; /* paths; NULL: not wanted */
+    bool progress;                             /* standard error is a terminal */
     struct stream_reader *reader;
     struct lease *lease; /* stop's */
 
@@ -40,6 +46,7 @@ struct outputs {
     struct census_facts facts;
     struct stream_items items;
     uint64_t taken;
+    int64_t told_mono_ms;        /* the progress */
     struct tracefile *tracefile; /* NULL: not wanted, or cannot be written */
 };
 
@@ -164,10 +171,24 @@ static void outputs_end_trace(struct outputs *o)
         outputs_say_unwritten("Trace_File", &err);
 }
 
+static void outputs_tell_progress(struct outputs *o)
+{
+    struct buf text = BUF_INIT;
+    int64_t now_us = clock_mono_us();
+    if (!o->progress || now_us / 1000 - o->told_mono_ms < OUTPUTS_PROGRESS_MS)
+        return;
+    o->told_mono_ms = now_us / 1000;
+    meter_print(census_sums(o->census), now_us, &text);
+    if (text.len > 0)
+        log_progress(buf_str(&text));
+    buf_done(&text);
+}
+
 /* One turn; closed: the stream is.  false: all is written. */
 static bool outputs_turn(struct outputs *o, bool closed)
 {
     outputs_follow(o);
+    outputs_tell_progress(o);
     if (!closed || o->items.count > 0)
         return true;
     outputs_gather_facts(o);
@@ -191,7 +212,8 @@ static void outputs_main(struct lease *l, void *arg)
         if (!lease_leave(l))
             return;
         bool closed = stream_is_closed(o->reader);
-        (void)stream_take(o->reader, &o->items, clock_mono_ms() + 60000);
+        int64_t patience_ms = o->progress ? OUTPUTS_PROGRESS_MS : 60000;
+        (void)stream_take(o->reader, &o->items, clock_mono_ms() + patience_ms);
         lease_enter(l);
         more = outputs_turn(o, closed);
     }
@@ -217,6 +239,12 @@ static void outputs_release(void *arg)
     free(o);
 }
 
+static bool outputs_have_terminal(void)
+{
+    const char *kind = getenv("TERM");
+    return isatty(STDERR_FILENO) && kind != NULL && *kind != '\0' && strcmp(kind, "dumb") != 0;
+}
+
 static struct outputs *outputs_new(const struct config *config)
 {
     struct outputs *o = mem_zalloc(1, sizeof(*o));
@@ -231,6 +259,7 @@ static struct outputs *outputs_new(const struct config *config)
     o->report = outputs_path(config->report_file, &o->facts);
     o->trace = outputs_path(config->trace_file, &o->facts);
     o->timeline = outputs_path(config->timeline_file, &o->facts);
+    o->progress = outputs_have_terminal();
     o->census = census_new();
     thr_mutex_init(&o->lock);
     return o;
@@ -241,8 +270,8 @@ struct outputs *outputs_start(const struct config *config, struct err *err)
     static const struct stream_queue queue = {
         .events = OUTPUTS_QUEUE, .frequent = true, .gather_ms = OUTPUTS_GATHER_MS};
     struct outputs *o = outputs_new(config);
-    bool wanted =
-        o->metrics != NULL || o->report != NULL || o->trace != NULL || o->timeline != NULL;
+    bool wanted = o->progress || o->metrics != NULL || o->report != NULL || o->trace != NULL ||
+                  o->timeline != NULL;
     if (wanted) {
         o->reader = stream_subscribe(&queue);
         o->lease = lease_start("outputs", outputs_main, o, outputs_release, err);

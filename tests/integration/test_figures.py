@@ -2,14 +2,18 @@
 the cycle nothing."""
 
 import json
+import os
+import pty
 import re
+import select
 import stat
 import subprocess
 
 import pytest
 
 from support.checks import assert_closed
-from support.lab import TOP, file_text, leave_out, need
+from support.lab import SilentDevice, TOP, file_text, leave_out, need
+from support.poller import environment
 from support.snmpd import PLAYPEN
 
 ITEMS = 4
@@ -204,3 +208,45 @@ def test_a_file_that_is_no_report_costs_a_warning_and_is_replaced(site, snmpd, p
         line, = run.log_lines("WARNING: Report_File ")
         assert "its history is not used" in line
     assert len(report["history"]["cycles"]) == 1
+
+
+def on_a_terminal(poller, *arguments, term="xterm"):
+    """Runs the poller with a terminal as standard error; what that has got, and the exit status."""
+    master, slave = pty.openpty()
+    env = environment(poller.directory / "sanitizer", TERM=term)
+    process = subprocess.Popen(poller.command(*arguments), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=slave, env=env)
+    os.close(slave)
+    got = b""
+    try:
+        while select.select([master], [], [], 60)[0]:
+            got += os.read(master, 65536)
+    except OSError:  # the last process that had the terminal has ended
+        pass
+    finally:
+        os.close(master)
+        status = process.wait(60)
+    return got.decode(), status
+
+
+def test_a_terminal_shows_how_far_the_cycle_is(site, snmpd, poller, work):
+    seed(site, snmpd, work)
+    with SilentDevice() as silent:
+        device = site.add_device(9, port=silent.port, snmp_timeout=700)
+        site.add_snmp_item(device, f"{PLAYPEN}.9.1")
+        text, status = on_a_terminal(poller)
+        assert status == 0, text
+        steps = re.findall(r"\r(\d+) of 7 devices, (\d) down, (\d) U, [\d.]+ s(?:, about [\d.]+ s left)?\x1b\[K", text)
+        assert len(steps) >= 2, text
+        assert ("6", "1", "2") in steps, text
+        assert [int(n) for n, _, _ in steps] == sorted(int(n) for n, _, _ in steps)
+        # what is left on the screen are lines of the log only
+        screen = [line.split("\r")[-1].replace("\x1b[K", "") for line in text.replace("\r\n", "\n").split("\n")]
+        assert screen[-1] == "" and all(" SPINE: " in line for line in screen[:-1]), screen
+
+
+@pytest.mark.first_build
+def test_a_dumb_terminal_shows_no_progress(site, snmpd, poller, work):
+    seed(site, snmpd, work)
+    text, status = on_a_terminal(poller, term="dumb")
+    assert status == 0 and " devices, " not in text and "\x1b" not in text, text
