@@ -94,6 +94,8 @@ struct option_value {
 
 const struct option_def *option_get(enum option_id id);
 enum option_id option_id_of(const struct option_def *def);
+/* What --help and the manual put above the options of a section; NULL behind the last one. */
+const char *option_section_title(enum option_section section);
 /* NULL if there is none; case is ignored. */
 const struct option_def *option_by_setting(const char *name);
 const struct option_def *option_by_key(const char *key);

@@ -641,24 +641,18 @@ static void print_aliases(FILE *out)
 
 static void print_help(FILE *out)
 {
-    static const char *const titles[] = {
-        "Commands, instead of a poll:",
-        "What to poll:",
-        "How:",
-        "Output:",
-        "Settings from the database, to be overridden with -O NAME:VALUE:",
-        "Keys of spine.conf:"};
     fprintf(
         out,
         "%s\n\nUsage: spine [options] [first last]\n\n"
         "Polls the devices of a Cacti site once; Cacti's poller.php starts it. A value may follow\n"
         "after '=' or as the next argument. Long options may be written in any case.\n",
         options_version_line());
-    for (size_t s = 0; s < ARRAY_LEN(titles); s++) {
-        fprintf(out, "\n%s\n", titles[s]);
+    const char *title;
+    for (enum option_section s = 0; (title = option_section_title(s)) != NULL; s++) {
+        fprintf(out, "\n%s:\n", title);
         for (int i = 0; i < OPTION_COUNT; i++) {
             const struct option_def *def = option_get((enum option_id)i);
-            if ((size_t)def->section == s && !def->row_only)
+            if (def->section == s && !def->row_only)
                 print_entry(out, def);
         }
     }

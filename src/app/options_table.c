@@ -2,6 +2,8 @@
 
 #include "app/options.h"
 
+#include "base/compiler.h"
+
 #include <stdint.h>
 #include <strings.h>
 
@@ -302,6 +304,20 @@ static const struct option_def table[OPTION_COUNT] = {
             .words = bulk, .min = DB_BULK_OFF, .max = DB_BULK_AUTO),
     [OPTION_DB_PREG] = KEY("DB_PreG", TEXT, NULL, "ANY", "obsolete, ignored"),
 };
+
+static const char *const titles[] = {
+    [OPTION_COMMAND] = "Commands, instead of a poll",
+    [OPTION_SELECT] = "What to poll",
+    [OPTION_RUN] = "How",
+    [OPTION_OUTPUT] = "Output",
+    [OPTION_SETTING] = "Settings from the database, to be overridden with -O NAME:VALUE",
+    [OPTION_FILE] = "Keys of spine.conf",
+};
+
+const char *option_section_title(enum option_section section)
+{
+    return section < ARRAY_LEN(titles) ? titles[section] : NULL;
+}
 
 const struct option_def *option_get(enum option_id id)
 {
