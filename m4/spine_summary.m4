@@ -20,6 +20,7 @@ $PACKAGE_NAME $PACKAGE_VERSION, for Cacti $with_compat_version
   sanitizers        $spine_sanitizers
   coverage          $enable_coverage
   unit tests        $spine_tests
+  manual pages      $spine_manual
 
   prefix            $prefix
   sysconfdir        $sysconfdir
