@@ -1,7 +1,4 @@
-"""What `make install` installs, that it can sit beside Spine, and that manual and completions know every option.
-
-The commands of docs/getting-started.md about an installation from source are what is done here, with DESTDIR.
-"""
+"""What `make install` installs, that it can sit beside Spine, and that manual and completions know every option."""
 
 import fcntl
 import os
