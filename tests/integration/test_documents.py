@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from support.lab import TOP, leave_out
+from support.lab import TOP, leave_out, tool
 from support.machine import MARKS, Machine, NoMachine, blocks_of_manual, blocks_of_markdown
 
 DOCUMENTS = ["README.md", "docs/getting-started.md", "docs/operations.md", "docs/rollout.md", "docs/security.md", "docs/tuning.md"]
@@ -52,7 +52,7 @@ def machine(build, site, agents, work):
         device = site.add_device(id, hostname="127.2.0.1", port=agent.port)
         for n in range(1, 6):
             site.add_snmp_item(device, f".1.3.6.1.4.1.99999.{n}", f"value_{n}")
-    site.settings(path_spine="/usr/sbin/spine", log_verbosity=3)
+    site.settings(path_spine="/usr/sbin/spine", poller_type=2, path_rrdtool=tool("true", "coreutils"), log_verbosity=3)
     try:
         with Machine(work, site, build.binary) as running:
             yield running
@@ -72,6 +72,16 @@ def test_the_commands_of_a_document_work_in_its_order(machine, file):
         if block.mark == "run":
             done = machine.run(block.text)
             assert done.returncode == 0, f"{block} ends with {done.returncode}:\n{block.text}\n{done.stdout}"
+
+
+@pytest.mark.first_build
+def test_cactis_poller_starts_the_program_that_path_spine_names(machine, site):
+    site.settings(path_spine="/usr/sbin/spine-libevent")
+    machine.run("rm /usr/sbin/spine")
+    done = machine.run("runuser -u www-data -- php -q /usr/share/cacti/site/poller.php --force")
+    assert done.returncode == 0 and "Hosts:4" in done.stdout, done.stdout
+    assert site.cycles() and all(cycle["end_time"] for cycle in site.cycles())
+    assert site.device(42)["total_polls"] == 1
 
 
 @pytest.mark.first_build

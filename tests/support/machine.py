@@ -1,12 +1,12 @@
-"""An operator's machine, for the commands of the documents: this machine's files with a Cacti site on them, in a mount
-namespace of the command's own.
+"""An operator's machine, for the commands of the documents: this machine's files with a Cacti site on them, in mounts
+of its own.
 
     with Machine(work, site, binary) as machine:
         done = machine.run("spine -R -S -f 42 -l 42")
 
-What a command writes to /etc, /usr, /var and /root is in memory and lost with the machine; /tmp is shared by its commands.
-There are /usr/sbin/spine and spine-libevent, /etc/cacti/spine.conf, root's ~/.my.cnf for the site's database, and
-/var/log/cacti/cacti.log. NoMachine, with the reason, where the kernel does not let us have one.
+What a command writes to /etc, /usr, /var and /root is in memory and lost with the machine; /tmp is that of the system.
+There are /usr/sbin/spine and spine-libevent, as the packages install them, Cacti's files in /usr/share/cacti/site,
+/etc/cacti/spine.conf for them, root's ~/.my.cnf for the site's database, and /var/log/cacti/cacti.log. Whatever is started there ends with it. NoMachine, with the reason, where the kernel does not let us have one.
 """
 
 import os
@@ -14,29 +14,40 @@ import pathlib
 import re
 import subprocess
 
-from . import cacti
-from .lab import LabError, TOP, spawn, tool
+from . import cacti, phpsite
+from .lab import LabError, TOP, file_text, spawn, tool
 from .poller import Poller
 
 LOG = "/var/log/cacti/cacti.log"
+WEBROOT = "/usr/share/cacti/site"
+SOCKET = "/var/lib/mysql/mysql.sock"
 
-#: $1 is the folder for what is written, $2 the folder with the files to put in.
+#: $1 is the folder for what is written, $2 the folder with the files to put in, $3 the program, $4 the unpacked package
+#: of Cacti, $5 the folder of the database server.
 _MOUNT = r"""
 set -e
 mount -t tmpfs none "$1"
 for place in etc usr var root; do
     mkdir -p "$1/$place.new" "$1/$place.work"
-    mount -t overlay -o "lowerdir=/$place,upperdir=$1/$place.new,workdir=$1/$place.work" overlay "/$place"
+    more=
+    [ $place != usr ] || more=$4/usr:
+    mount -t overlay -o "lowerdir=$more/$place,upperdir=$1/$place.new,workdir=$1/$place.work" overlay "/$place"
 done
-mkdir "$1/tmp"
-chmod 1777 "$1/tmp"
-rm -rf /etc/spine.conf /usr/sbin/spine /usr/sbin/spine-libevent
-mkdir -p /etc/cacti /var/log/cacti
-cp "$2/spine.conf" /etc/cacti/spine.conf
-cp "$2/my.cnf" /root/.my.cnf
-cp "$3" /usr/sbin/spine-libevent
-cp "$3" /usr/sbin/spine
-touch /var/log/cacti/cacti.log
+mkdir -p /var/lib/mysql
+mount --bind "$5" /var/lib/mysql
+install "$3" "$1/spine"
+rm -rf /etc/spine.conf /etc/cacti /usr/sbin/spine /usr/sbin/spine-libevent
+install -D -m 0640 -g www-data "$2/spine.conf" /etc/cacti/spine.conf
+install -m 0600 "$2/my.cnf" /root/.my.cnf
+for name in spine spine-libevent; do
+    install "$1/spine" "/usr/sbin/$name"
+    setcap cap_net_raw+ep "/usr/sbin/$name"
+done
+rm -f /usr/share/cacti/site/include/config.php
+cp "$2/config.php" /usr/share/cacti/site/include/config.php
+rm -rf /var/log/cacti
+install -d -o www-data -g www-data /var/log/cacti
+install -o www-data -g www-data -m 0640 /dev/null /var/log/cacti/cacti.log
 echo ready
 exec sleep infinity
 """
@@ -51,24 +62,25 @@ class Machine:
         self.work = pathlib.Path(work) / "machine"
         self.work.mkdir()
         poller = Poller(binary, site, self.work)
-        (self.work / "my.cnf").write_text(f"[client]\nsocket={site.server.socket}\nuser={cacti.USER}\n"
-                                          f"password={cacti.PASSWORD}\n")
-        site.settings(path_cactilog=LOG)
-        self.conf = poller.conf
+        poller.write_conf(poller.conf_text(DB_Host=SOCKET))
+        (self.work / "my.cnf").write_text(f"[client]\nsocket={SOCKET}\nuser={cacti.USER}\npassword={cacti.PASSWORD}\n")
+        (self.work / "config.php").write_text(phpsite.config(SOCKET))
+        site.settings(path_cactilog=LOG, path_webroot=WEBROOT)
         self.binary = binary
+        self.database = site.server.directory
         self.holder = None
 
     def __enter__(self):
         written = self.work / "written"
         written.mkdir()
-        self.holder = spawn([tool("unshare", "util-linux"), "--mount", "sh", "-c", _MOUNT, "sh", written, self.work,
-                             self.binary.path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.holder = spawn([tool("unshare", "util-linux"), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", _MOUNT, "sh", written, self.work,
+                             self.binary.path, cacti.package_tree(), self.database], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         said = self.holder.stdout.readline()
         if said != "ready\n":
             said += self.holder.stdout.read()
             self.__exit__()
             raise NoMachine(f"no mounts of our own: {said.strip()}")
-        self.run(f"cp {self.conf} /etc/cacti/spine.conf")
+        self.first = file_text(f"/proc/{self.holder.pid}/task/{self.holder.pid}/children").split()[0]
         return self
 
     def __exit__(self, *exc):
@@ -82,7 +94,7 @@ class Machine:
         variables = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
                      "LC_ALL": "C.UTF-8"}
         variables |= {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
-        return subprocess.run([tool("nsenter", "util-linux"), "--target", str(self.holder.pid), "--mount", "bash", "-e",
+        return subprocess.run([tool("nsenter", "util-linux"), "--target", self.first, "--mount", "--pid", "bash", "-e",
                                "-o", "pipefail", "-c", f"cd {TOP}\n{script}"], stdin=subprocess.DEVNULL, text=True, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=timeout, env=variables)
 
