@@ -45,7 +45,7 @@ def make(build, *arguments):
     directory = build.binary.path.parent
     if not (directory / "config.status").exists():
         pytest.skip(f"{directory} is not a build directory")
-    with open(directory / "install.lock", "w") as lock:
+    with open(directory / "config.status") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run([tool("make", "make"), *arguments], cwd=directory, stdin=subprocess.DEVNULL, text=True,
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
