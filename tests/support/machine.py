@@ -73,8 +73,10 @@ class Machine:
     def __enter__(self):
         written = self.work / "written"
         written.mkdir()
-        self.holder = spawn([tool("unshare", "util-linux"), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", _MOUNT, "sh", written, self.work,
-                             self.binary.path, cacti.package_tree(), self.database], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        unshare = [tool("unshare", "util-linux"), "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+        folders = [written, self.work, self.binary.path, cacti.package_tree(), self.database]
+        self.holder = spawn([*unshare, "sh", "-c", _MOUNT, "sh", *folders], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            text=True, cwd="/")
         said = self.holder.stdout.readline()
         if said != "ready\n":
             said += self.holder.stdout.read()
@@ -94,9 +96,9 @@ class Machine:
         variables = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
                      "LC_ALL": "C.UTF-8"}
         variables |= {name: value for name, value in os.environ.items() if name.endswith("SAN_OPTIONS")}
-        return subprocess.run([tool("nsenter", "util-linux"), "--target", self.first, "--mount", "--pid", "bash", "-e",
-                               "-o", "pipefail", "-c", f"cd {TOP}\n{script}"], stdin=subprocess.DEVNULL, text=True, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=timeout, env=variables)
+        enter = [tool("nsenter", "util-linux"), "--target", self.first, "--mount", "--root", "--wd", "--pid"]
+        return subprocess.run([*enter, "bash", "-e", "-o", "pipefail", "-c", f"cd {TOP}\n{script}"], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=timeout, env=variables)
 
 
 #: What stands above a block of a document: it is run here, another file runs it, or it is no command.
