@@ -14,7 +14,8 @@ static void check_configuration(struct findings *f, struct config *c)
 {
     struct err err = ERR_INIT;
     char *warning;
-    bool ok = configuration_read_file(c, &err) && configuration_read_environment(c, &err);
+    bool ok = configuration_read_file(c, &err) && configuration_read_environment(c, &err) &&
+              configuration_read_secrets(c, &err);
     configuration_finish(c);
     while ((warning = configuration_take_warning(c)) != NULL) {
         findings_add(f, FINDING_WARN, "configuration", NULL, "%s", warning);

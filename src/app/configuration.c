@@ -27,8 +27,9 @@ struct state {
     struct buf log_path;
     char **warnings;
     size_t warning_count, warnings_taken;
-    struct buf description;
-    bool main_checked; /* configuration_finish() warns once */
+    struct buf value, description;
+    const char *pass_source, *rdb_pass_source; /* if it is a file of its own; constant */
+    bool main_checked;                         /* configuration_finish() warns once */
 };
 
 static struct state *state_of(struct config *c)
@@ -307,6 +308,7 @@ void configuration_free(struct config *c)
     free(s->warnings);
     free(s->path);
     buf_done(&s->log_path);
+    buf_done(&s->value);
     buf_done(&s->description);
     free(s);
 }
@@ -361,30 +363,25 @@ static bool is_privileged(void)
 #endif
 }
 
-static bool contains_pass(const char *key)
-{
-    for (; *key != '\0'; key++)
-        if (strncasecmp(key, "pass", 4) == 0)
-            return true;
-    return false;
-}
-
-/* A mistyped DB_Pass must not put the password into the log. */
+/* Whatever the key was meant to be, its value may be a password, and so may what follows the first sign that no
+ * key has: neither is shown. */
 static void warn_unknown_key(struct state *s, const struct conffile_entry *e)
 {
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     struct buf hint = BUF_INIT;
-    const char *best = option_nearest_key(e->key), *value = e->value;
-    size_t key_len = strcspn(e->key, "=");
-    if (e->key[key_len] == '=') {
+    size_t key_len = strspn(e->key, letters);
+    char *key = mem_strndup(e->key, key_len);
+    const char *best = option_nearest_key(key);
+    if (e->key[key_len] == '=')
         buf_puts(&hint, "; key and value are separated by blanks, not by '='");
-        value = "***";
-    } else if (best != NULL) {
+    else if (best != NULL)
         buf_printf(&hint, "; did you mean %s?", best);
-    }
-    if (contains_pass(e->key) || (best != NULL && contains_pass(best)))
-        value = "***";
-    warn(s, "WARNING: Unrecongized directive: %.*s=%.200s in %s, line %d%s",
-         (int)(key_len < 200 ? key_len : 200), e->key, value, s->path, e->line, buf_str(&hint));
+    else
+        buf_puts(&hint, "; all keys: spine --help");
+    warn(s, "WARNING: Unrecongized directive: %.200s=*** in %s, line %d%s", key, s->path, e->line,
+         buf_str(&hint));
+    free(key);
     buf_done(&hint);
 }
 
@@ -502,6 +499,79 @@ bool configuration_read_environment(struct config *c, struct err *err)
     return ok;
 }
 
+/* ---- passwords in files of their own ---- */
+
+static void configuration_put_secret(struct state *s, enum option_id id, enum config_source source,
+                                     char *text, const char *from)
+{
+    struct option_value value = {.set = true, .text = text};
+    configuration_put(s, id, source, &value);
+    if (id == OPTION_DB_PASS)
+        s->pass_source = from;
+    else
+        s->rdb_pass_source = from;
+}
+
+static bool take_secret(struct state *s, enum option_id id, enum config_source source,
+                        const char *path, const char *from, struct err *err)
+{
+    struct err why = ERR_INIT;
+    bool others = false;
+    char *text = conffile_read_secret(path, &others, &why);
+    if (text == NULL)
+        return err_set(err, ERR_CONFIG,
+                       "ERROR: %s: %s; let it be a file with the password that this user can read",
+                       from, why.text);
+    if (others)
+        warn(s, "WARNING: %s: %s can be read or changed by every user; chmod 640 it", from, path);
+    configuration_put_secret(s, id, source, text, from);
+    return true;
+}
+
+/* A service manager's credential is a part of the environment, and wins as that does. */
+static bool read_credential(struct state *s, enum option_id id, const char *name, const char *from,
+                            bool *ret_found, struct err *err)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    struct buf path = BUF_INIT;
+    bool ok = true;
+    if (folder != NULL && *folder != '\0') {
+        buf_printf(&path, "%s/%s", folder, name);
+        *ret_found = access(buf_str(&path), F_OK) == 0;
+        if (*ret_found)
+            ok = take_secret(s, id, SOURCE_ENVIRONMENT, buf_str(&path), from, err);
+    }
+    buf_done(&path);
+    return ok;
+}
+
+static bool read_pass_file(struct state *s, enum option_id id, struct err *err)
+{
+    const struct option_def *key = option_get((enum option_id)(id + 1));
+    const char *path = configuration_text(s, option_id_of(key));
+    if (*path == '\0')
+        return true;
+    const char *from = id == OPTION_DB_PASS ? s->pass_source : s->rdb_pass_source;
+    if (s->values[id][SOURCE_FILE].set && from == NULL)
+        warn(s, "WARNING: %s in %s is not used, because %s is set; remove the line",
+             option_get(id)->key, s->path == NULL ? "spine.conf" : s->path, key->key);
+    return take_secret(s, id, SOURCE_FILE, path, key->key, err);
+}
+
+bool configuration_read_secrets(struct config *c, struct err *err)
+{
+    struct state *s = state_of(c);
+    bool found = false, rdb_found = false;
+    bool ok = read_credential(s, OPTION_DB_PASS, "spine.db_pass", "credential spine.db_pass",
+                              &found, err) &&
+              (found || read_pass_file(s, OPTION_DB_PASS, err)) &&
+              read_credential(s, OPTION_RDB_PASS, "spine.rdb_pass", "credential spine.rdb_pass",
+                              &rdb_found, err) &&
+              (rdb_found || read_pass_file(s, OPTION_RDB_PASS, err));
+    refresh(s);
+    return ok;
+}
+
 void configuration_set_setting(struct config *c, const char *name, const char *value)
 {
     struct state *s = state_of(c);
@@ -562,10 +632,18 @@ static bool is_described(const struct option_def *def)
            id != OPTION_STDOUT && id != OPTION_DB_PREG;
 }
 
-const char *configuration_describe(struct config *c, size_t i)
+static const char *source_of(const struct state *s, enum option_id id, enum config_source source)
 {
     static const char *const sources[] = {"default", "spine.conf", "settings table", "environment",
                                           "command line"};
+    const char *file = id == OPTION_DB_PASS    ? s->pass_source
+                       : id == OPTION_RDB_PASS ? s->rdb_pass_source
+                                               : NULL;
+    return file != NULL ? file : sources[source];
+}
+
+bool configuration_entry(struct config *c, size_t i, struct configuration_entry *ret)
+{
     struct state *s = state_of(c);
     for (int id = 0; id < OPTION_COUNT; id++) {
         const struct option_def *def = option_get((enum option_id)id);
@@ -573,11 +651,23 @@ const char *configuration_describe(struct config *c, size_t i)
             continue;
         enum config_source source;
         const struct option_value *v = effective(s, (enum option_id)id, &source);
-        buf_clear(&s->description);
-        buf_printf(&s->description, "%s = ", def->name);
-        describe_value(s, (enum option_id)id, v, &s->description);
-        buf_printf(&s->description, " (%s)", sources[source]);
-        return s->description.data;
+        buf_clear(&s->value);
+        describe_value(s, (enum option_id)id, v, &s->value);
+        ret->name = def->name;
+        ret->value = buf_str(&s->value);
+        ret->source = source_of(s, (enum option_id)id, source);
+        return true;
     }
-    return NULL;
+    return false;
+}
+
+const char *configuration_describe(struct config *c, size_t i)
+{
+    struct state *s = state_of(c);
+    struct configuration_entry e;
+    if (!configuration_entry(c, i, &e))
+        return NULL;
+    buf_clear(&s->description);
+    buf_printf(&s->description, "%s = %s (%s)", e.name, e.value, e.source);
+    return s->description.data;
 }

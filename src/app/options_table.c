@@ -75,6 +75,9 @@ static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
     [OPTION_##PREFIX##_USER] = KEY(#PREFIX "_User", TEXT, "cactiuser", "NAME", "its user"),        \
     [OPTION_##PREFIX##_PASS] =                                                                     \
         KEY(#PREFIX "_Pass", SECRET, "cactiuser", "TEXT", "the user's password, may be empty"),    \
+    [OPTION_##PREFIX##_PASS_FILE] =                                                                \
+        KEY(#PREFIX "_Pass_File", PATH, "", "FILE",                                                \
+            "file whose first line is the password; beats " #PREFIX "_Pass"),                      \
     [OPTION_##PREFIX##_PORT] =                                                                     \
         KEY(#PREFIX "_Port", INTEGER, "3306", "N", "TCP port; 0 means 3306", .max = 65535),        \
     [OPTION_##PREFIX##_USE_SSL] =                                                                  \

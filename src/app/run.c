@@ -174,7 +174,8 @@ static void trace_sql(const char *sql, size_t len)
 
 static bool configure(struct config *c, struct err *err)
 {
-    bool ok = configuration_read_file(c, err) && configuration_read_environment(c, err);
+    bool ok = configuration_read_file(c, err) && configuration_read_environment(c, err) &&
+              configuration_read_secrets(c, err);
     if (ok)
         configuration_finish(c);
     log_configure(&c->log);
