@@ -628,7 +628,7 @@ static void describe_value(const struct state *s, enum option_id id, const struc
 static bool is_described(const struct option_def *def)
 {
     enum option_id id = option_id_of(def);
-    return def->type != OPTION_TYPE_ACTION && def->type != OPTION_TYPE_NAMED &&
+    return def->section != OPTION_COMMAND && def->type != OPTION_TYPE_NAMED &&
            id != OPTION_STDOUT && id != OPTION_DB_PREG;
 }
 

@@ -145,7 +145,7 @@ static void without_a_credential_its_folder_changes_nothing(void **state UNUSED)
     assert_pass_source("spine.conf");
 }
 
-static void a_password_file_that_everybody_can_read_is_warned_about(void **state UNUSED)
+static void a_password_file_that_all_users_can_read_is_warned_about(void **state UNUSED)
 {
     write_secret(pass_file, "x\n", 0644);
     assert_true(read_with_pass_file(""));
@@ -175,7 +175,7 @@ int main(void)
         TEST(a_password_file_beats_the_password_of_the_same_file),
         TEST(a_credential_of_the_service_manager_beats_both),
         TEST(without_a_credential_its_folder_changes_nothing),
-        TEST(a_password_file_that_everybody_can_read_is_warned_about),
+        TEST(a_password_file_that_all_users_can_read_is_warned_about),
         TEST(a_password_file_that_gives_none_is_an_error),
     };
     if (mkdtemp(dir) == NULL)
