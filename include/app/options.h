@@ -125,7 +125,8 @@ struct options_sink {
 enum configuration_request options_parse_args(int argc, char *const *argv,
                                               const struct options_sink *sink, struct err *err);
 
-/* The first line of --version; Cacti looks for its own version in it (docs/contract.md 1.3). */
-const char *options_version_line(void);
+/* The first line of --version; Cacti looks for its own version in it (docs/contract.md 1.3).
+ * cacti: that version; NULL or "": the one of the build. */
+void options_version_line(const char *cacti, struct buf *out);
 
 #endif

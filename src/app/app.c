@@ -85,7 +85,7 @@ struct app_end app_main(int argc, char **argv)
     } else {
         switch (configuration_parse_args(config, argc, argv, &err)) {
         case CONFIG_HELP: configuration_print_help(); break;
-        case CONFIG_VERSION: version_print(); break;
+        case CONFIG_VERSION: end = version_run(config, &sockets); break;
         case CONFIG_ERROR: end.status = app_refuse(config, &err); break;
         case CONFIG_RUN: end = app_carry_out(config, &sockets, started_us); break;
         }

@@ -65,12 +65,15 @@ static void print_aliases(FILE *out)
 
 static void print_help(FILE *out)
 {
+    struct buf version = BUF_INIT;
+    options_version_line(NULL, &version);
     fprintf(
         out,
         "%s\n\nUsage: spine [options] [first last]\n\n"
         "Polls the devices of a Cacti site once; Cacti's poller.php starts it. A value may follow\n"
         "after '=' or as the next argument. Long options may be written in any case.\n",
-        options_version_line());
+        buf_str(&version));
+    buf_done(&version);
     const char *title;
     for (enum option_section s = 0; (title = option_section_title(s)) != NULL; s++) {
         fprintf(out, "\n%s:\n", title);

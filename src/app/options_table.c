@@ -261,8 +261,9 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_CONCURRENT_PROCESSES] = NUMBER("concurrent_processes", 0, INT32_MAX, "1", "shown only"),
     [OPTION_TOTAL_SNMP_PORTS] = NUMBER("total_snmp_ports", 0, INT32_MAX, "0", "shown only"),
     [OPTION_MAX_GET_SIZE] = NUMBER("max_get_size", 0, 128, "25", "shown only"),
-    [OPTION_CACTI_VERSION] = SETTING("cacti_version", TEXT, "A.B.C",
-                                     "from table version; cannot be overridden", .row_only = true),
+    [OPTION_CACTI_VERSION] =
+        SETTING("cacti_version", TEXT, "A.B.C", "named by --version where no database tells it",
+                .row_only = true, .key = "Cacti_Version"),
     [OPTION_SNMP_CLIENTADDR] =
         KEY("SNMP_Clientaddr", TEXT, "", "ADDR", "local address of SNMP sockets"),
     [OPTION_ADDRESS_LIMIT] =
