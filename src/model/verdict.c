@@ -65,7 +65,7 @@ static bool verdict_all_steady(const char *const *values, size_t rounds, size_t 
 /* Every number of this way is further from all numbers of the others than those are from each other. */
 static bool verdict_is_apart(const double *numbers, size_t rounds, size_t ways, size_t way)
 {
-    double low = INFINITY, high = -INFINITY;
+    double low = HUGE_VAL, high = -HUGE_VAL;
     for (size_t i = 0; i < rounds * ways; i++) {
         if (i % ways == way)
             continue;
