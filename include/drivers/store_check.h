@@ -3,7 +3,7 @@
  * Why:     what a cycle would find out one failure at a time is asked at once, and nothing is written.
  * Use:     store_check_server(s, &server, &err);  ...  store_check_server_done(&server);
  *          store_check_site(s, poller_id, &site, &err);
- *          store_check_statements(s, on_trouble, arg);
+ *          store_check_statements(s, on_failure, arg);
  * Threads: as drivers/store.h.
  * Promise: no statement is carried out that could change anything: those that write are prepared only, for which a
  *          server looks at tables, columns and the user's rights.
