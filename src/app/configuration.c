@@ -139,8 +139,10 @@ static void fill_log(struct state *s)
     bool known = destination >= LOG_TO_FILE && destination <= LOG_TO_STDOUT;
     log->level = (enum log_level)configuration_number(s, OPTION_LOG_VERBOSITY);
     log->destination = known ? (enum log_destination)destination : LOG_TO_NOTHING;
-    if (s->public.command != COMMAND_POLL && destination != LOG_TO_STDOUT)
-        log->destination = LOG_TO_STDERR; /* not among the lines of cycles */
+    /* What a person runs writes nothing among the lines of cycles; a check looks at where those would go. */
+    enum command command = s->public.command;
+    if (command != COMMAND_POLL && command != COMMAND_CHECK && destination != LOG_TO_STDOUT)
+        log->destination = LOG_TO_STDERR;
     log->path = buf_str(&s->log_path);
     log->date_separator = "-/."[configuration_number(s, OPTION_DEFAULT_DATECHAR)];
     log->poller_id = s->public.poller_id;
