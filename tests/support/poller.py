@@ -83,6 +83,11 @@ class Run:
         self.log = log
         self.reports = reports
 
+    @property
+    def log_but_stats(self):
+        """The log without the line of figures that every run writes."""
+        return "".join(line for line in self.log.splitlines(True) if " STATS: " not in line)
+
     def log_lines(self, word):
         return [line for line in self.log.splitlines() if word in line]
 
