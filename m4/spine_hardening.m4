@@ -23,6 +23,8 @@ AC_DEFUN([SPINE_HARDENING], [
         spine_hardening=`AS_ECHO(["$HARDEN_CPPFLAGS$HARDEN_CFLAGS$HARDEN_LDFLAGS"]) | sed 's/^ *//'`
         AS_IF([test -z "$spine_hardening"], [spine_hardening="no (nothing accepted)"])
     ])
+    AC_DEFINE_UNQUOTED([SPINE_BUILD_HARDENING], ["$spine_hardening"],
+        [The flags against memory errors that compiler and linker have accepted, for --version.])
     AC_SUBST([HARDEN_CPPFLAGS])
     AC_SUBST([HARDEN_CFLAGS])
     AC_SUBST([HARDEN_LDFLAGS])

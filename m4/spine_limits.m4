@@ -21,16 +21,19 @@ AC_DEFUN([SPINE_LIMIT], [
 ])
 
 AC_DEFUN([SPINE_LIMITS_COMPAT], [
+    AC_ARG_WITH([cacti-version],
+        [AS_HELP_STRING([--with-cacti-version=V],
+            [Cacti version named by spine --version where no database tells (default 1.2.24)])],
+        [], [with_cacti_version=1.2.24])
     AC_ARG_WITH([compat-version],
-        [AS_HELP_STRING([--with-compat-version=V],
-            [Cacti version named by spine --version (default 1.2.24)])],
-        [], [with_compat_version=1.2.24])
-    AS_CASE([$with_compat_version],
+        [AS_HELP_STRING([--with-compat-version=V], [older name of --with-cacti-version])],
+        [with_cacti_version=$with_compat_version])
+    AS_CASE([$with_cacti_version],
         [*@<:@!0-9.@:>@*|.*|*.|*..*], [spine_value=bad],
         [*.*], [spine_value=good],
         [spine_value=bad])
     AS_IF([test $spine_value = bad],
-        [AC_MSG_ERROR([--with-compat-version=$with_compat_version: a version such as 1.2.24 is needed])])
-    AC_DEFINE_UNQUOTED([SPINE_COMPAT_VERSION], ["$with_compat_version"],
+        [AC_MSG_ERROR([--with-cacti-version=$with_cacti_version: a version such as 1.2.24 is needed])])
+    AC_DEFINE_UNQUOTED([SPINE_COMPAT_VERSION], ["$with_cacti_version"],
         [The Cacti version named by spine --version.])
 ])

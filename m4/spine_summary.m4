@@ -4,7 +4,7 @@ AC_DEFUN([SPINE_SUMMARY], [
     AS_IF([test "$have_cmocka" = yes], [spine_tests=cmocka],
         [spine_tests="no, cmocka not found (libcmocka-dev, libcmocka-devel)"])
     AS_ECHO(["
-$PACKAGE_NAME $PACKAGE_VERSION, for Cacti $with_compat_version
+$PACKAGE_NAME $PACKAGE_VERSION, for Cacti $with_cacti_version
 
   event path        $spine_libevent
   database client   $spine_mysql
@@ -20,6 +20,7 @@ $PACKAGE_NAME $PACKAGE_VERSION, for Cacti $with_compat_version
   sanitizers        $spine_sanitizers
   coverage          $enable_coverage
   unit tests        $spine_tests
+  manual pages      $spine_manual
 
   prefix            $prefix
   sysconfdir        $sysconfdir

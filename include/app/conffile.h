@@ -25,8 +25,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define CONFFILE_LINE_MAX 65536             /* bytes */
-#define CONFFILE_MAX      ((size_t)1 << 20) /* bytes */
+#define CONFFILE_LINE_MAX   65536             /* bytes */
+#define CONFFILE_MAX        ((size_t)1 << 20) /* bytes */
+#define CONFFILE_SECRET_MAX 4096              /* bytes */
 
 struct conffile_entry {
     const char *key;
@@ -44,6 +45,10 @@ NODISCARD bool conffile_parse(char *text, size_t len, const char *path, conffile
 
 NODISCARD bool conffile_read(const char *path, conffile_entry_fn *on_entry, void *arg,
                              bool *world_readable, struct err *err);
+
+/* A file that holds one secret: its first line, which is not empty.  free() the result after it was overwritten.
+ * others: every user can read or change the file. */
+NODISCARD char *conffile_read_secret(const char *path, bool *others, struct err *err);
 
 /* The places of docs/contract.md 1.6, in this order: the first regular file that can be
  * opened; "spine.conf" of the working directory is left out when privileged.  free() the result.

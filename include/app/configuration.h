@@ -5,6 +5,7 @@
  * Use:     struct config *c = configuration_new();
  *          switch (configuration_parse_args(c, argc, argv, &err)) ...
  *          configuration_read_file(c, &err);  configuration_read_environment(c, &err);
+ *          configuration_read_secrets(c, &err);
  *          configuration_set_setting(c, name, value);   per row of the settings table
  *          configuration_finish(c);
  * Threads: the main thread.
@@ -32,6 +33,8 @@ enum configuration_request configuration_parse_args(struct config *c, int argc, 
 NODISCARD bool configuration_read_file(struct config *c, struct err *err);
 const char *configuration_file_path(const struct config *c); /* NULL before a file was read */
 NODISCARD bool configuration_read_environment(struct config *c, struct err *err);
+/* After the file: passwords that are in files of their own, docs/configuration.md "Passwords". */
+NODISCARD bool configuration_read_secrets(struct config *c, struct err *err);
 void configuration_set_setting(struct config *c, const char *name, const char *value);
 /* Derive what depends on several values; checks that need all sources.  May be called again. */
 void configuration_finish(struct config *c);
@@ -40,6 +43,12 @@ void configuration_finish(struct config *c);
  */
 char *configuration_take_warning(struct config *c);
 
+/* Each option with its value, as text, and where that came from: i from 0 until false.  Secrets are masked. The
+ * texts are borrowed until the next call. */
+struct configuration_entry {
+    const char *name, *value, *source;
+};
+bool configuration_entry(struct config *c, size_t i, struct configuration_entry *ret);
 /* "name = value (source)" for each option, to be logged at debug level: i from 0 until NULL.
  * Secrets are masked. Borrowed until the next call. */
 const char *configuration_describe(struct config *c, size_t i);

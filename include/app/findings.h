@@ -43,6 +43,8 @@ void findings_done(struct findings *f);
 /* remedy: NULL or what to do. */
 void findings_add(struct findings *f, enum verdict verdict, const char *name, const char *remedy,
                   const char *fmt, ...) PRINTF(5, 6);
+/* Appends all of `from`, which is empty afterwards. */
+void findings_take(struct findings *f, struct findings *from);
 enum verdict findings_worst(const struct findings *f);
 
 void findings_print(const struct findings *f, FILE *out);

@@ -94,6 +94,8 @@ struct option_value {
 
 const struct option_def *option_get(enum option_id id);
 enum option_id option_id_of(const struct option_def *def);
+/* What --help and the manual put above the options of a section; NULL behind the last one. */
+const char *option_section_title(enum option_section section);
 /* NULL if there is none; case is ignored. */
 const struct option_def *option_by_setting(const char *name);
 const struct option_def *option_by_key(const char *key);
@@ -123,7 +125,8 @@ struct options_sink {
 enum configuration_request options_parse_args(int argc, char *const *argv,
                                               const struct options_sink *sink, struct err *err);
 
-/* The first line of --version; Cacti looks for its own version in it (docs/contract.md 1.3). */
-const char *options_version_line(void);
+/* The first line of --version; Cacti looks for its own version in it (docs/contract.md 1.3).
+ * cacti: that version; NULL or "": the one of the build. */
+void options_version_line(const char *cacti, struct buf *out);
 
 #endif

@@ -32,7 +32,8 @@ struct app_end run_command(struct config *config, const struct ping_sockets *soc
 
 void run_set_status(struct run *r, int status);
 /* Polls what the configuration selects, by the path that it names, which may change from one call to
- * the next; config->read_only must be set.  All items, whether due or not, and with the reasons of a U.  false: it could not begin, err says why. */
+ * the next; config->read_only must be set.  All items, whether due or not, and with the reasons of a U.
+ * false: it could not begin, err says why. */
 NODISCARD bool run_look(struct run *r, struct look *l, struct err *err);
 /* A thread hangs in a call: what was lent to it is not to be freed, and nothing more can be polled. */
 bool run_is_left_behind(const struct run *r);

@@ -58,6 +58,10 @@ void log_stop(void); /* writes what was kept; idempotent */
 bool log_wants(enum log_level level);
 /* Whether errors and warnings appear on standard error. */
 bool log_shows_errors(void);
+/* A text at the bottom of the terminal that is standard error, replaced by the next one and moved out of the way of
+ * lines; a terminal that does not take it at once goes without.  Short, and without control characters. */
+void log_progress(const char *text);
+void log_end_progress(void); /* removes it; later ones are not shown */
 void log_line(enum log_level level, const char *fmt, ...) PRINTF(2, 3);
 
 #endif

@@ -29,7 +29,8 @@ struct stream_reader;
 struct stream_queue {
     size_t events; /* the most that may wait */
     size_t bytes;  /* of details, the most that may wait */
-    bool details;  /* wants the types marked `detail`, and the texts that go with them */
+    bool frequent; /* wants the types marked `detail` */
+    bool details;  /* wants them, and the texts that go with them */
     int gather_ms; /* after the first event take waits this long for more, less if half full */
 };
 

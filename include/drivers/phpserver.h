@@ -49,6 +49,8 @@ struct phpserver_options {
     struct spawn_limits limits;
     script_note_fn *note; /* complete lines for the log; on the supervising thread; may be NULL */
     void *note_arg;
+    void (*ready)(void *arg); /* a server takes requests; on the supervising thread; may be NULL */
+    void *ready_arg;
 };
 
 struct phpserver_figures {

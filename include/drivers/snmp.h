@@ -37,6 +37,7 @@
 #ifndef SPINE_DRIVERS_SNMP_H
 #define SPINE_DRIVERS_SNMP_H
 
+#include "base/buf.h"
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/give_up.h"
@@ -61,8 +62,12 @@ struct snmp_options {
 struct snmp_agent;
 
 NODISCARD bool snmp_library_start(struct err *err);
+/* The part of the start that takes milliseconds, once: called by the first agent, or before, by a thread that has time. */
+void snmp_library_warm(void);
 void snmp_library_stop(void); /* when no agent is left */
 const char *snmp_library_version(void);
+/* The SNMPv3 protocols that Cacti can name and the library has, after the start of the library: "MD5 SHA ..." */
+void snmp_library_protocols(struct buf *auth, struct buf *priv);
 
 NODISCARD struct snmp_agent *snmp_agent_new(const struct snmp_options *options);
 void snmp_agent_free(struct snmp_agent *agent); /* NULL allowed; does not block */

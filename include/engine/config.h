@@ -92,6 +92,8 @@ struct config {
     int event_log_queue; /* events */
     int64_t event_log_buffer_bytes;
     int trace_events;
+    /* Written when a cycle has ended, "" = not; %p and %f as engine/outputs has them. */
+    const char *metrics_file, *report_file, *timeline_file, *trace_file;
 
     /* where the log goes; ready for log_configure() at any time after config_read_file() */
     struct log_options log;
@@ -105,6 +107,9 @@ struct config {
     int db_connections; /* of a cycle to `db`, at most; > 0 */
     int rdb_patience_ms;
 };
+
+/* "legacy", "event" or "async": what a cycle with it is polled by. */
+const char *config_driver_text(const struct config *c);
 
 bool id_list_contains(const struct id_list *list, uint32_t id);
 

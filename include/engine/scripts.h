@@ -36,6 +36,10 @@ NODISCARD struct scripts *scripts_new(const struct config *config, struct loop *
 /* NULL allowed; not while asks are open. */
 void scripts_free(struct scripts *s);
 
+/* Does one PHP script server start, as a cycle would start it?  A trial without requests; false: why not. */
+NODISCARD bool scripts_try_server(const struct config *config, int64_t until_mono_ms,
+                                  struct err *err);
+
 void scripts_warm(struct scripts *s, size_t servers);
 void scripts_begin(struct scripts *s, const struct ask *ask, int64_t deadline_mono_ms,
                    script_done_fn *done, void *arg);

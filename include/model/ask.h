@@ -132,9 +132,18 @@ struct script_reply {
     int64_t elapsed_us;
 };
 
+/* What a run wants to know by it. */
+enum ask_purpose {
+    ASK_FOR_CHECK,   /* whether the device is up */
+    ASK_FOR_SYSTEM,  /* system information */
+    ASK_FOR_REINDEX, /* whether a data query has changed */
+    ASK_FOR_ITEMS,   /* values */
+};
+
 struct ask {
     uint32_t id;
     enum ask_kind kind;
+    enum ask_purpose purpose;
     union {
         struct snmp_request snmp;
         struct ping_request ping;

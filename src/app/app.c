@@ -45,10 +45,10 @@ int app_fail(const struct err *err)
 }
 
 /* A usage error reaches Cacti's log too, if spine.conf names one: under Cacti standard error has no
- * reader. */
+ * reader.  Other commands have a person in front of them. */
 static int app_refuse(struct config *c, const struct err *err)
 {
-    if (configuration_read_file(c, NULL))
+    if (c->command == COMMAND_POLL && configuration_read_file(c, NULL))
         log_configure(&c->log);
     return app_fail(err);
 }
@@ -63,7 +63,7 @@ static struct app_end app_carry_out(struct config *c, const struct ping_sockets 
     case COMMAND_EXPLAIN: return explain_run(c, sockets, started_us);
     case COMMAND_PLAN: return plan_run(c, sockets, started_us);
     case COMMAND_VERIFY: return verify_run(c, sockets, started_us);
-    case COMMAND_CHECK: end.status = check_run(c); break;
+    case COMMAND_CHECK: return check_run(c, sockets);
     }
     return end;
 }
@@ -85,7 +85,7 @@ struct app_end app_main(int argc, char **argv)
     } else {
         switch (configuration_parse_args(config, argc, argv, &err)) {
         case CONFIG_HELP: configuration_print_help(); break;
-        case CONFIG_VERSION: version_print(); break;
+        case CONFIG_VERSION: end = version_run(config, &sockets); break;
         case CONFIG_ERROR: end.status = app_refuse(config, &err); break;
         case CONFIG_RUN: end = app_carry_out(config, &sockets, started_us); break;
         }

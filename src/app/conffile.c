@@ -161,6 +161,35 @@ bool conffile_read(const char *path, conffile_entry_fn *on_entry, void *arg, boo
     return ok;
 }
 
+char *conffile_read_secret(const char *path, bool *others, struct err *err)
+{
+    struct stat st;
+    const char *why;
+    char *text = NULL;
+    int fd = open_conf(path, &st, &why);
+    if (fd < 0) {
+        err_set(err, ERR_CONFIG, "%.500s: %s", path, why);
+        return NULL;
+    }
+    *others = (st.st_mode & (S_IROTH | S_IWOTH)) != 0;
+    char *bytes = mem_zalloc(1, CONFFILE_SECRET_MAX + 1);
+    ssize_t len = conffile_read_all(fd, bytes, CONFFILE_SECRET_MAX);
+    int number = errno;
+    size_t line = len < 0 ? 0 : strcspn(bytes, "\r\n");
+    if (len < 0)
+        err_set_number(err, ERR_CONFIG, number, "%.500s: %s", path, strerror(number));
+    else if (line == 0 || line == CONFFILE_SECRET_MAX ||
+             (line < (size_t)len && bytes[line] == '\0'))
+        err_set(err, ERR_CONFIG, "%.500s: its first line must hold a password of at most %d bytes",
+                path, CONFFILE_SECRET_MAX - 1);
+    else
+        text = mem_strndup(bytes, line);
+    close(fd);
+    explicit_bzero(bytes, CONFFILE_SECRET_MAX + 1);
+    free(bytes);
+    return text;
+}
+
 char *conffile_find(bool privileged, struct buf *why)
 {
     static const char *const places[] = {"spine.conf", "/etc/spine.conf", "/etc/cacti/spine.conf",

@@ -8,17 +8,12 @@
 #include "base/mem.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 #if __has_include(<sys/auxv.h>)
 #include <sys/auxv.h>
-#endif
-
-#ifndef SYSCONFDIR
-#define SYSCONFDIR "/etc" /* the Makefile's -DSYSCONFDIR names the real one */
 #endif
 
 enum { SOURCE_COUNT = SOURCE_COMMAND_LINE + 1 };
@@ -32,8 +27,9 @@ struct state {
     struct buf log_path;
     char **warnings;
     size_t warning_count, warnings_taken;
-    struct buf description;
-    bool main_checked; /* configuration_finish() warns once */
+    struct buf value, description;
+    const char *pass_source, *rdb_pass_source; /* if it is a file of its own; constant */
+    bool main_checked;                         /* configuration_finish() warns once */
 };
 
 static struct state *state_of(struct config *c)
@@ -143,8 +139,10 @@ static void fill_log(struct state *s)
     bool known = destination >= LOG_TO_FILE && destination <= LOG_TO_STDOUT;
     log->level = (enum log_level)configuration_number(s, OPTION_LOG_VERBOSITY);
     log->destination = known ? (enum log_destination)destination : LOG_TO_NOTHING;
-    if (s->public.command != COMMAND_POLL && destination != LOG_TO_STDOUT)
-        log->destination = LOG_TO_STDERR; /* not among the lines of cycles */
+    /* What a person runs writes nothing among the lines of cycles; a check looks at where those would go. */
+    enum command command = s->public.command;
+    if (command != COMMAND_POLL && command != COMMAND_CHECK && destination != LOG_TO_STDOUT)
+        log->destination = LOG_TO_STDERR;
     log->path = buf_str(&s->log_path);
     log->date_separator = "-/."[configuration_number(s, OPTION_DEFAULT_DATECHAR)];
     log->poller_id = s->public.poller_id;
@@ -221,6 +219,10 @@ static void fill_telling(struct state *s)
     c->event_log_queue = configuration_number(s, OPTION_EVENT_LOG_QUEUE);
     c->event_log_buffer_bytes =
         (int64_t)configuration_number(s, OPTION_EVENT_LOG_BUFFER) * 1024 * 1024;
+    c->trace_file = configuration_text(s, OPTION_TRACE_FILE);
+    c->timeline_file = configuration_text(s, OPTION_TIMELINE_FILE);
+    c->report_file = configuration_text(s, OPTION_REPORT_FILE);
+    c->metrics_file = configuration_text(s, OPTION_METRICS_FILE);
     c->trace_events = configuration_number(s, OPTION_TRACE_EVENTS);
 }
 
@@ -308,6 +310,7 @@ void configuration_free(struct config *c)
     free(s->warnings);
     free(s->path);
     buf_done(&s->log_path);
+    buf_done(&s->value);
     buf_done(&s->description);
     free(s);
 }
@@ -362,30 +365,25 @@ static bool is_privileged(void)
 #endif
 }
 
-static bool contains_pass(const char *key)
-{
-    for (; *key != '\0'; key++)
-        if (strncasecmp(key, "pass", 4) == 0)
-            return true;
-    return false;
-}
-
-/* A mistyped DB_Pass must not put the password into the log. */
+/* Whatever the key was meant to be, its value may be a password, and so may what follows the first sign that no
+ * key has: neither is shown. */
 static void warn_unknown_key(struct state *s, const struct conffile_entry *e)
 {
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
     struct buf hint = BUF_INIT;
-    const char *best = option_nearest_key(e->key), *value = e->value;
-    size_t key_len = strcspn(e->key, "=");
-    if (e->key[key_len] == '=') {
+    size_t key_len = strspn(e->key, letters);
+    char *key = mem_strndup(e->key, key_len);
+    const char *best = option_nearest_key(key);
+    if (e->key[key_len] == '=')
         buf_puts(&hint, "; key and value are separated by blanks, not by '='");
-        value = "***";
-    } else if (best != NULL) {
+    else if (best != NULL)
         buf_printf(&hint, "; did you mean %s?", best);
-    }
-    if (contains_pass(e->key) || (best != NULL && contains_pass(best)))
-        value = "***";
-    warn(s, "WARNING: Unrecongized directive: %.*s=%.200s in %s, line %d%s",
-         (int)(key_len < 200 ? key_len : 200), e->key, value, s->path, e->line, buf_str(&hint));
+    else
+        buf_puts(&hint, "; all keys: spine --help");
+    warn(s, "WARNING: Unrecongized directive: %.200s=*** in %s, line %d%s", key, s->path, e->line,
+         buf_str(&hint));
+    free(key);
     buf_done(&hint);
 }
 
@@ -503,6 +501,79 @@ bool configuration_read_environment(struct config *c, struct err *err)
     return ok;
 }
 
+/* ---- passwords in files of their own ---- */
+
+static void configuration_put_secret(struct state *s, enum option_id id, enum config_source source,
+                                     char *text, const char *from)
+{
+    struct option_value value = {.set = true, .text = text};
+    configuration_put(s, id, source, &value);
+    if (id == OPTION_DB_PASS)
+        s->pass_source = from;
+    else
+        s->rdb_pass_source = from;
+}
+
+static bool take_secret(struct state *s, enum option_id id, enum config_source source,
+                        const char *path, const char *from, struct err *err)
+{
+    struct err why = ERR_INIT;
+    bool others = false;
+    char *text = conffile_read_secret(path, &others, &why);
+    if (text == NULL)
+        return err_set(err, ERR_CONFIG,
+                       "ERROR: %s: %s; let it be a file with the password that this user can read",
+                       from, why.text);
+    if (others)
+        warn(s, "WARNING: %s: %s can be read or changed by every user; chmod 640 it", from, path);
+    configuration_put_secret(s, id, source, text, from);
+    return true;
+}
+
+/* A service manager's credential is a part of the environment, and wins as that does. */
+static bool read_credential(struct state *s, enum option_id id, const char *name, const char *from,
+                            bool *ret_found, struct err *err)
+{
+    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    struct buf path = BUF_INIT;
+    bool ok = true;
+    if (folder != NULL && *folder != '\0') {
+        buf_printf(&path, "%s/%s", folder, name);
+        *ret_found = access(buf_str(&path), F_OK) == 0;
+        if (*ret_found)
+            ok = take_secret(s, id, SOURCE_ENVIRONMENT, buf_str(&path), from, err);
+    }
+    buf_done(&path);
+    return ok;
+}
+
+static bool read_pass_file(struct state *s, enum option_id id, struct err *err)
+{
+    const struct option_def *key = option_get((enum option_id)(id + 1));
+    const char *path = configuration_text(s, option_id_of(key));
+    if (*path == '\0')
+        return true;
+    const char *from = id == OPTION_DB_PASS ? s->pass_source : s->rdb_pass_source;
+    if (s->values[id][SOURCE_FILE].set && from == NULL)
+        warn(s, "WARNING: %s in %s is not used, because %s is set; remove the line",
+             option_get(id)->key, s->path == NULL ? "spine.conf" : s->path, key->key);
+    return take_secret(s, id, SOURCE_FILE, path, key->key, err);
+}
+
+bool configuration_read_secrets(struct config *c, struct err *err)
+{
+    struct state *s = state_of(c);
+    bool found = false, rdb_found = false;
+    bool ok = read_credential(s, OPTION_DB_PASS, "spine.db_pass", "credential spine.db_pass",
+                              &found, err) &&
+              (found || read_pass_file(s, OPTION_DB_PASS, err)) &&
+              read_credential(s, OPTION_RDB_PASS, "spine.rdb_pass", "credential spine.rdb_pass",
+                              &rdb_found, err) &&
+              (rdb_found || read_pass_file(s, OPTION_RDB_PASS, err));
+    refresh(s);
+    return ok;
+}
+
 void configuration_set_setting(struct config *c, const char *name, const char *value)
 {
     struct state *s = state_of(c);
@@ -559,14 +630,22 @@ static void describe_value(const struct state *s, enum option_id id, const struc
 static bool is_described(const struct option_def *def)
 {
     enum option_id id = option_id_of(def);
-    return def->type != OPTION_TYPE_ACTION && def->type != OPTION_TYPE_NAMED &&
+    return def->section != OPTION_COMMAND && def->type != OPTION_TYPE_NAMED &&
            id != OPTION_STDOUT && id != OPTION_DB_PREG;
 }
 
-const char *configuration_describe(struct config *c, size_t i)
+static const char *source_of(const struct state *s, enum option_id id, enum config_source source)
 {
     static const char *const sources[] = {"default", "spine.conf", "settings table", "environment",
                                           "command line"};
+    const char *file = id == OPTION_DB_PASS    ? s->pass_source
+                       : id == OPTION_RDB_PASS ? s->rdb_pass_source
+                                               : NULL;
+    return file != NULL ? file : sources[source];
+}
+
+bool configuration_entry(struct config *c, size_t i, struct configuration_entry *ret)
+{
     struct state *s = state_of(c);
     for (int id = 0; id < OPTION_COUNT; id++) {
         const struct option_def *def = option_get((enum option_id)id);
@@ -574,105 +653,23 @@ const char *configuration_describe(struct config *c, size_t i)
             continue;
         enum config_source source;
         const struct option_value *v = effective(s, (enum option_id)id, &source);
-        buf_clear(&s->description);
-        buf_printf(&s->description, "%s = ", def->name);
-        describe_value(s, (enum option_id)id, v, &s->description);
-        buf_printf(&s->description, " (%s)", sources[source]);
-        return s->description.data;
+        buf_clear(&s->value);
+        describe_value(s, (enum option_id)id, v, &s->value);
+        ret->name = def->name;
+        ret->value = buf_str(&s->value);
+        ret->source = source_of(s, (enum option_id)id, source);
+        return true;
     }
-    return NULL;
+    return false;
 }
 
-static void print_entry(FILE *out, const struct option_def *def)
+const char *configuration_describe(struct config *c, size_t i)
 {
-    struct buf b = BUF_INIT;
-    if (def->section == OPTION_SETTING || def->section == OPTION_FILE)
-        buf_printf(&b, "  %s", def->name);
-    else if (def->letter != 0)
-        buf_printf(&b, "  -%c, --%s", def->letter, def->longs[0]);
-    else
-        buf_printf(&b, "      --%s", def->longs[0]);
-    if (def->placeholder != NULL && def->section == OPTION_SETTING)
-        buf_printf(&b, ":%s", def->placeholder);
-    else if (def->placeholder != NULL && def->attached_only)
-        buf_printf(&b, "[=%s]", def->placeholder);
-    else if (def->placeholder != NULL)
-        buf_printf(&b, "%c%s", def->section == OPTION_FILE ? ' ' : '=', def->placeholder);
-    fprintf(out, "%-34s %s", b.data, def->help);
-    if (def->standard != NULL && *def->standard != '\0' && def->type != OPTION_TYPE_SECRET)
-        fprintf(out, " [%s%s%s]", def->standard, def->unit == NULL ? "" : " ",
-                def->unit == NULL ? "" : def->unit);
-    fputc('\n', out);
-    buf_done(&b);
-}
-
-/* A key of spine.conf, or a variable of the environment, for what has another name above. */
-static void print_alias(FILE *out, const char *name, const struct option_def *def, char between)
-{
-    struct buf b = BUF_INIT;
-    buf_printf(&b, "  %s", name);
-    if (def->placeholder != NULL)
-        buf_printf(&b, "%c%s", between, def->placeholder);
-    if (def->longs[0] != NULL)
-        fprintf(out, "%-34s as --%s\n", b.data, def->longs[0]);
-    else
-        fprintf(out, "%-34s as -O %s\n", b.data, def->name);
-    buf_done(&b);
-}
-
-static void print_aliases(FILE *out)
-{
-    for (int i = 0; i < OPTION_COUNT; i++) {
-        const struct option_def *def = option_get((enum option_id)i);
-        if (def->key != NULL && def->section != OPTION_FILE)
-            print_alias(out, def->key, def, ' ');
-    }
-    fputs("\nEnvironment:\n", out);
-    for (int i = 0; i < OPTION_COUNT; i++) {
-        const struct option_def *def = option_get((enum option_id)i);
-        if (def->variable != NULL)
-            print_alias(out, def->variable, def, '=');
-    }
-}
-
-static void print_help(FILE *out)
-{
-    static const char *const titles[] = {
-        "Commands, instead of a poll:",
-        "What to poll:",
-        "How:",
-        "Output:",
-        "Settings from the database, to be overridden with -O NAME:VALUE:",
-        "Keys of spine.conf:"};
-    fprintf(
-        out,
-        "%s\n\nUsage: spine [options] [first last]\n\n"
-        "Polls the devices of a Cacti site once; Cacti's poller.php starts it. A value may follow\n"
-        "after '=' or as the next argument. Long options may be written in any case.\n",
-        options_version_line());
-    for (size_t s = 0; s < ARRAY_LEN(titles); s++) {
-        fprintf(out, "\n%s\n", titles[s]);
-        for (int i = 0; i < OPTION_COUNT; i++) {
-            const struct option_def *def = option_get((enum option_id)i);
-            if ((size_t)def->section == s && !def->row_only)
-                print_entry(out, def);
-        }
-    }
-    print_aliases(out);
-    fputs("\nWithout -C the first of these is read: ./spine.conf, /etc/spine.conf,\n"
-          "/etc/cacti/spine.conf, ../etc/spine.conf, " SYSCONFDIR "/spine.conf.\n"
-          "\nExamples:\n"
-          "  spine -R -S -V MEDIUM -f 42 -l 42    show what device 42 answers, or why it\n"
-          "                                       does not; store nothing\n"
-          "  spine --poller=1 --hostlist=3,5,8    poll three devices\n"
-          "\nExit status: 0 done, 64 usage, 65 replayed otherwise than recorded, or\n"
-          "--verify found a difference, 66 none of the devices asked for can be polled, 69 "
-          "database unreachable, 70 internal, 71 operating "
-          "system, 75 deadline\nhit or results partly stored, 78 spine.conf or schema.\n",
-          out);
-}
-
-void configuration_print_help(void)
-{
-    print_help(stdout);
+    struct state *s = state_of(c);
+    struct configuration_entry e;
+    if (!configuration_entry(c, i, &e))
+        return NULL;
+    buf_clear(&s->description);
+    buf_printf(&s->description, "%s = %s (%s)", e.name, e.value, e.source);
+    return s->description.data;
 }

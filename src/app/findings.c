@@ -4,9 +4,11 @@
 
 #include "base/jsonout.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 
 void findings_done(struct findings *f)
 {
@@ -18,11 +20,24 @@ void findings_done(struct findings *f)
     *f = (struct findings)FINDINGS_INIT;
 }
 
-static void make_one_line(char *text)
+/* One line, in UTF-8: what is not is taken for ISO 8859-1. */
+static char *findings_clean(const char *text)
 {
-    for (char *p = text; p != NULL && *p != '\0'; p++)
-        if (iscntrl((unsigned char)*p))
-            *p = ' ';
+    struct buf b = BUF_INIT;
+    size_t len = strlen(text), at = 0;
+    buf_puts(&b, "");
+    while (at < len) {
+        unsigned char c = (unsigned char)text[at];
+        size_t n = c < 0x80 ? 1 : utf8_length(text + at, len - at);
+        if (n == 0)
+            utf8_put_latin1(&b, c);
+        else if (iscntrl(c))
+            buf_putc(&b, ' ');
+        else
+            buf_append(&b, text + at, n);
+        at += n == 0 ? 1 : n;
+    }
+    return buf_take(&b);
 }
 
 void findings_add(struct findings *f, enum verdict verdict, const char *name, const char *remedy,
@@ -35,10 +50,18 @@ void findings_add(struct findings *f, enum verdict verdict, const char *name, co
     va_end(ap);
     f->all = mem_realloc(f->all, f->count + 1, sizeof(*f->all));
     struct finding *one = &f->all[f->count++];
-    *one = (struct finding){.verdict = verdict, .name = name, .text = buf_take(&b)};
-    one->remedy = remedy == NULL ? NULL : mem_strdup(remedy);
-    make_one_line(one->text);
-    make_one_line(one->remedy);
+    *one = (struct finding){.verdict = verdict, .name = name, .text = findings_clean(buf_str(&b))};
+    one->remedy = remedy == NULL ? NULL : findings_clean(remedy);
+    buf_done(&b);
+}
+
+void findings_take(struct findings *f, struct findings *from)
+{
+    f->all = mem_realloc(f->all, f->count + from->count + 1, sizeof(*f->all));
+    for (size_t i = 0; i < from->count; i++)
+        f->all[f->count++] = from->all[i];
+    free(from->all);
+    *from = (struct findings)FINDINGS_INIT;
 }
 
 enum verdict findings_worst(const struct findings *f)

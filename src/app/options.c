@@ -498,9 +498,11 @@ enum configuration_request options_parse_args(int argc, char *const *argv,
     return ret;
 }
 
-const char *options_version_line(void)
+void options_version_line(const char *cacti, struct buf *out)
 {
-    return "SPINE " SPINE_COMPAT_VERSION
-           "  Copyright 2026 the spine authors (spine " PACKAGE_VERSION
-           ", compatible with Cacti " SPINE_COMPAT_VERSION ")";
+    if (cacti == NULL || *cacti == '\0')
+        cacti = SPINE_COMPAT_VERSION;
+    buf_printf(out,
+               "SPINE %s  Copyright 2026 the spine authors (spine %s, compatible with Cacti %s)",
+               cacti, PACKAGE_VERSION, cacti);
 }

@@ -2,6 +2,8 @@
 
 #include "app/options.h"
 
+#include "base/compiler.h"
+
 #include <stdint.h>
 #include <strings.h>
 
@@ -56,6 +58,16 @@ static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
         .name = (key_), .key = (key_), .type = OPTION_TYPE_##type_, .section = OPTION_FILE,        \
         .standard = (standard_), .placeholder = (placeholder_), .help = (help_), __VA_ARGS__       \
     }
+#define OUTPUT_FILE(id, long_, key_, variable_, help_)                                             \
+    [OPTION_##id] = {.name = (long_),                                                              \
+                     .key = (key_),                                                                \
+                     .variable = (variable_),                                                      \
+                     .longs = {long_},                                                             \
+                     .type = OPTION_TYPE_PATH,                                                     \
+                     .section = OPTION_OUTPUT,                                                     \
+                     .standard = "",                                                               \
+                     .placeholder = "FILE",                                                        \
+                     .help = (help_)}
 #define DATABASE(PREFIX, which)                                                                    \
     [OPTION_##PREFIX##_HOST] =                                                                     \
         KEY(#PREFIX "_Host", TEXT, "localhost", "HOST", "host of the " which " database"),         \
@@ -63,6 +75,9 @@ static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
     [OPTION_##PREFIX##_USER] = KEY(#PREFIX "_User", TEXT, "cactiuser", "NAME", "its user"),        \
     [OPTION_##PREFIX##_PASS] =                                                                     \
         KEY(#PREFIX "_Pass", SECRET, "cactiuser", "TEXT", "the user's password, may be empty"),    \
+    [OPTION_##PREFIX##_PASS_FILE] =                                                                \
+        KEY(#PREFIX "_Pass_File", PATH, "", "FILE",                                                \
+            "file whose first line is the password; beats " #PREFIX "_Pass"),                      \
     [OPTION_##PREFIX##_PORT] =                                                                     \
         KEY(#PREFIX "_Port", INTEGER, "3306", "N", "TCP port; 0 means 3306", .max = 65535),        \
     [OPTION_##PREFIX##_USE_SSL] =                                                                  \
@@ -78,9 +93,9 @@ static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
             .min = DB_VERIFY_OFF, .max = DB_VERIFY_ON)
 
 static const struct option_def table[OPTION_COUNT] = {
-    [OPTION_CHECK] =
-        ARG(0, "check", FLAG, COMMAND, "check spine.conf and the environment; nothing is written",
-            .command = COMMAND_CHECK),
+    [OPTION_CHECK] = ARG(0, "check", FLAG, COMMAND,
+                         "check all that a cycle needs; nothing is written, no device is asked",
+                         .command = COMMAND_CHECK),
     [OPTION_EXPLAIN] =
         ARG(0, "explain", IDS, COMMAND,
             "poll these devices, write nothing, and say what was asked, answered and why",
@@ -192,6 +207,14 @@ static const struct option_def table[OPTION_COUNT] = {
                              .standard = "normal",
                              .placeholder = "WORD",
                              .help = "normal, or full: all that --replay needs"},
+    OUTPUT_FILE(METRICS_FILE, "metrics-file", "Metrics_File", "SPINE_METRICS_FILE",
+                "figures of the cycle for node_exporter's textfile collector"),
+    OUTPUT_FILE(REPORT_FILE, "report", "Report_File", "SPINE_REPORT",
+                "slow and failing devices, and patterns over the last cycles, as JSON"),
+    OUTPUT_FILE(TIMELINE_FILE, "timeline", "Timeline_File", "SPINE_TIMELINE",
+                "a picture of the cycle, for a browser"),
+    OUTPUT_FILE(TRACE_FILE, "trace", "Trace_File", "SPINE_TRACE",
+                "the cycle in Chrome's trace-event format"),
     [OPTION_FORMAT] =
         ARG(0, "format", WORD, OUTPUT, "of what a command prints: text or json", .words = formats,
             .min = 1 /* no numbers */, .standard = "text", .placeholder = "WORD"),
@@ -238,8 +261,9 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_CONCURRENT_PROCESSES] = NUMBER("concurrent_processes", 0, INT32_MAX, "1", "shown only"),
     [OPTION_TOTAL_SNMP_PORTS] = NUMBER("total_snmp_ports", 0, INT32_MAX, "0", "shown only"),
     [OPTION_MAX_GET_SIZE] = NUMBER("max_get_size", 0, 128, "25", "shown only"),
-    [OPTION_CACTI_VERSION] = SETTING("cacti_version", TEXT, "A.B.C",
-                                     "from table version; cannot be overridden", .row_only = true),
+    [OPTION_CACTI_VERSION] =
+        SETTING("cacti_version", TEXT, "A.B.C", "named by --version where no database tells it",
+                .row_only = true, .key = "Cacti_Version"),
     [OPTION_SNMP_CLIENTADDR] =
         KEY("SNMP_Clientaddr", TEXT, "", "ADDR", "local address of SNMP sockets"),
     [OPTION_ADDRESS_LIMIT] =
@@ -284,6 +308,20 @@ static const struct option_def table[OPTION_COUNT] = {
             .words = bulk, .min = DB_BULK_OFF, .max = DB_BULK_AUTO),
     [OPTION_DB_PREG] = KEY("DB_PreG", TEXT, NULL, "ANY", "obsolete, ignored"),
 };
+
+static const char *const titles[] = {
+    [OPTION_COMMAND] = "Commands, instead of a poll",
+    [OPTION_SELECT] = "What to poll",
+    [OPTION_RUN] = "How",
+    [OPTION_OUTPUT] = "Output",
+    [OPTION_SETTING] = "Settings from the database, to be overridden with -O NAME:VALUE",
+    [OPTION_FILE] = "Keys of spine.conf",
+};
+
+const char *option_section_title(enum option_section section)
+{
+    return section < ARRAY_LEN(titles) ? titles[section] : NULL;
+}
 
 const struct option_def *option_get(enum option_id id)
 {

@@ -12,6 +12,7 @@
 #include "drivers/store.h"
 #include "engine/cycle.h"
 #include "engine/eventlog.h"
+#include "engine/outputs.h"
 #include "engine/process.h"
 #include "engine/stopsig.h"
 #include "engine/uplink.h"
@@ -32,6 +33,7 @@ struct run {
     struct guard *guard;
     struct uplink *uplink; /* NULL: this is not a collector that is online */
     struct eventlog *events;
+    struct outputs *outputs; /* NULL: none are wanted */
     struct store *store;
     bool left_behind; /* a thread that hangs may still use what its cycle was lent */
     struct app_end end;
@@ -142,6 +144,7 @@ static void poll_site(struct run *r, void *arg UNUSED)
     process_poll(process, &run, 1);
     run_release(r, process, c);
     r->end.status = run.polled ? EX_OK : app_fail(&run.err);
+    log_end_progress();
     int reported = cycle_report(c);
     if (run.polled)
         r->end.status = reported;
@@ -174,7 +177,8 @@ static void trace_sql(const char *sql, size_t len)
 
 static bool configure(struct config *c, struct err *err)
 {
-    bool ok = configuration_read_file(c, err) && configuration_read_environment(c, err);
+    bool ok = configuration_read_file(c, err) && configuration_read_environment(c, err) &&
+              configuration_read_secrets(c, err);
     if (ok)
         configuration_finish(c);
     log_configure(&c->log);
@@ -233,6 +237,10 @@ static void start_telling(struct run *r)
         .queue_bytes = (size_t)c->event_log_buffer_bytes,
     };
     trace_start((size_t)c->trace_events);
+    if (c->command == COMMAND_POLL)
+        r->outputs = outputs_start(c, &err);
+    if (err.kind != ERR_NONE)
+        log_line(LOG_ALWAYS, "WARNING: neither metrics nor reports: %s", err.text);
     if (*o.path == '\0')
         return;
     r->events = eventlog_start(&o, &err);
@@ -243,6 +251,8 @@ static void start_telling(struct run *r)
 static void stop_telling(struct run *r)
 {
     struct stream_figures f = stream_figures();
+    outputs_stop(r->outputs, r->end.signo != 0 ? 128 + r->end.signo : r->end.status);
+    r->outputs = NULL;
     if (r->events == NULL)
         return;
     log_line(LOG_MEDIUM,

@@ -53,6 +53,23 @@ void buf_putc(struct buf *b, char c)
     buf_append(b, &c, 1);
 }
 
+void buf_put_u64(struct buf *b, uint64_t v)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+    do
+        digits[--at] = (char)('0' + v % 10);
+    while ((v /= 10) > 0);
+    buf_append(b, digits + at, sizeof(digits) - at);
+}
+
+void buf_put_i64(struct buf *b, int64_t v)
+{
+    if (v < 0)
+        buf_putc(b, '-');
+    buf_put_u64(b, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
 void buf_truncate(struct buf *b, size_t len)
 {
     if (len > b->len || b->data == NULL)

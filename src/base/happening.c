@@ -24,8 +24,10 @@ static const struct happening_def table[EVENT_TYPES] = {
     [EVENT_CYCLE_ENDED] =
         DEF("cycle.ended", "the last word of a cycle",
             FIGURES("devices", "values", "unknown", "rows", "status", "elapsed_us", "loop_lag_us")),
+    [EVENT_CYCLE_ROSTER] = DEF("cycle.roster", "the devices that are to be polled are known",
+                               FIGURES("devices", "elapsed_us")),
     [EVENT_DEVICE_STARTED] = DEF("device.started", "a device's run begins", .has_device = true,
-                                 FIGURES("items", "reindex_rows")),
+                                 .text = "hostname", FIGURES("items", "reindex_rows")),
     [EVENT_DEVICE_FINISHED] =
         DEF("device.finished", "it ends; down: the availability check failed", .has_device = true,
             FIGURES("values", "unknown", "skipped", "unfinished", "down", "elapsed_us")),
@@ -40,11 +42,12 @@ static const struct happening_def table[EVENT_TYPES] = {
     [EVENT_DEVICE_REINDEX] = DEF("device.reindex", "Cacti is told to re-index a data query",
                                  .has_device = true, FIGURES("data_query")),
     [EVENT_ASK_STARTED] = DEF("ask.started", "a device or a script is asked", .has_device = true,
-                              .detail = true, .text = "kind", FIGURES("ask", "names")),
-    [EVENT_ASK_ANSWERED] = DEF("ask.answered", "the answer came", .has_device = true,
-                               .detail = true, .text = "kind", FIGURES("ask", "elapsed_us")),
+                              .detail = true, .text = "kind", FIGURES("ask", "names", "purpose")),
+    [EVENT_ASK_ANSWERED] =
+        DEF("ask.answered", "the answer came", .has_device = true, .detail = true, .text = "kind",
+            FIGURES("ask", "elapsed_us", "repeats")),
     [EVENT_ASK_FAILED] = DEF("ask.failed", "there was no answer, or an error", .has_device = true,
-                             .text = "why", FIGURES("ask", "elapsed_us")),
+                             .text = "why", FIGURES("ask", "elapsed_us", "repeats")),
     [EVENT_CHILD_STARTED] = DEF("child.started", "a script or script server was started",
                                 .detail = true, .text = "command", FIGURES("child")),
     [EVENT_CHILD_ENDED] = DEF("child.ended", "it has ended, and its output is complete",

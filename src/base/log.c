@@ -47,6 +47,7 @@ static struct {
     struct log_options options; /* .path is owned */
     bool out_is_terminal, err_is_terminal;
     bool reader_stuck; /* of standard output or error */
+    bool progress_shown, progress_over;
     int64_t start_us;
     int fd;
     dev_t dev;
@@ -150,10 +151,8 @@ enum { READER_WAIT_MS = 1000 };
 /* The reader may have stopped (a pager, a stopped terminal): a line waits a second for room,
  * then it is dropped, and the next ones do not wait until there is room again.  Logging must never
  * delay polling. */
-static void print(FILE *stream, const struct buf *b)
+static void print_to(int fd, const struct buf *b)
 {
-    int fd = fileno(stream);
-    fflush(stream); /* what others have printed */
     for (size_t at = 0; at < b->len;) {
         struct pollfd pfd = {.fd = fd, .events = POLLOUT};
         if (poll(&pfd, 1, state.reader_stuck ? 0 : READER_WAIT_MS) == 0) {
@@ -168,6 +167,27 @@ static void print(FILE *stream, const struct buf *b)
         if (n > 0)
             at += (size_t)n;
     }
+}
+
+/* The progress line gives way to what is printed, and only to a terminal that takes it at once. */
+static void log_put_progress(const char *text)
+{
+    struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    struct buf b = BUF_INIT;
+    if (poll(&pfd, 1, 0) == 1) {
+        buf_printf(&b, "\r%s\033[K", text);
+        print_to(STDERR_FILENO, &b);
+        state.progress_shown = *text != '\0';
+    }
+    buf_done(&b);
+}
+
+static void print(FILE *stream, const struct buf *b)
+{
+    if (state.progress_shown)
+        log_put_progress("");
+    fflush(stream); /* what others have printed */
+    print_to(fileno(stream), b);
 }
 
 static void to_stdout(const struct line *line)
@@ -422,6 +442,7 @@ void log_start(void)
     state.err_is_terminal = isatty(STDERR_FILENO) == 1;
     state.start_us = clock_mono_us();
     state.notice_given = false;
+    state.progress_shown = state.progress_over = false;
     set_options(&first);
     thr_unlock(&lock);
 }
@@ -456,6 +477,23 @@ bool log_shows_errors(void)
     bool shown = state.err_is_terminal || state.options.destination == LOG_TO_STDERR;
     thr_unlock(&lock);
     return shown;
+}
+
+void log_progress(const char *text)
+{
+    thr_lock(&lock);
+    if (state.err_is_terminal && !state.progress_over)
+        log_put_progress(text);
+    thr_unlock(&lock);
+}
+
+void log_end_progress(void)
+{
+    thr_lock(&lock);
+    if (state.progress_shown)
+        log_put_progress("");
+    state.progress_over = true;
+    thr_unlock(&lock);
 }
 
 bool log_wants(enum log_level level)

@@ -51,9 +51,19 @@ int num_compare_pids(const void *a, const void *b)
     return num_order(*(const pid_t *)a, *(const pid_t *)b);
 }
 
+/* This number of digits cannot overflow. */
+enum { NUM_SAFE_DIGITS = 18 };
+
+/* Most texts are a few digits, for which the library function is slow. */
 int64_t num_leading(const char *text)
 {
-    return strtoll(text, NULL, 10);
+    const char *digits = text + (*text == '-'), *at = digits;
+    int64_t v = 0;
+    while (*at >= '0' && *at <= '9' && at - digits < NUM_SAFE_DIGITS)
+        v = v * 10 + (*at++ - '0');
+    if (at == digits || (*at >= '0' && *at <= '9'))
+        return strtoll(text, NULL, 10); /* white space, '+', no number, or many digits */
+    return digits == text ? v : -v;
 }
 
 bool num_bool(const char *text, bool fallback)

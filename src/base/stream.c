@@ -43,7 +43,8 @@ static bool offer(struct stream_reader *r, const struct happening *e, char *deta
 static bool offer(struct stream_reader *r, const struct happening *e, char *detail,
                   size_t detail_len)
 {
-    if (r->closed || (happening_get(e->type)->detail && !r->queue.details))
+    bool wanted = r->queue.details || r->queue.frequent || !happening_get(e->type)->detail;
+    if (r->closed || !wanted)
         return false;
     r->offered++;
     if (r->count == r->queue.events || detail_len > r->queue.bytes - r->bytes) {

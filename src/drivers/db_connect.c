@@ -78,10 +78,8 @@ static struct tls tls_of(const struct db_params *p, bool tcp, bool demanded)
     return t;
 }
 
-#ifdef MARIADB_PACKAGE_VERSION
-
-/* From 3.4 on, MariaDB's library that has no file of authorities believes every server at 127.0.0.1
- * or on a socket, and elsewhere one that knows the password's hash. */
+/* Without a file of authorities, MariaDB's library from 3.4 on believes every server at 127.0.0.1 or
+ * on a socket, and elsewhere one that knows the password's hash; MySQL's refuses every server. */
 static const char *system_authorities(void)
 {
     static const char *const files[] = {"/etc/ssl/certs/ca-certificates.crt",
@@ -93,6 +91,8 @@ static const char *system_authorities(void)
     }
     return NULL;
 }
+
+#ifdef MARIADB_PACKAGE_VERSION
 
 static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
 {
@@ -117,6 +117,7 @@ static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
 /* A file of authorities makes the library check the chain in every mode. */
 static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
 {
+    const char *ca = t->verify || t->offered ? or_null(p->ssl_ca) : NULL;
     unsigned mode = t->name       ? SSL_MODE_VERIFY_IDENTITY
                     : t->verify   ? SSL_MODE_VERIFY_CA
                     : t->required ? SSL_MODE_REQUIRED
@@ -125,7 +126,7 @@ static void set_tls(MYSQL *m, const struct db_params *p, const struct tls *t)
     mysql_options(m, MYSQL_OPT_SSL_MODE, &mode);
     mysql_options(m, MYSQL_OPT_SSL_KEY, or_null(p->ssl_key));
     mysql_options(m, MYSQL_OPT_SSL_CERT, or_null(p->ssl_cert));
-    mysql_options(m, MYSQL_OPT_SSL_CA, t->verify || t->offered ? or_null(p->ssl_ca) : NULL);
+    mysql_options(m, MYSQL_OPT_SSL_CA, t->verify && ca == NULL ? system_authorities() : ca);
 }
 
 #endif
@@ -249,16 +250,35 @@ static bool fail_connect(const struct db_params *p, const struct address *a, int
 static const char no_tls[] = "TLS is required, but the server offers none";
 
 /* The library's own text about a refused way to log in may be in memory that has been reused. */
+static const char *why_no_login(const struct db *db, int number)
+{
+    if (number == DBERROR_SERVER_LOST && mysql_errno(db->mysql) == DBERROR_TLS_FAILED)
+        return "no end of the TLS handshake";
+    if (number == DBERROR_LOGIN_REFUSED)
+        return "the server asks for a way to log in that gives the password away or is unknown";
+    if (number == DBERROR_TLS_FAILED && !db_login_has_tls(db->mysql))
+        return no_tls;
+    return mysql_error(db->mysql);
+}
+
+/* The library takes the end of a wait in the TLS handshake for a failure of TLS, which is final. */
 static void fail_login(const struct db *db, const struct db_params *p, const struct address *a,
                        const struct tls *tls, struct err *err)
 {
     int number = db_login_error(db->mysql, tls->required);
-    const char *why = mysql_error(db->mysql);
-    if (number == DBERROR_LOGIN_REFUSED)
-        why = "the server asks for a way to log in that gives the password away or is unknown";
-    else if (number != (int)mysql_errno(db->mysql))
-        why = no_tls;
-    fail_connect(p, a, number, why, err);
+    if (number == DBERROR_TLS_FAILED && db->silent)
+        number = DBERROR_SERVER_LOST;
+    fail_connect(p, a, number, why_no_login(db, number), err);
+}
+
+static bool log_in(struct db *db, const struct db_params *p, const struct address *a)
+{
+    struct db_guard *guard = db_guard_start(db);
+    db_wait_for(db, false);
+    bool ok = mysql_real_connect(db->mysql, a->socket != NULL ? NULL : a->host, p->user,
+                                 p->password, p->database, p->port, a->socket, 0) != NULL;
+    db_guard_stop(guard);
+    return ok;
 }
 
 /* One try.  *err says why not.  The deadline counts for the first statements, too; after that only
@@ -274,9 +294,7 @@ static struct db *connect_once(const struct db_params *p, const struct address *
     db->bulk = p->bulk;
     db->connecting = true;
     db->mysql = prepare(p, &tls, *deadline - clock_mono_ms());
-    db_wait_for(db, false);
-    if (mysql_real_connect(db->mysql, a->socket != NULL ? NULL : a->host, p->user, p->password,
-                           p->database, p->port, a->socket, 0) == NULL) {
+    if (!log_in(db, p, a)) {
         fail_login(db, p, a, &tls, err);
         goto fail;
     }

@@ -31,6 +31,12 @@ void db_login_ignore_environment(void)
         unsetenv(login_address[i]);
 }
 
+bool db_login_has_tls(const void *mysql)
+{
+    const MYSQL *m = mysql;
+    return (m->server_capabilities & CLIENT_SSL) != 0;
+}
+
 #ifdef MARIADB_PACKAGE_VERSION
 
 #include <mysql/plugin_auth.h>
@@ -249,10 +255,9 @@ void db_login_prepare(void *mysql, bool tls_required, bool known)
 /* A server that does not even know that there are several ways never reaches the gate. */
 int db_login_error(void *mysql, bool tls_required)
 {
-    const MYSQL *m = mysql;
     int number = (int)mysql_errno(mysql);
-    bool has_tls = (m->server_capabilities & CLIENT_SSL) != 0;
-    if (login.no_tls || (tls_required && number == DBERROR_LOGIN_REFUSED && !has_tls))
+    if (login.no_tls ||
+        (tls_required && number == DBERROR_LOGIN_REFUSED && !db_login_has_tls(mysql)))
         return DBERROR_TLS_FAILED;
     return login.refused ? DBERROR_LOGIN_REFUSED : number;
 }

@@ -54,6 +54,8 @@ void db_login_prepare(void *mysql, bool tls_required, bool known);
 /* Why the attempt to connect of this thread has failed: DBERROR_TLS_FAILED if the server has no
  * TLS (and has been sent nothing), DBERROR_LOGIN_REFUSED if it asked for the password. */
 int db_login_error(void *mysql, bool tls_required);
+/* Whether the server that has greeted offers TLS. */
+bool db_login_has_tls(const void *mysql);
 
 /* ---- waiting ---- */
 
@@ -64,6 +66,11 @@ int db_lock_wait_s(const struct db *db);
  * each call of the library that may wait, on the thread of the call. `begins`: it has all its time. */
 void db_wait_prepare(void *mysql);
 void db_wait_for(struct db *db, bool begins);
+
+/* Around the call that connects: ends its waits where the library has no time-out of its own. NULL
+ * where it has, or where no thread can be started. */
+struct db_guard *db_guard_start(struct db *db);
+void db_guard_stop(struct db_guard *guard);
 
 /* Waits until the connection has something to read; false: not in time. */
 bool db_wait_for_answer(struct db *db);

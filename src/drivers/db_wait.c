@@ -3,6 +3,8 @@
 #include "db_private.h"
 
 #include "base/clock.h"
+#include "base/mem.h"
+#include "base/thr.h"
 #include "drivers/dberror.h"
 
 #include <inttypes.h>
@@ -10,6 +12,9 @@
 #include <errno.h>
 #include <mysql.h>
 #include <poll.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define LOOK_UP_MS         250 /* how often a wait looks at its deadline again */
 #define ANSWER_AT_LEAST_MS (2 * 1000)
@@ -178,6 +183,94 @@ void db_wait_prepare(void *mysql)
 
 void db_wait_prepare(void *mysql UNUSED)
 {
+}
+
+#endif
+
+#ifdef MARIADB_PACKAGE_VERSION
+
+struct db_guard *db_guard_start(struct db *db UNUSED)
+{
+    return NULL;
+}
+
+void db_guard_stop(struct db_guard *guard UNUSED)
+{
+}
+
+#else
+
+/* MySQL's library (9.7) reads from a TLS connection without a time-out, from the first byte of the
+ * handshake on.  A read ends when the socket is shut down, which another thread has to do. */
+struct db_guard {
+    struct db *db;
+    pthread_t thread;
+    struct thr_mutex mutex;
+    pthread_cond_t changed;
+    int64_t began_mono_ms;
+    bool over GUARDED;     /* by the mutex */
+    bool too_late GUARDED; /* by the mutex */
+};
+
+static int64_t guard_until(const struct db_guard *g)
+{
+    int64_t by = g->began_mono_ms + DB_CONNECT_S * 1000 + g->db->patience_ms;
+    int64_t deadline = *g->db->deadline;
+    return deadline < by ? deadline : by;
+}
+
+/* The library's first descriptor is 0, until it has a socket. */
+static void guard_shut_down(struct db_guard *g)
+{
+    int fd = db_socket_of(g->db);
+    if (fd > STDERR_FILENO)
+        shutdown(fd, SHUT_RDWR);
+}
+
+static void *guard_run(void *arg)
+{
+    struct db_guard *g = arg;
+    thr_lock(&g->mutex);
+    while (!g->over) {
+        int64_t now = clock_mono_ms(), left = guard_until(g) - now;
+        g->too_late = left <= 0;
+        if (g->too_late)
+            guard_shut_down(g);
+        thr_wait_until(&g->changed, &g->mutex,
+                       now + (left > 0 && left < LOOK_UP_MS ? left : LOOK_UP_MS));
+    }
+    thr_unlock(&g->mutex);
+    return NULL;
+}
+
+struct db_guard *db_guard_start(struct db *db)
+{
+    struct db_guard *g = mem_zalloc(1, sizeof(*g));
+    g->db = db;
+    g->began_mono_ms = clock_mono_ms();
+    thr_mutex_init(&g->mutex);
+    thr_cond_init(&g->changed);
+    if (thr_start(&g->thread, "connecting", guard_run, g, NULL))
+        return g;
+    pthread_cond_destroy(&g->changed);
+    thr_mutex_done(&g->mutex);
+    free(g);
+    return NULL;
+}
+
+void db_guard_stop(struct db_guard *g)
+{
+    if (g == NULL)
+        return;
+    thr_lock(&g->mutex);
+    g->over = true;
+    g->db->silent = g->too_late;
+    pthread_cond_signal(&g->changed);
+    thr_unlock(&g->mutex);
+    thr_join(g->thread);
+    pthread_cond_destroy(&g->changed);
+    thr_mutex_done(&g->mutex);
+    free(g);
 }
 
 #endif

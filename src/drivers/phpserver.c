@@ -259,6 +259,8 @@ static void act(struct slot *s, struct phpproto_do d)
         answer_in_flight(s, &d);
     if (s->proto.state == PHPPROTO_IDLE)
         child_set_idle(s->process->child, true);
+    if (s->proto.state == PHPPROTO_IDLE && s->pool->options.ready != NULL)
+        s->pool->options.ready(s->pool->options.ready_arg);
     set_slot_timer(s);
     phpserver_turn_within(s->pool, 0);
 }

@@ -17,6 +17,20 @@ struct thr_mutex snmp_library_lock = THR_MUTEX_INITIALIZER;
 
 /* ---- library ---- */
 
+static pthread_once_t snmp_warmed = PTHREAD_ONCE_INIT;
+static bool snmp_is_warm; /* written once, before an agent exists */
+
+static void snmp_init_library(void)
+{
+    init_snmp("spine");
+    snmp_is_warm = true;
+}
+
+void snmp_library_warm(void)
+{
+    (void)pthread_once(&snmp_warmed, snmp_init_library);
+}
+
 bool snmp_library_start(struct err *err UNUSED)
 {
     setenv("MIBS", "", 1);
@@ -32,14 +46,16 @@ bool snmp_library_start(struct err *err UNUSED)
     netsnmp_register_loghandler(NETSNMP_LOGHANDLER_NONE, LOG_DEBUG);
     netsnmp_set_mib_directory(
         ""); /* no name of an object is looked up; to index MIB files takes ms */
-    init_snmp("spine");
     return true;
 }
 
 void snmp_library_stop(void)
 {
     snmp_v3_stop();
-    snmp_shutdown("spine");
+    if (snmp_is_warm)
+        snmp_shutdown("spine");
+    snmp_is_warm = false;
+    snmp_warmed = (pthread_once_t)PTHREAD_ONCE_INIT;
 }
 
 const char *snmp_library_version(void)

@@ -117,6 +117,7 @@ static void snmpx_take(struct exchange *x, const struct exchange_event *event)
 struct snmp_exchange *snmp_exchange_new(const struct snmp_options *options, const struct wire *wire)
 {
     struct snmp_exchange *s = mem_zalloc(1, sizeof(*s));
+    snmp_library_warm();
     s->base.take = snmpx_take;
     s->options = *options;
     s->wire = wire;

@@ -239,6 +239,20 @@ static struct protocol v3_find_priv(const char *name)
     return p;
 }
 
+static void v3_list(struct buf *out, const char *name, bool known)
+{
+    if (known)
+        buf_printf(out, "%s%s", out->len == 0 ? "" : " ", name);
+}
+
+void snmp_library_protocols(struct buf *auth, struct buf *priv)
+{
+    for (size_t i = 0; i < ARRAY_LEN(auth_names); i++)
+        v3_list(auth, auth_names[i].cacti, v3_find_auth(auth_names[i].cacti).id != NULL);
+    for (size_t i = 0; i < ARRAY_LEN(priv_names); i++)
+        v3_list(priv, priv_names[i].cacti, v3_find_priv(priv_names[i].cacti).id != NULL);
+}
+
 static bool take_level(struct snmp_v3 *v, struct buf *detail)
 {
     const struct target *t = v->target;

@@ -158,9 +158,11 @@ static void load_done(struct load *l)
 
 static void add_ids(const struct load *l, const char *column, struct buf *sql)
 {
-    buf_printf(sql, "%s IN (%u", column, l->ids[0]);
-    for (size_t i = 1; i < l->id_count; i++)
-        buf_printf(sql, ",%u", l->ids[i]);
+    buf_puts(sql, column);
+    for (size_t i = 0; i < l->id_count; i++) {
+        buf_puts(sql, i == 0 ? " IN (" : ",");
+        buf_put_u64(sql, l->ids[i]);
+    }
     buf_putc(sql, ')');
 }
 

@@ -89,19 +89,32 @@ void store_add_enabled(const struct store *s, int poller_id, struct buf *sql)
                       "s.disabled='on')");
 }
 
-static void roster_add_selection(const struct roster_load *l, struct buf *sql)
+/* false: it is all devices. */
+static bool roster_add_selection(const struct roster_load *l, struct buf *sql)
 {
     const struct selection *sel = l->sel;
-    if (sel->id_count > LIST_IN_SQL) {
-        buf_printf(sql, " AND id BETWEEN %u AND %u", l->ids[0], l->ids[sel->id_count - 1]);
-    } else if (sel->id_count > 0) {
-        buf_printf(sql, " AND id IN (%u", l->ids[0]);
-        for (size_t i = 1; i < sel->id_count; i++)
-            buf_printf(sql, ",%u", l->ids[i]);
+    if (sel->id_count > LIST_IN_SQL)
+        buf_printf(sql, "id BETWEEN %u AND %u", l->ids[0], l->ids[sel->id_count - 1]);
+    else if (sel->id_count > 0)
+        for (size_t i = 0; i < sel->id_count; i++)
+            buf_printf(sql, "%s%u", i == 0 ? "id IN (" : ",", l->ids[i]);
+    else if (sel->has_range)
+        buf_printf(sql, "id BETWEEN %u AND %u", sel->first, sel->last);
+    else
+        return false;
+    if (sel->id_count > 0 && sel->id_count <= LIST_IN_SQL)
         buf_putc(sql, ')');
-    } else if (sel->has_range) {
-        buf_printf(sql, " AND id BETWEEN %u AND %u", sel->first, sel->last);
-    }
+    return true;
+}
+
+/* Where ids are given they lead to the rows: "+0" makes the other conditions unfit for an index, because by the one on
+ * `disabled` a server would find nearly all devices, and each of them by a search of its own. */
+static void roster_add_where(struct store *s, const struct roster_load *l, struct buf *sql)
+{
+    bool some = roster_add_selection(l, sql);
+    buf_puts(sql, some ? " AND (" : "");
+    store_add_enabled(s, l->sel->poller_id, sql);
+    buf_puts(sql, some ? ")+0" : "");
 }
 
 static bool roster_load_entries(struct store *s, struct roster_load *l, struct err *err)
@@ -110,8 +123,7 @@ static bool roster_load_entries(struct store *s, struct roster_load *l, struct e
         .columns = 3, .on_row = roster_row, .restart = roster_restart, .arg = l};
     struct buf sql = BUF_INIT;
     buf_puts(&sql, "SELECT id,deleted,status FROM host WHERE ");
-    store_add_enabled(s, l->sel->poller_id, &sql);
-    roster_add_selection(l, &sql);
+    roster_add_where(s, l, &sql);
     buf_printf(&sql, " ORDER BY %spolling_time DESC,id",
                l->sel->down_first ? "status=1 DESC," : "");
     bool ok = store_query(s, "cannot read the devices", &sql, &reader, err);

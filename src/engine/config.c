@@ -2,6 +2,15 @@
 
 #include "engine/config.h"
 
+#include "core/loop.h"
+
+const char *config_driver_text(const struct config *c)
+{
+    if (!c->event_loop || !loop_kind_is_built(LOOP_LIBEVENT))
+        return "legacy";
+    return c->async_snmp ? "async" : "event";
+}
+
 bool id_list_contains(const struct id_list *list, uint32_t id)
 {
     size_t low = 0, high = list->count;

@@ -4,8 +4,10 @@
 
 #include "cycle_private.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/stream.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -147,8 +149,13 @@ bool cycle_load_slice(struct cycle *c, struct store *reader, size_t at, size_t s
     return ok;
 }
 
-/* Few devices, so that the first question leaves early. */
-enum { CYCLE_FIRST_DEVICES = 64 };
+/* Few devices, so that the first question leaves early; but the rest of a small site is not worth a connection. */
+enum { CYCLE_FIRST_DEVICES = 64, CYCLE_SMALL_SITE = 128 };
+
+static size_t cycle_first_size(const struct cycle *c)
+{
+    return c->roster.count <= CYCLE_SMALL_SITE ? CYCLE_SMALL_SITE : CYCLE_FIRST_DEVICES;
+}
 
 bool cycle_load_roster(struct cycle *c, struct err *err)
 {
@@ -156,10 +163,14 @@ bool cycle_load_roster(struct cycle *c, struct err *err)
     if (!store_load_roster(c->store, &sel, &c->roster, err) ||
         !store_load_widths(c->store, &c->output_chars, &c->boost_chars, err))
         return false;
+    stream_emit(&(struct happening){
+        .type = EVENT_CYCLE_ROSTER,
+        .figures = {(int64_t)c->roster.count, clock_mono_us() - c->started_mono_us},
+    });
     if (c->uplink != NULL) /* results go to the main server */
         uplink_widths(c->uplink, &c->output_chars, &c->boost_chars);
     c->advance = mem_zalloc(c->roster.count + 1, sizeof(c->advance[0]));
-    if (!cycle_read_slice(c, c->store, 0, CYCLE_FIRST_DEVICES, &c->first, err))
+    if (!cycle_read_slice(c, c->store, 0, cycle_first_size(c), &c->first, err))
         return false;
     c->loaded = true;
     cycle_explain_selection(c);

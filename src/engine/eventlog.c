@@ -43,6 +43,7 @@ struct eventlog {
     int64_t give_up_mono_ms GUARDED; /* lock: INT64_MAX until stop */
     uint64_t written GUARDED;        /* lock: events in the file */
     int error GUARDED;               /* lock: errno of the last failure, 0 = none */
+    bool troubled GUARDED;           /* lock: nothing has been written since that failure */
     bool capped GUARDED;             /* lock: the size was the reason */
 
     /* the thread's */
@@ -61,6 +62,7 @@ static void eventlog_note_trouble(struct eventlog *e, int error)
 {
     thr_lock(&e->lock);
     e->error = error;
+    e->troubled = true;
     thr_unlock(&e->lock);
 }
 
@@ -133,6 +135,7 @@ static void eventlog_drop_written(struct eventlog *e, size_t len)
     e->size += (int64_t)len;
     thr_lock(&e->lock);
     e->written += lines;
+    e->troubled = false;
     thr_unlock(&e->lock);
 }
 
@@ -313,10 +316,15 @@ static void eventlog_note_outcome(struct eventlog *e, const char *why)
     thr_unlock(&e->lock);
 }
 
-/* While the thread hangs: once it returns, it releases all that could be looked at. */
+/* While the thread has not returned: once it does, it releases all that could be looked at.  A file that was refusing
+ * everything is the reason, however late a busy machine lets the thread see that its time is over. */
 static void eventlog_salvage(void *arg)
 {
-    eventlog_note_outcome(arg, "the file system does not answer");
+    struct eventlog *e = arg;
+    thr_lock(&e->lock);
+    bool troubled = e->troubled;
+    thr_unlock(&e->lock);
+    eventlog_note_outcome(e, troubled ? NULL : "the file system does not answer");
 }
 
 /* Returns until when the thread is waited for; a file that takes nothing is given up before that. */

@@ -292,9 +292,24 @@ static void ledger_report_items(const struct ledger_figures *f,
     buf_done(&line);
 }
 
+/* In the form of Cacti's own SYSTEM STATS, so that scripts which graph that can read this one. */
+static void ledger_report_stats(const struct ledger_figures *f,
+                                const struct ledger_closing *closing, int status)
+{
+    log_line(LOG_ALWAYS,
+             "STATS: Time:%.4f Driver:%s Threads:%d Devices:%zu Down:%zu Dropped:%zu Items:%zu "
+             "Values:%zu Unknown:%zu Skipped:%zu Unfinished:%zu Stored:%zu Spooled:%zu Kept:%zu "
+             "Lost:%zu Retries:%zu Disconnects:%zu LoopLag:%.4f Status:%d",
+             (double)closing->elapsed_us / 1e6, closing->driver, closing->threads, closing->devices,
+             f->down, f->dropped, closing->items_due, f->values, ledger_unknown(f), f->skipped,
+             f->unfinished, f->stored, f->spooled, f->kept, f->lost, f->retries,
+             f->lost_connections, (double)closing->loop_lag_us / 1e6, status);
+}
+
 int ledger_report(struct ledger *l, const struct ledger_closing *closing)
 {
     struct ledger_figures f = ledger_get(l);
+    int status = closing->out_of_time || f.dropped > 0 || f.failed ? EX_TEMPFAIL : EX_OK;
     char stats[128];
     if (f.dropped > 0)
         log_line(LOG_ALWAYS, "WARNING: There were %zu threads which did not run", f.dropped);
@@ -304,11 +319,12 @@ int ledger_report(struct ledger *l, const struct ledger_closing *closing)
                  "of them",
                  f.device_lines - LEDGER_DEVICE_LINES_MAX);
     ledger_report_items(&f, closing);
+    ledger_report_stats(&f, closing, status);
     snprintf(stats, sizeof(stats), "Time: %.4f s, Threads: %d, Devices: %zu",
              (double)closing->elapsed_us / 1e6, closing->threads, closing->devices);
     if (log_wants(LOG_MEDIUM))
         log_line(LOG_MEDIUM, "%s", stats);
     else if (isatty(STDOUT_FILENO))
         puts(stats);
-    return closing->out_of_time || f.dropped > 0 || f.failed ? EX_TEMPFAIL : EX_OK;
+    return status;
 }

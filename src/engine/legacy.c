@@ -8,6 +8,7 @@
 #include "base/thr.h"
 #include "core/lease.h"
 #include "core/loop.h"
+#include "drivers/snmp.h"
 #include "engine/asker.h"
 #include "engine/loader.h"
 #include "engine/progress.h"
@@ -640,6 +641,7 @@ bool legacy_run(struct cycle *c, struct services *services, struct stopsig *sign
     if (l->loader != NULL) {
         stopsig_listen(signals, &l->listener);
         writer_begin(l->writer);
+        snmp_library_warm(); /* meanwhile */
         ok = legacy_begin(l, err);
         if (ok)
             legacy_poll(l);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/thr.h"
 #include "core/loop.h"
+#include "drivers/snmp.h"
 #include "engine/eventpath.h"
 #include "engine/legacy.h"
 #include "engine/services.h"
@@ -183,9 +184,10 @@ void process_poll(struct process *p, struct process_run *runs, size_t count)
         if (p->loop != NULL)
             process_start_path(&all[i]);
     }
-    if (p->running > 0)
+    if (p->running > 0) {
+        snmp_library_warm(); /* while the writers open rows and read the first devices */
         process_poll_on_loop(p, all, count);
-    else if (p->loop != NULL)
+    } else if (p->loop != NULL)
         process_drop_loop(p); /* it takes descriptors that the legacy loop may need */
     process_poll_by_threads(all, count);
     free(all);

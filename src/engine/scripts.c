@@ -2,8 +2,10 @@
 
 #include "engine/scripts.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thr.h"
 #include "core/children.h"
 #include "drivers/phpserver.h"
 #include "drivers/script.h"
@@ -56,33 +58,43 @@ static struct script_runner *new_runner(struct children *children, const struct 
     return script_runner_new(children, &o);
 }
 
-static struct phpserver_pool *new_servers(struct children *children, const struct config *c)
+static struct phpserver_options server_options(const struct config *c, struct buf *script)
 {
     static const char *const modes[] = {
         [MODE_ONLINE] = "online", [MODE_OFFLINE] = "offline", [MODE_RECOVERY] = "recovery"};
     struct phpserver_options o = phpserver_default_options();
-    struct buf script = BUF_INIT;
-    buf_printf(&script, "%s/script_server.php", c->path_webroot);
+    buf_printf(script, "%s/script_server.php", c->path_webroot);
     o.count = c->php_servers;
     o.php = c->path_php_binary;
-    o.script = buf_str(&script);
+    o.script = buf_str(script);
     o.version = c->cacti_version_text;
     o.poller_id = c->poller_id;
     o.mode = modes[c->mode];
     o.timeout_ms = (int64_t)c->script_timeout_s * 1000;
     o.limits = limits_of(c);
     o.note = scripts_note;
+    return o;
+}
+
+static struct phpserver_pool *new_servers(struct children *children, const struct config *c)
+{
+    struct buf script = BUF_INIT;
+    struct phpserver_options o = server_options(c, &script);
     struct phpserver_pool *p = phpserver_pool_new(children, &o);
     buf_done(&script);
     return p;
 }
 
-struct scripts *scripts_new(const struct config *config, struct loop *loop, struct err *err)
+static struct children *scripts_new_children(struct loop *loop, struct err *err)
 {
     static const char *const env[] = {"MIBS=", NULL}; /* Cacti's scripts load no MIB files */
     const struct children_options o = {.env_set = env};
-    struct children *children =
-        loop != NULL ? children_new_on_loop(loop, &o, err) : children_new_on_thread(&o, err);
+    return loop != NULL ? children_new_on_loop(loop, &o, err) : children_new_on_thread(&o, err);
+}
+
+struct scripts *scripts_new(const struct config *config, struct loop *loop, struct err *err)
+{
+    struct children *children = scripts_new_children(loop, err);
     if (children == NULL)
         return NULL;
     struct scripts *s = mem_zalloc(1, sizeof(*s));
@@ -90,6 +102,79 @@ struct scripts *scripts_new(const struct config *config, struct loop *loop, stru
     s->runner = new_runner(children, config);
     s->servers = new_servers(children, config);
     return s;
+}
+
+/* ---- a trial ---- */
+
+struct trial {
+    struct thr_mutex lock;
+    pthread_cond_t changed;
+    bool ready GUARDED, failed GUARDED; /* lock */
+    struct buf why GUARDED;             /* lock: the first failure */
+};
+
+static void trial_ready(void *arg)
+{
+    struct trial *t = arg;
+    thr_lock(&t->lock);
+    t->ready = true;
+    pthread_cond_broadcast(&t->changed);
+    thr_unlock(&t->lock);
+}
+
+static void trial_note(void *arg, const char *line)
+{
+    struct trial *t = arg;
+    thr_lock(&t->lock);
+    if (!t->failed)
+        buf_puts(&t->why, line);
+    t->failed = true;
+    pthread_cond_broadcast(&t->changed);
+    thr_unlock(&t->lock);
+}
+
+static bool trial_wait(struct trial *t, int64_t until_mono_ms, struct err *err)
+{
+    thr_lock(&t->lock);
+    bool in_time = true;
+    while (in_time && !t->ready && !t->failed)
+        in_time = thr_wait_until(&t->changed, &t->lock, until_mono_ms);
+    bool ready = t->ready;
+    if (t->failed && !ready)
+        err_set(err, ERR_OS, "%.900s", buf_str(&t->why));
+    else if (!ready)
+        err_set(err, ERR_OS, "the PHP script server has not said in time that it is ready");
+    thr_unlock(&t->lock);
+    return ready;
+}
+
+UNCHECKED_LOCKS bool scripts_try_server(const struct config *c, int64_t until_mono_ms,
+                                        struct err *err)
+{
+    struct trial t = {.why = BUF_INIT};
+    struct buf script = BUF_INIT;
+    struct children *children = scripts_new_children(NULL, err);
+    if (children == NULL)
+        return false;
+    thr_mutex_init(&t.lock);
+    thr_cond_init(&t.changed);
+    struct phpserver_options o = server_options(c, &script);
+    o.count = 1;
+    o.note = trial_note;
+    o.ready = trial_ready;
+    o.note_arg = o.ready_arg = &t;
+    struct phpserver_pool *servers = phpserver_pool_new(children, &o);
+    phpserver_warm(servers, 1);
+    bool ok = trial_wait(&t, until_mono_ms, err);
+    phpserver_quit(servers);
+    children_end(children, clock_mono_ms() + SCRIPTS_END_MS);
+    phpserver_pool_free(servers);
+    children_free(children);
+    buf_done(&script);
+    buf_done(&t.why);
+    pthread_cond_destroy(&t.changed);
+    thr_mutex_done(&t.lock);
+    return ok;
 }
 
 void scripts_free(struct scripts *s)

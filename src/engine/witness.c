@@ -13,7 +13,7 @@ static const char *const ask_kinds[] = {
 /* ---- what goes in ---- */
 
 static void tell_answer(const struct device *device, const struct devrun_event *e, bool failed,
-                        int64_t elapsed_us, const char *text)
+                        int64_t elapsed_us, unsigned repeats, const char *text)
 {
     stream_emit_text(
         (struct happening){
@@ -21,7 +21,7 @@ static void tell_answer(const struct device *device, const struct devrun_event *
             .device = device->id,
             .mono_us = e->at.mono_us,
             .wall_us = e->at.wall_us,
-            .figures = {e->ask_id, elapsed_us},
+            .figures = {e->ask_id, elapsed_us, repeats},
         },
         text);
 }
@@ -36,7 +36,7 @@ static void tell_snmp(const struct device *device, const struct devrun_event *e)
                  record_word(RECORD_SNMP_OUTCOMES, (int)r->outcome), r->detail);
     else
         snprintf(why, sizeof(why), "snmp %s", record_word(RECORD_SNMP_OUTCOMES, (int)r->outcome));
-    tell_answer(device, e, failed, r->elapsed_us, failed ? why : "snmp");
+    tell_answer(device, e, failed, r->elapsed_us, r->traffic.repeats, failed ? why : "snmp");
 }
 
 static void tell_ping(const struct device *device, const struct devrun_event *e)
@@ -45,7 +45,7 @@ static void tell_ping(const struct device *device, const struct devrun_event *e)
     char why[EVENT_TEXT];
     snprintf(why, sizeof(why), "ping %s: %.40s", record_word(RECORD_PING_OUTCOMES, (int)r->outcome),
              r->text);
-    tell_answer(device, e, r->outcome != PING_UP, (int64_t)(r->time_ms * 1000),
+    tell_answer(device, e, r->outcome != PING_UP, (int64_t)(r->time_ms * 1000), 0,
                 r->outcome != PING_UP ? why : "ping");
 }
 
@@ -54,19 +54,21 @@ static void tell_script(const struct device *device, const struct devrun_event *
     const struct script_reply *r = e->script;
     char why[EVENT_TEXT];
     snprintf(why, sizeof(why), "script %s", record_word(RECORD_SCRIPT_OUTCOMES, (int)r->outcome));
-    tell_answer(device, e, r->outcome != SCRIPT_OUTPUT, r->elapsed_us,
+    tell_answer(device, e, r->outcome != SCRIPT_OUTPUT, r->elapsed_us, 0,
                 r->outcome != SCRIPT_OUTPUT ? why : "script");
 }
 
 static void tell_start(const struct device *device, const struct devrun_event *e)
 {
-    stream_emit(&(struct happening){
-        .type = EVENT_DEVICE_STARTED,
-        .device = device->id,
-        .mono_us = e->at.mono_us,
-        .wall_us = e->at.wall_us,
-        .figures = {(int64_t)device->item_count, (int64_t)device->reindex_count},
-    });
+    stream_emit_text(
+        (struct happening){
+            .type = EVENT_DEVICE_STARTED,
+            .device = device->id,
+            .mono_us = e->at.mono_us,
+            .wall_us = e->at.wall_us,
+            .figures = {(int64_t)device->item_count, (int64_t)device->reindex_count},
+        },
+        device->snmp.hostname);
 }
 
 static void on_event(void *arg UNUSED, const struct device *device,
@@ -93,7 +95,7 @@ static void tell_ask(const struct device *device, const struct ask *ask)
     int64_t names = ask->kind == ASK_SNMP ? (int64_t)ask->snmp.count : 1;
     stream_emit_text((struct happening){.type = EVENT_ASK_STARTED,
                                         .device = device->id,
-                                        .figures = {ask->id, names}},
+                                        .figures = {ask->id, names, (int64_t)ask->purpose}},
                      ask_kinds[ask->kind]);
 }
 

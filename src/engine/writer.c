@@ -293,10 +293,13 @@ void writer_put(struct writer *w, struct batch *batch)
 {
     thr_lock(&w->lock);
     bool had_room = writer_has_room(w);
+    bool is_first = batcher_due_ms(&w->rows) == INT64_MAX;
     batcher_put(&w->rows, batch, clock_mono_ms());
     bool filled = had_room && !writer_has_room(w);
     int64_t rows = (int64_t)batcher_rows(&w->rows);
-    pthread_cond_broadcast(&w->changed);
+    /* In between, nothing is due earlier than a thread that waits knows already. */
+    if (is_first || batcher_is_full(&w->rows))
+        pthread_cond_broadcast(&w->changed);
     thr_unlock(&w->lock);
     if (filled)
         stream_emit(&(struct happening){.type = EVENT_QUEUE_FULL, .figures = {rows}});

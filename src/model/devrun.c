@@ -87,11 +87,22 @@ void devrun_say_trouble(struct devrun *run, const char *fmt, ...)
     va_end(ap);
 }
 
+static enum ask_purpose devrun_purpose(const struct devrun *run)
+{
+    switch (run->phase) {
+    case PHASE_SYSTEM: return ASK_FOR_SYSTEM;
+    case PHASE_REINDEX: return ASK_FOR_REINDEX;
+    case PHASE_ITEMS: return ASK_FOR_ITEMS;
+    default: return ASK_FOR_CHECK;
+    }
+}
+
 struct ask *devrun_add_ask(struct devrun *run, enum ask_kind kind)
 {
     struct action *a = devrun_add_action(run, ACTION_ASK);
     a->ask.id = ++run->last_ask;
     a->ask.kind = kind;
+    a->ask.purpose = devrun_purpose(run);
     CHECK(run->ask_count < run->ask_limit);
     run->asks[run->ask_count++] = (struct open_ask){.id = a->ask.id, .kind = kind};
     return &a->ask;

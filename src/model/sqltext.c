@@ -2,11 +2,13 @@
 
 #include "model/sqltext.h"
 
+#include "base/num.h"
 #include "model/value.h"
 
 #include <inttypes.h>
 #include <math.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Widths of text columns: characters, not bytes. */
@@ -142,13 +144,42 @@ const char *sqltext_outputs_bound(const char *table)
 #undef BOUND
 }
 
-/* What a decimal column can hold; SQL has no word for NaN and infinity. */
-static double sane(double v)
+/* Numbers as the columns hold them: a server warns of each one that it has to cut or to round, so that is done
+ * here, to what the server would make of it. */
+#define COUNTER_MOST      UINT32_MAX  /* host.total_polls, failed_polls */
+#define EVENT_COUNT_MOST  0xFFFFFF    /* host.status_event_count */
+#define TIME_MOST         99999.99999 /* host.min_time, max_time, cur_time, avg_time */
+#define AVAILABILITY_MOST 999.9999    /* host.availability */
+#define POLLING_TIME_MOST 1e9
+
+/* SQL has no word for NaN and infinity. */
+static double sane(double v, double most)
 {
-    static const double most = 1e9;
     if (isnan(v))
         return 0;
     return fmax(-most, fmin(v, most));
+}
+
+static void put_counter(struct buf *out, int64_t v, int64_t most)
+{
+    if (v < 0)
+        v = 0;
+    buf_put_i64(out, v < most ? v : most);
+}
+
+/* Times are known to six decimals, their columns have five, and servers round half away from zero; five
+ * decimals by printf() would be another number now and then. */
+static void put_time(struct buf *out, double ms)
+{
+    enum { DECIMALS = 6, UNIT = 100000 };
+    char text[32];
+    double v = sane(ms, TIME_MOST);
+    int n = snprintf(text, sizeof(text), "%.*f", DECIMALS, fabs(v));
+    int64_t millionths =
+        num_leading(text) * UNIT * 10 + num_leading(text + n - DECIMALS); /* in any locale */
+    int64_t units = (millionths + 5) / 10;
+    buf_printf(out, "%s%" PRId64 ".%05" PRId64, v < 0 && units > 0 ? "-" : "", units / UNIT,
+               units % UNIT);
 }
 
 /* A timestamp column knows nothing before 1970; 0 becomes the zero date (docs/contract.md 4.5). */
@@ -197,17 +228,26 @@ static void status_columns(struct buf *out, const struct device_status *s, bool 
                            sqltext_escape_fn *escape, void *arg)
 {
     const char *error = s->last_error == NULL ? "" : s->last_error;
-    buf_printf(out,
-               first ? ",%d AS st,%" PRId64 " AS ec,%" PRId64 " AS fd,%" PRId64 " AS rd,'"
-                     : ",%d,%" PRId64 ",%" PRId64 ",%" PRId64 ",'",
-               s->status, s->event_count, date(s->fail_date), date(s->rec_date));
+    buf_printf(out, first ? ",%d AS st," : ",%d,", s->status);
+    put_counter(out, s->event_count, EVENT_COUNT_MOST);
+    buf_printf(
+        out, first ? " AS ec,%" PRId64 " AS fd,%" PRId64 " AS rd,'" : ",%" PRId64 ",%" PRId64 ",'",
+        date(s->fail_date), date(s->rec_date));
     escape(arg, error, prefix_len(error, LAST_ERROR_CHARS), out);
-    buf_printf(out,
-               first ? "' AS le,%.6f AS mi,%.6f AS ma,%.6f AS cu,%.6f AS av,%" PRId64
-                       " AS tp,%" PRId64 " AS fp,%.4f AS ab"
-                     : "',%.6f,%.6f,%.6f,%.6f,%" PRId64 ",%" PRId64 ",%.4f",
-               sane(s->min_time), sane(s->max_time), sane(s->cur_time), sane(s->avg_time),
-               s->total_polls, s->failed_polls, sane(s->availability));
+    buf_puts(out, first ? "' AS le," : "',");
+    put_time(out, s->min_time);
+    buf_puts(out, first ? " AS mi," : ",");
+    put_time(out, s->max_time);
+    buf_puts(out, first ? " AS ma," : ",");
+    put_time(out, s->cur_time);
+    buf_puts(out, first ? " AS cu," : ",");
+    put_time(out, s->avg_time);
+    buf_puts(out, first ? " AS av," : ",");
+    put_counter(out, s->total_polls, COUNTER_MOST);
+    buf_puts(out, first ? " AS tp," : ",");
+    put_counter(out, s->failed_polls, COUNTER_MOST);
+    buf_printf(out, first ? " AS fp,%.4f AS ab" : ",%.4f",
+               sane(s->availability, AVAILABILITY_MOST));
 }
 
 /* NULL = keep the stored value. */
@@ -285,7 +325,7 @@ static void host_columns(struct buf *out, const struct host_row *r, const struct
     if (kind->system)
         system_columns(out, r->system, first, escape, arg);
     if (kind->time)
-        buf_printf(out, first ? ",%.3f AS pt" : ",%.3f", sane(r->polling_time));
+        buf_printf(out, first ? ",%.3f AS pt" : ",%.3f", sane(r->polling_time, POLLING_TIME_MOST));
 }
 
 /* STRAIGHT_JOIN: the few rows of the derived table come first and each finds its host by primary
@@ -341,8 +381,10 @@ static void sqltext_hosts_tail(struct buf *out, const struct host_kind *kind,
 
 static void list_hosts(struct buf *out, const struct host_row *rows, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        buf_printf(out, i == 0 ? "%" PRIu32 : ",%" PRIu32, rows[i].device_id);
+    for (size_t i = 0; i < count; i++) {
+        buf_puts(out, i == 0 ? "" : ",");
+        buf_put_u64(out, rows[i].device_id);
+    }
     buf_putc(out, ')');
 }
 

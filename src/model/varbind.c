@@ -2,7 +2,6 @@
 
 #include "model/varbind.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -68,13 +67,13 @@ void varbind_text(const struct varbind *vb, struct buf *out)
 {
     switch (vb->type) {
     case VARBIND_INTEGER:
-    case VARBIND_OPAQUE_INT64: buf_printf(out, "%" PRId64, vb->integer); break;
+    case VARBIND_OPAQUE_INT64: buf_put_i64(out, vb->integer); break;
     case VARBIND_COUNTER32:
     case VARBIND_GAUGE32:
     case VARBIND_TIMETICKS:
     case VARBIND_COUNTER64:
     case VARBIND_OPAQUE_COUNTER64:
-    case VARBIND_OPAQUE_UINT64: buf_printf(out, "%" PRIu64, vb->number); break;
+    case VARBIND_OPAQUE_UINT64: buf_put_u64(out, vb->number); break;
     case VARBIND_OPAQUE_FLOAT:
     case VARBIND_OPAQUE_DOUBLE: print_real(vb->real, out); break;
     case VARBIND_OCTETS: print_octets(vb->octets.data, vb->octets.len, out); break;

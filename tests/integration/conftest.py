@@ -20,13 +20,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import cacti  # noqa: E402
 from support.agent import FakeAgent  # noqa: E402
 from support.faultcycle import fault_cycle  # noqa: E402
-from support.lab import LabError, need, work_directory  # noqa: E402
-from support.mariadb import MariaDB  # noqa: E402
+from support.lab import HANG_S, HeldDevice, LabError, need, work_directory  # noqa: E402
+from support.mariadb import VENDOR, MariaDB  # noqa: E402
 from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
 from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
+from support.vendor import MYSQL  # noqa: E402
 
-TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "mariadb": "mariadb-client",
-         "snmpd": "snmpd", "snmpget": "snmp", "openssl": "openssl", "dpkg-deb": "dpkg"}
+TOOLS = {**VENDOR.packages, "snmpd": "snmpd", "snmpget": "snmp", "openssl": "openssl", "dpkg-deb": "dpkg"}
 
 
 class Build:
@@ -82,6 +82,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "quick: also runs for builds given with --quick-build")
     config.addinivalue_line("markers", "first_build: runs only for the first of several builds")
     config.addinivalue_line("markers", "libevent(yes): runs only for builds with (True) or without (False) libevent")
+    config.addinivalue_line("markers", "mariadb(why): what MySQL's server does not have; left out where that is the server")
+    config.addinivalue_line("markers", "mariadb_library(why): left out for builds with MySQL's client library")
     config.addinivalue_line("markers", "both_bulks: runs with DB_Bulk auto and off")
     if config.getoption("--bulk") != "auto":
         Poller.keys["DB_Bulk"] = config.getoption("--bulk")
@@ -93,6 +95,17 @@ def pytest_configure(config):
         config.builds = builds or [Build("spine")]
     except (LabError, OSError, TypeError) as e:
         raise pytest.UsageError(str(e)) from None
+
+
+def pytest_runtest_setup(item):
+    callspec = getattr(item, "callspec", None)
+    build = callspec.params.get("build") if callspec else None
+    for mark in item.iter_markers("mariadb"):
+        if VENDOR is MYSQL:
+            pytest.skip(f"MariaDB's server only: {mark.args[0]}")
+    for mark in item.iter_markers("mariadb_library"):
+        if build is not None and build.binary.has_mysql_library:
+            pytest.skip(f"MariaDB's client library only: {mark.args[0]}")
 
 
 def pytest_report_header(config):
@@ -156,10 +169,18 @@ def server(template, work):
 
 @pytest.fixture
 def site(server, work):
-    """A Cacti site without devices. Two tries of 200 ms for an unanswered request keep tests short."""
+    """A Cacti site without devices. Two tries for an unanswered request keep tests short."""
     site = cacti.Site(server, work)
     site.settings(snmp_retries=1)
     return site
+
+
+@contextlib.contextmanager
+def held_device(site, id=99):
+    """A device without items, first in the queue, which keeps the cycle open until its let_go()."""
+    with HeldDevice() as device:
+        site.add_device(id, port=device.port, snmp_timeout=HANG_S * 1000, polling_time=9)
+        yield device
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from support.breaker import Breaker
 from support.checks import assert_accounted, assert_closed, assert_stored
 from support.fakedb import (CLIENT_PLUGIN_AUTH, CLIENT_PROTOCOL_41, CLIENT_SECURE_CONNECTION, OK, SCRAMBLE, WELCOME,
                             FakeDatabase, File, Say, Switch, Tell)
-from support.lab import SilentDevice, work_directory
+from support.lab import HANG_S, SilentDevice, work_directory
 from support.mariadb import MariaDB
 from support.poller import Poller, environment, gates
 from support.snmpd import PLAYPEN
@@ -43,6 +43,9 @@ IN_CLEAR = {
 }
 
 
+pytestmark = pytest.mark.mariadb_library("MySQL's decides by itself who gets the password, docs/security.md")
+
+
 @pytest.fixture(scope="module")
 def authority(tools):
     with work_directory() as directory:
@@ -58,7 +61,7 @@ def run(build, loop, work):
         path = work / "spine.conf"
         path.write_text("".join(f"{k} {v}\n" for k, v in conf.items() if v is not None))
         command = [build.binary.path, "-C", path, "--poller=1", *gates(loop)]
-        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=30,
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", timeout=HANG_S,
                               env=environment(work / "sanitizer", **(env or {})))
 
     return start
@@ -68,7 +71,7 @@ def run(build, loop, work):
 def public_key(tools):
     """What a server gives to clients that encrypt the password."""
     def openssl(*arguments, **how):
-        return subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=30, **how).stdout
+        return subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=HANG_S, **how).stdout
 
     return openssl("pkey", "-pubout", input=openssl("genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"))
 
@@ -200,10 +203,13 @@ def test_where_tls_is_required_a_server_without_it_gets_nothing_at_all(run, keys
 
 @pytest.mark.parametrize("which", ("elsewhere", "expired", "unknown"))
 def test_a_server_that_is_not_the_right_one_does_not_learn_the_user(run, authority, which):
-    """Another name, an old certificate, another authority."""
+    """Another name, an old certificate, another authority. The name is that of an address at which every client library
+    checks it (docs/database.md)."""
     certificate = authority.right if which == "unknown" else getattr(authority, which)
-    with FakeDatabase(certificate=certificate) as fake:
-        done = run(fake, DB_UseSSL=1, DB_SSL_CA=authority.other if which == "unknown" else authority.certificate)
+    address = "127.0.0.2" if which == "elsewhere" else "127.0.0.1"
+    with FakeDatabase(certificate=certificate, address=address) as fake:
+        done = run(fake, DB_Host=address, DB_UseSSL=1,
+                   DB_SSL_CA=authority.other if which == "unknown" else authority.certificate)
     assert_kept(fake, done, "(2026)")
     assert USER not in fake.heard
 
@@ -274,6 +280,7 @@ def polled(site, server, snmpd, build, loop, work, user, **keys):
     assert_closed(site, run)
 
 
+@pytest.mark.mariadb("it has no such accounts")
 def test_an_account_with_an_elliptic_key_is_served(site, server, snmpd, build, loop, work):
     server.sql("INSTALL SONAME 'auth_ed25519'")
     server.sql(f"CREATE USER modern@localhost IDENTIFIED VIA ed25519 USING PASSWORD('{cacti.PASSWORD}')")
@@ -281,6 +288,7 @@ def test_an_account_with_an_elliptic_key_is_served(site, server, snmpd, build, l
     polled(site, server, snmpd, build, loop, work, "modern")
 
 
+@pytest.mark.mariadb("its plugin for that is another one")
 def test_an_account_that_the_socket_vouches_for_is_served(site, server, snmpd, build, loop, work):
     me = subprocess.run(["id", "-un"], check=True, capture_output=True, text=True).stdout.strip()
     server.sql(f"CREATE OR REPLACE USER {me}@localhost IDENTIFIED VIA unix_socket")
@@ -308,6 +316,7 @@ def elsewhere(request, template, work, authority):
         yield server, request.param
 
 
+@pytest.mark.mariadb("it has no such accounts")
 def test_a_real_server_that_asks_for_it_does_not_get_it(run, elsewhere, work):
     server, _ = elsewhere
     with Breaker(server, work / "breaker", tcp=True) as between:
@@ -316,6 +325,7 @@ def test_a_real_server_that_asks_for_it_does_not_get_it(run, elsewhere, work):
     assert len(between.others) == 1 and USER in between.others[0] and PASSWORD not in between.others[0]
 
 
+@pytest.mark.mariadb("it has no such accounts")
 def test_a_real_server_that_is_known_gets_it_and_says_no(run, elsewhere, authority):
     """PAM knows no such user; that of MySQL 4.0 is never given."""
     server, way = elsewhere
@@ -346,7 +356,7 @@ def test_what_was_polled_before_another_server_took_the_place_of_the_database_is
             server.kill()
             server.socket.unlink(missing_ok=True)
             with FakeDatabase(*acts, path=server.socket) as fake:
-                run = running.wait(timeout=25)
+                run = running.wait()
         assert run.status == 75, run
         assert fake.connections and cacti.PASSWORD.encode() + b"\0" not in b"".join(fake.answers)
         assert "(5010)" in run.log and run.log_lines(f"rows are kept in {spool} until the next run"), run

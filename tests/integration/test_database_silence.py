@@ -12,24 +12,25 @@ from support import cacti
 from support.authority import certificates
 from support.breaker import HALF, MUTE, Breaker, Throttle
 from support.checks import assert_accounted, assert_closed, assert_stored
+from support.fakedb import FakeDatabase
 from support.lab import wait_until
 from support.mariadb import MariaDB
 from support.poller import Poller
 from support.traces import Traces
 
-from conftest import SYSTEM_GROUP
+from conftest import SYSTEM_GROUP, held_device
 from test_database_faults import LONG
 from test_database_spool import kept_rows
-from test_stalls import seed, silent_device, stopped
+from test_stalls import seed, stopped
 
 INTERVAL_S = 10
-HANG_S = 30
 OUTPUTS = "^INSERT INTO poller_output "
 HOSTS = "^UPDATE (.* )?host "
 CLOSE = "^UPDATE poller_time"
 LOADING = {"row": "^INSERT INTO poller_time", "devices": "FROM host WHERE", "items": "FROM poller_item",
            "assertions": "FROM poller_reindex"}
-ACTIONS = pytest.mark.parametrize("action", (MUTE, HALF), ids=("mute", "half"))
+PER_BYTE = pytest.mark.mariadb_library("the times hold for each byte with that alone, docs/database.md")
+ACTIONS = pytest.mark.parametrize("action", (MUTE, pytest.param(HALF, marks=PER_BYTE)), ids=("mute", "half"))
 
 #: What the watchdog or a driver logs after waiting for the database without an answer.
 NOT_BY_ITSELF = ("did not end in time", "The database thread does not return")
@@ -57,7 +58,7 @@ def breaker(server, site, work, poller, spool):
 
 
 def poll(poller, traces):
-    return poller.run("-V", "3", first=0, last=99, timeout=HANG_S, env=traces.env)
+    return poller.run("-V", "3", first=0, last=99, env=traces.env)
 
 
 def assert_ended_by_itself(run, status):
@@ -92,6 +93,17 @@ def test_a_database_that_is_silent_from_the_start_ends_the_run_with_a_reason(
     assert_ended_by_itself(run, 69)
     assert breaker.silent and not site.outputs()
     assert "FATAL: " in run.stderr and "is the server overloaded or stopped" in run.stderr, run
+
+
+def test_a_server_that_falls_silent_in_the_tls_handshake_ends_the_run_with_a_reason(site, build, loop, work, traces):
+    """It offers TLS, and never says a word of it."""
+    (work / "certificates").mkdir()
+    files = certificates(work / "certificates")
+    with FakeDatabase(certificate=files.right, mute=True) as fake:
+        poller = Poller(build.binary, site, work / "poller", loop=loop, DB_Host="127.0.0.1", DB_Port=fake.port, DB_UseSSL=1)
+        run = poll(poller, traces)
+    assert_ended_by_itself(run, 69)
+    assert "no end of the TLS handshake (2013); is the server overloaded or stopped" in run.stderr, run
 
 
 @ACTIONS
@@ -148,6 +160,7 @@ def test_a_database_that_falls_silent_after_the_rows_costs_none_of_them(
     assert not spool.exists()
 
 
+@PER_BYTE
 def test_an_answer_that_never_ends_is_left_in_time(site, snmpd, breaker, poller, traces):
     """A byte now and then is no silence."""
     seed(site, snmpd)
@@ -164,18 +177,20 @@ def test_a_database_that_is_stopped_in_mid_cycle_costs_no_row(site, server, snmp
     poller.write_conf(poller.conf_text(Spool_File=spool))
     expected = seed(site, snmpd)
     site.threads(1)
-    with silent_device(site, requests=1, timeout=500) as silent, \
+    with held_device(site) as held, \
             poller.start("-V", "3", first=0, last=99, env=traces.env) as running:
-        silent.wait_for_request()
+        held.wait_for_request()
         site.wait_for_open_cycle()
         with stopped(server):
-            run = running.wait(timeout=HANG_S)
+            held.let_go()
+            run = running.wait()
     assert_ended_by_itself(run, 75)
     assert_accounted(run, expected=30, stored=0, spooled=30)
     assert kept_rows(spool) == expected
     assert_closing_line(run, devices=7)
 
 
+@PER_BYTE
 def test_a_statement_that_a_silent_database_does_not_even_take_is_left_in_time(
         site, agents, breaker, poller, traces, spool):
     """It is longer than what the system keeps for a reader."""
@@ -184,11 +199,12 @@ def test_a_statement_that_a_silent_database_does_not_even_take_is_left_in_time(
     keys = site.add_items([{"device": device, "arg1": f".1.3.6.1.4.1.99999.{n}", "rrd_name": "x"}
                            for n in range(1, 801)])
     site.threads(1)
-    with silent_device(site, requests=1, timeout=500) as silent, \
+    with held_device(site) as held, \
             poller.start("-V", "3", first=0, last=99, env=traces.env) as running:
-        silent.wait_for_request()
+        held.wait_for_request()
         breaker.silent = True
-        run = running.wait(timeout=HANG_S)
+        held.let_go()
+        run = running.wait()
     assert_ended_by_itself(run, 75)
     assert_accounted(run, expected=800, stored=0, spooled=800)
     assert kept_rows(spool) == dict.fromkeys(keys, LONG)
@@ -200,19 +216,20 @@ def test_a_database_that_is_stopped_behind_tls_costs_no_row(template, build, loo
     files = certificates(work / "certificates")
     options = [f"--ssl-cert={files.right[0]}", f"--ssl-key={files.right[1]}", f"--ssl-ca={files.certificate}"]
     with MariaDB(work / "tls", template=template, tcp=True, options=options) as server:
-        server.sql(f"GRANT ALL ON `cacti%`.* TO {cacti.USER}@127.0.0.1 IDENTIFIED BY '{cacti.PASSWORD}' REQUIRE SSL")
+        server.account(f"{cacti.USER}@127.0.0.1", cacti.PASSWORD, "REQUIRE SSL")
         site = cacti.Site(server, work)
         site.settings(poller_interval=INTERVAL_S)
         expected = seed(site, snmpd)
         site.threads(1)
         poller = Poller(build.binary, site, work / "poller", loop=loop, DB_Host="127.0.0.1", DB_Port=server.port,
                         DB_UseSSL=1, DB_SSL_CA=files.certificate, Spool_File=spool)
-        with silent_device(site, requests=1, timeout=500) as silent, \
+        with held_device(site) as held, \
                 poller.start("-V", "3", first=0, last=99, env=traces.env) as running:
-            silent.wait_for_request()
+            held.wait_for_request()
             site.wait_for_open_cycle()
             with stopped(server):
-                run = running.wait(timeout=HANG_S)
+                held.let_go()
+                run = running.wait()
         assert_ended_by_itself(run, 75)
         assert_accounted(run, expected=30, stored=0, spooled=30)
         assert kept_rows(spool) == expected
@@ -232,7 +249,7 @@ def test_a_stop_signal_ends_the_run_though_the_database_is_silent(
     with poller.start("-V", "3", first=0, last=99, env=traces.env) as running:
         wait_until(lambda: breaker.silent, "the database to fall silent")
         running.signal(signal.SIGTERM)
-        run = running.wait(timeout=HANG_S)
+        run = running.wait()
     assert_ended_by_itself(run, -signal.SIGTERM)
     stored = statement in (HOSTS, CLOSE)
     if statement != LOADING["devices"]:

@@ -86,7 +86,7 @@ def test_a_slice_that_never_comes_does_not_outlast_the_interval(site, snmpd, bre
     site.settings(poller_interval=10)
     expected = seed(site, snmpd)
     breaker.on(SLICE, PASS, then=SWALLOW)
-    run = poll(poller, breaker, timeout=20)
+    run = poll(poller, breaker)
     assert run.status == 75, run
     assert_stored(site, {key: expected[key] for key in list(expected)[:64 * ITEMS]})
     assert_closed(site, run)

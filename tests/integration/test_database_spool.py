@@ -10,10 +10,10 @@ import pytest
 from support import cacti
 from support.breaker import CUT_BEFORE, PASS, SWALLOW, Breaker, Error
 from support.checks import accounts, assert_accounted, assert_closed, assert_stored
-from support.lab import SilentDevice, wait_until
+from support.lab import wait_until
 from support.snmpd import PLAYPEN
 
-from conftest import real_value
+from conftest import held_device, real_value
 
 ITEMS = 5
 OUTPUTS = "^INSERT INTO poller_output "
@@ -79,14 +79,13 @@ def test_what_a_killed_database_could_not_take_is_stored_by_the_next_run(site, s
     site.settings(poller_interval=10)
     expected = seed(site, snmpd)
     site.threads(1)
-    site.settings(snmp_retries=1)
-    with SilentDevice() as silent:
-        site.add_device(99, port=silent.port, snmp_timeout=100, polling_time=9)
+    with held_device(site) as held:
         with poller.start("-V", "3", first=0, last=99) as running:
-            silent.wait_for_request()
+            held.wait_for_request()
             site.wait_for_open_cycle()
             server.kill()
-            run = running.wait(timeout=20)
+            held.let_go()
+            run = running.wait()
         before = int(time.time())
         assert run.status == 75, run
         assert_accounted(run, expected=30, stored=0, spooled=30)
@@ -118,7 +117,7 @@ def test_a_run_that_is_stopped_while_the_database_does_not_answer_keeps_its_rows
         with poller.start("-V", "3", first=0, last=99) as running:
             wait_until(lambda: breaker.count(OUTPUTS), "the rows to be on their way")
             running.signal(signal.SIGTERM)
-            run = running.wait(timeout=20)
+            run = running.wait()
     assert run.status == -signal.SIGTERM, run
     assert_accounted(run, expected=30, stored=0, spooled=30)
     assert kept_rows(spool) == expected
@@ -136,7 +135,7 @@ def test_a_run_that_is_stopped_while_a_new_connection_is_set_up_keeps_its_rows(
         with poller.start("-V", "3", first=0, last=99) as running:
             wait_until(lambda: breaker.count("^SET SESSION") == 2, "a connection to be set up again")
             running.signal(signal.SIGTERM)
-            run = running.wait(timeout=20)
+            run = running.wait()
     assert run.status == -signal.SIGTERM, run
     assert_accounted(run, expected=30, stored=0, spooled=30)
     assert kept_rows(spool) == expected

@@ -9,7 +9,7 @@ from support import cacti
 from support.authority import certificates
 from support.checks import assert_closed, assert_stored
 from support.lab import work_directory
-from support.mariadb import MariaDB
+from support.mariadb import VENDOR, MariaDB
 from support.poller import Poller
 from support.snmpd import PLAYPEN
 
@@ -31,14 +31,16 @@ def serve(template, work, authorities, snmpd):
     servers = []
 
     def start(certificate, require="", host="127.0.0.1"):
-        options = ["--skip-ssl"]
+        options = [VENDOR.without_tls]
         if certificate:
             options = [f"--ssl-cert={certificate[0]}", f"--ssl-key={certificate[1]}",
                        f"--ssl-ca={authorities.certificate}"]
         options.append(f"--bind-address={host}")
         server = MariaDB(work / "tls", template=template, tcp=True, options=options).start()
         servers.append(server)
-        server.sql(f"GRANT ALL ON `cacti%`.* TO {USER} IDENTIFIED BY '{cacti.PASSWORD}' {require}")
+        server.account(USER, cacti.PASSWORD, require)
+        if certificate and "X509" not in require:
+            server.remember(cacti.USER, cacti.PASSWORD)
         site = cacti.Site(server, work)
         device = site.add_device(1, port=snmpd.port)
         return site, {site.add_snmp_item(device, f"{PLAYPEN}.1.1", rrd_name="x"): str(real_value(1, 1))}
@@ -90,10 +92,10 @@ def test_a_server_with_another_name_is_refused(serve, poll, authorities):
     assert_refused(site, run, "(2026)", "DB_SSL_CA", address="127.0.0.2")
 
 
-def test_an_expired_certificate_is_refused(serve, poll, authorities):
+def test_an_expired_certificate_is_refused(serve, poll, authorities, build):
     site, _ = serve(authorities.expired)
     run = poll(site, DB_UseSSL=1, DB_SSL_CA=authorities.certificate)
-    assert_refused(site, run, "expired")
+    assert_refused(site, run, "expired" if client_library(build) else "certificate")
 
 
 def test_a_server_without_tls_is_refused(serve, poll, authorities):
@@ -101,7 +103,7 @@ def test_a_server_without_tls_is_refused(serve, poll, authorities):
     for keys in ({"DB_UseSSL": 1}, {"DB_UseSSL": 1, "DB_SSL_CA": authorities.certificate},
                  {"DB_SSL_Verify": "on", "DB_SSL_CA": authorities.certificate}):
         run = poll(site, **keys)
-        assert_refused(site, run, "TLS" if "DB_SSL_CA" not in keys else "(2026)")
+        assert_refused(site, run, "TLS is required, but the server offers none (2026)")
 
 
 def test_a_server_with_an_unknown_authority_is_refused_where_that_is_asked_for(serve, poll, authorities):
@@ -166,20 +168,23 @@ CHECKS = {
     "Verify and CA": ({"DB_SSL_Verify": "on", "DB_SSL_CA": "ours"}, "chain name"),
     "Verify": ({"DB_SSL_Verify": "on"}, "unknown"),
     "Verify off and another CA": ({"DB_UseSSL": 1, "DB_SSL_Verify": "off", "DB_SSL_CA": "other"}, ""),
-    "CA": ({"DB_SSL_CA": "ours"}, "chain"),
-    "another CA": ({"DB_SSL_CA": "other"}, "unknown"),
+    "CA": ({"DB_SSL_CA": "ours"}, "if offered, chain"),
+    "another CA": ({"DB_SSL_CA": "other"}, "if offered, unknown"),
     "nothing": ({}, ""),
 }
 
 
-def is_mariadb_34(build):
-    """Whether the client library is MariaDB's from 3.4 on, whose rules are not the others'."""
+def client_library(build):
+    """The version of MariaDB's client library; None: it is MySQL's."""
     found = re.search(r"MariaDB Connector/C (\d+)\.(\d+)", " ".join(build.binary.features))
-    return found is not None and tuple(map(int, found.groups())) >= (3, 4)
+    return tuple(map(int, found.groups())) if found else None
 
 
-def is_refused(checked, certificate, address, new_rules):
+def is_refused(checked, certificate, address, library):
     """What the table "TLS" of docs/database.md says."""
+    new_rules = library is not None and library >= (3, 4)
+    if library is None and "if offered" in checked and not address.startswith("127."):
+        return False  # MySQL's library offers no TLS on a socket
     if certificate != "elsewhere" or "unknown" in checked:
         return "unknown" in checked or certificate == "expired" and "chain" in checked
     if not address.startswith("127.") or address == "127.0.0.1" and new_rules:
@@ -196,6 +201,6 @@ def test_what_the_documentation_says_is_checked_is_checked(serve, poll, authorit
         keys = {k: authority.get(v, v) for k, v in keys.items()}
         for address in ("127.0.0.1", "127.0.0.2", str(site.server.socket)):
             found[title, address] = poll(site, DB_Host=address, **keys).status
-            refused = is_refused(checked, which, address, is_mariadb_34(build))
+            refused = is_refused(checked, which, address, client_library(build))
             expected[title, address] = 69 if refused else 0
     assert found == expected

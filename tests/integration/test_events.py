@@ -1,6 +1,7 @@
 """The event log: what it says is true, whatever happens to its file polling goes on, and a recorded run can be
 played back."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,7 @@ from support.checks import assert_closed
 from support.lab import SilentDevice, TOP, file_text, wait_until
 from support.snmpd import PLAYPEN
 
-from conftest import SYSTEM_GROUP, real_value
+from conftest import SYSTEM_GROUP, held_device
 
 ITEMS = 4
 OBJECT = ".1.3.6.1.4.1.99999.1"
@@ -165,10 +166,20 @@ def test_a_fifo_without_a_reader_does_not_slow_polling_and_is_reported(site, snm
     assert_missing(run, work / "fifo", "No such device or address")
 
 
+def fill(fifo):
+    """Makes it take nothing more, as its reader does not read."""
+    writer = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(writer, bytes(4096)):
+            pass
+    os.close(writer)
+
+
 def test_a_fifo_whose_reader_sleeps_does_not_slow_polling_and_is_told(site, snmpd, poller, work):
     rows = seed(site, snmpd, range(1, 51))
     os.mkfifo(work / "fifo")
     reader = os.open(work / "fifo", os.O_RDONLY | os.O_NONBLOCK)
+    fill(work / "fifo")
     try:
         run = poller.run(f"--event-log={work / 'fifo'}", "--event-detail=full")
     finally:
@@ -180,14 +191,12 @@ def test_a_fifo_whose_reader_sleeps_does_not_slow_polling_and_is_told(site, snmp
 def test_a_log_renamed_in_the_middle_goes_on_in_a_new_file(site, snmpd, poller, work):
     path, old = work / "events", work / "events.1"
     rows = seed(site, snmpd)
-    site.settings(snmp_retries=4)
-    with SilentDevice() as silent:
-        site.add_device(99, port=silent.port, snmp_timeout=300, polling_time=9)
-        with poller.start(f"--event-log={path}") as running:
-            silent.wait_for_request()
-            wait_until(lambda: "device.started" in file_text(path), "the first device in the event log")
-            path.rename(old)
-            run = running.wait()
+    with held_device(site) as held, poller.start(f"--event-log={path}") as running:
+        held.wait_for_request()
+        wait_until(lambda: "device.started" in file_text(path), "the first device in the event log")
+        path.rename(old)
+        held.let_go()
+        run = running.wait()
     assert_all_is_stored(site, run, rows)
     events = read_events(old) + read_events(path)
     assert [e["number"] for e in events] == list(range(1, len(events) + 1))

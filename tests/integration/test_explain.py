@@ -186,18 +186,5 @@ def test_a_plan_counts_requests_as_a_run_makes_them(site, mixed, plain_poller, m
     assert one["snmp_requests"] == requests, one
 
 
-@pytest.mark.parametrize("keys, verdict, status, words", (
-    (dict(DB_Hots="x"), "WARN", 1, ("line 6", "DB_Host")),
-    (dict(DB_Connections=9), "FAIL", 2, ("spine.conf:6", "1 to 3")),
-))
-def test_a_check_says_what_is_wrong_in_spine_conf(plain_poller, keys, verdict, status, words):
-    plain_poller.write_conf(plain_poller.conf_text(**keys))
-    run = plain_poller.run("--check", "--format=json")
-    report = json.loads(run.stdout)
-    assert run.status == report["status"] == status, run
-    assert any(one["verdict"] == verdict and all(word in one["text"] for word in words)
-               for one in report["checks"]), run
-
-
 def test_a_plan_without_devices_says_so(site, poller):
     assert poller.run("--plan").status == 66

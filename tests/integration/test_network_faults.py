@@ -50,7 +50,7 @@ def test_what_the_network_loses_is_asked_for_again(site, poller, agents):
     site.settings(snmp_retries=tries - 1, ping_failure_count=1)
     site.threads(60)
     expected = seed(site, farm, (*few, *many), snmp_timeout=250)
-    run = poller.run(first=0, last=300, timeout=120)
+    run = poller.run(first=0, last=300)
     assert run.status == 0, run
     assert_closed(site, run)
     lost = vain_tries(farm)
@@ -80,7 +80,7 @@ def test_repeated_late_and_foreign_answers_count_once_and_for_their_device(site,
     site.threads(60)
     last = group * len(FAULTS)
     expected = seed(site, farm, range(1, last + 1), snmp_timeout=400)
-    run = poller.run(first=0, last=last, timeout=120)
+    run = poller.run(first=0, last=last)
     assert run.status == 0, run
     assert_closed(site, run)
     assert [id for id, status in statuses(site).items() if status != UP] == []
@@ -117,7 +117,7 @@ def test_dead_v3_devices_do_not_delay_the_others(site, loop, poller, agents):
     seed(site, farm, dead, snmp_version=3, snmp_timeout=200, snmp_username="poller", snmp_password="a pass phrase",
          snmp_auth_protocol="SHA", snmp_priv_passphrase="another phrase", snmp_priv_protocol="AES")
     expected = seed(site, farm, live, snmp_timeout=5000)
-    run = poller.run(first=0, last=550, timeout=120)
+    run = poller.run(first=0, last=550)
     assert run.status == 0, run
     assert_closed(site, run)
     status = statuses(site)

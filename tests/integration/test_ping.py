@@ -12,7 +12,7 @@ import threading
 import pytest
 
 from support.checks import assert_closed, assert_only_a_cycle_changed, assert_stored
-from support.lab import SilentDevice, free_port
+from support.lab import SilentDevice, free_port, need_localhost
 
 from conftest import SYSTEM_GROUP
 
@@ -99,7 +99,7 @@ def add(site, farm):
     def add(id, method, port, items=1, **columns):
         device = site.add_device(id, **{"hostname": f"127.4.0.{id}", "port": farm.port, "availability_method": method,
                                         "ping_port": port, "ping_timeout": 100, "ping_retries": 2,
-                                        "snmp_timeout": 100, **columns})
+                                        **columns})
         return {site.add_snmp_item(device, OBJECT, rrd_name=f"v{n}"): "7" for n in range(items)}
 
     site.settings(ping_failure_count=1)
@@ -139,7 +139,7 @@ def test_a_device_that_shows_a_sign_of_life_is_up_and_polled(site, farm, add, po
             expected |= add(id, availability, port, ping_method=method, ping_timeout=2000, min_time=10000)
         before = site.snapshot()
         run = poller.run(first=0, last=3)
-    assert run.status == 0 and not run.log, run
+    assert run.status == 0 and not run.log_but_stats, run
     assert_stored(site, expected)
     assert_closed(site, run)
     assert_only_a_cycle_changed(before, site.snapshot(), devices=(1, 2, 3))
@@ -172,8 +172,8 @@ def test_SNMP_that_is_needed_too_decides(site, farm, add, poller):
     """A sign of life by UDP, but none by SNMP; and none of both. The time-out of a silent agent is waited for twice."""
     farm.send("agent 127.4.0.1 silent\nagent 127.4.0.2 silent")
     with udp_closed("127.4.0.1") as closed, SilentDevice("127.4.0.2") as silent:
-        add(1, PING_AND_SNMP, closed)
-        add(2, PING_OR_SNMP, silent.port)
+        add(1, PING_AND_SNMP, closed, snmp_timeout=100)
+        add(2, PING_OR_SNMP, silent.port, snmp_timeout=100)
         run = poller.run(first=0, last=2)
         assert silent.requests() == 3
     assert run.status == 0, run
@@ -251,6 +251,7 @@ def test_a_ping_method_that_does_not_exist_is_no_sign_of_life(site, add, poller)
 
 
 def test_localhost_is_tested_like_every_other_device(site, add, poller):
+    need_localhost()
     with SilentDevice() as silent:
         add(1, PING, silent.port, hostname="localhost", snmp_port=1)
         add(2, PING, free_port(), items=0, hostname="localhost", min_time=10000)

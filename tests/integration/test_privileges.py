@@ -19,7 +19,7 @@ import pytest
 
 from support.checks import assert_closed, assert_stored
 from support.fakedb import WELCOME, FakeDatabase, Switch
-from support.lab import SilentDevice, free_port, tool, wait_until
+from support.lab import HANG_S, SilentDevice, free_port, tool, wait_until
 from support.poller import Binary
 
 from conftest import SYSTEM_GROUP
@@ -47,7 +47,7 @@ class Network:
 
     def do(self, what, *arguments, **named):
         """Calls what(...) in that network."""
-        return self._thread.submit(what, *arguments, **named).result(timeout=60)
+        return self._thread.submit(what, *arguments, **named).result(timeout=HANG_S)
 
     @staticmethod
     def _separate():
@@ -232,7 +232,7 @@ def test_devices_are_pinged_by_what_may_be_used_and_no_right_is_left(site, netwo
         assert_no_rights(running.pid, user)
         descriptors = descriptors_of(running.pid)
         running.signal(signal.SIGTERM)
-        run = running.wait(timeout=20)
+        run = running.wait()
     assert run.status == -signal.SIGTERM, run
     assert len(descriptors) >= 3, descriptors  # the database, the log, the SNMP socket
     inherited = {n: d for n, d in descriptors.items() if not d[1] & CLOSE_ON_EXEC}

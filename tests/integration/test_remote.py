@@ -15,7 +15,7 @@ from support.breaker import CUT_AFTER, HALF, MUTE, Breaker, Error
 from support.checks import assert_stored
 from support.collector import BOOST, POLLER_ID
 from support.fakedb import FakeDatabase, Say, Switch
-from support.lab import SilentDevice, SilentServer, file_text, free_port, wait_until, work_directory
+from support.lab import HANG_S, SilentDevice, SilentServer, file_text, free_port, wait_until, work_directory
 from support.poller import Poller
 from support.relay import UdpRelay
 from support.snmpd import PLAYPEN
@@ -279,6 +279,7 @@ def test_without_the_main_server_every_row_is_kept_for_recovery(both, snmpd, pol
     assert run.log_lines("WARNING: 1001 rows are in the local poller_output_boost"), run
 
 
+@pytest.mark.mariadb_library("MySQL's decides by itself who gets the password, docs/security.md")
 @pytest.mark.parametrize("acts", ([Switch("mysql_clear_password", b"")], [Switch("caching_sha2_password"),
                                                                           Say(b"\x01\x04")]), ids=("clear text", "sha2"))
 def test_a_server_in_the_place_of_the_main_server_does_not_get_the_password(both, snmpd, poller, acts):
@@ -304,10 +305,10 @@ def test_a_main_server_that_never_answers_does_not_delay_polling(both, snmpd, po
         both.add_device(99, port=silent.port, snmp_timeout=20000)
         with poller.start("-V", "3", "--mode=online", first=1, last=99) as running:
             with hole.wait_for_client():
-                silent.wait_for_request(seconds=20)
+                silent.wait_for_request()
             assert AWAY not in file_text(both.local.log)
             running.signal(signal.SIGTERM)
-            run = running.wait(timeout=20)
+            run = running.wait()
     assert run.status == -signal.SIGTERM, run
     assert values(both.local, BOOST) == expected, run
 
@@ -328,16 +329,16 @@ class Middle:
             if site.server.pid:
                 site.threads(1, POLLER_ID)
         relay = self._all.enter_context(UdpRelay(snmpd.port, before=self._hold))
-        both.local.add_device(30, port=relay.port, poller_id=POLLER_ID, snmp_timeout=20000, polling_time=50)
+        both.local.add_device(30, port=relay.port, poller_id=POLLER_ID, snmp_timeout=HANG_S * 1000, polling_time=50)
 
     def _hold(self, n, _):
         self._reached.set()
-        assert self._go_on.wait(60)
+        assert self._go_on.wait(HANG_S)
 
     def __enter__(self):
         self._running = self._all.enter_context(
             self._poller.start("-V", "3", "--mode=online", first=1, last=999))
-        assert self._reached.wait(60)
+        assert self._reached.wait(HANG_S)
         return self
 
     def __exit__(self, *exc):
@@ -468,7 +469,7 @@ def test_a_main_server_killed_at_any_moment_costs_nothing(both, agents, poller):
         both.sql(f"DELETE FROM {BOOST}")
         both.sql("DELETE FROM poller_time")
         returns = dice.random() < 0.5
-        change_conf(both, poller, RDB_Patience=10000 if returns else 300)
+        change_conf(both, poller, RDB_Patience=60000 if returns else 300)
         with poller.start("-V", "3", "--mode=online", first=1, last=999) as running:
             running.ends_within(dice.uniform(0, 1))
             both.main.server.kill()

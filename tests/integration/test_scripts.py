@@ -90,7 +90,7 @@ def test_runaways_are_ended_when_the_cycle_is_interrupted(site, poller):
     with poller.start(first=0, last=1, env={MARK: "interrupted"}) as running:
         wait_until(lambda: sum("sleep 99" in line for line in marked("interrupted").values()) >= 3, "the script to run")
         running.signal(15)
-        run = running.wait(timeout=20)
+        run = running.wait()
     assert not marked("interrupted"), run
     assert_closed(site, run)
 

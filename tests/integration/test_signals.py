@@ -36,7 +36,7 @@ def test_a_signal_in_mid_cycle_closes_the_row_and_ends_the_poller(site, silent, 
         silent.wait_for_request()
         assert site.wait_for_open_cycle()["pid"] == running.pid
         running.signal(number)
-        run = running.wait(timeout=20)
+        run = running.wait()
     assert run.status == -number, run
     assert [c["end_time"] is not None for c in site.cycles()] == [True], "poller_time row left open"
     assert len(run.log_lines(text)) == 1, run
@@ -53,7 +53,7 @@ def test_results_complete_before_the_signal_are_stored(site, snmpd, silent, poll
         silent.wait_for_request()
         silent.wait_for_request()  # both threads are busy with silent devices: the healthy one is done
         running.signal(signal.SIGTERM)
-        run = running.wait(timeout=20)
+        run = running.wait()
     assert run.status == -signal.SIGTERM, run
     assert site.take_outputs() == expected
     assert site.cycles()[0]["end_time"] is not None
@@ -76,7 +76,7 @@ def test_two_signals_end_the_poller_at_once(site, silent, poller):
         silent.wait_for_request()
         running.signal(signal.SIGTERM)
         running.signal(signal.SIGTERM)
-        run = running.wait(timeout=20)
+        run = running.wait()
     assert run.status == -signal.SIGTERM, run
 
 

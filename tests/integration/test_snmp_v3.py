@@ -265,7 +265,8 @@ def test_silent_v3_devices_do_not_delay_the_others(site, work, poller):
             expected[add_device(site, id, agent.port, GOOD)] = "42"
             expected[add_device(site, 100 + id, silent.port, GOOD, snmp_timeout=200, availability_method=0)] = "U"
         run = poller.run()
-        assert silent.requests() == 20 * 2, "two tries to find each engine, and no more"
+        # The second one is not sent where a busy machine lets the time for both go by.
+        assert 20 <= silent.requests() <= 20 * 2, "two tries to find each engine, and no more"
     assert run.status == 0, run
     assert_stored(site, expected)
 

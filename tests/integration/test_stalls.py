@@ -6,18 +6,18 @@ import os
 import pathlib
 import shutil
 import signal
+import time
 
 import pytest
 
 from support import cacti
 from support.checks import assert_closed, assert_stored
-from support.lab import SilentDevice, tool, wait_until
+from support.lab import tool, wait_until
 from support.poller import Binary
 from support.snmpd import PLAYPEN
 
-from conftest import real_value
+from conftest import held_device, real_value
 
-HANG_S = 20  # an end that should come within about 10 s
 ITEMS = 5
 
 
@@ -29,15 +29,6 @@ def seed(site, snmpd, devices=range(1, 7)):
         for n in range(1, ITEMS + 1):
             expected[site.add_snmp_item(device, f"{PLAYPEN}.{id}.{n}", rrd_name=f"v{n}")] = str(real_value(id, n))
     return expected
-
-
-@contextlib.contextmanager
-def silent_device(site, requests, timeout):
-    """Device 99, first in the queue and without items: it is asked `requests` times, `timeout` ms apart."""
-    with SilentDevice() as device:
-        site.settings(snmp_retries=requests - 1)
-        site.add_device(99, port=device.port, snmp_timeout=timeout, polling_time=9)
-        yield device
 
 
 def has_stopped(pid):
@@ -64,12 +55,12 @@ def clients(site):
 def test_a_signal_ends_the_poller_though_the_database_does_not_answer(site, server, snmpd, poller):
     """It cannot close its row, and says so. What has reached the server is done when the server goes on."""
     expected = seed(site, snmpd)
-    with silent_device(site, requests=2, timeout=20000) as silent, poller.start(first=0, last=99) as running:
-        silent.wait_for_request()
+    with held_device(site) as held, poller.start(first=0, last=99) as running:
+        held.wait_for_request()
         assert site.wait_for_open_cycle()["pid"] == running.pid
         with stopped(server):
             running.signal(signal.SIGTERM)
-            run = running.wait(timeout=HANG_S)
+            run = running.wait()
     assert run.status == -signal.SIGTERM, run
     assert len(run.log_lines("FATAL: Spine Encountered An Unhandled Exception Signal Number: '15'")) == 1, run
     assert len(run.log_lines("ERROR: the poller_time row could not be closed: ")) == 1, run
@@ -81,27 +72,28 @@ def test_a_signal_ends_the_poller_though_the_database_does_not_answer(site, serv
 
 def test_all_is_stored_when_the_database_answers_again_after_3_seconds(site, server, snmpd, poller):
     expected = seed(site, snmpd)
-    with silent_device(site, requests=5, timeout=750) as silent, poller.start(first=0, last=99) as running:
-        silent.wait_for_request()
+    with held_device(site) as held, poller.start(first=0, last=99) as running:
+        held.wait_for_request()
         site.wait_for_open_cycle()
         with stopped(server):
-            for _ in range(4):
-                silent.wait_for_request()
+            held.let_go()
+            time.sleep(3)  # what is to be survived, not a wait for something
         run = running.wait()
     assert run.status == 0, run
     assert_stored(site, expected)
     assert_closed(site, run)
 
 
-def disturb(site, silent, poller, how):
-    """One slot, and the silent device has it: how() comes before each of its requests is given up, and what is
-    stored comes after."""
+def disturb(site, poller, how):
+    """One slot, and two held devices have it in turn: how() comes while each is waited for, and what is stored comes
+    after."""
     site.threads(1)
-    with poller.start(first=0, last=99) as running:
-        for _ in range(2):
-            silent.wait_for_request()
+    with held_device(site, 98) as one, held_device(site, 99) as other, poller.start(first=0, last=99) as running:
+        for held in (one, other):
+            held.wait_for_request()
             site.wait_for_open_cycle()
             how()
+            held.let_go()
         return running.wait()
 
 
@@ -114,8 +106,7 @@ def test_all_is_stored_though_an_administrator_kills_all_connections(site, snmpd
             site.sql(f"KILL {id}")
             killed.append(id)
 
-    with silent_device(site, requests=2, timeout=200) as silent:
-        run = disturb(site, silent, poller, kill)
+    run = disturb(site, poller, kill)
     assert killed
     assert run.status == 0, run
     assert_stored(site, expected)
@@ -126,8 +117,7 @@ def test_all_is_stored_though_the_database_is_restarted(site, server, snmpd, pol
     """Cacti's own table of results is in memory alone, and empty after a restart whatever a poller does."""
     site.sql("ALTER TABLE poller_output ENGINE=InnoDB")
     expected = seed(site, snmpd)
-    with silent_device(site, requests=2, timeout=200) as silent:
-        run = disturb(site, silent, poller, server.restart)
+    run = disturb(site, poller, server.restart)
     assert run.status == 0, run
     assert_stored(site, expected)
     assert_closed(site, run)
@@ -139,7 +129,7 @@ def poll_with_limit(site, poller, loop, limit, user=()):
     """One cycle on a path under a limit, which must not crash and not hang, and blames no device. Returns the run,
     and what it has stored."""
     command = [tool("prlimit", "util-linux"), limit, *user, *poller.command(first=0, last=99), f"--event-loop={loop}"]
-    run = poller.run_as(command, timeout=HANG_S)
+    run = poller.run_as(command)
     assert run.status >= 0, run
     assert not run.log_lines("HOST EVENT"), run
     blamed = site.sql("SELECT id, status_last_error FROM host WHERE failed_polls > 0 OR status != 3")

@@ -14,14 +14,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from support import cacti, reference  # noqa: E402
 from support.lab import LabError, leave_out, need, work_directory  # noqa: E402
-from support.mariadb import MariaDB  # noqa: E402
+from support.mariadb import VENDOR, MariaDB  # noqa: E402
 from support.poller import Binary, find_program  # noqa: E402
 
 import rules  # noqa: E402
 from world import Program, World  # noqa: E402
 
-TOOLS = {"mariadbd": "mariadb-server", "mariadb-install-db": "mariadb-server", "mariadb": "mariadb-client",
-         "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dpkg"}
+TOOLS = {**VENDOR.packages, "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dpkg"}
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from dump import DATES, RESPONSE_TIMES
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "differences.md"
 
+NEWER = (1, 2, 30)
 RULES = {}
 _seen = collections.Counter()
 _gone = collections.Counter()
@@ -58,9 +59,10 @@ class Case:
 
 
 def rule(id, everywhere=False, newer=False):
-    """Registers a predicate under the number of its row; `newer`: of Spine 1.2.30 and 1.2.31, where it holds everywhere."""
+    """Registers a predicate under the number of its row; `newer`: of Spine 1.2.30 (True) or another version and those after
+    it, where it holds everywhere."""
     def add(predicate):
-        RULES[id, predicate.__name__] = (predicate, everywhere, newer)
+        RULES[id, predicate.__name__] = (predicate, everywhere, NEWER if newer is True else newer)
         return predicate
     return add
 
@@ -91,7 +93,8 @@ class Judge:
 
     def __init__(self, expect, raw, version):
         """`version`: of the reference, "1.2.24"."""
-        self.newer = tuple(map(int, version.split("."))) > (1, 2, 24)
+        self.version = tuple(map(int, version.split(".")))
+        self.newer = self.version >= NEWER
         self.wanted = {i for i in expect if not i.endswith("?")}
         self.allowed = {i.rstrip("?") for i in expect}
         self.raw = raw
@@ -102,7 +105,7 @@ class Judge:
         if follows(case, self.values):
             return True
         for (id, name), (predicate, everywhere, newer) in RULES.items():
-            if (self.newer if newer else everywhere or id in self.allowed) and predicate(case):
+            if (self.version >= newer if newer else everywhere or id in self.allowed) and predicate(case):
                 _seen[id, name] += 1
                 self.wanted.discard(id)
                 if is_output(case):
@@ -699,6 +702,99 @@ def trailing_text_is_stripped_everywhere(c):
 
 
 # ---- Spine 1.2.30 and 1.2.31 ----
+
+
+@rule("N1", newer=True)
+def a_refused_TCP_ping_is_down(c):
+    """The text of the check tells: these Spines say otherwise where no port has refused."""
+    text = "TCP: Cannot connect to host"
+    if c.device is None or c.device["ping_method"] not in (3, 5):
+        return False
+    if c.d.table == "host" and c.d.column == "status_last_error":
+        return text in c.d.theirs
+    if is_line(c, "HOST EVENT: Device is DOWN") or is_line(c, "SNMP timeout detected") and c.d.theirs is None:
+        return text in new(c, c.theirs)["status_last_error"]
+    return text in new(c, c.theirs)["status_last_error"] and down_for_them_only(c)
+
+
+@rule("N2", newer=True)
+def one_profile_polls_as_many_items_as_are_due(c):
+    rows = [row for row in c.ours[-1].before.items.values() if row["host_id"] == c.item["host_id"]] \
+        if c.d.table == "poller_output" else []
+    return c.before.settings["active_profiles"] == "1" and is_row(c, False, True) and \
+        any(row["rrd_next_step"] > 0 for row in rows)
+
+
+@rule("N4", newer=True)
+def a_number_behind_text_counts(c):
+    text = text_of(c) or ":"
+    found = re.search(r"-?[0-9.]+", text)
+    return ":" not in text and found is not None and found.start() > 0 and c.d.ours == ["U"] and c.d.theirs == [found[0]]
+
+
+@rule("N5", newer=True)
+def words_beside_a_pair_make_a_number_of_it(c):
+    text = text_of(c) or ""
+    found = re.findall(r"[0-9.]+", text)
+    return ":" in text and len(text.split()) > 1 and len(found) == 1 and c.d.theirs == found and \
+        c.d.ours == [fields(text) or "U"]
+
+
+@rule("N6", newer=True)
+def only_a_clock_that_is_less_kills_spikes(c):
+    """The check of the uptime has failed by another comparison."""
+    if not is_output(c) or c.item["action"] != 0 or c.d.theirs != [right(c)] or c.d.ours != ["U"]:
+        return False
+    rows = [row for key, row in c.before.reindex.items() if key[0] == c.item["host_id"]]
+    return bool(rows) and all(row["op"] != "<" for row in rows)
+
+
+@rule("N7", newer=True)
+def a_command_is_a_file(c):
+    """What begins with a word of the shell is not run; the reference cuts the command in its line."""
+    refused = [found[1] for line in c.theirs[-1].lines
+               for found in re.finditer(r"Problem executing POPEN\. +File '(.*)' does not exist or is not executable", line)]
+    if is_output(c):
+        return c.d.theirs == ["U"] and any(c.item["arg1"].startswith(command) for command in refused)
+    if is_line(c, "Problem executing POPEN", "is not executable"):
+        return c.d.ours is None
+    if is_line(c, "ERROR: Empty result ["):
+        return c.d.theirs is None and any(command in c.d.key[0] for command in refused)
+    return is_line(c, "RECACHE ASSERT FAILED") and c.d.ours is None and \
+        any(row["arg1"] in refused for row in c.before.reindex.values())
+
+
+@rule("N8", newer=(1, 2, 31))
+def the_sentence_about_a_missing_object_is_stored(c):
+    return c.d.table == "host" and c.d.column.startswith("snmp_sys") and c.d.theirs.startswith("No Such Object available") \
+        and c.d.ours == c.before.host[c.d.key[0]][c.d.column]
+
+
+@rule("N13", newer=True)
+def no_community_is_up_whatever_the_ping_says(c):
+    """Method 4, SNMP or ping: SNMP is not asked, and counts as answered."""
+    if c.device is None or c.device["availability_method"] != 4 or not no_community(c.device) or \
+            not check_failed(c, c.ours) or check_failed(c, c.theirs):
+        return False
+    return c.d.table == "host" or is_row(c, True, False) or \
+        c.d.table == "log" and c.d.theirs is None and "Device is DOWN" in c.d.key[0] or is_line(c, "SNMP timeout detected")
+
+
+def has_v3_without_privacy(c, host_id):
+    return any(row["snmp_version"] == 3 and row["snmp_priv_protocol"] in ("", "[None]")
+               for row in c.ours[-1].items.values() if row["host_id"] == host_id)
+
+
+@rule("N14", newer=(1, 2, 31))
+def v3_without_privacy_is_not_polled(c):
+    """Nor is what comes after it on the same device."""
+    if c.device is None or not has_v3_without_privacy(c, c.device["id"]):
+        return False
+    if c.d.table == "poller_output":
+        return c.d.theirs in (None, ["U"])
+    if is_line(c, "SNMP timeout detected") or is_line(c, "Invalid SNMP Session"):
+        return c.d.ours is None
+    return down_for_them_only(c) or c.d.table == "host" and c.d.column == "status_last_error"
 
 
 @rule("N11", newer=True)

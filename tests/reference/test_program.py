@@ -9,7 +9,7 @@ OBJECTS = f"object {OBJECT}.{{1-50}} counter32 @mix\nagent 127.3.0.1\n"
 def seed(site):
     site.settings(active_profiles=2, poller_interval=300)
     for id in (1, 2):
-        device = site.add_device(id, hostname="127.3.0.1", port=site.agents, snmp_timeout=100, poller_id=id)
+        device = site.add_device(id, hostname="127.3.0.1", port=site.agents, snmp_timeout=20000, poller_id=id)
         site.add_snmp_item(device, f"{OBJECT}.{id}", rrd_name="x", rrd_step=300)
 
 

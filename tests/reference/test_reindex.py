@@ -10,7 +10,7 @@ UPTIME = ".1.3.6.1.2.1.1.3.0"
 ENGINE_TIME = ".1.3.6.1.6.3.10.2.1.3.0"
 OBJECTS = (f"object {OBJECT}.{{1-50}} counter32 @mix\nobject {OBJECT}.60 string \"in:1 out:2\"\n"
            f"object {TABLE}.1.{{1-7}} int 5\n")
-QUICK = {"snmp_timeout": 100}
+QUICK = {"snmp_timeout": 500}
 GET, COUNT = 0, 10
 
 
@@ -127,7 +127,7 @@ def test_an_invalid_uptime(compare, version):
     def seed(site):
         check(site, device_with_items(site, snmp_version=version), 1, "<", "9", UPTIME)
 
-    compare(seed, OBJECTS + "agent 127.3.0.1\n", spec=spec, expect=("S19",) if version == 1 else ("S18",))
+    compare(seed, OBJECTS + "agent 127.3.0.1\n", spec=spec, expect=("S19",) if version == 1 else ("S18", "S19?"))
 
 
 def test_row_counts(compare):

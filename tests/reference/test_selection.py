@@ -6,7 +6,7 @@ from world import Cycle
 
 OBJECT = ".1.3.6.1.4.1.99999.1"
 OBJECTS = f"object {OBJECT}.{{1-50}} counter32 @mix\nagent 127.3.0.1\n"
-QUICK = {"snmp_timeout": 100}
+QUICK = {"snmp_timeout": 500}
 
 
 def devices(site, *ids, count=2, **columns):

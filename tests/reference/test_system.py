@@ -4,7 +4,7 @@ from world import SYSTEM, Cycle
 
 OBJECT = ".1.3.6.1.4.1.99999.1"
 ENGINE_TIME = ".1.3.6.1.6.3.10.2.1.3.0"
-QUICK = {"snmp_timeout": 100}
+QUICK = {"snmp_timeout": 500}
 ALL = {"snmp_sysDescr": "old", "snmp_sysObjectID": "old", "snmp_sysUpTimeInstance": "1", "snmp_sysContact": "old",
        "snmp_sysName": "old", "snmp_sysLocation": "old"}
 

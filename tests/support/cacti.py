@@ -58,7 +58,7 @@ _DEVICE = {
     "snmp_community": "public",
     "snmp_version": 2,
     "snmp_port": 161,
-    "snmp_timeout": 500,
+    "snmp_timeout": 20000,  # no healthy device is ever given up; tests of those that do not answer say how long they wait
     "availability_method": 2,
     "ping_method": 2,
     "ping_port": 23,
@@ -119,8 +119,7 @@ def prepare(directory):
 def _load(server):
     server.sql(f"CREATE DATABASE {DATABASE}")
     server.script(schema(), DATABASE)
-    server.sql(f"CREATE USER {USER}@localhost IDENTIFIED BY '{PASSWORD}'")
-    server.sql(f"GRANT ALL ON `{DATABASE}%`.* TO {USER}@localhost")
+    server.account(f"{USER}@localhost", PASSWORD)
     site = Site(server, directory=None)
     site.sql("UPDATE version SET cacti = %s", version())
     site.settings(path_webroot=web_root(), **SETTINGS)
@@ -138,6 +137,7 @@ class Site:
             self.log = pathlib.Path(directory) / "log" / "cacti.log"
             self.log.parent.mkdir(parents=True, exist_ok=True)
             self.settings(path_cactilog=self.log)
+            server.connect(USER, PASSWORD).close()  # as poller.php does; MySQL's server knows the account by a hash then
 
     def sql(self, statement, *parameters):
         self.server.admin.select_db(DATABASE)

@@ -19,9 +19,10 @@ import signal
 import subprocess
 
 from . import cacti
-from .lab import LabError, spawn, tail, tool
-from .mariadb import MariaDB
+from .lab import HANG_S, LabError, spawn, tail, tool
+from .mariadb import VENDOR, MariaDB
 from .poller import Poller
+from .vendor import MYSQL
 
 POLLER_ID = 2
 
@@ -70,8 +71,8 @@ class Collector:
         self.main = cacti.Site(main, self.work / "main-site")
 
     def _prepare(self, site):
-        site.sql(f"CREATE USER {cacti.USER}@'127.0.0.1' IDENTIFIED BY '{cacti.PASSWORD}'")
-        site.sql(f"GRANT ALL ON {cacti.DATABASE}.* TO {cacti.USER}@'127.0.0.1'")
+        site.server.account(f"{cacti.USER}@127.0.0.1", cacti.PASSWORD)
+        site.server.remember(cacti.USER, cacti.PASSWORD)
         site.sql("ALTER TABLE poller_output ENGINE=InnoDB")  # a restarted server forgets a table in memory
         site.sql(f"CREATE DATABASE {PRISTINE}")
         for table in TABLES:
@@ -121,7 +122,10 @@ class Collector:
         keys = {"DB_Host": "127.0.0.1", "DB_Port": self.local.server.port, "RDB_Host": "127.0.0.1",
                 "RDB_Port": self.main.server.port, "RDB_Database": cacti.DATABASE, "RDB_User": cacti.USER,
                 "RDB_Pass": cacti.PASSWORD}
-        return Poller(binary, self.local, self.work / directory, loop=loop, poller_id=POLLER_ID, **(keys | conf))
+        keys |= conf
+        if VENDOR is MYSQL:  # whose way to log in wants TLS, or a socket
+            keys |= {f"{prefix}UseSSL": 1 for prefix in ("DB_", "RDB_") if keys[prefix + "Host"] == "127.0.0.1"}
+        return Poller(binary, self.local, self.work / directory, loop=loop, poller_id=POLLER_ID, **keys)
 
     def php(self):
         return CactiPhp(self)
@@ -148,14 +152,14 @@ class CactiPhp:
     LIMITS = ("--cpu=10",)  # no limit of memory: a sanitizer could not run under it
     #: Started by poller.php in every cycle, and of no interest here.
     STUBS = ("poller_automation.php", "poller_maintenance.php")
+    NOT_NEEDED = ("docs", "images", "install", "js", "locales", "config.php", "log", "cache", "rra", "resource")
 
     def __init__(self, both):
         self.both = both
         self._sessions = []
         self.tree = both.work / "cacti"
         # Links are followed, because some lead to places that are not in the copy; others lead to packages for browsers.
-        shutil.copytree(cacti.web_root(), self.tree, ignore_dangling_symlinks=True, ignore=shutil.ignore_patterns(
-            "docs", "images", "install", "js", "locales", "config.php", "log", "cache", "rra", "resource"))
+        shutil.copytree(cacti.web_root(), self.tree, ignore=self._left_out)
         for name in self.STUBS:
             (self.tree / name).write_text("<?php exit(0);\n", encoding="ascii")
         for name in ("log", "cache", "rra", "locales/LC_MESSAGES"):
@@ -164,6 +168,12 @@ class CactiPhp:
         self.log.touch()
         (self.tree / "include" / "config.php").write_text(self._config(), encoding="ascii")
         both.settings(path_webroot=self.tree, path_cactilog=self.log, path_php_binary=tool("php", "php-cli"))
+
+    @classmethod
+    def _left_out(cls, directory, names):
+        """copytree's own ignore_dangling_symlinks looks for what a relative link names below the current directory."""
+        return [name for name in names
+                if name in cls.NOT_NEEDED or not os.path.exists(os.path.join(directory, name))]
 
     def _config(self):
         def database(prefix, server):
@@ -179,7 +189,7 @@ class CactiPhp:
         poller.write_conf(poller.conf.read_text() + gates[poller.loop])
         self.both.settings(path_spine=poller.binary.path, path_spine_config=poller.conf, poller_type=2)
 
-    def run(self, script, *arguments, timeout=60):
+    def run(self, script, *arguments, timeout=HANG_S):
         """Runs one script to its end and returns what it has said; LabError if it fails."""
         output = self.both.work / "php.out"
         command = [tool("prlimit", "util-linux"), *self.LIMITS, tool("php", "php-cli"), "-q", self.tree / script]

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 enum { FACE_TOO_LATE_MS = 120000 }; /* turns a hang into a failure */
+enum { FACE_STOP_MS = 60000 };      /* for a stop that is to be clean */
 
 struct face_kind {
     const char *name;

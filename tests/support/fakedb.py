@@ -58,12 +58,14 @@ WELCOME = Tell(b"\xff" + struct.pack("<H", 1049) + b"#42000you may come in, but 
 
 
 class FakeDatabase:
-    def __init__(self, *acts, certificate=None, plugin="mysql_native_password", path=None, without=0):
-        """`certificate`: (file, key), the server offers TLS; `path`: a socket in the place of TCP on 127.0.0.1;
-        `without`: capabilities that it does not have."""
+    def __init__(self, *acts, certificate=None, plugin="mysql_native_password", path=None, without=0, address="127.0.0.1",
+                 mute=False):
+        """`certificate`: (file, key), the server offers TLS; `path`: a socket in the place of TCP on `address`;
+        `without`: capabilities that it does not have; `mute`: it greets, and says nothing more."""
         self.acts = acts
         self.plugin = plugin
         self.without = without
+        self.mute = mute
         self.heard = b""
         self.plain = b""
         self.answers = []
@@ -75,7 +77,7 @@ class FakeDatabase:
             self._context.load_cert_chain(*map(str, certificate))
         self._ended = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX if path else socket.AF_INET)
-        self._listener.bind(str(path) if path else ("127.0.0.1", 0))
+        self._listener.bind(str(path) if path else (address, 0))
         self._listener.listen(16)
         self.port = None if path else self._listener.getsockname()[1]
         self._threads = []
@@ -105,6 +107,9 @@ class FakeDatabase:
     def _serve(self, client):
         with contextlib.suppress(ConnectionError, OSError, EOFError), _Client(self, client) as c:
             c.greet()
+            if self.mute:
+                self._ended.wait()
+                return
             c.login()
             for act in self.acts:
                 c.send(act.packet)

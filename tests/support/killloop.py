@@ -94,11 +94,11 @@ class KillLoop:
         with poller.start(first=0, last=self.last, env=traces.env) as running:
             time.sleep(offset)  # what the loop is about: anywhere in the cycle
             sent = self._send(running, kind)
-            run = running.wait(timeout=30)
+            run = running.wait()
             took = time.monotonic() - sent
         yield from self._look(run, kind, took)
         try:
-            traces.wait_gone(seconds=1)
+            traces.wait_gone()
         except Exception as e:  # what remains is reported, and ended
             yield f"{e}: {[open(f'/proc/{p}/cmdline').read() for p in traces.pids()]}"
             for pid in traces.pids():

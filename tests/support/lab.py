@@ -13,9 +13,14 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
+
+#: What has not happened after this number of seconds never does. It is far away, so that a busy machine only makes tests longer,
+#: and shorter than the interval of 300 s, so that a run that waits for its end is noticed.
+HANG_S = 180
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -58,6 +63,16 @@ def need(tools):
         leave_out("; ".join(missing))
 
 
+def need_localhost():
+    """Skips a test of that name where the system does not know it: a minimal installation has no /etc/hosts."""
+    import pytest
+
+    try:
+        socket.getaddrinfo("localhost", None)
+    except socket.gaierror as e:
+        pytest.skip(f"this system does not know localhost: {e}")
+
+
 def cache_directory():
     """Where downloads are kept between runs: $SPINE_LAB_CACHE, else build/cache of the source tree."""
     path = pathlib.Path(os.environ.get("SPINE_LAB_CACHE") or TOP / "build" / "cache")
@@ -79,7 +94,7 @@ def work_directory():
             shutil.rmtree(path, ignore_errors=True)
 
 
-def wait_until(condition, what, seconds=60.0, pause=0.01):
+def wait_until(condition, what, seconds=HANG_S, pause=0.01):
     """Asks `condition` until its answer is true and returns that answer; LabError after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
@@ -106,7 +121,7 @@ class SilentDevice:
         self._socket.bind((address, 0))
         self.port = self._socket.getsockname()[1]
 
-    def wait_for_request(self, seconds=30):
+    def wait_for_request(self, seconds=HANG_S):
         """Returns when a packet has come in: the poller is waiting for this device's answer now."""
         self._socket.settimeout(seconds)
         try:
@@ -130,6 +145,52 @@ class SilentDevice:
         self._socket.close()
 
 
+class HeldDevice(SilentDevice):
+    """An agent that keeps the caller waiting until `let_go()`; from then on it answers every request at once, with no
+    value. The timeout of its device is to be longer than any test lasts."""
+
+    def __init__(self, address="127.0.0.1"):
+        super().__init__(address)
+        self._held = []
+        self._answering = None
+
+    def wait_for_request(self):
+        self._socket.settimeout(HANG_S)
+        try:
+            self._held.append(self._socket.recvfrom(65536))
+        except TimeoutError:
+            raise LabError(f"nothing was sent to the held device for {HANG_S} s") from None
+
+    def let_go(self):
+        self._socket.settimeout(0.1)
+        self._answering = threading.Thread(target=self._answer, daemon=True)
+        self._answering.start()
+
+    def _answer(self):
+        while True:
+            for request, client in self._held:
+                self._socket.sendto(self._empty_response(request), client)
+            self._held.clear()
+            try:
+                self._held.append(self._socket.recvfrom(65536))
+            except TimeoutError:
+                continue
+            except OSError:  # closed
+                return
+
+    @staticmethod
+    def _empty_response(request):
+        """The request of SNMP version 1 or 2c with the tag of a response."""
+        community = 2 + (request[1] & 0x7F if request[1] & 0x80 else 0) + 3
+        pdu = community + 2 + request[community + 1]
+        return request[:pdu] + b"\xa2" + request[pdu + 1:]
+
+    def __exit__(self, *exc):
+        super().__exit__(*exc)
+        if self._answering:
+            self._answering.join()
+
+
 class SilentServer:
     """A TCP port that takes connections and says nothing, as an overloaded server or a filter does."""
 
@@ -137,7 +198,7 @@ class SilentServer:
         self._socket = socket.create_server((address, 0))
         self.port = self._socket.getsockname()[1]
 
-    def wait_for_client(self, seconds=30):
+    def wait_for_client(self, seconds=HANG_S):
         """Returns when a client has connected and is waiting for an answer; the connection, to be closed."""
         self._socket.settimeout(seconds)
         try:
@@ -221,21 +282,21 @@ class Server:
     def pid(self):
         return self.process.pid if self.process else None
 
-    def stop(self, seconds=20):
-        """Ends it politely; kills it after `seconds`."""
-        self._end(signal.SIGTERM, seconds)
+    def stop(self):
+        """Ends it politely."""
+        self._end(signal.SIGTERM)
 
     def kill(self):
         """Ends it as a power cut would."""
-        self._end(signal.SIGKILL, 20)
+        self._end(signal.SIGKILL)
 
-    def _end(self, number, seconds):
+    def _end(self, number):
         if self.process is None:
             return
         if self.process.poll() is None:
             self.process.send_signal(number)
             try:
-                self.process.wait(seconds)
+                self.process.wait(HANG_S)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()

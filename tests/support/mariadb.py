@@ -1,4 +1,5 @@
-"""A private MariaDB server: own data directory, own socket, no network, gone at the end.
+"""A private MariaDB server: own data directory, own socket, no network, gone at the end. Where vendor.py says so, MySQL's
+takes its place; tests of what only one of them has are marked `mariadb` or `mysql`.
 
     with work_directory() as work:
         template = prepare(work / "template", load=lambda server: server.script(text, "cacti"))
@@ -13,32 +14,17 @@ import contextlib
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 
 import pymysql
 import pymysql.cursors
 
-from .lab import LabError, Server, free_port, tail, tool
+from . import vendor
+from .lab import HANG_S, LabError, Server, free_port, tail
 
-_BASE_OPTIONS = (
-    "--skip-log-bin",
-    "--skip-name-resolve",
-    "--performance-schema=OFF",
-    "--innodb-flush-log-at-trx-commit=0",
-    "--innodb-flush-method=nosync",
-    "--innodb-doublewrite=0",
-    "--innodb-fast-shutdown=2",
-    "--innodb-log-file-size=4M",
-    "--innodb-buffer-pool-size=64M",
-    "--innodb-buffer-pool-load-at-startup=0",
-    "--innodb-buffer-pool-dump-at-shutdown=0",
-    "--key-buffer-size=1M",
-    "--aria-pagecache-buffer-size=4M",
-    "--max-heap-table-size=1G",
-    "--character-set-server=utf8mb4",
-    "--collation-server=utf8mb4_unicode_ci",
-    "--log-output=TABLE",
-)
+#: Whose server it is: the tests' own.
+VENDOR = vendor.chosen()
 
 
 def _as_user():
@@ -47,13 +33,13 @@ def _as_user():
 
 def install(directory):
     """Creates an empty data directory."""
-    command = [tool("mariadb-install-db", "mariadb-server"), "--no-defaults", f"--datadir={directory}",
+    program, *options = VENDOR.installer
+    command = [VENDOR.tool(program), *options, f"--datadir={directory}",
                f"--tmpdir={directory.parent}",  # as below
-               "--force", "--skip-name-resolve", "--skip-test-db", "--auth-root-authentication-method=normal",
-               "--innodb-log-file-size=4M", *_as_user()]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+               *_as_user()]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANG_S)
     if done.returncode != 0:
-        raise LabError(f"mariadb-install-db ended with {done.returncode}\n{tail(done.stdout + done.stderr)}")
+        raise LabError(f"{program} ended with {done.returncode}\n{tail(done.stdout + done.stderr)}")
 
 
 def prepare(directory, load):
@@ -102,7 +88,7 @@ def _text(value):
 class MariaDB(Server):
     """One server. `sql` and `script` use an administrator's connection that no count includes."""
 
-    name = "mariadbd"
+    name = VENDOR.server
 
     def __init__(self, directory, template=None, tcp=False, sql_mode=None, options=(), zone=None):
         """`zone`: the system's time zone as the server sees it, in the notation of $TZ."""
@@ -121,10 +107,10 @@ class MariaDB(Server):
     def arguments(self):
         network = [f"--port={self.port}", "--bind-address=127.0.0.1"] if self.port else ["--skip-networking"]
         mode = [] if self.sql_mode is None else [f"--sql-mode={self.sql_mode}"]
-        return [tool("mariadbd", "mariadb-server"), "--no-defaults", f"--datadir={self.datadir}",
+        return [VENDOR.tool(VENDOR.server), "--no-defaults", f"--datadir={self.datadir}",
                 f"--socket={self.socket}", f"--pid-file={self.directory / 'mariadbd.pid'}",
                 f"--tmpdir={self.directory}",  # a starting server deletes the temporary files of others in its own
-                *network, *_BASE_OPTIONS, *mode, *_as_user(), *self.options]
+                *network, *VENDOR.options, *mode, *_as_user(), *self.options]
 
     def environment(self):
         return None if self.zone is None else {**os.environ, "TZ": self.zone}
@@ -138,7 +124,7 @@ class MariaDB(Server):
 
     def connect(self, user="root", password="", database=None):
         return pymysql.connect(unix_socket=str(self.socket), user=user, password=password, database=database,
-                               autocommit=True, charset="utf8mb4", sql_mode="", connect_timeout=10,
+                               autocommit=True, charset="utf8mb4", sql_mode="", connect_timeout=60,
                                cursorclass=pymysql.cursors.DictCursor)
 
     @property
@@ -160,10 +146,27 @@ class MariaDB(Server):
 
     def script(self, text, database):
         """Runs a file of statements with the command-line client."""
-        client = [tool("mariadb", "mariadb-client"), "--no-defaults", "-uroot", f"--socket={self.socket}", database]
-        done = subprocess.run(client, input=text, capture_output=True, text=True, timeout=120)
+        client = [VENDOR.tool(VENDOR.client), "--no-defaults", *VENDOR.client_options, "-uroot",
+                  f"--socket={self.socket}", database]
+        done = subprocess.run(client, input=text, capture_output=True, text=True, timeout=HANG_S)
         if done.returncode != 0:
             raise LabError(f"loading into {database} failed: {tail(done.stderr)}")
+
+    def account(self, account, password, require=""):
+        """An account that may do everything with Cacti's database; `require` as in REQUIRE SSL."""
+        self.sql(f"CREATE USER {account} IDENTIFIED BY '{password}' {require}")
+        self.sql(f"GRANT ALL ON `cacti%`.* TO {account}")
+
+    def remember(self, user, password):
+        """MySQL's own way to log in wants the password itself once, over TLS or the socket; from then on until it
+        restarts, the server knows the account by a hash."""
+        if VENDOR is vendor.MYSQL and not self.port:
+            self.connect(user, password).close()
+        elif VENDOR is vendor.MYSQL:
+            trusting = ssl.create_default_context()
+            trusting.check_hostname = False
+            trusting.verify_mode = ssl.CERT_NONE
+            pymysql.connect(host="127.0.0.1", port=self.port, user=user, password=password, ssl=trusting).close()
 
     @contextlib.contextmanager
     def watch(self, user):
@@ -184,12 +187,12 @@ class MariaDB(Server):
         self.sql("SET GLOBAL innodb_flush_log_at_trx_commit = 2")
         self.options.append("--innodb-flush-log-at-trx-commit=2")
 
-    def _end(self, number, seconds):
+    def _end(self, number):
         if self._admin is not None:
             with contextlib.suppress(pymysql.err.Error):
                 self._admin.close()
             self._admin = None
-        super()._end(number, seconds)
+        super()._end(number)
 
     def remove(self):
         """Deletes the data of a stopped server."""

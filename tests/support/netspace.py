@@ -16,7 +16,7 @@ NoNetwork, with the reason, where the kernel does not let the test have a networ
 
 import subprocess
 
-from .lab import LabError, spawn, tool
+from .lab import HANG_S, LabError, spawn, tool
 
 #: Rights to make networks come with a user namespace, so that no test needs root.
 _HOLD = "echo ready; exec sleep infinity"
@@ -84,7 +84,7 @@ class RefusingNetwork:
 
     def _do(self, pid, script):
         done = subprocess.run(self._enter(pid) + ["sh", "-ec", script], stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=60)
+                              text=True, timeout=HANG_S)
         if done.returncode != 0:
             raise NoNetwork(done.stderr.strip())
 

@@ -16,6 +16,11 @@ $database_ssl_ca = ''; $database_persist = false; $poller_id = 1; $url_path = '/
 """
 
 
+def config(socket):
+    """The text of Cacti's include/config.php for a site's database."""
+    return _CONFIG.format(database=cacti.DATABASE, socket=socket, user=cacti.USER, password=cacti.PASSWORD)
+
+
 def real(site, directory):
     """Makes `site` use Cacti's own script server, on its database. Returns the web root; put scripts there."""
     root = pathlib.Path(directory)
@@ -31,8 +36,7 @@ def real(site, directory):
             (root / "include" / path.name).symlink_to(path)
         elif path.is_file():
             shutil.copyfile(path, root / "include" / path.name)
-    (root / "include/config.php").write_text(_CONFIG.format(
-        database=cacti.DATABASE, socket=site.server.socket, user=cacti.USER, password=cacti.PASSWORD))
+    (root / "include/config.php").write_text(config(site.server.socket))
     site.settings(path_webroot=root)
     return root
 

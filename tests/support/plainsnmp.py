@@ -8,7 +8,7 @@ import shutil
 import socket
 import subprocess
 
-from support.lab import leave_out
+from support.lab import HANG_S, leave_out
 
 SYS = ".1.3.6.1.2.1.1"
 IF_INDEX = ".1.3.6.1.2.1.2.2.1.1"
@@ -16,7 +16,7 @@ IN_OCTETS = ".1.3.6.1.2.1.2.2.1.10"
 HC_OCTETS = ".1.3.6.1.2.1.31.1.1.1.6"
 OWN = ".1.3.6.1.4.1.32473.2"
 A = "127.2.0.1"
-DEADLINE_S = 60
+DEADLINE_S = HANG_S
 
 #: What most of the agents asked have.
 OBJECTS = f"""

@@ -15,7 +15,7 @@ import subprocess
 import time
 
 from . import cacti
-from .lab import LabError, TOP, file_text, spawn, tail
+from .lab import HANG_S, LabError, TOP, file_text, spawn, tail
 
 LOOPS = ("off", "on", "async")  # the ways to run a cycle; "async": on, and SNMP and ping wait on the loop, too
 
@@ -40,7 +40,7 @@ class Binary:
     def __init__(self, path):
         self.path = pathlib.Path(path).resolve()
         done = subprocess.run([self.path, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=30, env=environment(None))
+                              timeout=HANG_S, env=environment(None))
         if done.returncode != 0 or not done.stdout:
             raise LabError(f"{self.path} --version ended with {done.returncode}: {tail(done.stderr)}")
         self.version, *self.features = done.stdout.splitlines()
@@ -49,6 +49,10 @@ class Binary:
     def is_reference(self):
         """Cacti's own spine, which knows no event loop."""
         return "The Cacti Group" in self.version
+
+    @property
+    def has_mysql_library(self):
+        return any("MySQL client" in line for line in self.features)
 
     @property
     def has_libevent(self):
@@ -78,6 +82,11 @@ class Run:
         self.stderr = stderr
         self.log = log
         self.reports = reports
+
+    @property
+    def log_but_stats(self):
+        """The log without the line of figures that every run writes."""
+        return "".join(line for line in self.log.splitlines(True) if " STATS: " not in line)
 
     def log_lines(self, word):
         return [line for line in self.log.splitlines() if word in line]
@@ -124,7 +133,7 @@ class Running:
         fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         return fields["State"].split()[0] not in "TZ" and int(fields["ShdPnd"], 16) >> (number - 1) & 1 == 1
 
-    def wait(self, timeout=60):
+    def wait(self, timeout=HANG_S):
         usage = self._reap(timeout)
         seconds = time.monotonic() - self._started
         reports = "".join(file_text(p) for p in sorted(self.poller.directory.glob("sanitizer.*")))
@@ -229,10 +238,10 @@ class Poller:
         """Starts exactly this command line, in `cwd` or, as Cacti does, in the program's directory."""
         return Running(self, command, environment(self.directory / "sanitizer", **(env or {})), cwd, stdout)
 
-    def run(self, *extra, first=None, last=None, timeout=60, **how):
+    def run(self, *extra, first=None, last=None, timeout=HANG_S, **how):
         return self.run_as(self.command(*extra, first=first, last=last), timeout, **how)
 
-    def run_as(self, command, timeout=60, **how):
+    def run_as(self, command, timeout=HANG_S, **how):
         with self.start_as(command, **how) as running:
             return running.wait(timeout)
 

@@ -26,10 +26,10 @@ def marked(text):
     return found
 
 
-def run_alone(poller, *extra, env=None, timeout=60, **how):
+def run_alone(poller, *extra, env=None, **how):
     """poller.run, after which no process is left that it or its children have started."""
     text = f"{os.getpid()}.{poller.directory}"
-    run = poller.run(*extra, env={MARK: text, **(env or {})}, timeout=timeout, **how)
+    run = poller.run(*extra, env={MARK: text, **(env or {})}, **how)
     left = marked(text)
     for pid in left:
         os.kill(pid, signal.SIGKILL)  # not for the next test to stumble over

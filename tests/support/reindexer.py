@@ -10,7 +10,7 @@ import json
 import subprocess
 
 from . import phpsite
-from .lab import LabError, tail, tool
+from .lab import HANG_S, LabError, tail, tool
 
 _SCRIPT = """<?php
 require(__DIR__ . '/include/cli_check.php');
@@ -58,7 +58,7 @@ class Reindexer:
         self.site.sql("INSERT INTO host_snmp_query (host_id, snmp_query_id, sort_field, reindex_method) "
                       "VALUES (1, 1, 'odd', 3)")
         done = subprocess.run([tool("php", "php-cli"), "-q", str(self.root / "reindex.php")], cwd=self.root,
-                              stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=60)
+                              stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=HANG_S)
         if "re-indexed" not in done.stdout:
             raise LabError(f"Cacti's re-index failed: {tail(done.stdout + done.stderr)}")
         return {row["arg1"]: row["assert_value"] for row in

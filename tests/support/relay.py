@@ -11,6 +11,8 @@ raises is raised again at the end of the `with` block.
 import socket
 import threading
 
+from .lab import HANG_S
+
 
 class _Relay:
     def __init__(self, kind, agent_port, before=None, address="127.0.0.1"):
@@ -94,7 +96,7 @@ class TcpRelay(_Relay):
             self.connections += 1
             with client, socket.create_connection(self.agent) as onward:
                 client.settimeout(0.05)
-                onward.settimeout(5)
+                onward.settimeout(HANG_S)
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._serve(client, onward)
 

@@ -35,13 +35,13 @@ class Traces:
         except OSError:
             return False  # it has exited
 
-    def wait_gone(self, seconds=10):
+    def wait_gone(self):
         """None of them is left, or soon so."""
-        wait_until(lambda: not self.pids(), f"all processes with {self.mark} to be gone", seconds)
+        wait_until(lambda: not self.pids(), f"all processes with {self.mark} to be gone")
 
-    def wait_for(self, count, seconds=30):
+    def wait_for(self, count):
         """`count` processes, the poller included, are there."""
-        return wait_until(lambda: len(self.pids()) >= count and self.pids(), f"{count} processes", seconds)
+        return wait_until(lambda: len(self.pids()) >= count and self.pids(), f"{count} processes")
 
     def env_with(self, **more):
         return {**self.env, **{name: os.fspath(value) for name, value in more.items()}}

@@ -475,11 +475,18 @@ static void no_two_options_share_a_name(void **state UNUSED)
 
 static void the_version_line_passes_cactis_test(void **state UNUSED)
 {
-    const char *line = options_version_line();
+    struct buf b = BUF_INIT;
+    options_version_line("1.2.99", &b);
+    assert_non_null(strstr(buf_str(&b), "Cacti 1.2.99"));
+    assert_memory_equal(buf_str(&b), "SPINE 1.2.99  Copyright ", 24);
+    buf_clear(&b);
+    options_version_line("", &b);
+    const char *line = buf_str(&b);
     assert_memory_equal(line, "SPINE " SPINE_COMPAT_VERSION "  Copyright ",
                         strlen("SPINE " SPINE_COMPAT_VERSION "  Copyright "));
     assert_null(strchr(line, '\n'));
     assert_non_null(strstr(line, PACKAGE_VERSION));
+    buf_done(&b);
 }
 
 static char *read_file(const char *name)

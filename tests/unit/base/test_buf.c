@@ -2,11 +2,13 @@
 
 #include "base/buf.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -88,6 +90,23 @@ static void printf_grows_exactly_when_needed(void **state UNUSED)
     }
 }
 
+static void numbers_are_as_printf_has_them(void **state UNUSED)
+{
+    struct buf b = BUF_INIT;
+    static const int64_t numbers[] = {0, 1, -1, 9, 10, 1000000007, INT64_MAX, INT64_MIN};
+    for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+        char expected[32];
+        buf_clear(&b);
+        buf_put_i64(&b, numbers[i]);
+        snprintf(expected, sizeof(expected), "%" PRId64, numbers[i]);
+        assert_string_equal(buf_str(&b), expected);
+    }
+    buf_clear(&b);
+    buf_put_u64(&b, UINT64_MAX);
+    assert_string_equal(buf_str(&b), "18446744073709551615");
+    buf_done(&b);
+}
+
 static void taken_memory_is_the_callers(void **state UNUSED)
 {
     struct buf b = BUF_INIT;
@@ -149,6 +168,7 @@ int main(void)
         cmocka_unit_test(bytes_may_contain_nul),
         cmocka_unit_test(growing_loses_no_byte),
         cmocka_unit_test(printf_grows_exactly_when_needed),
+        cmocka_unit_test(numbers_are_as_printf_has_them),
         cmocka_unit_test(taken_memory_is_the_callers),
         cmocka_unit_test(sizes_that_overflow_end_the_program),
     };

@@ -526,6 +526,27 @@ static void a_terminal_gets_lines_too_errors_on_standard_error(void **state UNUS
     close(err);
 }
 
+static void the_progress_line_gives_way_to_lines_of_the_log(void **state UNUSED)
+{
+    int out = terminal_at(STDOUT_FILENO), err = terminal_at(STDERR_FILENO);
+    log_start();
+    configure(LOG_NONE, LOG_TO_FILE);
+    log_progress("1 of 2");
+    assert_string_equal(read_terminal(err), "\r1 of 2\033[K");
+    log_line(LOG_ALWAYS, "plain");
+    assert_string_equal(read_terminal(err), "\r\033[K");
+    assert_text_matches(read_terminal(out), PREFIX "plain\n");
+    log_progress("2 of 2");
+    assert_string_equal(read_terminal(err), "\r2 of 2\033[K");
+    log_end_progress();
+    assert_string_equal(read_terminal(err), "\r\033[K");
+    log_progress("too late");
+    log_line(LOG_ALWAYS, "plain");
+    assert_string_equal(read_terminal(err), "");
+    close(out);
+    close(err);
+}
+
 /* ---- before the file is known ---- */
 
 static void early_lines_reach_the_file_in_order(void **state UNUSED)
@@ -624,6 +645,7 @@ int main(void)
         TEST(an_undefined_destination_gets_nothing),
         TEST(the_system_log_gets_the_classes_that_are_on),
         TEST(a_terminal_gets_lines_too_errors_on_standard_error),
+        TEST(the_progress_line_gives_way_to_lines_of_the_log),
         TEST(early_lines_reach_the_file_in_order),
         TEST(early_errors_without_a_file_reach_the_system_log),
         TEST(what_a_person_saw_is_not_sent_to_the_system_log),

@@ -73,6 +73,17 @@ static void settings_rows_give_their_leading_number(void **state UNUSED)
     assert_int_equal(num_leading(""), 0);
     assert_int_equal(num_leading("abc"), 0);
     assert_int_equal(num_leading("-"), 0);
+    assert_int_equal(num_leading("--3"), 0);
+    assert_int_equal(num_leading("-0"), 0);
+    assert_int_equal(num_leading("+5"), 5);
+    assert_int_equal(num_leading("\t-5"), -5);
+    assert_int_equal(num_leading("0x10"), 0);
+    assert_true(num_leading("999999999999999999") == 999999999999999999);
+    assert_true(num_leading("-999999999999999999.5") == -999999999999999999);
+    assert_true(num_leading("0000000000000000000000000007") == 7);
+    assert_true(num_leading("9223372036854775807") == INT64_MAX);
+    assert_true(num_leading("9223372036854775808") == INT64_MAX);
+    assert_true(num_leading("-9223372036854775808") == INT64_MIN);
     assert_true(num_leading("99999999999999999999999") == INT64_MAX);
     assert_true(num_leading("-99999999999999999999999") == INT64_MIN);
 }

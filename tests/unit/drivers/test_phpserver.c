@@ -457,7 +457,7 @@ static void stopping_the_supervisor_answers_every_request(void **state)
         q[i].command = "f silent";
         ask(&w.asking, &q[i]);
     }
-    face_stop(w.asking.face, 5000);
+    face_stop(w.asking.face, FACE_STOP_MS);
     wait_for(&w.asking, q, ARRAY_LEN(q));
     phpserver_pool_free(w.asking.driver);
     for (size_t i = 0; i < ARRAY_LEN(q); i++)

@@ -2,6 +2,8 @@
 
 #include "../../../src/drivers/ping_private.h"
 
+#include "../../support/localhost.h"
+
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/thr.h"
@@ -365,9 +367,11 @@ static void prefixes_and_ports_of_stored_names_do_not_matter(void **state UNUSED
     uint16_t port = closed_port(AF_INET, SOCK_DGRAM);
     static const char *const names[] = {"tcp:127.0.0.1", "UDP:127.0.0.1:161", "127.0.0.1:161",
                                         "[127.0.0.1]",   "localhost",         "udp:localhost:161"};
+    bool known = localhost_is_known();
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        assert_reply(ask(w.pinger, request_of(UDP, names[i], port)), PING_UP,
-                     "UDP: Device is Alive");
+        if (known || strstr(names[i], "localhost") == NULL)
+            assert_reply(ask(w.pinger, request_of(UDP, names[i], port)), PING_UP,
+                         "UDP: Device is Alive");
     world_done(&w);
 }
 

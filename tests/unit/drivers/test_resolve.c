@@ -3,6 +3,7 @@
 #include "drivers/resolve.h"
 
 #include "../../support/await.h"
+#include "../../support/localhost.h"
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -401,7 +402,8 @@ static void a_dead_name_server_costs_the_next_names_a_second_each(void **state)
 static void the_systems_own_names_work(void **state)
 {
     struct address a;
-    assert_true(resolver_find(*state, "localhost", RESOLVE_ANY, far(), NULL, &a, NULL));
+    if (localhost_is_known())
+        assert_true(resolver_find(*state, "localhost", RESOLVE_ANY, far(), NULL, &a, NULL));
 }
 
 static void stored_hostnames_lose_what_is_not_the_host(void **state UNUSED)

@@ -35,22 +35,27 @@ static struct eventlog_options options;
 static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
 static pthread_cond_t changed; /* CLOCK_MONOTONIC */
 static bool stuck, sleeping;
+static int refusals;
 
 /* Takes the place of the C library's: the event log's thread hangs in it while `stuck`. */
 ssize_t write(int fd, const void *bytes, size_t len)
 {
     char name[16] = "";
     pthread_getname_np(pthread_self(), name, sizeof(name));
-    if (strcmp(name, "eventlog") == 0) {
-        thr_lock(&lock);
-        sleeping = stuck;
-        pthread_cond_broadcast(&changed);
-        while (stuck)
-            thr_wait(&changed, &lock);
-        sleeping = false;
-        thr_unlock(&lock);
-    }
-    return syscall(SYS_write, fd, bytes, len);
+    if (strcmp(name, "eventlog") != 0)
+        return syscall(SYS_write, fd, bytes, len);
+    thr_lock(&lock);
+    sleeping = stuck;
+    pthread_cond_broadcast(&changed);
+    while (stuck)
+        thr_wait(&changed, &lock);
+    sleeping = false;
+    ssize_t n = syscall(SYS_write, fd, bytes, len);
+    if (n < 0)
+        refusals++;
+    pthread_cond_broadcast(&changed);
+    thr_unlock(&lock);
+    return n;
 }
 
 static void set_stuck(bool yes)
@@ -116,6 +121,37 @@ static void await_lines(const char *name, int n)
         assert_true(clock_mono_ms() < until);
         clock_pause_ms(1); /* between two looks */
     }
+}
+
+/* Until the writer has been refused twice: what it has noted of the first time is in place then. */
+static void await_refusal(void)
+{
+    int64_t until = await_far();
+    thr_lock(&lock);
+    for (int seen = refusals; refusals < seen + 2;)
+        await_change(&changed, &lock, until, "a file that takes nothing");
+    thr_unlock(&lock);
+}
+
+static void await_no_subscribers(void)
+{
+    int64_t until = await_far();
+    while (stream_figures().subscribers > 0) {
+        assert_true(clock_mono_ms() < until);
+        clock_pause_ms(1); /* between two looks */
+    }
+}
+
+/* Makes a FIFO with a reader take nothing more. */
+static void fill(const char *name)
+{
+    static const char zeros[4096];
+    int fd = open(name, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    while (write(fd, zeros, sizeof(zeros)) > 0)
+        ;
+    assert_int_equal(errno, EAGAIN);
+    close(fd);
 }
 
 static int begin(void **state UNUSED)
@@ -273,8 +309,28 @@ static void a_fifo_without_a_reader_delays_nothing(void **state UNUSED)
     options.queue_events = 5000;
     e = start();
     emit(5000);
+    await_refusal();
     assert_within(eventlog_stop(e), 1, 4999);
     assert_true(log_says("events are missing: Resource temporarily unavailable"));
+    close(fd);
+}
+
+/* The reason stays that of the file where the thread gets no processor, or no answer, before its time is over. */
+static void
+a_file_that_refuses_everything_is_the_reason_however_late_the_writer_is(void **state UNUSED)
+{
+    assert_int_equal(mkfifo(path, 0600), 0);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(fd >= 0);
+    fill(path);
+    struct eventlog *e = start();
+    emit(5);
+    await_refusal();
+    set_stuck(true);
+    assert_int_equal(eventlog_stop(e), 5);
+    assert_true(log_says("5 events are missing: Resource temporarily unavailable"));
+    set_stuck(false);
+    await_no_subscribers();
     close(fd);
 }
 
@@ -315,11 +371,7 @@ static void a_file_system_that_does_not_answer_delays_nothing(void **state UNUSE
     assert_true(log_says("1001 events are missing: the file system does not answer"));
     assert_int_equal(count_lines(path), 0);
     set_stuck(false); /* what the thread has is freed when the file system answers at last */
-    until = await_far();
-    while (stream_figures().subscribers > 0) {
-        assert_true(clock_mono_ms() < until);
-        usleep(1000); /* between two looks */
-    }
+    await_no_subscribers();
 }
 
 int main(void)
@@ -335,6 +387,7 @@ int main(void)
         TEST(a_full_disk_costs_events_and_a_line_in_the_log),
         TEST(a_path_that_cannot_be_opened_costs_the_same),
         TEST(a_fifo_without_a_reader_delays_nothing),
+        TEST(a_file_that_refuses_everything_is_the_reason_however_late_the_writer_is),
         TEST(a_fifo_with_a_slow_reader_gets_every_line),
         TEST(a_file_system_that_does_not_answer_delays_nothing),
     };

@@ -2,6 +2,8 @@
 
 #include "model/sqltext.h"
 
+#include "../../support/within.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -221,10 +223,10 @@ static void host_status_updates_and_never_inserts(void **state)
     assert_string_equal(
         buf_str(&sql),
         "UPDATE (SELECT 7 AS id,1 AS st,2 AS ec,1700000000 AS fd,0 AS rd,'<it's down>' AS le,"
-        "0.123457 AS mi,10.000000 AS ma,5.000000 AS cu,7.500000 AS av,100 AS tp,3 AS fp,97.0000 AS "
+        "0.12346 AS mi,10.00000 AS ma,5.00000 AS cu,7.50000 AS av,100 AS tp,3 AS fp,97.0000 AS "
         "ab,"
         "1.235 AS pt UNION ALL SELECT 8,1,2,1700000000,0,'<>',"
-        "0.123457,10.000000,5.000000,7.500000,100,3,97.0000,1.235" SET_STATUS);
+        "0.12346,10.00000,5.00000,7.50000,100,3,97.0000,1.235" SET_STATUS);
     assert_int_equal(escaped, 2);
     buf_done(&sql);
 }
@@ -463,8 +465,29 @@ static void numbers_that_sql_has_no_word_for_do_no_harm(void **state)
     assert_null(strstr(buf_str(&sql), "nan"));
     assert_null(strstr(buf_str(&sql), "inf"));
     assert_non_null(strstr(buf_str(&sql), ",0 AS rd,"));
-    assert_non_null(
-        strstr(buf_str(&sql), "0.000000 AS mi,1000000000.000000 AS ma,-1000000000.000000 AS cu"));
+    assert_non_null(strstr(buf_str(&sql), "0.00000 AS mi,99999.99999 AS ma,-99999.99999 AS cu"));
+    buf_done(&sql);
+}
+
+/* A server warns of what it has to cut, and rounds six decimals half away from zero. */
+static void numbers_are_what_their_columns_hold(void **state)
+{
+    (void)state;
+    struct host_row row = host(1, "");
+    row.status = (struct device_status){.min_time = 9.9999947, /* 9.999995 first */
+                                        .max_time = 100000,
+                                        .cur_time = -0.000004,
+                                        .avg_time = 26.5138044,
+                                        .event_count = INT64_MAX,
+                                        .total_polls = (int64_t)UINT32_MAX + 1,
+                                        .failed_polls = -1,
+                                        .availability = -1e6};
+    struct buf sql = BUF_INIT;
+    assert_int_equal(sqltext_hosts(&sql, &row, 1, &wide, fake_escape, NULL), 1);
+    assert_non_null(strstr(buf_str(&sql), ",16777215 AS ec,"));
+    assert_non_null(strstr(buf_str(&sql),
+                           ",10.00000 AS mi,99999.99999 AS ma,0.00000 AS cu,26.51380 "
+                           "AS av,4294967295 AS tp,0 AS fp,-999.9999 AS ab,"));
     buf_done(&sql);
 }
 
@@ -601,10 +624,10 @@ static void the_byte_limit_counts_the_lists_for_mariadb(void **state)
     for (size_t bytes = 1000; bytes < 3000; bytes++) {
         struct sqltext_limits small = {.rows = 1000, .bytes = bytes, .form = SQLTEXT_MARIADB};
         buf_clear(&sql);
-        assert_in_range(sqltext_hosts(&sql, hosts, 100, &small, fake_escape, NULL), 2, 99);
+        assert_within(sqltext_hosts(&sql, hosts, 100, &small, fake_escape, NULL), 2, 99);
         assert_true(sql.len <= bytes);
         buf_clear(&sql);
-        assert_in_range(sqltext_asserts(&sql, asserts, 100, &small, fake_escape, NULL), 2, 99);
+        assert_within(sqltext_asserts(&sql, asserts, 100, &small, fake_escape, NULL), 2, 99);
         assert_true(sql.len <= bytes);
     }
     buf_done(&sql);
@@ -660,6 +683,7 @@ int main(void)
         cmocka_unit_test(host_rows_respect_the_limits),
         cmocka_unit_test(last_error_is_cut_to_the_column),
         cmocka_unit_test(numbers_that_sql_has_no_word_for_do_no_harm),
+        cmocka_unit_test(numbers_are_what_their_columns_hold),
         cmocka_unit_test(the_session_is_what_this_program_needs_on_every_server),
         cmocka_unit_test(next_step_covers_all_items_of_the_devices),
         cmocka_unit_test(mariadb_reads_the_rows_as_one_list_and_the_hosts_by_their_ids),

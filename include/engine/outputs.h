@@ -1,0 +1,31 @@
+/* engine/outputs.h - the reader of the event stream that writes what an operator looks at after a cycle.
+ *
+ * Use:     struct outputs *o = outputs_start(&options, &err);       NULL without an error: nothing is wanted
+ *          ... the run ...
+ *          outputs_stop(o, status);
+ * Threads: start and stop on the main thread; one thread of its own follows the events and writes the files.
+ * Promise: polling never waits for it.  Events that come faster than it reads are dropped and counted, and each
+ *          output has that number.  Files are written at the end, as wholes (drivers/wholefile); what cannot be
+ *          written costs one WARNING.  stop takes no longer than OUTPUTS_END_MS; a thread that hangs in the file
+ *          system is then abandoned.
+ * Source:  docs/metrics.md.
+ */
+#ifndef SPINE_ENGINE_OUTPUTS_H
+#define SPINE_ENGINE_OUTPUTS_H
+
+#include "base/compiler.h"
+#include "base/err.h"
+#include "engine/config.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { OUTPUTS_END_MS = 3000 };
+
+struct outputs;
+
+NODISCARD struct outputs *outputs_start(const struct config *config, struct err *err);
+/* status: the exit status, or 128 and the signal that ends the process.  NULL allowed. */
+void outputs_stop(struct outputs *o, int status);
+
+#endif
