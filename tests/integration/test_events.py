@@ -243,7 +243,7 @@ def test_a_user_signal_shows_the_last_events(site, snmpd, poller):
     lines = [line for line in text.splitlines() if "NOTE: TRACE " in line]
     assert "TRACE of the last " in lines[0] and lines[0].endswith(" events: SIGUSR1")
     assert "cycle.started" in lines[1] and len(lines) <= 51
-    assert any(re.search(r"TRACE \d+\.\d+ s ago: ask.started Device\[99\] ask=1 names=1 kind=snmp$", line)
+    assert any(re.search(r"TRACE \d+\.\d+ s ago: ask.started Device\[99\] ask=1 names=1 purpose=0 kind=snmp$", line)
                for line in lines)
 
 

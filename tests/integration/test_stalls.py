@@ -152,7 +152,7 @@ def assert_event_path_needs_no_more(site, poller, limits, expected, user=()):
             assert (event.status, stored_by_event) == (legacy.status, wanted), both
             assert len(event.log_lines("WARNING")) <= len(legacy.log_lines("WARNING")) + 1, both
     assert stored == wanted and legacy.status == event.status == 0, both
-    assert not legacy.log and not event.log, both
+    assert not legacy.log_but_stats and not event.log_but_stats, both
 
 
 @pytest.mark.libevent(True)
