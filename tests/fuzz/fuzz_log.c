@@ -58,7 +58,7 @@ static void check_clean(const struct buf *b)
     }
 }
 
-/* Nothing is taken away that harms nobody. */
+/* Plain text is kept as it is. */
 static void check_kept(const char *text, const struct buf *b)
 {
     for (const char *p = text; *p != '\0'; p++)

@@ -8,6 +8,10 @@
 #include "drivers/recording.h"
 #include "model/record.h"
 
+#ifdef HAVE_JANSSON
+#include <jansson.h>
+#endif
+
 /* What model/record.h writes of an input, as a line of a recording. */
 static void write_line(const struct recorded *r, struct buf *out)
 {
@@ -23,7 +27,40 @@ static void write_line(const struct recorded *r, struct buf *out)
     buf_done(&data);
 }
 
-static void check_input(const struct recorded *r)
+#ifdef HAVE_JANSSON
+/* Whole numbers and truth values of what was read are in what is written.  Sessions that are equal become one, which
+ * changes the numbers of sessions. */
+static void check_same(const json_t *read, const json_t *written, const char *key)
+{
+    const char *member;
+    json_t *value;
+    if (json_is_integer(read) && json_is_integer(written))
+        CHECK(strcmp(key, "target") == 0 ||
+              json_integer_value(read) == json_integer_value(written));
+    if (json_is_boolean(read) && json_is_boolean(written))
+        CHECK(json_is_true(read) == json_is_true(written));
+    for (size_t i = 0; strcmp(key, "targets") != 0 && i < json_array_size(read); i++)
+        check_same(json_array_get(read, i), json_array_get(written, i), key);
+    json_object_foreach((json_t *)(uintptr_t)read, member, value)
+        check_same(value, json_object_get(written, member), member);
+}
+
+static void check_kept(const char *line, size_t len, const struct buf *again)
+{
+    json_t *read = json_loadb(line, len, 0, NULL);
+    json_t *written = json_loadb(again->data, again->len, JSON_REJECT_DUPLICATES, NULL);
+    CHECK(read != NULL && written != NULL);
+    check_same(read, written, "");
+    json_decref(read);
+    json_decref(written);
+}
+#else
+static void check_kept(const char *line UNUSED, size_t len UNUSED, const struct buf *again UNUSED)
+{
+}
+#endif
+
+static void check_input(const struct recorded *r, const char *line, size_t len)
 {
     struct buf once = BUF_INIT, twice = BUF_INIT;
     struct recorded again;
@@ -31,6 +68,7 @@ static void check_input(const struct recorded *r)
     CHECK((r->event.kind == DEVRUN_START) == (r->started != NULL));
     CHECK(r->started == NULL || r->started->id == r->device);
     write_line(r, &once);
+    check_kept(line, len, &once);
     CHECK(recording_parse(once.data, once.len, &again, &err));
     CHECK(again.kind == RECORDED_INPUT && again.device == r->device);
     CHECK(again.number == r->number && again.pid == r->pid);
@@ -64,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (recording_parse(line, size, &r, &err)) {
         CHECK(r.number >= 1);
         if (r.kind == RECORDED_INPUT)
-            check_input(&r);
+            check_input(&r, line, size);
         if (r.kind == RECORDED_ACTION)
             check_action(&r);
         recorded_done(&r);

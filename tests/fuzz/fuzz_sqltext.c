@@ -99,7 +99,7 @@ static void cut_done(struct cut *c)
 
 /* ---- what a literal must be ---- */
 
-/* Bytes that are no UTF-8 are characters of ISO 8859-1. */
+/* Invalid bytes are taken for characters of ISO 8859-1. */
 static void put_expected(struct buf *out, const char *text, size_t len)
 {
     for (size_t n; len > 0; text += n, len -= n) {
@@ -112,7 +112,7 @@ static void put_expected(struct buf *out, const char *text, size_t len)
     }
 }
 
-/* A column that may be shorter gets the first characters; of bytes that are none what is cut is a guess. */
+/* A column that may be shorter gets the first characters; of invalid bytes it is not known which. */
 static void check_literal(const struct buf *literal, const char *text, size_t len, bool may_be_cut)
 {
     struct buf expected = BUF_INIT;
