@@ -12,7 +12,7 @@ AC_DEFUN([SPINE_FUZZING], [
             #include <stddef.h>
             int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size);
             int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size) { return data == NULL && size > 0; }
-            ]])], [FUZZ_LDFLAGS=-fsanitize=fuzzer], [])
+            ]])], [FUZZ_LDFLAGS="-fsanitize=fuzzer -Wl,--wrap=sigaction"], [])
         CFLAGS=$spine_save_CFLAGS
         AS_IF([test -n "$FUZZ_LDFLAGS"], [AC_MSG_RESULT([yes])], [
             AC_MSG_RESULT([no])
