@@ -3,7 +3,8 @@
  * Use:     struct err err = ERR_INIT;
  *          if (!thing(&err)) { log_line(..., "%s", err.text); return err_exit_status(&err); }
  * Threads: any; a struct err belongs to its caller.
- * Promise: `text` is one line without a newline that says what, where and, if possible, what to do.
+ * Promise: `text` is one line that says what, where and, if possible, what to do; control characters of names and of
+ *          foreign messages in it become blanks.
  *          Kinds map to exit statuses of sysexits(3); see err_exit_status().
  */
 #ifndef SPINE_BASE_ERR_H

@@ -15,6 +15,9 @@ static void fill(struct err *err, enum err_kind kind, int number, const char *fm
     err->kind = kind;
     err->number = number;
     vsnprintf(err->text, sizeof(err->text), fmt, ap);
+    for (char *p = err->text; *p != '\0'; p++)
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = ' ';
 }
 
 bool err_set(struct err *err, enum err_kind kind, const char *fmt, ...)

@@ -72,12 +72,13 @@ static atomic_int threshold = LOG_ALWAYS; /* options.level, read without the loc
 
 static bool log_is_control(unsigned char c)
 {
-    return c < 0x20 || c == 0x7f;
+    return c < 0x20 || (c >= 0x7f && c < 0xa0);
 }
 
 /* C0, DEL and C1 controls (the latter as bytes of their own and in UTF-8) become blanks, so that
  * neither a line nor an escape sequence can be forged; "<?" gets a blank, because Cacti's log may
- * lie below a web root (docs/contract.md 3.6).  Line ends at the end of the text are dropped. */
+ * lie below a web root (docs/contract.md 3.6).  A byte that is not UTF-8 is a character of ISO 8859-1, as in
+ * the database: a line that is not UTF-8 is an empty one in Cacti's log viewer.  Line ends at the end of the text are dropped. */
 static void append_clean(struct buf *out, const char *text)
 {
     size_t len = strlen(text);
@@ -95,10 +96,9 @@ static void append_clean(struct buf *out, const char *text)
             p += n;
             continue;
         }
-        bool c1 = *p >= 0x80 && *p < 0xa0;
         if (*p == '?' && out->len > 0 && out->data[out->len - 1] == '<')
             buf_putc(out, ' ');
-        buf_putc(out, log_is_control(*p) || c1 ? ' ' : (char)*p);
+        utf8_put_latin1(out, log_is_control(*p) ? ' ' : *p);
         p++;
     }
 }

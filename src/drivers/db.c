@@ -61,16 +61,6 @@ const char *db_client_version(void)
 
 /* ---- errors ---- */
 
-void db_make_one_line(struct err *err)
-{
-    if (err == NULL)
-        return;
-    for (char *p = err->text; *p != '\0'; p++) {
-        if ((unsigned char)*p < ' ')
-            *p = ' ';
-    }
-}
-
 static bool fail_statement(struct db *db, struct err *err)
 {
     int number = (int)mysql_errno(db->mysql);
@@ -78,7 +68,6 @@ static bool fail_statement(struct db *db, struct err *err)
         return db_fail_silent(db, err);
     err_set_number(err, dberror_kind(number), number, "database error %d: %s", number,
                    mysql_error(db->mysql));
-    db_make_one_line(err);
     return false;
 }
 

@@ -207,7 +207,6 @@ static bool fail_bulk(struct db *db, struct db_prepared *p, struct err *err)
         return db_fail_silent(db, err);
     err_set_number(err, dberror_kind(number), number, "database error %d: %s", number,
                    mysql_stmt_error(p->stmt));
-    db_make_one_line(err);
     if (dberror_class(number) != DBERROR_LOST)
         forget_prepared(db, p);
     return false;

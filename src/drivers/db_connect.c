@@ -243,7 +243,6 @@ static bool fail_connect(const struct db_params *p, const struct address *a, int
                        "cannot connect to the database server at %s as user %s: %s (%d); %s", where,
                        p->user, message, number, buf_str(&remedy));
     buf_done(&remedy);
-    db_make_one_line(err);
     return false;
 }
 

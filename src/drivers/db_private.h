@@ -25,9 +25,6 @@ struct db {
     bool silent;                     /* a wait has ended without the server */
 };
 
-/* A message of the server or the library as a part of one line. */
-void db_make_one_line(struct err *err);
-
 /* Before a statement is sent: for db_set_trace(). */
 void db_trace(const char *sql, size_t len);
 

@@ -1,11 +1,10 @@
 #include "config.h"
 
-#include "drivers/script.h"
+#include "script_private.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "core/child.h"
 #include "core/loop.h"
 
 #include <errno.h>
@@ -118,42 +117,42 @@ static size_t whole_lines(const char *output, size_t len)
 
 /* How much of the output is used: up to the cap, and the white space behind it, which shows that the last
  * word is whole. */
-static size_t used(const struct job *job, const struct child_report *r)
+static size_t used(const struct script_terms *t, const struct child_report *r)
 {
-    size_t cap = job->runner->options.output_cap;
-    if (r->len <= cap)
+    if (r->len <= t->output_cap)
         return r->len;
-    return strchr(" \t\r\n", r->output[cap]) != NULL && r->output[cap] != '\0' ? cap + 1 : cap;
+    char next = r->output[t->output_cap];
+    return t->output_cap + (strchr(" \t\r\n", next) != NULL && next != '\0');
 }
 
-static bool is_cut(const struct job *job, const struct child_report *r)
+struct script_worth script_weigh(const struct script_terms *t, const struct child_report *r)
 {
-    return r->bytes > used(job, r) && !job->count_lines;
-}
-
-/* What an end like this is worth; *len is what of the output may be used. */
-static enum script_outcome script_judge(const struct job *job, const struct child_report *r,
-                                        size_t *len)
-{
-    *len = used(job, r);
+    struct script_worth w = {.outcome = SCRIPT_OUTPUT, .len = used(t, r)};
+    w.cut = r->bytes > w.len && !t->count_lines;
     switch (r->end) {
-    case CHILD_FLOODED: return SCRIPT_FLOODED;
-    case CHILD_STOPPED: return SCRIPT_CANCELLED;
+    case CHILD_FLOODED: w.outcome = SCRIPT_FLOODED; return w;
+    case CHILD_STOPPED: w.outcome = SCRIPT_CANCELLED; return w;
     case CHILD_OVERDUE:
-        if (job->cycle_bound)
-            return SCRIPT_CANCELLED;
+        if (t->cycle_bound) {
+            w.outcome = SCRIPT_CANCELLED;
+            return w;
+        }
         if (!r->output_ended)
-            *len = whole_lines(r->output, *len); /* a number cut short is a wrong number */
-        if (*len == 0 || (job->count_lines && !r->output_ended))
-            return SCRIPT_TIMED_OUT;
-        return SCRIPT_OUTPUT;
+            w.len = whole_lines(r->output, w.len); /* a number cut short is a wrong number */
+        if (w.len == 0 || (t->count_lines && !r->output_ended))
+            w.outcome = SCRIPT_TIMED_OUT;
+        return w;
     case CHILD_LEFT_OPEN:
-        if (job->count_lines)
-            return SCRIPT_TIMED_OUT;
+        if (t->count_lines) {
+            w.outcome = SCRIPT_TIMED_OUT;
+            return w;
+        }
         break;
     case CHILD_BY_ITSELF: break;
     }
-    return r->bytes == 0 ? SCRIPT_EMPTY : SCRIPT_OUTPUT;
+    if (r->bytes == 0)
+        w.outcome = SCRIPT_EMPTY;
+    return w;
 }
 
 static void say_force(struct buf *out, enum child_force force)
@@ -184,8 +183,8 @@ static void say_status(struct buf *out, const struct child_report *r)
         buf_printf(out, "exit status %d", WEXITSTATUS(r->status));
 }
 
-static void say_end(struct buf *out, const struct script_runner *s, const struct job *job,
-                    const struct child_report *r)
+static void say_end(struct buf *out, const struct script_runner *s, const struct child_report *r,
+                    bool cut)
 {
     switch (r->end) {
     case CHILD_OVERDUE:
@@ -204,7 +203,7 @@ static void say_end(struct buf *out, const struct script_runner *s, const struct
             say_status(out, r);
         break;
     }
-    if (is_cut(job, r) && r->end != CHILD_FLOODED)
+    if (cut && r->end != CHILD_FLOODED)
         buf_printf(out, "%slimit: output cut to %zu of %" PRIu64 " bytes", out->len > 0 ? "; " : "",
                    s->options.output_cap, r->bytes);
     say_force(out, r->force);
@@ -214,12 +213,19 @@ static void on_settled(void *arg)
 {
     struct job *job = arg;
     struct child_report r = child_get_report(job->child);
-    struct script_reply reply = {.output = r.output, .lines = r.lines, .elapsed_us = r.elapsed_us};
+    const struct script_terms terms = {.output_cap = job->runner->options.output_cap,
+                                       .count_lines = job->count_lines,
+                                       .cycle_bound = job->cycle_bound};
+    const struct script_worth worth = script_weigh(&terms, &r);
+    struct script_reply reply = {.outcome = worth.outcome,
+                                 .output = r.output,
+                                 .len = worth.len,
+                                 .lines = r.lines,
+                                 .cut = worth.cut,
+                                 .elapsed_us = r.elapsed_us};
     struct buf detail = BUF_INIT;
-    reply.outcome = script_judge(job, &r, &reply.len);
-    say_end(&detail, job->runner, job, &r);
+    say_end(&detail, job->runner, &r, worth.cut);
     reply.detail = detail.len == 0 ? NULL : detail.data;
-    reply.cut = is_cut(job, &r);
     reply.limit_hit = r.end != CHILD_BY_ITSELF || reply.cut;
     job->told_force = r.force;
     script_answer(job, &reply);

@@ -1,22 +1,11 @@
 /* Any bytes as a spool file: nothing outside the data is read, and what is accepted is exactly what
  * writing it again gives.
- *
- * Build:  clang -fsanitize=fuzzer,address,undefined ... fuzz_spoolrec.c
- * src/model/spoolrec.c \ src/base/{buf,mem}.c; with -DREPLAY and without "fuzzer": a program that
- * runs the files named by its arguments.
  */
 #include "config.h"
 
-#include "base/buf.h"
-#include "base/mem.h"
+#include "fuzz.h"
+
 #include "model/spoolrec.h"
-
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static size_t check_header(const char *data, size_t len)
 {
@@ -86,19 +75,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(copy);
     return 0;
 }
-
-#ifdef REPLAY
-int main(int argc, char **argv)
-{
-    static uint8_t data[SPOOLREC_SIZE_MAX];
-    for (int i = 1; i < argc; i++) {
-        FILE *f = fopen(argv[i], "rb");
-        if (f == NULL)
-            return 1;
-        size_t n = fread(data, 1, sizeof(data), f);
-        fclose(f);
-        LLVMFuzzerTestOneInput(data, n);
-    }
-    return 0;
-}
-#endif

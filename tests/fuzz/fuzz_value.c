@@ -1,25 +1,15 @@
 /* Any bytes as output of a script and as an SNMP value: the result is "U" or something that Cacti
  * can read, by an acceptance test that shares nothing with model/value.c.
- *
- * Build:  clang -fsanitize=fuzzer,address,undefined ... fuzz_value.c
- * src/model/{value,varbind,octets,oid}.c \ src/base/{buf,mem}.c -lm with -DREPLAY and without "fuzzer": a
- * program that runs the files named by its arguments.
  */
 #include "config.h"
 
-#include "base/buf.h"
-#include "base/mem.h"
+#include "fuzz.h"
+
 #include "model/oid.h"
 #include "model/value.h"
 
 #include <float.h>
 #include <math.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* --- what may be stored --- */
 
@@ -169,32 +159,3 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_oid(data, size);
     return 0;
 }
-
-#ifdef REPLAY
-static bool replay(const char *path)
-{
-    FILE *f = fopen(path, "re");
-    if (f == NULL) {
-        perror(path);
-        return false;
-    }
-    struct buf input = BUF_INIT;
-    char chunk[4096];
-    size_t n;
-    while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-        buf_append(&input, chunk, n);
-    bool read = ferror(f) == 0;
-    if (fclose(f) == 0 && read)
-        (void)LLVMFuzzerTestOneInput((const uint8_t *)buf_str(&input), input.len);
-    buf_done(&input);
-    return read;
-}
-
-int main(int argc, char **argv)
-{
-    bool good = true;
-    for (int i = 1; i < argc; i++)
-        good = replay(argv[i]) && good;
-    return good ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-#endif
