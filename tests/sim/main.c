@@ -2,6 +2,7 @@
  *
  *   simulate                     as make check: the seeds of sim/seeds.txt in TEST_SRCDIR, and some hundred more
  *   simulate --cycles=N --seconds=N --first=SEED --jobs=N
+ *   simulate --quick ...         until the first failure, which is not made smaller
  *   simulate --seed=SEED         that one, with its plan (SIM_LOG=1: and its log)
  *   simulate --list=FILE         the seeds of a file, one a line, which once failed
  *
@@ -27,7 +28,14 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 50, CYCLES = 400, MOST_FAILURES = 5, SECONDS_OF_A_BATCH = 120, JOBS_MAX = 64 };
+enum {
+    BATCH = 50,
+    CYCLES = 400,
+    MOST_FAILURES = 5,
+    SECONDS_OF_A_BATCH = 60,
+    SECONDS_OF_A_RUN = 20,
+    JOBS_MAX = 64
+};
 enum {
     AGAIN_EVERY = 16
 }; /* this number of seeds, one runs twice: the same must happen, and no memory stays */
@@ -35,6 +43,7 @@ enum {
 struct options {
     uint64_t cycles, first, seed;
     bool one;
+    bool quick; /* stop at the first failure and make nothing smaller */
     int64_t seconds;
     int jobs;
     const char *list;
@@ -113,7 +122,7 @@ static bool fails(const struct plan *plan, bool quiet)
         uint64_t cycles = 0;
         if (quiet)
             be_quiet();
-        alarm(SECONDS_OF_A_BATCH);
+        alarm(SECONDS_OF_A_RUN);
         run_seed(&copy, &cycles);
         _exit(0);
     }
@@ -140,10 +149,15 @@ static void make_smaller(struct plan *plan)
     }
 }
 
-static void report(uint64_t seed)
+static void report(uint64_t seed, bool quick)
 {
     struct plan plan;
     plan_make(&plan, seed);
+    if (quick) {
+        (void)fails(&plan, false);
+        printf("found by seed %" PRIu64 "\n", seed);
+        return;
+    }
     printf("\nseed %" PRIu64 " fails; simulate --seed=%" PRIu64 " repeats it\n", seed, seed);
     fflush(stdout);
     make_smaller(&plan);
@@ -186,6 +200,7 @@ struct work {
     size_t list_count;
     uint64_t next, done;
     int failures;
+    bool quick;
     double until;
 };
 
@@ -221,7 +236,9 @@ static void end_batch(struct work *w, struct slot *s, int job, int status)
     while (i < s->count && s->seeds[i] != failed)
         i++;
     w->failures++;
-    report(failed);
+    report(failed, w->quick);
+    if (w->quick)
+        w->failures = MOST_FAILURES;
     s->count = i + 1 < s->count ? s->count - i - 1 : 0;
     memmove(s->seeds, s->seeds + i + 1, s->count * sizeof(s->seeds[0]));
 }
@@ -230,7 +247,7 @@ static int run_many(const struct options *o, const uint64_t *list, size_t list_c
 {
     struct slot slots[JOBS_MAX] = {{0}};
     double began = now_s();
-    struct work w = {.list = list, .list_count = list_count, .next = o->first};
+    struct work w = {.list = list, .list_count = list_count, .next = o->first, .quick = o->quick};
     w.until = o->seconds > 0 ? began + (double)o->seconds : 1e18;
     for (;;) {
         int running = 0, status;
@@ -293,7 +310,7 @@ static int run_one(const struct options *o)
     fflush(stdout);
     bool failed = fails(&plan, false);
     if (failed)
-        report(o->seed);
+        report(o->seed, false);
     else
         printf("seed %" PRIu64 " is good\n", o->seed);
     return failed;
@@ -338,6 +355,8 @@ static bool take_option(struct options *o, const char *arg)
     }
     if (take_number(arg, "--seed=", &o->seed))
         return o->one = true;
+    if (strcmp(arg, "--quick") == 0)
+        return o->quick = true;
     if (strncmp(arg, "--list=", 7) == 0) {
         o->list = arg + 7;
         return true;

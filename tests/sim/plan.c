@@ -206,9 +206,26 @@ void plan_make(struct plan *p, uint64_t seed)
 
 /* ---- what is to be expected of it ---- */
 
+int64_t plan_most_ms(const struct plan *p)
+{
+    int64_t most = 4000 + plan_slack_ms(p) * 10;
+    for (size_t i = 0; i < p->device_count; i++) {
+        const struct plan_device *d = &p->devices[i];
+        bool silent = d->agent != AGENT_ALIVE;
+        most += (int64_t)(silent ? 5 : 1) *
+                (d->timeout_ms * (p->retries + 1) + d->ping_timeout_ms * (d->ping_retries + 1));
+        for (size_t k = 0; k < d->item_count; k++) {
+            bool script = d->items[k].kind == KIND_SCRIPT || d->items[k].kind == KIND_SERVER;
+            most += (script ? (p->script_timeout_s + 2) * 1000 : 0) + d->delay_us / 100;
+        }
+    }
+    return most;
+}
+
 bool plan_is_timeless(const struct plan *p)
 {
-    if (p->signal_ms > 0 || p->age_ms > 0 || p->step_ms > 0)
+    if (p->signal_ms > 0 || p->age_ms > 0 || p->step_ms > 0 ||
+        plan_most_ms(p) > p->interval_s * INT64_C(800))
         return false;
     for (size_t i = 0; i < p->db_fault_count; i++)
         if (p->db[i].on)

@@ -124,6 +124,8 @@ struct plan {
 void plan_make(struct plan *p, uint64_t seed);
 /* What does not depend on the driver's times: all three must store the same. */
 bool plan_is_timeless(const struct plan *p);
+/* What a cycle may take in which nothing goes wrong. */
+int64_t plan_most_ms(const struct plan *p);
 /* How late threads of the plan may be. */
 int64_t plan_slack_ms(const struct plan *p);
 void plan_print(const struct plan *p);
