@@ -2,7 +2,8 @@
  *
  * Why:     conditions wait on the monotonic clock; every thread starts with all signals blocked except
  *          faults (base/fatal), so that a signal arrives where engine/stopsig expects it
- *          (docs/threads.md); a failing pthread call is a bug and aborts.
+ *          (docs/threads.md); a failing pthread call is a bug and aborts.  Threads, waits and wake-ups pass
+ *          through this module alone, so that the simulation (tests/sim) can be the scheduler.
  * Threads: any.
  */
 #ifndef SPINE_BASE_THR_H
@@ -31,6 +32,9 @@ bool thr_trylock(struct thr_mutex *m) TRY_ACQUIRE(true, *m);
 void thr_unlock(struct thr_mutex *m) RELEASE(*m);
 
 void thr_cond_init(pthread_cond_t *c); /* CLOCK_MONOTONIC */
+void thr_cond_done(pthread_cond_t *c);
+void thr_wake_one(pthread_cond_t *c);
+void thr_wake_all(pthread_cond_t *c);
 void thr_wait(pthread_cond_t *c, struct thr_mutex *m) REQUIRES(*m);
 /* false: the monotonic deadline has passed. */
 bool thr_wait_until(pthread_cond_t *c, struct thr_mutex *m, int64_t mono_ms) REQUIRES(*m);
@@ -51,5 +55,7 @@ void thr_role_assert(const struct thr_role *r) ASSERTS(*r);
 NODISCARD bool thr_start(pthread_t *ret, const char *name, void *(*fn)(void *), void *arg,
                          struct err *err);
 void thr_join(pthread_t t);
+void thr_detach(pthread_t t); /* no thread joins it */
+pthread_t thr_self(void);
 
 #endif

@@ -37,6 +37,8 @@ struct wire {
     /* The beginning of a returned message, without its IP header, from a socket that keeps
      * reports; -EAGAIN: there is none. */
     ssize_t (*receive_report)(void *arg, int fd, void *bytes, size_t size, struct wire_report *ret);
+    /* Would poll(2) say that one of these events is there now? */
+    bool (*ready)(void *arg, int fd, short events);
     void (*close)(void *arg, int fd);
     int64_t (*now_us)(void *arg); /* the monotonic clock, for the time of what was received */
     void *arg;

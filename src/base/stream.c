@@ -57,7 +57,7 @@ static bool offer(struct stream_reader *r, const struct happening *e, char *deta
     if (r->count > state.figures.deepest)
         state.figures.deepest = r->count;
     if (r->count == 1 || r->count == r->queue.events / 2 + 1)
-        pthread_cond_signal(&r->changed);
+        thr_wake_one(&r->changed);
     return true;
 }
 
@@ -188,7 +188,7 @@ void stream_close(struct stream_reader *r)
 {
     thr_lock(&lock);
     r->closed = true;
-    pthread_cond_signal(&r->changed);
+    thr_wake_one(&r->changed);
     thr_unlock(&lock);
 }
 
@@ -221,7 +221,7 @@ void stream_unsubscribe(struct stream_reader *r)
     thr_unlock(&lock);
     for (size_t i = 0; i < r->count; i++)
         free(r->items[i].detail);
-    pthread_cond_destroy(&r->changed);
+    thr_cond_done(&r->changed);
     free(r->items);
     free(r);
 }

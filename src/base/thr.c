@@ -51,6 +51,21 @@ void thr_cond_init(pthread_cond_t *c)
     PTOK(pthread_condattr_destroy(&attr));
 }
 
+void thr_cond_done(pthread_cond_t *c)
+{
+    PTOK(pthread_cond_destroy(c));
+}
+
+void thr_wake_one(pthread_cond_t *c)
+{
+    PTOK(pthread_cond_signal(c));
+}
+
+void thr_wake_all(pthread_cond_t *c)
+{
+    PTOK(pthread_cond_broadcast(c));
+}
+
 void thr_wait(pthread_cond_t *c, struct thr_mutex *m)
 {
     PTOK(pthread_cond_wait(c, &m->mutex));
@@ -66,13 +81,13 @@ bool thr_wait_until(pthread_cond_t *c, struct thr_mutex *m, int64_t mono_ms)
 
 void thr_role_adopt(struct thr_role *r)
 {
-    r->thread = pthread_self();
+    r->thread = thr_self();
     r->adopted = true;
 }
 
 void thr_role_assert(const struct thr_role *r)
 {
-    CHECK(r->adopted && pthread_equal(r->thread, pthread_self()));
+    CHECK(r->adopted && pthread_equal(r->thread, thr_self()));
 }
 
 struct begin {
@@ -118,4 +133,14 @@ bool thr_start(pthread_t *ret, const char *name, void *(*fn)(void *), void *arg,
 void thr_join(pthread_t t)
 {
     PTOK(pthread_join(t, NULL));
+}
+
+void thr_detach(pthread_t t)
+{
+    PTOK(pthread_detach(t));
+}
+
+pthread_t thr_self(void)
+{
+    return pthread_self();
 }

@@ -30,7 +30,7 @@ UNCHECKED_LOCKS void jobq_free(struct jobq *q)
     if (q == NULL)
         return;
     CHECK(q->count == 0);
-    pthread_cond_destroy(&q->not_empty);
+    thr_cond_done(&q->not_empty);
     thr_mutex_done(&q->lock);
     free(q->ring);
     free(q);
@@ -69,7 +69,7 @@ bool jobq_push(struct jobq *q, void *item)
         if (q->count == q->cap)
             grow_locked(q);
         q->ring[(q->head + q->count++) & (q->cap - 1)] = item;
-        pthread_cond_signal(&q->not_empty);
+        thr_wake_one(&q->not_empty);
     }
     thr_unlock(&q->lock);
     return accepted;
@@ -97,6 +97,6 @@ void jobq_close(struct jobq *q)
 {
     thr_lock(&q->lock);
     q->closed = true;
-    pthread_cond_broadcast(&q->not_empty);
+    thr_wake_all(&q->not_empty);
     thr_unlock(&q->lock);
 }

@@ -29,7 +29,7 @@ static void lease_drop(struct lease *l)
     thr_unlock(&l->lock);
     if (!last)
         return;
-    pthread_cond_destroy(&l->changed);
+    thr_cond_done(&l->changed);
     thr_mutex_done(&l->lock);
     free(l);
 }
@@ -42,7 +42,7 @@ static void *lease_main(void *arg)
     bool late = l->state == LEASE_REVOKED;
     if (!late)
         l->state = LEASE_ENDED;
-    pthread_cond_broadcast(&l->changed);
+    thr_wake_all(&l->changed);
     thr_unlock(&l->lock);
     if (late && l->late != NULL)
         l->late(l->arg);
@@ -71,7 +71,7 @@ void lease_enter(struct lease *l)
     if (l->state == LEASE_RUNNING)
         l->state = LEASE_IN_CALL;
     if (l->ending)
-        pthread_cond_broadcast(&l->changed);
+        thr_wake_all(&l->changed);
     thr_unlock(&l->lock);
 }
 
@@ -94,7 +94,7 @@ static void lease_join(struct lease *l)
 
 static void lease_detach(struct lease *l)
 {
-    pthread_detach(l->thread);
+    thr_detach(l->thread);
     l->joined = true;
 }
 

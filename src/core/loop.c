@@ -50,7 +50,11 @@ struct loop *loop_new(enum loop_kind kind, struct err *err)
     if (loop == NULL)
         return NULL;
     loop->backend = backends[kind];
-    loop->thread = pthread_self();
+    if (!loop_bell_open(loop, err)) {
+        loop->backend->close(loop);
+        return NULL;
+    }
+    loop->thread = thr_self();
     TAILQ_INIT(&loop->taken);
     TAILQ_INIT(&loop->posted);
     thr_mutex_init(&loop->lock);
@@ -67,8 +71,7 @@ void loop_free(struct loop *loop)
     CHECK(loop->watches_started == 0);
     loop_timers_done(loop);
     CHECK(TAILQ_EMPTY(&loop->taken) && TAILQ_EMPTY(&loop->posted));
-    close(loop->bell[0]);
-    close(loop->bell[1]);
+    loop_bell_close(loop);
     thr_mutex_done(&loop->lock);
     loop->backend->close(loop);
 }
@@ -76,12 +79,12 @@ void loop_free(struct loop *loop)
 void loop_adopt(struct loop *loop)
 {
     CHECK(!loop->turning);
-    loop->thread = pthread_self();
+    loop->thread = thr_self();
 }
 
 void loop_assert_here(const struct loop *loop)
 {
-    CHECK(pthread_equal(loop->thread, pthread_self()));
+    CHECK(pthread_equal(loop->thread, thr_self()));
 }
 
 static void turn_within(struct loop *loop, int64_t wait_us)
@@ -197,24 +200,6 @@ bool loop_watch_is_started(const struct loop_watch *w)
 
 /* ---- posts ---- */
 
-static void ring(struct loop *loop)
-{
-    ssize_t n;
-    do
-        n = write(loop->bell[1], "", 1);
-    while (n < 0 && errno == EINTR);
-    CHECK(n == 1 || errno == EAGAIN); /* EAGAIN: the pair is full, so the bell rings already */
-}
-
-static void drain_bell(struct loop *loop)
-{
-    char drained[64];
-    ssize_t n;
-    do
-        n = read(loop->bell[0], drained, sizeof(drained));
-    while (n > 0 || (n < 0 && errno == EINTR));
-}
-
 bool loop_try_post(struct loop *loop, struct loop_letter *letter, loop_fn *fn, void *arg)
 {
     thr_lock(&loop->lock);
@@ -228,7 +213,7 @@ bool loop_try_post(struct loop *loop, struct loop_letter *letter, loop_fn *fn, v
         letter->round = loop->round;
         TAILQ_INSERT_TAIL(&loop->posted, letter, next);
         if (first) /* under the lock: the loop may be freed once the letter can be delivered */
-            ring(loop);
+            loop_bell_ring(loop);
     }
     thr_unlock(&loop->lock);
     return accepted;
@@ -259,14 +244,14 @@ static void deliver_first(struct loop *loop)
 static void on_bell(void *arg)
 {
     struct loop *loop = arg;
-    drain_bell(loop);
+    loop_bell_drain(loop);
     take_posted(loop);
     do
         if (!TAILQ_EMPTY(&loop->taken))
             deliver_first(loop);
     while (!TAILQ_EMPTY(&loop->taken) && loop_turn_goes_on(loop));
     if (!TAILQ_EMPTY(&loop->taken))
-        ring(loop);
+        loop_bell_ring(loop);
 }
 
 bool loop_take_back(struct loop_letter *letter)

@@ -66,18 +66,6 @@ static struct event_base *new_base(void)
     return base;
 }
 
-static bool open_bell(evutil_socket_t pair[2], struct err *err)
-{
-    if (evutil_socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
-        return err_set_number(err, ERR_OS, errno, "cannot create the loop's bell: %s",
-                              strerror(errno));
-    for (int i = 0; i < 2; i++) {
-        evutil_make_socket_nonblocking(pair[i]);
-        evutil_make_socket_closeonexec(pair[i]);
-    }
-    return true;
-}
-
 static void on_waited(evutil_socket_t fd UNUSED, short what UNUSED, void *arg UNUSED)
 {
 }
@@ -96,11 +84,6 @@ static struct loop *libevent_open(struct err *err)
     struct libevent_loop *l = mem_zalloc(1, sizeof(*l));
     l->base = base;
     CHECK(event_assign(&l->wait, base, -1, 0, on_waited, NULL) == 0);
-    if (!open_bell(l->loop.bell, err)) {
-        event_base_free(base);
-        free(l);
-        return NULL;
-    }
     return &l->loop;
 }
 

@@ -8,8 +8,6 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/socket.h>
 
 struct poll_loop {
     struct loop loop; /* first */
@@ -26,16 +24,9 @@ static struct poll_loop *poll_of(struct loop *loop)
     return (struct poll_loop *)loop;
 }
 
-static struct loop *poll_open(struct err *err)
+static struct loop *poll_open(struct err *err UNUSED)
 {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
-        err_set_number(err, ERR_OS, errno, "cannot create the loop's bell: %s", strerror(errno));
-        return NULL;
-    }
     struct poll_loop *p = mem_zalloc(1, sizeof(*p));
-    p->loop.bell[0] = pair[0];
-    p->loop.bell[1] = pair[1];
     return &p->loop;
 }
 

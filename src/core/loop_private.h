@@ -10,8 +10,7 @@ TAILQ_HEAD(loop_letter_list, loop_letter);
 
 /* What a back end can do: wait and watch descriptors. */
 struct loop_backend {
-    /* The loop is the first member of what this returns, zeroed but for the bell: a non-blocking
-     * pair, 0 to read from, 1 to write to. */
+    /* The loop is the first member of what this returns, zeroed; the bell is not there yet. */
     struct loop *(*open)(struct err *err);
     void (*close)(struct loop *loop); /* all but the bell */
     /* Wait for descriptors that are ready, at most that long (0: not at all, negative: without a
@@ -37,7 +36,7 @@ struct loop {
     struct loop_timer **heap; /* those that are set, the next one first */
     size_t timer_count, timer_cap;
 
-    int bell[2];
+    int bell[2]; /* a non-blocking pair, 0 to read from, 1 to write to */
     struct loop_watch bell_watch;
     struct loop_letter_list taken; /* off the queue, not yet delivered */
 
@@ -49,6 +48,13 @@ struct loop {
 
 /* After a callback: may the turn go on?  Else what is ready waits for the next one, after the timers. */
 bool loop_turn_goes_on(struct loop *loop);
+
+/* ---- loop_bell.c: the descriptor by which other threads wake the loop ---- */
+
+NODISCARD bool loop_bell_open(struct loop *loop, struct err *err);
+void loop_bell_close(struct loop *loop);
+void loop_bell_ring(struct loop *loop); /* any thread */
+void loop_bell_drain(struct loop *loop);
 
 /* ---- loop_timer.c ---- */
 

@@ -252,7 +252,7 @@ struct db_guard *db_guard_start(struct db *db)
     thr_cond_init(&g->changed);
     if (thr_start(&g->thread, "connecting", guard_run, g, NULL))
         return g;
-    pthread_cond_destroy(&g->changed);
+    thr_cond_done(&g->changed);
     thr_mutex_done(&g->mutex);
     free(g);
     return NULL;
@@ -265,10 +265,10 @@ void db_guard_stop(struct db_guard *g)
     thr_lock(&g->mutex);
     g->over = true;
     g->db->silent = g->too_late;
-    pthread_cond_signal(&g->changed);
+    thr_wake_one(&g->changed);
     thr_unlock(&g->mutex);
     thr_join(g->thread);
-    pthread_cond_destroy(&g->changed);
+    thr_cond_done(&g->changed);
     thr_mutex_done(&g->mutex);
     free(g);
 }

@@ -215,8 +215,7 @@ static void waiter_on_ready(void *arg)
 
 static bool waiter_has_io(const struct want *want)
 {
-    struct pollfd p = {.fd = want->fd, .events = want->events};
-    return want->kind == WANT_IO && poll(&p, 1, 0) > 0;
+    return want->kind == WANT_IO && wire_sockets.ready(wire_sockets.arg, want->fd, want->events);
 }
 
 static void waiter_on_time(void *arg)

@@ -93,7 +93,7 @@ struct pinger_waiter {
 static void pinger_woken(void *arg)
 {
     struct pinger_waiter *w = arg;
-    pthread_cond_signal(&w->wake);
+    thr_wake_one(&w->wake);
 }
 
 static void pinger_given_up(void *arg)
@@ -156,5 +156,5 @@ void pinger_ask(struct pinger *p, const struct ping_request *request, int64_t de
     pinger_serve(p, &w, ping, give_up);
     *ret = *ping_exchange_reply(ping);
     ping_exchange_free(ping);
-    pthread_cond_destroy(&w.wake);
+    thr_cond_done(&w.wake);
 }

@@ -414,6 +414,6 @@ void ping_icmp_wait(struct ping_icmp *icmp, const struct ping_echo *echo, pthrea
 void ping_icmp_wake(struct ping_icmp *icmp, pthread_cond_t *wake)
 {
     thr_lock(&icmp->lock);
-    pthread_cond_signal(wake);
+    thr_wake_one(wake);
     thr_unlock(&icmp->lock);
 }

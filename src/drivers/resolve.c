@@ -78,7 +78,7 @@ UNCHECKED_LOCKS static void resolver_end_helpers(struct resolver *r)
 {
     thr_lock(&r->lock);
     r->closing = true;
-    pthread_cond_broadcast(&r->work);
+    thr_wake_all(&r->work);
     thr_unlock(&r->lock);
     for (unsigned i = 0; i < r->helper_count; i++)
         (void)lease_end(r->helpers[i], 0, NULL);
@@ -90,8 +90,8 @@ UNCHECKED_LOCKS void resolver_free(struct resolver *r)
         return;
     resolver_end_helpers(r);
     tdestroy(r->lookups, resolver_free_lookup);
-    pthread_cond_destroy(&r->work);
-    pthread_cond_destroy(&r->done);
+    thr_cond_done(&r->work);
+    thr_cond_done(&r->done);
     thr_mutex_done(&r->lock);
     free(r);
 }
@@ -190,7 +190,7 @@ static void resolver_settle(struct resolver *r, struct lookup *l, const struct a
         r->silent = 0;
     else
         r->silent++;
-    pthread_cond_broadcast(&r->done);
+    thr_wake_all(&r->done);
     struct resolver_query *q;
     while ((q = TAILQ_FIRST(&l->queries)) != NULL) {
         resolver_drop_query(q);
@@ -357,7 +357,7 @@ static void resolver_wake(void *arg)
 {
     struct resolver *r = arg;
     thr_lock(&r->lock);
-    pthread_cond_broadcast(&r->done);
+    thr_wake_all(&r->done);
     thr_unlock(&r->lock);
 }
 
@@ -371,7 +371,7 @@ static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err
         STAILQ_INSERT_TAIL(&r->queue, l, next);
         r->queued++;
         l->state = LOOKUP_QUEUED;
-        pthread_cond_signal(&r->work);
+        thr_wake_one(&r->work);
     }
     return l->state == LOOKUP_DONE || resolver_provide_helper(r, &own) ||
            resolver_fail(err, ERR_OS, own.number, l->name, own.text);

@@ -135,7 +135,7 @@ static struct key v3_find_key(const struct protocol *auth, const char *passphras
         thr_lock(&keys_lock);
         k->key = key;
         k->ready = true;
-        pthread_cond_broadcast(&keys_done);
+        thr_wake_all(&keys_done);
     }
     while (!k->ready)
         thr_wait(&keys_done, &keys_lock);

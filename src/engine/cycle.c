@@ -153,11 +153,12 @@ static void cycle_keep_rest(struct cycle *c, const struct batch *batch, size_t l
     ledger_rows_lost(&c->ledger, left - kept);
 }
 
-/* Once, and only after the database has taken rows: new results come first.  A collector's rows
- * go to the main server, which the uplink does. */
+/* Once, and only after the database has taken rows: new results come first.  What this cycle has
+ * spooled itself is the next one's: it is counted as spooled.  A collector's rows go to the main server,
+ * which the uplink does. */
 static void cycle_restore(struct cycle *c)
 {
-    if (!c->restored && c->uplink == NULL)
+    if (!c->restored && c->uplink == NULL && ledger_get(&c->ledger).spooled == 0)
         spooling_restore(c->config, c->store);
     c->restored = true;
 }
@@ -358,7 +359,7 @@ static void cycle_finish(struct cycle *c)
     struct err err = ERR_INIT;
     guard_doing(c->guard, GUARD_STORE, "closing the row");
     bool finish = c->loaded && !cycle_is_stale(c);
-    if (finish && ledger_get(&c->ledger).spooled == 0)
+    if (finish)
         cycle_restore(c);
     if (finish && !cycle_advance_steps(c, &err)) {
         ledger_write_failed(&c->ledger);

@@ -239,7 +239,7 @@ static void eventlog_release(struct eventlog *e)
     free(e->items.items);
     buf_done(&e->out);
     eventlog_close_file(e);
-    pthread_cond_destroy(&e->changed);
+    thr_cond_done(&e->changed);
     thr_mutex_done(&e->lock);
     free(e->path);
     free(e);
@@ -334,7 +334,7 @@ static int64_t eventlog_close(struct eventlog *e)
     stream_close(e->reader);
     thr_lock(&e->lock);
     e->give_up_mono_ms = until - EVENTLOG_RETRY_MS;
-    pthread_cond_broadcast(&e->changed);
+    thr_wake_all(&e->changed);
     thr_unlock(&e->lock);
     return until;
 }

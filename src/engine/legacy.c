@@ -79,7 +79,7 @@ static bool legacy_stop(struct legacy *l)
     if (first) {
         l->stopping = true;
         l->stopped_mono_ms = clock_mono_ms();
-        pthread_cond_broadcast(&l->changed);
+        thr_wake_all(&l->changed);
     }
     thr_unlock(&l->lock);
     if (first)
@@ -110,7 +110,7 @@ static void legacy_want_scripts(struct legacy *l)
 {
     thr_lock(&l->lock);
     l->wants_scripts = true;
-    pthread_cond_broadcast(&l->changed);
+    thr_wake_all(&l->changed);
     while (!l->hired && !l->stopping)
         thr_wait(&l->changed, &l->lock);
     thr_unlock(&l->lock);
@@ -206,7 +206,7 @@ static void poller_retire(struct poller *p)
     if (!p->retired)
         p->l->active--;
     p->retired = true;
-    pthread_cond_broadcast(&p->l->changed);
+    thr_wake_all(&p->l->changed);
     thr_unlock(&p->l->lock);
 }
 
@@ -313,7 +313,7 @@ static void legacy_on_signal(void *arg, int signo)
     cycle_hurry(l->c, signo); /* first: it logs once why all runs are stopped */
     (void)legacy_stop(l);
     thr_lock(&l->lock);
-    pthread_cond_broadcast(&l->changed); /* the end is nearer than it was */
+    thr_wake_all(&l->changed); /* the end is nearer than it was */
     thr_unlock(&l->lock);
 }
 
@@ -356,7 +356,7 @@ static void legacy_on_change(void *arg)
 {
     struct legacy *l = arg;
     thr_lock(&l->lock);
-    pthread_cond_broadcast(&l->changed);
+    thr_wake_all(&l->changed);
     thr_unlock(&l->lock);
 }
 
@@ -403,7 +403,7 @@ static void legacy_hire(struct legacy *l)
     l->scripts = scripts;
     l->hired = true;
     bool over = l->stopping;
-    pthread_cond_broadcast(&l->changed);
+    thr_wake_all(&l->changed);
     thr_unlock(&l->lock);
     if (over && scripts != NULL)
         scripts_give_up(scripts);
@@ -618,7 +618,7 @@ static void legacy_free(struct legacy *l)
         loader_unref(l->loader);
     if (l->writer != NULL)
         writer_unref(l->writer);
-    pthread_cond_destroy(&l->changed);
+    thr_cond_done(&l->changed);
     thr_mutex_done(&l->lock);
     free(l->pollers);
     free(l->leases);

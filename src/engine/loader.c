@@ -58,7 +58,7 @@ UNCHECKED_LOCKS void loader_unref(struct loader *l)
         device_unref(l->ready[i]);
     free(l->ready);
     store_close(l->reader);
-    pthread_cond_destroy(&l->changed);
+    thr_cond_done(&l->changed);
     thr_mutex_done(&l->lock);
     cycle_unref(l->c);
     free(l);
@@ -272,7 +272,7 @@ static bool loader_read(struct loader *l, size_t at, size_t size)
 static void loader_tell(struct loader *l)
 {
     thr_lock(&l->lock);
-    pthread_cond_broadcast(&l->changed);
+    thr_wake_all(&l->changed);
     thr_unlock(&l->lock);
     l->on_change(l->arg);
 }
@@ -323,7 +323,7 @@ void loader_begin(struct loader *l)
     loader_publish(l, &l->c->first);
     l->begun = true;
     bool over = l->over;
-    pthread_cond_broadcast(&l->changed);
+    thr_wake_all(&l->changed);
     thr_unlock(&l->lock);
     if (over)
         loader_say_read(l);
@@ -342,7 +342,7 @@ static enum loader_answer loader_take_locked(struct loader *l, const struct devi
     bool enough = l->items_ahead >= LOADER_ITEMS_AHEAD;
     l->items_ahead -= d->item_count;
     if (enough && l->items_ahead < LOADER_ITEMS_AHEAD && !l->over)
-        pthread_cond_broadcast(&l->changed);
+        thr_wake_all(&l->changed);
     *ret = d;
     return LOADER_DEVICE;
 }
@@ -380,7 +380,7 @@ void loader_stop(struct loader *l)
     l->stopping = true;
     if (l->reader != NULL)
         store_hurry(l->reader, now, now); /* what it reads now would not be polled */
-    pthread_cond_broadcast(&l->changed);
+    thr_wake_all(&l->changed);
     thr_unlock(&l->lock);
 }
 

@@ -118,7 +118,7 @@ static void trial_ready(void *arg)
     struct trial *t = arg;
     thr_lock(&t->lock);
     t->ready = true;
-    pthread_cond_broadcast(&t->changed);
+    thr_wake_all(&t->changed);
     thr_unlock(&t->lock);
 }
 
@@ -129,7 +129,7 @@ static void trial_note(void *arg, const char *line)
     if (!t->failed)
         buf_puts(&t->why, line);
     t->failed = true;
-    pthread_cond_broadcast(&t->changed);
+    thr_wake_all(&t->changed);
     thr_unlock(&t->lock);
 }
 
@@ -172,7 +172,7 @@ UNCHECKED_LOCKS bool scripts_try_server(const struct config *c, int64_t until_mo
     children_free(children);
     buf_done(&script);
     buf_done(&t.why);
-    pthread_cond_destroy(&t.changed);
+    thr_cond_done(&t.changed);
     thr_mutex_done(&t.lock);
     return ok;
 }

@@ -318,7 +318,7 @@ static bool ask_first(struct uplink *u)
     u->answered = true;
     u->output_chars = ok ? output : 0;
     u->boost_chars = ok ? boost : 0;
-    pthread_cond_broadcast(&u->changed);
+    thr_wake_all(&u->changed);
     while (!u->begun && !u->quit)
         thr_wait(&u->changed, &u->lock);
     bool begun = u->begun;
@@ -338,7 +338,7 @@ static struct batch *uplink_take_waiting(struct uplink *u, bool *ret_ending)
     }
     struct batch *b = batcher_take(&u->waiting);
     *ret_ending = u->ending && b == NULL;
-    pthread_cond_broadcast(&u->changed);
+    thr_wake_all(&u->changed);
     thr_unlock(&u->lock);
     return b;
 }
@@ -366,7 +366,7 @@ static void *keep_main(void *arg)
     db_thread_stop();
     thr_lock(&u->lock);
     u->ended = true;
-    pthread_cond_broadcast(&u->changed);
+    thr_wake_all(&u->changed);
     thr_unlock(&u->lock);
     return NULL;
 }
@@ -430,7 +430,7 @@ UNCHECKED_LOCKS void uplink_free(struct uplink *u)
     bool started = !(u->quit && u->ended);
     u->quit = true;
     u->ending = true;
-    pthread_cond_broadcast(&u->changed);
+    thr_wake_all(&u->changed);
     thr_unlock(&u->lock);
     if (started) {
         int64_t now = clock_mono_ms();
@@ -442,7 +442,7 @@ UNCHECKED_LOCKS void uplink_free(struct uplink *u)
     store_close(u->main);
     store_close(u->shelter);
     free(u->host);
-    pthread_cond_destroy(&u->changed);
+    thr_cond_done(&u->changed);
     thr_mutex_done(&u->lock);
     free(u);
 }
@@ -480,7 +480,7 @@ void uplink_begin(struct uplink *u, const struct config *config, struct store_ro
     uplink_draw_latest(u, until_mono_ms, latest_mono_ms);
     thr_lock(&u->lock);
     u->begun = true;
-    pthread_cond_broadcast(&u->changed);
+    thr_wake_all(&u->changed);
     thr_unlock(&u->lock);
 }
 
@@ -490,7 +490,7 @@ void uplink_put(struct uplink *u, struct batch *batch)
     while (batcher_is_overfull(&u->waiting))
         thr_wait(&u->changed, &u->lock);
     batcher_put(&u->waiting, batch, clock_mono_ms());
-    pthread_cond_broadcast(&u->changed);
+    thr_wake_all(&u->changed);
     thr_unlock(&u->lock);
 }
 
@@ -509,7 +509,7 @@ void uplink_end(struct uplink *u, struct store *local, bool push_too)
     u->local = local;
     u->push = push_too;
     u->ending = true;
-    pthread_cond_broadcast(&u->changed);
+    thr_wake_all(&u->changed);
     while (!u->ended)
         thr_wait(&u->changed, &u->lock);
     thr_unlock(&u->lock);
@@ -519,7 +519,7 @@ bool uplink_end_until(struct uplink *u, int64_t until_mono_ms)
 {
     thr_lock(&u->lock);
     u->ending = true;
-    pthread_cond_broadcast(&u->changed);
+    thr_wake_all(&u->changed);
     while (!u->ended && thr_wait_until(&u->changed, &u->lock, until_mono_ms))
         ;
     bool ended = u->ended;

@@ -188,7 +188,7 @@ struct watchdog *watchdog_start(struct err *err)
     w->started = clock_mono_ms();
     if (thr_start(&w->thread, "watchdog", watchdog_main, w, err))
         return w;
-    pthread_cond_destroy(&w->changed);
+    thr_cond_done(&w->changed);
     thr_mutex_done(&w->lock);
     free(w);
     return NULL;
@@ -201,10 +201,10 @@ void watchdog_stop(struct watchdog *w)
     CHECK(TAILQ_EMPTY(&w->guards));
     thr_lock(&w->lock);
     w->stopping = true;
-    pthread_cond_signal(&w->changed);
+    thr_wake_one(&w->changed);
     thr_unlock(&w->lock);
     thr_join(w->thread);
-    pthread_cond_destroy(&w->changed);
+    thr_cond_done(&w->changed);
     thr_mutex_done(&w->lock);
     free(w);
 }
@@ -220,7 +220,7 @@ struct guard *guard_new(struct watchdog *w, int64_t end_by_mono_ms)
     g->end_by = end_by_mono_ms;
     thr_lock(&w->lock);
     TAILQ_INSERT_TAIL(&w->guards, g, next);
-    pthread_cond_signal(&w->changed);
+    thr_wake_one(&w->changed);
     thr_unlock(&w->lock);
     return g;
 }
@@ -242,7 +242,7 @@ static void guard_move(struct guard *g, int64_t end_by, int signo, bool only_nea
         g->signo = signo;
     if (!only_nearer || end_by < g->end_by)
         g->end_by = end_by;
-    pthread_cond_signal(&g->watchdog->changed);
+    thr_wake_one(&g->watchdog->changed);
     thr_unlock(&g->watchdog->lock);
 }
 

@@ -44,7 +44,7 @@ UNCHECKED_LOCKS void writer_unref(struct writer *w)
     if (!last)
         return;
     batch_free(batcher_take(&w->rows));
-    pthread_cond_destroy(&w->changed);
+    thr_cond_done(&w->changed);
     thr_mutex_done(&w->lock);
     cycle_unref(w->c);
     free(w);
@@ -61,7 +61,7 @@ static void writer_come_late(void *arg)
 static void writer_tell(struct writer *w)
 {
     thr_lock(&w->lock);
-    pthread_cond_broadcast(&w->changed);
+    thr_wake_all(&w->changed);
     thr_unlock(&w->lock);
     w->on_change(w->arg);
 }
@@ -197,7 +197,7 @@ static bool writer_write_second(struct writer *w, struct lease *l)
         return false;
     thr_lock(&w->lock);
     w->second_busy = false;
-    pthread_cond_broadcast(&w->changed);
+    thr_wake_all(&w->changed);
     thr_unlock(&w->lock);
     return true;
 }
@@ -241,7 +241,7 @@ static void writer_join_second(struct writer *w)
         return;
     thr_lock(&w->lock);
     w->over = true;
-    pthread_cond_broadcast(&w->changed);
+    thr_wake_all(&w->changed);
     thr_unlock(&w->lock);
     if (lease_end(w->second, clock_mono_ms() + WRITER_JOIN_MS, NULL))
         writer_unref(w); /* the thread's reference */
@@ -277,7 +277,7 @@ void writer_begin(struct writer *w)
 {
     thr_lock(&w->lock);
     w->told_to_begin = true;
-    pthread_cond_broadcast(&w->changed);
+    thr_wake_all(&w->changed);
     thr_unlock(&w->lock);
 }
 
@@ -299,7 +299,7 @@ void writer_put(struct writer *w, struct batch *batch)
     int64_t rows = (int64_t)batcher_rows(&w->rows);
     /* In between, nothing is due earlier than a thread that waits knows already. */
     if (is_first || batcher_is_full(&w->rows))
-        pthread_cond_broadcast(&w->changed);
+        thr_wake_all(&w->changed);
     thr_unlock(&w->lock);
     if (filled)
         stream_emit(&(struct happening){.type = EVENT_QUEUE_FULL, .figures = {rows}});
@@ -309,7 +309,7 @@ void writer_relax(struct writer *w)
 {
     thr_lock(&w->lock);
     w->relaxed = true;
-    pthread_cond_broadcast(&w->changed);
+    thr_wake_all(&w->changed);
     thr_unlock(&w->lock);
 }
 
@@ -317,7 +317,7 @@ void writer_end(struct writer *w)
 {
     thr_lock(&w->lock);
     w->ending = w->relaxed = true;
-    pthread_cond_broadcast(&w->changed);
+    thr_wake_all(&w->changed);
     thr_unlock(&w->lock);
 }
 
@@ -387,7 +387,7 @@ bool writer_join(struct writer *w, struct batch **ret_waiting)
     thr_lock(&w->lock);
     w->salvaged = ret_waiting;
     w->never = !w->told_to_begin;
-    pthread_cond_broadcast(&w->changed);
+    thr_wake_all(&w->changed);
     thr_unlock(&w->lock);
     bool ended;
     while (!(ended = lease_wait(l, clock_mono_ms() + WRITER_JOIN_MS))) {

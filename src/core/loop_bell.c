@@ -1,0 +1,41 @@
+#include "config.h"
+
+#include "loop_private.h"
+
+#include "base/mem.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+bool loop_bell_open(struct loop *loop, struct err *err)
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, loop->bell) == 0)
+        return true;
+    return err_set_number(err, ERR_OS, errno, "cannot create the loop's bell: %s", strerror(errno));
+}
+
+void loop_bell_close(struct loop *loop)
+{
+    close(loop->bell[0]);
+    close(loop->bell[1]);
+}
+
+void loop_bell_ring(struct loop *loop)
+{
+    ssize_t n;
+    do
+        n = write(loop->bell[1], "", 1);
+    while (n < 0 && errno == EINTR);
+    CHECK(n == 1 || errno == EAGAIN); /* EAGAIN: the pair is full, so the bell rings already */
+}
+
+void loop_bell_drain(struct loop *loop)
+{
+    char drained[64];
+    ssize_t n;
+    do
+        n = read(loop->bell[0], drained, sizeof(drained));
+    while (n > 0 || (n < 0 && errno == EINTR));
+}
