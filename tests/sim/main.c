@@ -366,10 +366,6 @@ static bool take_option(struct options *o, const char *arg)
 
 int main(int argc, char **argv)
 {
-#if defined(__SANITIZE_THREAD__)
-    puts("NOT TRIED: ThreadSanitizer does not know the simulation's threads");
-    return 0;
-#endif
     have_plain_malloc(argv);
     struct options o = {.cycles = CYCLES, .first = 1, .jobs = (int)sysconf(_SC_NPROCESSORS_ONLN)};
     for (int i = 1; i < argc; i++)
