@@ -8,7 +8,7 @@
  *          stream_unsubscribe(r);
  * Threads: any; a reader belongs to one thread, except stream_close() and stream_offered() (any).
  *          At most one reader takes details.
- * Promise: emitting takes no longer than copying the event into each queue and the trace, never
+ * Promise: each scope (base/scope) that has called stream_own() has a stream of its own.  Emitting takes no longer than copying the event into each queue and the trace, never
  *          waits and allocates nothing but a detail's text. A reader's queue is bounded in events
  *          and in bytes; what finds it full is dropped for that reader, and counted. Each event
  *          that a reader's queue is offered gets the next number of that reader, so a gap shows
@@ -52,6 +52,9 @@ struct stream_figures {
     size_t deepest; /* most events that ever waited in one queue */
     uint64_t emitted, dropped;
 };
+
+/* The calling thread's scope gets a stream of its own. */
+void stream_own(void);
 
 void stream_emit(const struct happening *event);
 /* The same with a text, which is cut to fit. */

@@ -50,8 +50,8 @@ void thr_role_adopt(struct thr_role *r) ASSERTS(*r);
 /* Aborts unless the calling thread has adopted it. */
 void thr_role_assert(const struct thr_role *r) ASSERTS(*r);
 
-/* Start a thread named `name` (15 characters show) with all signals blocked but the fatal ones.
- * Fails with ERR_OS. */
+/* Start a thread named `name` (15 characters show) with all signals blocked but the fatal ones, in the
+ * scope (base/scope) of the caller.  Fails with ERR_OS. */
 NODISCARD bool thr_start(pthread_t *ret, const char *name, void *(*fn)(void *), void *arg,
                          struct err *err);
 void thr_join(pthread_t t);

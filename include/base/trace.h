@@ -5,7 +5,7 @@
  * Use:     trace_start(512);  ... stream_emit() fills it ...  trace_dump("loop stalled");
  *          trace_stop();
  * Threads: add and dump from any; start and stop on the main thread, when no other emits.
- * Promise: adding copies one event under a mutex that is never held while waiting for anything, so
+ * Promise: each scope (base/scope) that has called trace_own() has events of its own.  Adding copies one event under a mutex that is never held while waiting for anything, so
  *          a dump comes through even when other threads hang in a library.
  */
 #ifndef SPINE_BASE_TRACE_H
@@ -15,6 +15,8 @@
 
 #include <stddef.h>
 
+/* The calling thread's scope gets a trace of its own. */
+void trace_own(void);
 void trace_start(size_t events); /* 0: keep none */
 void trace_stop(void);
 void trace_add(const struct happening *event); /* stream_emit() does */

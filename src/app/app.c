@@ -39,7 +39,7 @@ int app_fail(const struct err *err)
     bool classed = strncmp(err->text, "ERROR:", 6) == 0 || strncmp(err->text, "FATAL:", 6) == 0;
     const char *class = classed ? "" : "FATAL: ";
     if (!log_shows_errors())
-        fprintf(stderr, "%s%s\n", class, err->text);
+        log_print(true, "%s%s\n", class, err->text);
     log_line(LOG_ALWAYS, "%s%s", class, err->text);
     return err_exit_status(err);
 }

@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 /* What has been started. */
 struct run {
@@ -266,8 +265,8 @@ static void stop_telling(struct run *r)
 static bool connect_store(struct run *r, struct err *err)
 {
     struct err why = ERR_INIT;
-    if (isatty(STDOUT_FILENO) && r->config->command == COMMAND_POLL)
-        printf("SPINE: Using spine config file [%s]\n", configuration_file_path(r->config));
+    if (log_is_terminal(false) && r->config->command == COMMAND_POLL)
+        log_print(false, "SPINE: Using spine config file [%s]\n", configuration_file_path(r->config));
     db_set_trace(trace_sql); /* before there are threads; the log decides */
     r->store = open_stores(r, &why);
     if (r->store == NULL)

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/lastword.h"
 #include "base/mem.h"
+#include "base/scope.h"
 #include "base/thr.h"
 #include "base/utf8.h"
 
@@ -43,7 +44,10 @@ struct kept {
     size_t lost;
 };
 
-static struct {
+struct log {
+    struct thr_mutex lock;
+    atomic_int threshold; /* options.level, read without the lock */
+    int out, err;         /* standard output and error, or what the scope was given */
     struct log_options options; /* .path is owned */
     bool out_is_terminal, err_is_terminal;
     bool reader_stuck; /* of standard output or error */
@@ -58,15 +62,26 @@ static struct {
     time_t stamp_second;
     char stamp[64];
     struct kept kept;
-} state = {.options = {.level = LOG_ALWAYS,
-                       .destination = LOG_TO_FILE,
-                       .date_separator = '/',
-                       .poller_id = 1},
-           .fd = -1,
-           .stamp_second = -1};
+};
 
-static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
-static atomic_int threshold = LOG_ALWAYS; /* options.level, read without the lock */
+#define LOG_FIRST_OPTIONS                                                                          \
+    {                                                                                              \
+        .level = LOG_ALWAYS, .destination = LOG_TO_FILE, .date_separator = '/', .poller_id = 1     \
+    }
+
+static struct log log_of_process = {.lock = THR_MUTEX_INITIALIZER,
+                                    .threshold = LOG_ALWAYS,
+                                    .out = STDOUT_FILENO,
+                                    .err = STDERR_FILENO,
+                                    .options = LOG_FIRST_OPTIONS,
+                                    .fd = -1,
+                                    .stamp_second = -1};
+
+static struct log *log_here(void)
+{
+    struct log *l = scope_part(SCOPE_LOG);
+    return l != NULL ? l : &log_of_process;
+}
 
 /* ---- text ---- */
 
@@ -113,24 +128,25 @@ static void finish_line(struct buf *b)
     buf_putc(b, '\n');
 }
 
-static const char *log_stamp(time_t when)
+static const char *log_stamp(struct log *l, time_t when)
 {
-    if (when == state.stamp_second)
-        return state.stamp;
+    if (when == l->stamp_second)
+        return l->stamp;
     struct tm tm;
     if (localtime_r(&when, &tm) == NULL)
         memset(&tm, 0, sizeof(tm));
-    char s = state.options.date_separator;
-    snprintf(state.stamp, sizeof(state.stamp), "%04d%c%02d%c%02d %02d:%02d:%02d", tm.tm_year + 1900,
+    char s = l->options.date_separator;
+    snprintf(l->stamp, sizeof(l->stamp), "%04d%c%02d%c%02d %02d:%02d:%02d", tm.tm_year + 1900,
              s, tm.tm_mon + 1, s, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
-    state.stamp_second = when;
-    return state.stamp;
+    l->stamp_second = when;
+    return l->stamp;
 }
 
-static void render(struct buf *out, const struct line *line)
+static void render(struct log *l, struct buf *out, const struct line *line)
 {
-    buf_printf(out, "%s - SPINE: Poller[%d] PID[%ld] PT[%ju] %s", log_stamp(line->when),
-               state.options.poller_id, (long)getpid(), (uintmax_t)line->thread, line->text);
+    buf_printf(out, "%s - SPINE: Poller[%d] PID[%ld] PT[%ju] %s", log_stamp(l, line->when),
+               l->options.poller_id, (long)(l->options.pid != 0 ? l->options.pid : getpid()),
+               (uintmax_t)line->thread, line->text);
     finish_line(out);
 }
 
@@ -151,15 +167,15 @@ enum { READER_WAIT_MS = 1000 };
 /* The reader may have stopped (a pager, a stopped terminal): a line waits a second for room,
  * then it is dropped, and the next ones do not wait until there is room again.  Logging must never
  * delay polling. */
-static void print_to(int fd, const struct buf *b)
+static void print_to(struct log *l, int fd, const struct buf *b)
 {
-    for (size_t at = 0; at < b->len;) {
+    for (size_t at = 0; fd >= 0 && at < b->len;) {
         struct pollfd pfd = {.fd = fd, .events = POLLOUT};
-        if (poll(&pfd, 1, state.reader_stuck ? 0 : READER_WAIT_MS) == 0) {
-            state.reader_stuck = true;
+        if (poll(&pfd, 1, l->reader_stuck ? 0 : READER_WAIT_MS) == 0) {
+            l->reader_stuck = true;
             return;
         }
-        state.reader_stuck = false;
+        l->reader_stuck = false;
         size_t piece = b->len - at < PIPE_BUF ? b->len - at : PIPE_BUF;
         ssize_t n = write(fd, b->data + at, piece); /* has room for PIPE_BUF: cannot block */
         if (n < 0 && errno != EINTR && errno != EAGAIN)
@@ -170,171 +186,177 @@ static void print_to(int fd, const struct buf *b)
 }
 
 /* The progress line gives way to what is printed, and only to a terminal that takes it at once. */
-static void log_put_progress(const char *text)
+static void log_put_progress(struct log *l, const char *text)
 {
-    struct pollfd pfd = {.fd = STDERR_FILENO, .events = POLLOUT};
+    struct pollfd pfd = {.fd = l->err, .events = POLLOUT};
     struct buf b = BUF_INIT;
-    if (poll(&pfd, 1, 0) == 1) {
+    if (l->err >= 0 && poll(&pfd, 1, 0) == 1) {
         buf_printf(&b, "\r%s\033[K", text);
-        print_to(STDERR_FILENO, &b);
-        state.progress_shown = *text != '\0';
+        print_to(l, l->err, &b);
+        l->progress_shown = *text != '\0';
     }
     buf_done(&b);
 }
 
-static void print(FILE *stream, const struct buf *b)
+static void print(struct log *l, int fd, const struct buf *b)
 {
-    if (state.progress_shown)
-        log_put_progress("");
-    fflush(stream); /* what others have printed */
-    print_to(fileno(stream), b);
+    if (l->progress_shown)
+        log_put_progress(l, "");
+    if (fd == STDOUT_FILENO)
+        fflush(stdout); /* what others have printed */
+    print_to(l, fd, b);
 }
 
-static void to_stdout(const struct line *line)
+static void to_stdout(struct log *l, const struct line *line)
 {
     struct buf b = BUF_INIT;
-    double seconds = (double)(clock_mono_us() - state.start_us) / 1e6;
-    buf_printf(&b, "Total[%3.4f] %s", state.start_us == 0 ? 0.0 : seconds, line->text);
+    double seconds = (double)(clock_mono_us() - l->start_us) / 1e6;
+    buf_printf(&b, "Total[%3.4f] %s", l->start_us == 0 ? 0.0 : seconds, line->text);
     finish_line(&b);
-    print(stdout, &b);
+    print(l, l->out, &b);
     buf_done(&b);
 }
 
-static bool to_console(const struct buf *rendered, const char *text)
+static bool to_console(struct log *l, const struct buf *rendered, const char *text)
 {
     bool error = is_error(text) || is_warning(text);
-    bool to_stderr = state.options.destination == LOG_TO_STDERR;
-    if (!(error ? to_stderr || state.err_is_terminal : !to_stderr && state.out_is_terminal))
+    bool to_journal = l->options.destination == LOG_TO_JOURNAL;
+    bool to_stderr = l->options.destination == LOG_TO_STDERR || to_journal;
+    if (!to_journal && !(error ? to_stderr || l->err_is_terminal : !to_stderr && l->out_is_terminal))
         return false;
-    print(error ? stderr : stdout, rendered);
+    print(l, error || to_journal ? l->err : l->out, rendered);
     return true;
 }
 
-/* The last line goes to the destination in use now. */
-static void aim_lastword(int fd)
+/* The last line goes to the destination in use now, of the process. */
+static void aim_lastword(struct log *l, int fd)
 {
-    if (state.options.destination == LOG_TO_STDOUT)
+    if (l != &log_of_process)
+        return;
+    if (l->options.destination == LOG_TO_STDOUT)
         fd = STDOUT_FILENO;
-    lastword_aim(state.options.level == LOG_NONE ? -1 : fd, state.options.date_separator,
-                 state.options.poller_id);
+    lastword_aim(l->options.level == LOG_NONE ? -1 : fd, l->options.date_separator,
+                 l->options.poller_id);
 }
 
-static void log_close_file(void)
+static void log_close_file(struct log *l)
 {
-    aim_lastword(-1);
-    if (state.fd >= 0)
-        close(state.fd);
-    state.fd = -1;
-    state.torn = false;
+    aim_lastword(l, -1);
+    if (l->fd >= 0)
+        close(l->fd);
+    l->fd = -1;
+    l->torn = false;
 }
 
 /* Once, for a person who started the program by hand. */
-static void give_notice(const char *what, int number)
+static void give_notice(struct log *l, const char *what, int number)
 {
-    if (state.notice_given)
+    if (l->notice_given)
         return;
-    state.notice_given = true;
-    fprintf(stderr, "ERROR: Spine Log File %s: %s: %s; errors and warnings go to the system log\n",
-            what, state.options.path, strerror(number));
-    fflush(stderr);
+    l->notice_given = true;
+    struct buf b = BUF_INIT;
+    buf_printf(&b, "ERROR: Spine Log File %s: %s: %s; errors and warnings go to the system log\n",
+               what, l->options.path, strerror(number));
+    print(l, l->err, &b);
+    buf_done(&b);
 }
 
 /* Non-blocking, because the path may name a FIFO without a reader. */
-static bool log_open_file(void)
+static bool log_open_file(struct log *l)
 {
     struct stat st;
-    if (state.fd >= 0) {
-        if (stat(state.options.path, &st) == 0 && st.st_dev == state.dev && st.st_ino == state.ino)
+    if (l->fd >= 0) {
+        if (stat(l->options.path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
             return true;
-        log_close_file();
+        log_close_file(l);
     }
-    state.fd = open(state.options.path,
+    l->fd = open(l->options.path,
                     O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
-    if (state.fd >= 0 && fstat(state.fd, &st) == 0) {
-        state.dev = st.st_dev;
-        state.ino = st.st_ino;
-        aim_lastword(state.fd);
+    if (l->fd >= 0 && fstat(l->fd, &st) == 0) {
+        l->dev = st.st_dev;
+        l->ino = st.st_ino;
+        aim_lastword(l, l->fd);
         return true;
     }
-    give_notice("Could Not Be Opened/Created", errno);
-    log_close_file();
+    give_notice(l, "Could Not Be Opened/Created", errno);
+    log_close_file(l);
     return false;
 }
 
 /* false: the line is not in the file. */
-static bool to_file(const struct buf *rendered)
+static bool to_file(struct log *l, const struct buf *rendered)
 {
-    if (!log_open_file())
+    if (!log_open_file(l))
         return false;
     struct buf whole = BUF_INIT;
-    if (state.torn)
+    if (l->torn)
         buf_putc(&whole, '\n');
     buf_append(&whole, rendered->data, rendered->len);
     ssize_t n;
     do {
-        n = write(state.fd, whole.data, whole.len);
+        n = write(l->fd, whole.data, whole.len);
     } while (n < 0 && errno == EINTR);
     if (n < 0)
-        give_notice("Could Not Be Written", errno);
+        give_notice(l, "Could Not Be Written", errno);
     else
-        state.torn = (size_t)n < whole.len;
+        l->torn = (size_t)n < whole.len;
     buf_done(&whole);
     return n > 0;
 }
 
-static void send_syslog(int priority, const struct buf *rendered)
+static void send_syslog(struct log *l, int priority, const struct buf *rendered)
 {
-    if (!state.syslog_open)
+    if (!l->syslog_open)
         openlog("Cacti", LOG_PID, LOG_SYSLOG);
-    state.syslog_open = true;
+    l->syslog_open = true;
     syslog(priority, "%.*s", (int)rendered->len - 1, rendered->data);
 }
 
 /* Each class is tested by itself, so a line can be sent twice (docs/contract.md 3.3). */
-static void to_syslog(const struct buf *rendered, const char *text, const struct log_options *o)
+static void to_syslog(struct log *l, const struct buf *rendered, const char *text, const struct log_options *o)
 {
     if (o->syslog_errors && is_error(text))
-        send_syslog(LOG_CRIT, rendered);
+        send_syslog(l, LOG_CRIT, rendered);
     if (o->syslog_warnings && is_warning(text))
-        send_syslog(LOG_WARNING, rendered);
+        send_syslog(l, LOG_WARNING, rendered);
     if (o->syslog_stats && strstr(text, "STATS") != NULL)
-        send_syslog(LOG_NOTICE, rendered);
+        send_syslog(l, LOG_NOTICE, rendered);
 }
 
-static bool wants_file(void)
+static bool wants_file(struct log *l)
 {
-    enum log_destination d = state.options.destination;
-    return (d == LOG_TO_FILE || d == LOG_TO_BOTH) && state.options.level != LOG_NONE;
+    enum log_destination d = l->options.destination;
+    return (d == LOG_TO_FILE || d == LOG_TO_BOTH) && l->options.level != LOG_NONE;
 }
 
 /* Under Cacti standard error has no reader: what went wrong must not vanish with the file. */
-static void to_syslog_instead(const struct buf *rendered, const char *text)
+static void to_syslog_instead(struct log *l, const struct buf *rendered, const char *text)
 {
     static const struct log_options all = {.syslog_errors = true, .syslog_warnings = true};
-    to_syslog(rendered, text, &all);
+    to_syslog(l, rendered, text, &all);
 }
 
 /* To the file and the system log, as far as they are wanted. */
-static void to_destinations(const struct buf *rendered, const char *text)
+static void to_destinations(struct log *l, const struct buf *rendered, const char *text)
 {
-    const struct log_options *o = &state.options;
-    bool lost = wants_file() && !to_file(rendered);
+    const struct log_options *o = &l->options;
+    bool lost = wants_file(l) && !to_file(l, rendered);
     if (lost)
-        to_syslog_instead(rendered, text);
+        to_syslog_instead(l, rendered, text);
     else if (o->destination == LOG_TO_BOTH || o->destination == LOG_TO_SYSLOG)
-        to_syslog(rendered, text, o);
+        to_syslog(l, rendered, text, o);
 }
 
-static bool passes(enum log_level level)
+static bool passes(struct log *l, enum log_level level)
 {
-    return level <= LOG_ALWAYS || (int)level <= (int)state.options.level;
+    return level <= LOG_ALWAYS || (int)level <= (int)l->options.level;
 }
 
 /* ---- lines kept until the destination is known ---- */
 
-static void log_keep(const struct line *line)
+static void log_keep(struct log *l, const struct line *line)
 {
-    struct kept *k = &state.kept;
+    struct kept *k = &l->kept;
     if (k->count == KEPT_LINES) {
         k->lost++;
         return;
@@ -344,35 +366,35 @@ static void log_keep(const struct line *line)
     k->count++;
 }
 
-static void forget_kept(void)
+static void forget_kept(struct log *l)
 {
-    struct kept *k = &state.kept;
+    struct kept *k = &l->kept;
     for (size_t i = 0; i < k->count; i++)
         free((char *)(uintptr_t)k->lines[i].text);
     k->count = 0;
     k->lost = 0;
 }
 
-static void release_line(const struct line *line)
+static void release_line(struct log *l, const struct line *line)
 {
-    if (!passes(line->level))
+    if (!passes(l, line->level))
         return;
-    if (state.options.destination == LOG_TO_STDOUT) {
+    if (l->options.destination == LOG_TO_STDOUT) {
         if (!line->shown)
-            to_stdout(line);
+            to_stdout(l, line);
         return;
     }
     struct buf b = BUF_INIT;
-    render(&b, line);
-    to_destinations(&b, line->text);
+    render(l, &b, line);
+    to_destinations(l, &b, line->text);
     buf_done(&b);
 }
 
-static void release_kept(void)
+static void release_kept(struct log *l)
 {
-    struct kept *k = &state.kept;
+    struct kept *k = &l->kept;
     for (size_t i = 0; i < k->count; i++)
-        release_line(&k->lines[i]);
+        release_line(l, &k->lines[i]);
     if (k->lost > 0) {
         char text[80];
         snprintf(text, sizeof(text), "WARNING: %zu early log lines were not kept", k->lost);
@@ -380,125 +402,194 @@ static void release_kept(void)
                             .when = time(NULL),
                             .thread = (uintptr_t)pthread_self(),
                             .text = text};
-        release_line(&line);
+        release_line(l, &line);
     }
-    forget_kept();
+    forget_kept(l);
 }
 
 /* What went wrong before the log file was known. */
-static void rescue_kept(void)
+static void rescue_kept(struct log *l)
 {
-    for (size_t i = 0; i < state.kept.count; i++) {
-        const struct line *line = &state.kept.lines[i];
+    for (size_t i = 0; i < l->kept.count; i++) {
+        const struct line *line = &l->kept.lines[i];
         if (line->shown)
             continue;
         struct buf b = BUF_INIT;
-        render(&b, line);
-        to_syslog_instead(&b, line->text);
+        render(l, &b, line);
+        to_syslog_instead(l, &b, line->text);
         buf_done(&b);
     }
-    forget_kept();
+    forget_kept(l);
 }
 
-static void deliver(struct line *line)
+static void deliver(struct log *l, struct line *line)
 {
-    if (state.options.destination == LOG_TO_STDOUT) {
-        to_stdout(line);
+    if (l->options.destination == LOG_TO_STDOUT) {
+        to_stdout(l, line);
         return;
     }
     struct buf b = BUF_INIT;
-    render(&b, line);
-    line->shown = to_console(&b, line->text);
-    if (wants_file() && state.options.path == NULL)
-        log_keep(line);
+    render(l, &b, line);
+    line->shown = to_console(l, &b, line->text);
+    if (wants_file(l) && l->options.path == NULL)
+        log_keep(l, line);
     else
-        to_destinations(&b, line->text);
+        to_destinations(l, &b, line->text);
     buf_done(&b);
 }
 
 /* ---- public ---- */
 
-static void set_options(const struct log_options *o)
+static void set_options(struct log *l, const struct log_options *o)
 {
     char *path = o->path != NULL && *o->path != '\0' ? mem_strdup(o->path) : NULL;
-    const char *before = state.options.path;
+    const char *before = l->options.path;
     if (before == NULL || path == NULL || strcmp(before, path) != 0)
-        log_close_file();
+        log_close_file(l);
     free((char *)(uintptr_t)before);
-    state.options = *o;
-    state.options.path = path;
-    aim_lastword(state.fd);
-    state.stamp_second = -1;
-    atomic_store(&threshold, (int)o->level);
+    l->options = *o;
+    l->options.path = path;
+    aim_lastword(l, l->fd);
+    l->stamp_second = -1;
+    atomic_store(&l->threshold, (int)o->level);
+}
+
+static void log_close_stream(int *fd)
+{
+    if (*fd >= 0)
+        close(*fd);
+    *fd = -1;
+}
+
+/* What the scope was given; a line that comes later is not printed. */
+static void log_close_streams(struct log *l)
+{
+    if (l == &log_of_process)
+        return;
+    log_close_stream(&l->out);
+    log_close_stream(&l->err);
+}
+
+static void log_free(void *part)
+{
+    struct log *l = part;
+    log_close_file(l);
+    log_close_streams(l);
+    forget_kept(l);
+    free((char *)(uintptr_t)l->options.path);
+    thr_mutex_done(&l->lock);
+    free(l);
+}
+
+void log_own(int out, int err)
+{
+    struct log *l = mem_zalloc(1, sizeof(*l));
+    *l = (struct log){.threshold = LOG_ALWAYS,
+                      .out = out,
+                      .err = err,
+                      .options = LOG_FIRST_OPTIONS,
+                      .fd = -1,
+                      .stamp_second = -1};
+    thr_mutex_init(&l->lock);
+    scope_put(SCOPE_LOG, l, log_free);
 }
 
 void log_start(void)
 {
-    static const struct log_options first = {
-        .level = LOG_ALWAYS, .destination = LOG_TO_FILE, .date_separator = '/', .poller_id = 1};
-    thr_lock(&lock);
+    static const struct log_options first = LOG_FIRST_OPTIONS;
+    struct log *l = log_here();
+    thr_lock(&l->lock);
     tzset();
-    state.out_is_terminal = isatty(STDOUT_FILENO) == 1;
-    state.err_is_terminal = isatty(STDERR_FILENO) == 1;
-    state.start_us = clock_mono_us();
-    state.notice_given = false;
-    state.progress_shown = state.progress_over = false;
-    set_options(&first);
-    thr_unlock(&lock);
+    l->out_is_terminal = isatty(l->out) == 1;
+    l->err_is_terminal = isatty(l->err) == 1;
+    l->start_us = clock_mono_us();
+    l->notice_given = false;
+    l->progress_shown = l->progress_over = false;
+    set_options(l, &first);
+    thr_unlock(&l->lock);
 }
 
 void log_configure(const struct log_options *options)
 {
-    thr_lock(&lock);
-    set_options(options);
-    if (wants_file() && state.options.path != NULL)
-        log_open_file(); /* now, while there are descriptors */
-    if (!wants_file() || state.options.path != NULL)
-        release_kept();
-    thr_unlock(&lock);
+    struct log *l = log_here();
+    thr_lock(&l->lock);
+    set_options(l, options);
+    if (wants_file(l) && l->options.path != NULL)
+        log_open_file(l); /* now, while there are descriptors */
+    if (!wants_file(l) || l->options.path != NULL)
+        release_kept(l);
+    thr_unlock(&l->lock);
 }
 
 void log_stop(void)
 {
-    thr_lock(&lock);
-    rescue_kept();
-    log_close_file();
-    free((char *)(uintptr_t)state.options.path);
-    state.options.path = NULL;
-    if (state.syslog_open)
+    struct log *l = log_here();
+    thr_lock(&l->lock);
+    rescue_kept(l);
+    log_close_file(l);
+    free((char *)(uintptr_t)l->options.path);
+    l->options.path = NULL;
+    if (l->syslog_open && l == &log_of_process)
         closelog();
-    state.syslog_open = false;
-    thr_unlock(&lock);
+    l->syslog_open = false;
+    log_close_streams(l);
+    thr_unlock(&l->lock);
 }
 
 bool log_shows_errors(void)
 {
-    thr_lock(&lock);
-    bool shown = state.err_is_terminal || state.options.destination == LOG_TO_STDERR;
-    thr_unlock(&lock);
+    struct log *l = log_here();
+    thr_lock(&l->lock);
+    bool shown = l->err_is_terminal || l->options.destination < LOG_TO_NOTHING;
+    thr_unlock(&l->lock);
     return shown;
 }
 
 void log_progress(const char *text)
 {
-    thr_lock(&lock);
-    if (state.err_is_terminal && !state.progress_over)
-        log_put_progress(text);
-    thr_unlock(&lock);
+    struct log *l = log_here();
+    thr_lock(&l->lock);
+    if (l->err_is_terminal && !l->progress_over)
+        log_put_progress(l, text);
+    thr_unlock(&l->lock);
 }
 
 void log_end_progress(void)
 {
-    thr_lock(&lock);
-    if (state.progress_shown)
-        log_put_progress("");
-    state.progress_over = true;
-    thr_unlock(&lock);
+    struct log *l = log_here();
+    thr_lock(&l->lock);
+    if (l->progress_shown)
+        log_put_progress(l, "");
+    l->progress_over = true;
+    thr_unlock(&l->lock);
+}
+
+bool log_is_terminal(bool error)
+{
+    struct log *l = log_here();
+    thr_lock(&l->lock);
+    bool is = error ? l->err_is_terminal : l->out_is_terminal;
+    thr_unlock(&l->lock);
+    return is;
+}
+
+void log_print(bool error, const char *fmt, ...)
+{
+    struct log *l = log_here();
+    struct buf text = BUF_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    thr_lock(&l->lock);
+    print(l, error ? l->err : l->out, &text);
+    thr_unlock(&l->lock);
+    buf_done(&text);
 }
 
 bool log_wants(enum log_level level)
 {
-    return level <= LOG_ALWAYS || (int)level <= atomic_load(&threshold);
+    return level <= LOG_ALWAYS || (int)level <= atomic_load(&log_here()->threshold);
 }
 
 void log_line(enum log_level level, const char *fmt, ...)
@@ -506,6 +597,7 @@ void log_line(enum log_level level, const char *fmt, ...)
     if (!log_wants(level))
         return;
     int number = errno;
+    struct log *l = log_here();
     struct buf raw = BUF_INIT, text = BUF_INIT;
     va_list ap;
     va_start(ap, fmt);
@@ -516,9 +608,9 @@ void log_line(enum log_level level, const char *fmt, ...)
                         .when = time(NULL),
                         .thread = (uintptr_t)pthread_self(),
                         .text = buf_str(&text)};
-    thr_lock(&lock);
-    deliver(&line);
-    thr_unlock(&lock);
+    thr_lock(&l->lock);
+    deliver(l, &line);
+    thr_unlock(&l->lock);
     buf_done(&raw);
     buf_done(&text);
     errno = number;

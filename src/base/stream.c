@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/scope.h"
 #include "base/thr.h"
 #include "base/trace.h"
 
@@ -14,6 +15,7 @@
 
 struct stream_reader {
     TAILQ_ENTRY(stream_reader) next;
+    struct stream *stream; /* const; whose it is */
     struct stream_queue queue;
     pthread_cond_t changed;
     struct stream_item *items; /* room for queue.events */
@@ -23,39 +25,61 @@ struct stream_reader {
     bool closed;
 };
 
-static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
+struct stream {
+    struct thr_mutex lock;
+    TAILQ_HEAD(, stream_reader) readers GUARDED; /* lock */
+    struct stream_figures figures GUARDED;       /* lock */
+    struct stream_reader *detailed GUARDED; /* lock: the one that takes details; a detail has one owner */
+    atomic_bool wants_details;
+};
 
-/* All under the lock, except what says so. */
-static struct {
-    TAILQ_HEAD(, stream_reader) readers;
-    struct stream_figures figures;
-    struct stream_reader *detailed; /* the one that takes details; a detail has one owner */
-} state GUARDED_BY(lock) = {.readers = TAILQ_HEAD_INITIALIZER(state.readers)};
+static struct stream stream_of_process = {
+    .lock = THR_MUTEX_INITIALIZER,
+    .readers = TAILQ_HEAD_INITIALIZER(stream_of_process.readers)};
 
-static atomic_bool wants_details;
+static struct stream *stream_here(void)
+{
+    struct stream *s = scope_part(SCOPE_STREAM);
+    return s != NULL ? s : &stream_of_process;
+}
+
+static void stream_free(void *part)
+{
+    struct stream *s = part;
+    thr_mutex_done(&s->lock);
+    free(s);
+}
+
+UNCHECKED_LOCKS void stream_own(void)
+{
+    struct stream *s = mem_zalloc(1, sizeof(*s));
+    thr_mutex_init(&s->lock);
+    TAILQ_INIT(&s->readers);
+    scope_put(SCOPE_STREAM, s, stream_free);
+}
 
 /* ---- emitting ---- */
 
 /* true: queued; the detail is the queue's. */
-static bool offer(struct stream_reader *r, const struct happening *e, char *detail,
-                  size_t detail_len) REQUIRES(lock);
+static bool offer(struct stream *s, struct stream_reader *r, const struct happening *e,
+                  char *detail, size_t detail_len) REQUIRES(s->lock);
 
-static bool offer(struct stream_reader *r, const struct happening *e, char *detail,
-                  size_t detail_len)
+static bool offer(struct stream *s, struct stream_reader *r, const struct happening *e,
+                  char *detail, size_t detail_len)
 {
     bool wanted = r->queue.details || r->queue.frequent || !happening_get(e->type)->detail;
     if (r->closed || !wanted)
         return false;
     r->offered++;
     if (r->count == r->queue.events || detail_len > r->queue.bytes - r->bytes) {
-        state.figures.dropped++;
+        s->figures.dropped++;
         return false;
     }
     r->items[r->count++] = (struct stream_item){
         .event = *e, .number = r->offered, .detail = detail, .detail_len = detail_len};
     r->bytes += detail_len;
-    if (r->count > state.figures.deepest)
-        state.figures.deepest = r->count;
+    if (r->count > s->figures.deepest)
+        s->figures.deepest = r->count;
     if (r->count == 1 || r->count == r->queue.events / 2 + 1)
         thr_wake_one(&r->changed);
     return true;
@@ -72,13 +96,14 @@ static void stream_stamp(struct happening *e)
 void stream_emit(const struct happening *event)
 {
     struct happening e = *event;
+    struct stream *s = stream_here();
     struct stream_reader *r;
     stream_stamp(&e);
-    thr_lock(&lock);
-    state.figures.emitted++;
-    TAILQ_FOREACH (r, &state.readers, next)
-        offer(r, &e, NULL, 0);
-    thr_unlock(&lock);
+    thr_lock(&s->lock);
+    s->figures.emitted++;
+    TAILQ_FOREACH (r, &s->readers, next)
+        offer(s, r, &e, NULL, 0);
+    thr_unlock(&s->lock);
     trace_add(&e);
 }
 
@@ -90,19 +115,20 @@ void stream_emit_text(struct happening event, const char *text)
 
 bool stream_wants_details(void)
 {
-    return atomic_load_explicit(&wants_details, memory_order_relaxed);
+    return atomic_load_explicit(&stream_here()->wants_details, memory_order_relaxed);
 }
 
 void stream_emit_detail(enum happening_type type, uint32_t device, struct buf *json)
 {
     struct happening e = {.type = type, .device = device};
+    struct stream *s = stream_here();
     size_t len = json->len;
     char *detail = buf_take(json);
     stream_stamp(&e);
-    thr_lock(&lock);
-    state.figures.emitted++;
-    bool taken = state.detailed != NULL && offer(state.detailed, &e, detail, len);
-    thr_unlock(&lock);
+    thr_lock(&s->lock);
+    s->figures.emitted++;
+    bool taken = s->detailed != NULL && offer(s, s->detailed, &e, detail, len);
+    thr_unlock(&s->lock);
     if (!taken)
         free(detail);
 }
@@ -111,9 +137,10 @@ void stream_emit_detail(enum happening_type type, uint32_t device, struct buf *j
 
 struct stream_figures stream_figures(void)
 {
-    thr_lock(&lock);
-    struct stream_figures figures = state.figures;
-    thr_unlock(&lock);
+    struct stream *s = stream_here();
+    thr_lock(&s->lock);
+    struct stream_figures figures = s->figures;
+    thr_unlock(&s->lock);
     return figures;
 }
 
@@ -122,28 +149,31 @@ struct stream_figures stream_figures(void)
 struct stream_reader *stream_subscribe(const struct stream_queue *queue)
 {
     struct stream_reader *r = mem_zalloc(1, sizeof(*r));
+    struct stream *s = stream_here();
     CHECK(queue->events > 0);
+    r->stream = s;
     r->queue = *queue;
     r->items = mem_zalloc(queue->events, sizeof(r->items[0]));
     thr_cond_init(&r->changed);
-    thr_lock(&lock);
-    CHECK(!queue->details || state.detailed == NULL);
-    TAILQ_INSERT_TAIL(&state.readers, r, next);
-    state.figures.subscribers++;
+    thr_lock(&s->lock);
+    CHECK(!queue->details || s->detailed == NULL);
+    TAILQ_INSERT_TAIL(&s->readers, r, next);
+    s->figures.subscribers++;
     if (queue->details)
-        state.detailed = r;
-    atomic_store(&wants_details, state.detailed != NULL);
-    thr_unlock(&lock);
+        s->detailed = r;
+    atomic_store(&s->wants_details, s->detailed != NULL);
+    thr_unlock(&s->lock);
     return r;
 }
 
-static bool wait_for_some(struct stream_reader *r, int64_t until_mono_ms) REQUIRES(lock);
-static void wait_for_company(struct stream_reader *r) REQUIRES(lock);
+static bool wait_for_some(struct stream_reader *r, int64_t until_mono_ms)
+    REQUIRES(r->stream->lock);
+static void wait_for_company(struct stream_reader *r) REQUIRES(r->stream->lock);
 
 static bool wait_for_some(struct stream_reader *r, int64_t until_mono_ms)
 {
     while (r->count == 0 && !r->closed)
-        if (!thr_wait_until(&r->changed, &lock, until_mono_ms))
+        if (!thr_wait_until(&r->changed, &r->stream->lock, until_mono_ms))
             return r->count > 0;
     return r->count > 0;
 }
@@ -152,7 +182,7 @@ static void wait_for_company(struct stream_reader *r)
 {
     int64_t until = clock_mono_ms() + r->queue.gather_ms;
     while (!r->closed && r->queue.gather_ms > 0 && r->count <= r->queue.events / 2)
-        if (!thr_wait_until(&r->changed, &lock, until))
+        if (!thr_wait_until(&r->changed, &r->stream->lock, until))
             return;
 }
 
@@ -163,7 +193,7 @@ bool stream_take(struct stream_reader *r, struct stream_items *ret, int64_t unti
         ret->cap = r->queue.events;
         ret->items = mem_zalloc(ret->cap, sizeof(ret->items[0]));
     }
-    thr_lock(&lock);
+    thr_lock(&r->stream->lock);
     bool some = wait_for_some(r, until_mono_ms);
     if (some)
         wait_for_company(r);
@@ -173,7 +203,7 @@ bool stream_take(struct stream_reader *r, struct stream_items *ret, int64_t unti
     r->items = empty;
     r->count = 0;
     r->bytes = 0;
-    thr_unlock(&lock);
+    thr_unlock(&r->stream->lock);
     return some;
 }
 
@@ -186,25 +216,25 @@ void stream_items_done(struct stream_items *items)
 
 void stream_close(struct stream_reader *r)
 {
-    thr_lock(&lock);
+    thr_lock(&r->stream->lock);
     r->closed = true;
     thr_wake_one(&r->changed);
-    thr_unlock(&lock);
+    thr_unlock(&r->stream->lock);
 }
 
 bool stream_is_closed(struct stream_reader *r)
 {
-    thr_lock(&lock);
+    thr_lock(&r->stream->lock);
     bool closed = r->closed;
-    thr_unlock(&lock);
+    thr_unlock(&r->stream->lock);
     return closed;
 }
 
 uint64_t stream_offered(struct stream_reader *r)
 {
-    thr_lock(&lock);
+    thr_lock(&r->stream->lock);
     uint64_t n = r->offered;
-    thr_unlock(&lock);
+    thr_unlock(&r->stream->lock);
     return n;
 }
 
@@ -212,13 +242,13 @@ void stream_unsubscribe(struct stream_reader *r)
 {
     if (r == NULL)
         return;
-    thr_lock(&lock);
-    TAILQ_REMOVE(&state.readers, r, next);
-    state.figures.subscribers--;
-    if (state.detailed == r)
-        state.detailed = NULL;
-    atomic_store(&wants_details, state.detailed != NULL);
-    thr_unlock(&lock);
+    thr_lock(&r->stream->lock);
+    TAILQ_REMOVE(&r->stream->readers, r, next);
+    r->stream->figures.subscribers--;
+    if (r->stream->detailed == r)
+        r->stream->detailed = NULL;
+    atomic_store(&r->stream->wants_details, r->stream->detailed != NULL);
+    thr_unlock(&r->stream->lock);
     for (size_t i = 0; i < r->count; i++)
         free(r->items[i].detail);
     thr_cond_done(&r->changed);

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/fatal.h"
 #include "base/mem.h"
+#include "base/scope.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -93,6 +94,7 @@ void thr_role_assert(const struct thr_role *r)
 struct begin {
     void *(*fn)(void *);
     void *arg;
+    struct scope *scope; /* a reference, the thread's */
 };
 
 static void *thr_run(void *arg)
@@ -100,7 +102,10 @@ static void *thr_run(void *arg)
     struct begin begin = *(struct begin *)arg;
     free(arg);
     void *stack = fatal_thread_begin();
+    (void)scope_enter(begin.scope);
     void *result = begin.fn(begin.arg);
+    (void)scope_enter(NULL);
+    scope_unref(begin.scope);
     fatal_thread_end(stack);
     return result;
 }
@@ -115,11 +120,12 @@ bool thr_start(pthread_t *ret, const char *name, void *(*fn)(void *), void *arg,
     PTOK(pthread_attr_init(&attr));
     PTOK(pthread_attr_setstacksize(&attr, STACK_BYTES));
     struct begin *begin = mem_alloc(sizeof(*begin));
-    *begin = (struct begin){fn, arg};
+    *begin = (struct begin){fn, arg, scope_ref(scope_get())};
     int rc = pthread_create(ret, &attr, thr_run, begin);
     PTOK(pthread_attr_destroy(&attr));
     PTOK(pthread_sigmask(SIG_SETMASK, &before, NULL));
     if (rc != 0) {
+        scope_unref(begin->scope);
         free(begin);
         return err_set_number(err, ERR_OS, rc, "cannot start thread %s: %s", name, strerror(rc));
     }

@@ -6,29 +6,53 @@
 #include "base/lastword.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/scope.h"
 #include "base/thr.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct thr_mutex lock = THR_MUTEX_INITIALIZER;
+struct trace {
+    struct thr_mutex lock;
+    struct happening *ring GUARDED; /* lock */
+    size_t size GUARDED;            /* lock */
+    uint64_t added GUARDED;         /* lock: the next one goes to added % size */
+};
 
-static struct {
-    struct happening *ring;
-    size_t size;
-    uint64_t added; /* the next one goes to added % size */
-} state GUARDED_BY(lock);
+static struct trace trace_of_process = {.lock = THR_MUTEX_INITIALIZER};
+
+static struct trace *trace_here(void)
+{
+    struct trace *t = scope_part(SCOPE_TRACE);
+    return t != NULL ? t : &trace_of_process;
+}
+
+static void trace_free(void *part)
+{
+    struct trace *t = part;
+    free(t->ring);
+    thr_mutex_done(&t->lock);
+    free(t);
+}
+
+void trace_own(void)
+{
+    struct trace *t = mem_zalloc(1, sizeof(*t));
+    thr_mutex_init(&t->lock);
+    scope_put(SCOPE_TRACE, t, trace_free);
+}
 
 void trace_start(size_t events)
 {
     struct happening *ring = events == 0 ? NULL : mem_zalloc(events, sizeof(ring[0]));
-    thr_lock(&lock);
-    free(state.ring);
-    state.ring = ring;
-    state.size = events;
-    state.added = 0;
-    thr_unlock(&lock);
+    struct trace *t = trace_here();
+    thr_lock(&t->lock);
+    free(t->ring);
+    t->ring = ring;
+    t->size = events;
+    t->added = 0;
+    thr_unlock(&t->lock);
 }
 
 void trace_stop(void)
@@ -38,10 +62,11 @@ void trace_stop(void)
 
 void trace_add(const struct happening *event)
 {
-    thr_lock(&lock);
-    if (state.size > 0)
-        state.ring[state.added++ % state.size] = *event;
-    thr_unlock(&lock);
+    struct trace *t = trace_here();
+    thr_lock(&t->lock);
+    if (t->size > 0)
+        t->ring[t->added++ % t->size] = *event;
+    thr_unlock(&t->lock);
 }
 
 /* ---- for people ---- */
@@ -49,12 +74,13 @@ void trace_add(const struct happening *event)
 /* Free the result. */
 static struct happening *copy_ring(size_t *ret_count)
 {
-    thr_lock(&lock);
-    size_t n = state.added < state.size ? (size_t)state.added : state.size;
+    struct trace *t = trace_here();
+    thr_lock(&t->lock);
+    size_t n = t->added < t->size ? (size_t)t->added : t->size;
     struct happening *copy = mem_zalloc(n, sizeof(copy[0]));
     for (size_t i = 0; i < n; i++)
-        copy[i] = state.ring[(state.added - n + i) % state.size];
-    thr_unlock(&lock);
+        copy[i] = t->ring[(t->added - n + i) % t->size];
+    thr_unlock(&t->lock);
     *ret_count = n;
     return copy;
 }
@@ -118,14 +144,15 @@ static void add_event(struct piece *p, const struct happening *e)
 /* The lock is not waited for. */
 UNCHECKED_LOCKS void trace_say(void)
 {
+    struct trace *t = trace_here();
     int64_t now = clock_mono_us();
-    uint64_t added = state.added;
-    size_t n = added < state.size ? (size_t)added : state.size;
-    for (size_t i = 0; i < n && state.ring != NULL; i++) {
-        bool locked = thr_trylock(&lock);
-        struct happening e = state.ring[(added - n + i) % state.size];
+    uint64_t added = t->added;
+    size_t n = added < t->size ? (size_t)added : t->size;
+    for (size_t i = 0; i < n && t->ring != NULL; i++) {
+        bool locked = thr_trylock(&t->lock);
+        struct happening e = t->ring[(added - n + i) % t->size];
         if (locked)
-            thr_unlock(&lock);
+            thr_unlock(&t->lock);
         struct piece line = {.len = 0};
         trace_put(&line, "NOTE: TRACE %.6f s ago: ", (double)(now - e.mono_us) / 1e6);
         add_event(&line, &e);

@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 /* Lines about one kind of database failure that a cycle writes; more of them have no new
  * information. */
@@ -324,7 +323,7 @@ int ledger_report(struct ledger *l, const struct ledger_closing *closing)
              (double)closing->elapsed_us / 1e6, closing->threads, closing->devices);
     if (log_wants(LOG_MEDIUM))
         log_line(LOG_MEDIUM, "%s", stats);
-    else if (isatty(STDOUT_FILENO))
-        puts(stats);
+    else if (log_is_terminal(false))
+        log_print(false, "%s\n", stats);
     return status;
 }

@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 /* Events that may wait, and for how long they are gathered: the thread wakes rarely, and a burst of
  * some thousand asks is not lost. */
@@ -242,7 +241,7 @@ static void outputs_release(void *arg)
 static bool outputs_have_terminal(void)
 {
     const char *kind = getenv("TERM");
-    return isatty(STDERR_FILENO) && kind != NULL && *kind != '\0' && strcmp(kind, "dumb") != 0;
+    return log_is_terminal(true) && kind != NULL && *kind != '\0' && strcmp(kind, "dumb") != 0;
 }
 
 static struct outputs *outputs_new(const struct config *config)
