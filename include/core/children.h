@@ -11,10 +11,11 @@
  * and free from the thread that made it or, call, any; all the rest from within children_call().
  * That thread lives as long as the supervisor, so children may be tied to it (PR_SET_PDEATHSIG).
  * Owns:    the environment for children; SIGCHLD, where the kernel has no pidfd.
- * Promise: only processes started here, and what came to us from them, are ever signalled or
+ * Promise: several supervisors may live at once in one process, each with its own children.  Only processes started here, and what came to us from them, are ever signalled or
  * reaped: a process of the program's own group or older than the supervisor is left alone.  Descendants that
  * ran away (double fork, setsid) are ended once no child that could have started them lives, and at
- * the end all of them.  Makes us a child subreaper, SIGPIPE ignored and SIGCHLD not ignored.  All
+ * the end all of them; they are known by the mark (core/warden) that they inherit, and one that has put its mark off is
+ * ended when no other supervisor lives that it may belong to.  Makes us a child subreaper, SIGPIPE ignored and SIGCHLD not ignored.  All
  * threads must have SIGCHLD blocked (docs/threads.md) where there is no pidfd.
  * Source:  docs/contract.md 14, 21.5; docs/children.md.
  */
@@ -32,6 +33,8 @@ struct children;
 struct loop;
 
 struct children_options {
+    const char *const *env;      /* NULL-terminated; NULL: ours */
+    const char *directory;       /* that children start in; NULL: ours */
     const char *const *env_set;  /* see spawn_env_new() */
     const char *const *env_drop; /* names that no child may see */
     bool no_pidfd;               /* as on an old kernel: by SIGCHLD */

@@ -53,10 +53,11 @@ struct spawn_order {
     const char *path; /* executed as it is: no search, no shell */
     char *const *argv;
     char *const *envp;
-    bool talk;            /* descriptor 0 is a pipe from `to`, else /dev/null */
-    bool die_with_parent; /* SIGKILL when the calling thread ends */
-    bool no_pidfd;        /* as on a kernel without */
-    uint64_t mark;        /* core/warden's, 0: none */
+    const char *directory; /* that it starts in; NULL: ours */
+    bool talk;             /* descriptor 0 is a pipe from `to`, else /dev/null */
+    bool die_with_parent;  /* SIGKILL when the calling thread ends */
+    bool no_pidfd;         /* as on a kernel without */
+    uint64_t mark;         /* core/warden's, 0: none */
     struct spawn_limits limits;
 };
 
@@ -70,9 +71,10 @@ struct spawned {
 NODISCARD enum spawn_result spawn_start(const struct spawn_order *order, struct spawned *ret,
                                         struct err *err);
 
-/* A copy of our environment with the "NAME=value" entries of `set` (NULL-terminated, may be NULL) in
+/* A copy of the environment `base` (NULL: ours) with the "NAME=value" entries of `set` (NULL-terminated, may be NULL) in
  * place of what was there and without the names of `drop` (likewise). */
-NODISCARD char **spawn_env_new(const char *const *set, const char *const *drop);
+NODISCARD char **spawn_env_new(const char *const *base, const char *const *set,
+                               const char *const *drop);
 void spawn_env_free(char **env); /* NULL allowed */
 
 #endif

@@ -8,7 +8,7 @@
  *          struct warden *w = warden_start(mark);         NULL: it could not be started, go on without
  *          warden_add(w, group);  ...  warden_remove(w, group);      before the leader is reaped
  *          warden_stop(w);                    all have ended; or warden_leave(w): some have not
- * Threads: one at a time.
+ * Threads: one at a time for each warden; a process may have several.
  * Owns:    one child process and the writing end of a pipe to it.
  * Promise: when the pipe closes, however we end, every group that was added and not removed gets
  *          SIGKILL, and so does every process with the mark, again and again for a few seconds until
@@ -36,6 +36,9 @@ struct warden;
  * parent to child whatever either does to its session, group, parent or environment, every user may
  * read it, and a value beyond 100,000 years limits no process. */
 uint64_t warden_make_mark(void);
+
+/* The mark that a process has; 0: none. */
+uint64_t warden_get_mark(pid_t pid);
 
 /* Before children whose descendants are looked for: it must not be taken for one.  mark 0: groups
  * only. */

@@ -544,6 +544,7 @@ enum spawn_result child_start(struct children *children, const struct child_orde
     struct spawn_order so = {.path = order->path,
                              .argv = order->argv,
                              .envp = children->env,
+                             .directory = children->directory,
                              .talk = order->talk,
                              .die_with_parent = true,
                              .no_pidfd = children->no_pidfd,

@@ -29,6 +29,7 @@ enum { ORPHAN_NAME_BYTES = 160 };
 struct orphans {
     struct orphan *list;
     size_t count, cap;
+    uint64_t mark;          /* of what is ours */
     int64_t since_ticks;    /* older processes do not belong to the program, */
     struct orphan *foreign; /* nor are the children that we had then */
     size_t foreign_count;
@@ -44,7 +45,7 @@ struct orphan_view {
     int64_t grace_ms;     /* from SIGTERM to SIGKILL */
 };
 
-void orphan_begin(struct orphans *o, bool no_children_file);
+void orphan_begin(struct orphans *o, uint64_t mark, bool no_children_file);
 int64_t orphan_now_ticks(void); /* since boot, as in /proc/PID/stat */
 /* One look.  all: processes of every child.  Returns how many are there that must end. */
 size_t orphan_sweep(struct orphans *o, const struct orphan_view *view, bool all);
@@ -95,6 +96,7 @@ void child_drop(struct child *child);
 struct children {
     struct loop *loop;
     char **env;
+    char *directory; /* NULL: ours */
     bool no_pidfd, stopping;
     int sigchld; /* signalfd, -1 */
     struct loop_watch watch_sigchld;

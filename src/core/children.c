@@ -99,14 +99,15 @@ static struct children *children_begin(const struct children_options *options, s
         sigaction(SIGPIPE, &pipe, NULL);
     }
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    c->env = spawn_env_new(options->env_set, options->env_drop);
+    c->env = spawn_env_new(options->env, options->env_set, options->env_drop);
+    c->directory = options->directory != NULL ? mem_strdup(options->directory) : NULL;
     c->no_pidfd = options->no_pidfd;
     c->force_ms = options->force_ms > 0 ? options->force_ms : FORCE_MS;
     c->orphan_grace_ms = options->orphan_grace_ms > 0 ? options->orphan_grace_ms : GRACE_MS;
     c->scratch = mem_alloc(CHILDREN_SCRATCH);
     c->mark = warden_make_mark();
     c->warden = warden_start(c->mark); /* first: it is not an orphan */
-    orphan_begin(&c->orphans, options->no_children_file);
+    orphan_begin(&c->orphans, c->mark, options->no_children_file);
     return c;
 }
 
@@ -308,6 +309,7 @@ static void children_release(struct children *c)
     close(c->sigchld);
     spawn_env_free(c->env);
     orphan_done(&c->orphans);
+    free(c->directory);
     free(c->scratch);
     free(c);
 }

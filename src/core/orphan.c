@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/num.h"
+#include "core/warden.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +23,9 @@
 #include <unistd.h>
 
 enum { FULL_LOOK_EVERY_MS = 1000 }; /* at all of /proc, where the kernel has no list of children */
+
+/* That live in this process. */
+static atomic_int orphan_supervisors;
 
 struct pids {
     pid_t *list;
@@ -236,6 +241,14 @@ static bool is_foreign(const struct orphans *o, pid_t pid, int64_t born_ticks)
     return born_ticks < o->since_ticks;
 }
 
+/* Another supervisor's child, descendant or warden has another mark.  Without one, because the limit was changed or could not be
+ * set, it may be that of any supervisor while there are several. */
+static bool orphan_is_ours(const struct orphans *o, pid_t pid)
+{
+    uint64_t mark = warden_get_mark(pid);
+    return mark == o->mark || (mark == 0 && orphan_supervisors == 1);
+}
+
 /* A child with our own group was started by another part of this program, one older than the
  * supervisor by the process that exec'ed this one: not to be ended here.  A child that lives may be waiting for what
  * it started, so a descendant younger than any of them is left alone as well. */
@@ -244,7 +257,9 @@ static bool orphan_may_end(const struct orphans *o, pid_t pid, const struct stat
 {
     if (line->group == getpgrp() || is_foreign(o, pid, line->born_ticks))
         return false;
-    return all || (line->born_ticks < view->oldest_ticks && !orphan_is_known(view, line->group));
+    bool may =
+        all || (line->born_ticks < view->oldest_ticks && !orphan_is_known(view, line->group));
+    return may && orphan_is_ours(o, pid);
 }
 
 size_t orphan_sweep(struct orphans *o, const struct orphan_view *view, bool all)
@@ -277,8 +292,10 @@ size_t orphan_sweep(struct orphans *o, const struct orphan_view *view, bool all)
     return left;
 }
 
-void orphan_begin(struct orphans *o, bool no_children_file)
+void orphan_begin(struct orphans *o, uint64_t mark, bool no_children_file)
 {
+    orphan_supervisors++;
+    o->mark = mark;
     struct pids children = {NULL, 0, 0};
     struct stat_line line;
     o->no_children_file = no_children_file;
@@ -294,6 +311,7 @@ void orphan_begin(struct orphans *o, bool no_children_file)
 
 void orphan_done(struct orphans *o)
 {
+    orphan_supervisors--;
     free(o->list);
     free(o->foreign);
 }

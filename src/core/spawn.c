@@ -182,6 +182,8 @@ BARE static int be_born(void *arg)
     }
     if (syscall(SYS_setpgid, 0, 0) != 0 || !place_descriptors(b))
         goto fail;
+    if (o->directory != NULL && syscall(SYS_chdir, o->directory) != 0)
+        goto fail;
     close_others();
     limit(RLIMIT_CPU, o->limits.cpu_s, 1);
     limit(RLIMIT_NOFILE, o->limits.files, 0);
@@ -328,18 +330,19 @@ static bool is_listed(const char *entry, const char *const *list)
     return false;
 }
 
-char **spawn_env_new(const char *const *set, const char *const *drop)
+char **spawn_env_new(const char *const *base, const char *const *set, const char *const *drop)
 {
+    const char *const *from = base != NULL ? base : (const char *const *)environ;
     size_t count = 0, n = 0;
-    while (environ != NULL && environ[count] != NULL)
+    while (from != NULL && from[count] != NULL)
         count++;
     size_t entries = count;
     for (const char *const *s = set; s != NULL && *s != NULL; s++)
         entries++;
     char **env = mem_zalloc(entries + 1, sizeof(env[0]));
     for (size_t i = 0; i < count; i++)
-        if (!is_listed(environ[i], set) && !is_listed(environ[i], drop))
-            env[n++] = mem_strdup(environ[i]);
+        if (!is_listed(from[i], set) && !is_listed(from[i], drop))
+            env[n++] = mem_strdup(from[i]);
     for (const char *const *s = set; s != NULL && *s != NULL; s++)
         env[n++] = mem_strdup(*s);
     return env;

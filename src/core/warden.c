@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,6 +32,9 @@ enum {
 };
 
 #define MARK_LEAST ((uint64_t)1 << 62)
+/* Of wardens themselves, so that no supervisor takes another one's for a process that ran away; warden_make_mark() never
+ * makes it. */
+#define MARK_OF_WARDENS MARK_LEAST
 
 struct warden {
     pid_t pid;
@@ -194,6 +198,11 @@ static void kill_all(const char *mark)
 NORETURN static void guard(int fd, const char *mark)
 {
     word words[64];
+    struct rlimit marked;
+    if (getrlimit(RLIMIT_RTTIME, &marked) == 0) {
+        marked.rlim_cur = MARK_OF_WARDENS;
+        (void)setrlimit(RLIMIT_RTTIME, &marked); /* refused where the hard limit is less */
+    }
     setsid();
     warden_ignore_signals();
     prctl(PR_SET_NAME, "spine-warden", 0, 0, 0);
@@ -216,13 +225,28 @@ uint64_t warden_make_mark(void)
     uint64_t mark = 0;
     if (getrandom(&mark, sizeof(mark), GRND_NONBLOCK) != (ssize_t)sizeof(mark))
         mark = (uint64_t)clock_wall_us() << 16 ^ (uint64_t)getpid(); /* a machine that starts */
-    return mark >> 2 | MARK_LEAST;
+    return mark >> 2 | MARK_LEAST | 1;                               /* not that of wardens */
 }
 
 /* A usual value of the limit would be found in processes of others. */
 static bool is_mark(uint64_t mark)
 {
     return mark >= MARK_LEAST && mark < 2 * MARK_LEAST;
+}
+
+uint64_t warden_get_mark(pid_t pid)
+{
+    static const char name[] = "Max realtime timeout ";
+    char path[40], text[4096];
+    snprintf(path, sizeof(path), "/proc/%d/limits", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *at = strstr(text, name);
+    uint64_t mark = at == NULL ? 0 : strtoull(at + strlen(name), NULL, 10);
+    return is_mark(mark) ? mark : 0;
 }
 
 struct warden *warden_start(uint64_t mark)

@@ -589,6 +589,36 @@ static void children_of_others_are_never_touched(void **state)
     free(f);
 }
 
+/* Two cycles in one process: the end of one touches neither the script of the other, nor what that sent into the background,
+ * nor what looks after both. */
+static void the_end_of_one_supervisor_leaves_the_others_processes_alone(void **state)
+{
+    struct face_kind kind = *(const struct face_kind *)*state;
+    kind.options.no_pidfd = false; /* by SIGCHLD one supervisor takes what tells another one */
+    struct face *f = face_new(&kind);
+    struct probe p = probe_of(f, "(setsid sleep 94 >/dev/null &); exec sleep 93");
+    begin(&p);
+    leftovers_await("sleep 94", 1);
+    leftovers_await("sleep 93", 1);
+    struct face *second = face_new(&kind); /* younger */
+    struct probe q = probe_of(second, "exec sleep 92");
+    begin(&q);
+    leftovers_await("sleep 92", 1);
+    children_free(f->children); /* ends its own by force, and all that ran away */
+    assert_int_equal(leftovers_count("sleep 94") + leftovers_count("sleep 93"), 0);
+    assert_int_equal(leftovers_count("sleep 92"), 1);
+    assert_null(q.output); /* nothing has been told about it */
+    f->children = NULL;
+    face_stop(second, FACE_STOP_MS);
+    assert_int_equal(q.report.end, CHILD_STOPPED);
+    children_free(second->children);
+    second->children = NULL;
+    face_release(second);
+    face_free(f);
+    done(&q);
+    done(&p);
+}
+
 static void five_hundred_children_at_once(void **state)
 {
     enum { MANY = 500 };
@@ -624,6 +654,7 @@ static const struct CMUnitTest all[] = {
     cmocka_unit_test(free_alone_ends_children_too),
     cmocka_unit_test(a_run_away_lives_as_long_as_a_script_that_may_have_started_it),
     cmocka_unit_test(children_of_others_are_never_touched),
+    cmocka_unit_test(the_end_of_one_supervisor_leaves_the_others_processes_alone),
     cmocka_unit_test(five_hundred_children_at_once),
 };
 

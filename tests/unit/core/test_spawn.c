@@ -90,7 +90,7 @@ static char *output_of(struct spawn_order order, int *ret_status)
     struct spawned s;
     struct err err = ERR_INIT;
     struct buf out = BUF_INIT;
-    char **env = spawn_env_new(NULL, NULL);
+    char **env = spawn_env_new(NULL, NULL, NULL);
     if (order.envp == NULL)
         order.envp = env;
     assert_int_equal(spawn_start(&order, &s, &err), SPAWN_STARTED);
@@ -270,7 +270,7 @@ static void the_environment_is_ours_without_what_is_dropped(void **state)
     setenv("SPINE_TEST_KEPT", "a b", 1);
     setenv("MIBS", "ALL", 1);
     const char *const set[] = {"MIBS=", NULL}, *const drop[] = {"SPINE_TEST_SECRET", NULL};
-    char **env = spawn_env_new(set, drop);
+    char **env = spawn_env_new(NULL, set, drop);
     struct spawn_order order =
         shell("echo \"[${SPINE_TEST_SECRET-none}][$SPINE_TEST_KEPT][${MIBS-unset}]\"");
     order.envp = env;
@@ -279,6 +279,27 @@ static void the_environment_is_ours_without_what_is_dropped(void **state)
     spawn_env_free(NULL);
     unsetenv("MIBS");
     unsetenv("SPINE_TEST_SECRET");
+}
+
+/* Of a cycle that is carried out for another process. */
+static void environment_and_directory_may_be_those_of_another_process(void **state)
+{
+    (void)state;
+    setenv("SPINE_TEST_OURS", "ours", 1);
+    const char *const base[] = {"SPINE_TEST_THEIRS=theirs", "PATH=/usr/bin:/bin", NULL};
+    char **env = spawn_env_new(base, NULL, NULL);
+    struct spawn_order order =
+        shell("echo \"[$SPINE_TEST_THEIRS][${SPINE_TEST_OURS-unset}] $PWD\"; pwd -P");
+    order.envp = env;
+    order.directory = "/proc";
+    assert_output(order, "[theirs][unset] /proc\n/proc\n");
+    struct spawned s;
+    struct err err = ERR_INIT;
+    order.directory = "/no/such/directory";
+    assert_int_equal(spawn_start(&order, &s, &err), SPAWN_REFUSED);
+    assert_int_equal(err.number, ENOENT);
+    spawn_env_free(env);
+    unsetenv("SPINE_TEST_OURS");
 }
 
 static void it_leads_a_process_group_of_its_own(void **state)
@@ -557,6 +578,7 @@ int main(void)
         TEST(a_handler_of_ours_is_not_its),
         TEST(it_has_no_capability_to_pass_on),
         TEST(the_environment_is_ours_without_what_is_dropped),
+        TEST(environment_and_directory_may_be_those_of_another_process),
         TEST(it_leads_a_process_group_of_its_own),
         TEST(limits_hold_and_are_never_raised),
         TEST(the_mark_passes_on_to_everything_that_a_script_starts),
