@@ -7,7 +7,9 @@
  *          stopsig_listen(s, &listener);  ...  stopsig_forget(s, &listener);
  *          s = stopsig_leave_loop(s, &err);                   before the loop goes, if polling goes on
  *          stopsig_stop(s);
- * Threads: normalise, start, leave_loop and stop on the main thread; listen and forget on any.  Listeners are called on the loop, or on the signal thread.
+ *          struct stopsig *s = stopsig_new_told(loop);   for a cycle in a process whose signals are not its own
+ *          stopsig_tell(s, signo);  ...  stopsig_stop(s);
+ * Threads: tell on any.  Normalise, start, leave_loop and stop on the main thread; listen and forget on any.  Listeners are called on the loop, or on the signal thread.
  * Owns:    a listener is its owner's, who forgets it before it goes.
  * Promise: every listener's stop() is called for the first of SIGTERM, SIGINT, SIGQUIT, SIGHUP; a second
  *          one ends the process by that signal at once; while the loop is stuck, a second one of the same
@@ -39,6 +41,11 @@ struct stopsig_listener {
 void stopsig_normalise(void);
 
 NODISCARD struct stopsig *stopsig_start(struct loop *loop, struct err *err);
+/* Handles no signal itself: stopsig_tell() says which has come.  Without a loop listeners are called on a thread of its own; if
+ * none can be started, not at all, which one WARNING says.  stopsig_leave_loop() always succeeds. */
+NODISCARD struct stopsig *stopsig_new_told(struct loop *loop);
+/* Does not wait.  SIGUSR1 leads to dump(), others to stop().  A second stop has no effect. */
+void stopsig_tell(struct stopsig *s, int signo);
 /* What was started with a loop gets a thread of its own; no signal is lost on the way, and the listeners
  * stay.  NULL: no thread can be started, s is freed and stop signals act by default. */
 NODISCARD struct stopsig *stopsig_leave_loop(struct stopsig *s, struct err *err);

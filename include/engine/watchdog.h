@@ -12,7 +12,7 @@
  * Promise: nothing here takes a lock that another thread holds while working: it also acts when the
  *          log is stuck; a line that cannot be written within a second is dropped. When a guard's
  *          end has passed: one line that says what was in progress, then _exit(75), or the signal
- *          that has asked for the end; children go with the process (parent-death signal).  A loop
+ *          that has asked for the end, unless watchdog_instead() has another way; children go with the process (parent-death signal).  A loop
  *          whose beat stays away for more than a second is reported once per stall.  Time during
  *          which the whole process was stopped does not count: whatever was due then gets some
  *          seconds to end in order, at most three times per guard.
@@ -40,6 +40,10 @@ void watchdog_beat(struct watchdog *w);
 void watchdog_rest(struct watchdog *w);
 /* Called on a thread of its own when the loop has stalled. */
 void watchdog_on_stall(struct watchdog *w, void (*fn)(void));
+
+/* Called on the watchdog's thread in place of ending the process, once per guard, with what would have been its last line:
+ * where several cycles run in one process, only one of them is over. */
+void watchdog_instead(struct watchdog *w, void (*fn)(void *arg, const char *line), void *arg);
 
 struct guard *guard_new(struct watchdog *w, int64_t end_by_mono_ms);
 void guard_free(struct guard *g);

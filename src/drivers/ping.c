@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/scope.h"
 #include "base/thr.h"
 
 #include <errno.h>
@@ -74,8 +75,10 @@ static void *pinger_receive(void *arg)
 static bool pinger_provide_receiver(struct pinger *p)
 {
     thr_lock(&p->lock);
+    struct scope *before = scope_enter(NULL); /* it outlives the cycle that pings first */
     if (!p->receiving)
         p->receiving = thr_start(&p->receiver, "ping", pinger_receive, p, NULL);
+    (void)scope_enter(before);
     bool receiving = p->receiving;
     thr_unlock(&p->lock);
     return receiving;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/scope.h"
 #include "base/thr.h"
 #include "core/lease.h"
 
@@ -267,7 +268,9 @@ static bool resolver_provide_helper(struct resolver *r, struct err *err)
         return true;
     struct helper *h = mem_zalloc(1, sizeof(*h));
     h->resolver = r;
+    struct scope *before = scope_enter(NULL); /* it outlives the cycle that asks first */
     struct lease *lease = lease_start("resolve", helper_main, h, helper_free, err);
+    (void)scope_enter(before);
     if (lease == NULL) {
         helper_free(h);
         return r->helper_count > 0;

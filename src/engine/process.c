@@ -18,6 +18,7 @@
 struct process {
     struct watchdog *watchdog; /* NULL: none */
     struct services *services;
+    bool hosted;             /* const: the services are another's, and so are the signals */
     struct loop *loop;       /* NULL: the legacy loop polls */
     struct stopsig *signals; /* NULL: none are handled */
     struct loop_timer beat;
@@ -193,17 +194,13 @@ void process_poll(struct process *p, struct process_run *runs, size_t count)
     free(all);
 }
 
-struct process *process_new(const struct config *config, const struct ping_sockets *sockets,
-                            struct watchdog *watchdog, struct err *err)
+static struct process *process_make(const struct config *config, struct services *services,
+                                    struct watchdog *watchdog)
 {
     struct process *p = mem_zalloc(1, sizeof(*p));
     struct err why = ERR_INIT;
     p->watchdog = watchdog;
-    p->services = services_new(sockets, err);
-    if (p->services == NULL) {
-        free(p);
-        return NULL;
-    }
+    p->services = services;
     if (config->event_loop && (p->loop = loop_new(LOOP_LIBEVENT, &why)) == NULL)
         process_say_fallback(&why);
     if (config->async_snmp && !config->event_loop)
@@ -212,8 +209,32 @@ struct process *process_new(const struct config *config, const struct ping_socke
                  "event loop (event-loop); polled as before");
     if (p->loop != NULL)
         loop_timer_init(&p->beat, p->loop, process_on_beat, p);
+    return p;
+}
+
+struct process *process_new(const struct config *config, const struct ping_sockets *sockets,
+                            struct watchdog *watchdog, struct err *err)
+{
+    struct services *services = services_new(sockets, err);
+    if (services == NULL)
+        return NULL;
+    struct process *p = process_make(config, services, watchdog);
     process_hear(p); /* before a row is opened */
     return p;
+}
+
+struct process *process_new_hosted(const struct config *config, struct services *services,
+                                   struct watchdog *watchdog)
+{
+    struct process *p = process_make(config, services, watchdog);
+    p->hosted = true;
+    p->signals = stopsig_new_told(p->loop);
+    return p;
+}
+
+void process_signal(struct process *p, int signo)
+{
+    stopsig_tell(p->signals, signo);
 }
 
 void process_leave(struct process *p)
@@ -227,7 +248,8 @@ void process_free(struct process *p)
     if (p == NULL)
         return;
     stopsig_stop(p->signals);
-    services_free(p->services);
+    if (!p->hosted)
+        services_free(p->services);
     loop_free(p->loop);
     free(p);
 }

@@ -20,12 +20,20 @@ static const struct sigaction stopsig_default = {.sa_handler = SIG_DFL};
 static const int stopsig_list[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, 0};
 
 struct stopsig {
-    struct loop *loop; /* NULL: a thread of its own */
+    struct loop *loop; /* NULL: a thread of its own; of one that is told: under `call` */
     pthread_t thread;
     struct thr_mutex lock;
     bool ending GUARDED;                      /* under lock */
     int signo GUARDED;                        /* under lock: the first stop signal, 0 = none */
     TAILQ_HEAD(, stopsig_listener) listeners; /* under lock */
+
+    bool told;             /* const: by stopsig_tell() */
+    bool has_thread;       /* of one that is told */
+    struct thr_mutex call; /* never held while a listener is called */
+    pthread_cond_t called;
+    uint64_t pending GUARDED; /* call: a bit for each signal */
+    bool leaving GUARDED;     /* call */
+    struct loop_letter letter;
 };
 
 static void stopsig_set_defaults(void)
@@ -220,20 +228,120 @@ static void stopsig_stop_thread(struct stopsig *s)
     stopsig_unblock_stops();
 }
 
+/* ---- told by another part of the program ---- */
+
+/* With `call` held, except while it delivers. */
+static void stopsig_deliver(struct stopsig *s) REQUIRES(s->call);
+
+static void stopsig_deliver(struct stopsig *s)
+{
+    uint64_t pending = s->pending;
+    s->pending = 0;
+    thr_unlock(&s->call);
+    for (int signo = 1; signo < 64; signo++) {
+        if ((pending >> signo & 1) == 0)
+            continue;
+        if (signo == SIGUSR1)
+            stopsig_tell_dump(s);
+        else
+            (void)stopsig_tell_stop(s, signo);
+    }
+    thr_lock(&s->call);
+}
+
+static void stopsig_on_letter(void *arg)
+{
+    struct stopsig *s = arg;
+    thr_lock(&s->call);
+    stopsig_deliver(s);
+    thr_unlock(&s->call);
+}
+
+static void *stopsig_wait_calls(void *arg)
+{
+    struct stopsig *s = arg;
+    thr_lock(&s->call);
+    while (!s->leaving) {
+        if (s->pending != 0)
+            stopsig_deliver(s);
+        else
+            thr_wait(&s->called, &s->call);
+    }
+    thr_unlock(&s->call);
+    return NULL;
+}
+
+static void stopsig_start_told_thread(struct stopsig *s)
+{
+    struct err err = ERR_INIT;
+    s->has_thread = thr_start(&s->thread, "signals", stopsig_wait_calls, s, &err);
+    if (!s->has_thread)
+        log_line(LOG_ALWAYS, "WARNING: stop signals are not handled: %s", err.text);
+}
+
+static void stopsig_leave_loop_told(struct stopsig *s)
+{
+    thr_lock(&s->call);
+    s->loop = NULL;
+    (void)loop_take_back(&s->letter);
+    thr_unlock(&s->call);
+    stopsig_start_told_thread(s); /* which delivers what was on the way */
+}
+
+static void stopsig_stop_told(struct stopsig *s)
+{
+    thr_lock(&s->call);
+    s->leaving = true;
+    (void)loop_take_back(&s->letter);
+    thr_wake_one(&s->called);
+    thr_unlock(&s->call);
+    if (s->has_thread)
+        thr_join(s->thread);
+}
+
+void stopsig_tell(struct stopsig *s, int signo)
+{
+    thr_lock(&s->call);
+    if (s->loop != NULL && s->pending == 0)
+        loop_post(s->loop, &s->letter, stopsig_on_letter, s);
+    s->pending |= (uint64_t)1 << signo;
+    thr_wake_one(&s->called);
+    thr_unlock(&s->call);
+}
+
 /* ---- life ---- */
 
 static void free_stopsig(struct stopsig *s)
 {
+    thr_cond_done(&s->called);
+    thr_mutex_done(&s->call);
     thr_mutex_done(&s->lock);
     free(s);
 }
 
-struct stopsig *stopsig_start(struct loop *loop, struct err *err)
+static struct stopsig *stopsig_new(struct loop *loop)
 {
     struct stopsig *s = mem_zalloc(1, sizeof(*s));
     s->loop = loop;
     TAILQ_INIT(&s->listeners);
     thr_mutex_init(&s->lock);
+    thr_mutex_init(&s->call);
+    thr_cond_init(&s->called);
+    return s;
+}
+
+struct stopsig *stopsig_new_told(struct loop *loop)
+{
+    struct stopsig *s = stopsig_new(loop);
+    s->told = true;
+    if (loop == NULL)
+        stopsig_start_told_thread(s);
+    return s;
+}
+
+struct stopsig *stopsig_start(struct loop *loop, struct err *err)
+{
+    struct stopsig *s = stopsig_new(loop);
     if (loop != NULL)
         stopsig_start_on_loop(s);
     else if (!stopsig_start_thread(s, err)) {
@@ -257,6 +365,10 @@ static void stopsig_stop_on_loop(void)
 struct stopsig *stopsig_leave_loop(struct stopsig *s, struct err *err)
 {
     sigset_t set = stopsig_heard();
+    if (s->told) {
+        stopsig_leave_loop_told(s);
+        return s;
+    }
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     loop_turn_now(s->loop);
     stopsig_set_defaults();
@@ -271,7 +383,9 @@ void stopsig_stop(struct stopsig *s)
 {
     if (s == NULL)
         return;
-    if (s->loop == NULL)
+    if (s->told)
+        stopsig_stop_told(s);
+    else if (s->loop == NULL)
         stopsig_stop_thread(s);
     else
         stopsig_stop_on_loop();

@@ -43,6 +43,8 @@ struct watchdog {
     TAILQ_HEAD(, guard) guards; /* under lock */
     _Atomic int64_t beat;       /* 0 = the loop is not watched */
     _Atomic(void (*)(void)) on_stall;
+    void (*instead)(void *arg, const char *line); /* NULL: the process is ended */
+    void *instead_arg;
     int64_t reported_beat; /* the thread's: of the stall that was told last */
 };
 
@@ -85,22 +87,42 @@ static void watchdog_say(const char *line, void (*then)(void))
 
 /* ---- looking ---- */
 
-static void watchdog_end_process(const struct guard *g)
+static void watchdog_print_end(const struct guard *g, const char *consequence, char *line,
+                               size_t size)
 {
     static const char *const who[GUARD_PARTS] = {"main thread", "database thread"};
-    char line[400];
-    int n = snprintf(line, sizeof(line),
-                     "ERROR: The cycle did not end in time; the process is ended now");
+    int n = snprintf(line, size, "ERROR: The cycle did not end in time; %s", consequence);
     for (int i = 0; i < GUARD_PARTS; i++) {
         const char *what = g->doing[i];
         if (what != NULL)
-            n += snprintf(line + n, sizeof(line) - (size_t)n, "; %s: %s", who[i], what);
+            n += snprintf(line + n, size - (size_t)n, "; %s: %s", who[i], what);
     }
+}
+
+static void watchdog_end_process(const struct guard *g)
+{
+    char line[400];
+    watchdog_print_end(g, "the process is ended now", line, sizeof(line));
     int signo = g->signo;
     watchdog_say(line, trace_say);
     if (signo != 0)
         stopsig_die(signo);
     _exit(EX_TEMPFAIL);
+}
+
+/* Under the lock, except while another way is taken. */
+static void watchdog_end(struct watchdog *w, struct guard *g) REQUIRES(w->lock);
+
+static void watchdog_end(struct watchdog *w, struct guard *g)
+{
+    char line[400];
+    if (w->instead == NULL)
+        watchdog_end_process(g);
+    watchdog_print_end(g, "it is given up", line, sizeof(line));
+    g->end_by = INT64_MAX;
+    thr_unlock(&w->lock);
+    w->instead(w->instead_arg, line);
+    thr_lock(&w->lock);
 }
 
 /* Under the lock, except while it is said. */
@@ -134,9 +156,9 @@ static void watchdog_extend_ends(struct watchdog *w, int64_t now)
 }
 
 /* The guard that ends first; NULL: there is none. */
-static const struct guard *watchdog_first_guard(const struct watchdog *w)
+static struct guard *watchdog_first_guard(const struct watchdog *w)
 {
-    const struct guard *g, *first = NULL;
+    struct guard *g, *first = NULL;
     TAILQ_FOREACH (g, &w->guards, next)
         if (first == NULL || g->end_by < first->end_by)
             first = g;
@@ -163,9 +185,9 @@ static void *watchdog_main(void *arg)
         int64_t now = clock_mono_ms();
         if (now - wake > LATE_MS)
             watchdog_extend_ends(w, now);
-        const struct guard *first = watchdog_first_guard(w);
+        struct guard *first = watchdog_first_guard(w);
         if (first != NULL && now >= first->end_by)
-            watchdog_end_process(first);
+            watchdog_end(w, first);
         watchdog_look_at_loop(w, now);
         if (w->stopping)
             break;
@@ -292,4 +314,14 @@ void watchdog_on_stall(struct watchdog *w, void (*fn)(void))
 {
     if (w != NULL)
         w->on_stall = fn;
+}
+
+void watchdog_instead(struct watchdog *w, void (*fn)(void *arg, const char *line), void *arg)
+{
+    if (w == NULL)
+        return;
+    thr_lock(&w->lock);
+    w->instead = fn;
+    w->instead_arg = arg;
+    thr_unlock(&w->lock);
 }

@@ -222,12 +222,56 @@ static void signals_that_left_the_loop_are_handled_by_a_thread(void **state UNUS
     stopsig_stop(s);
 }
 
+/* ---- told, in a process that has other cycles ---- */
+
+static void
+what_is_told_reaches_the_listeners_and_changes_no_signal_of_the_process(void **state UNUSED)
+{
+    struct stopsig *s = stopsig_new_told(NULL);
+    stopsig_listen(s, &listener);
+    stopsig_tell(s, SIGUSR1);
+    await(&dumps, 1);
+    stopsig_tell(s, SIGINT);
+    await(&stops, 1);
+    stopsig_tell(s, SIGTERM); /* the first one counts */
+    stopsig_tell(s, SIGUSR1);
+    await(&dumps, 2);
+    assert_int_equal(stops, 1);
+    assert_int_equal(stopped_by, SIGINT);
+    assert_true(acts_by_default(SIGTERM));
+    stopsig_forget(s, &listener);
+    stopsig_stop(s);
+}
+
+static void what_is_told_is_called_on_the_loop_and_after_it_on_a_thread(void **state UNUSED)
+{
+    struct err err = ERR_INIT;
+    struct loop *loop = loop_new(LOOP_POLL, &err);
+    struct stopsig *s = stopsig_new_told(loop);
+    stopsig_listen(s, &listener);
+    stopsig_tell(s, SIGUSR1);
+    stopsig_tell(s, SIGUSR1);
+    assert_int_equal(dumps, 0);
+    loop_turn(loop);
+    assert_int_equal(dumps, 1); /* they came together */
+    stopsig_tell(s, SIGQUIT);
+    s = stopsig_leave_loop(s, &err);
+    loop_free(loop);
+    await(&stops, 1);
+    assert_int_equal(stopped_by, SIGQUIT);
+    stopsig_forget(s, &listener);
+    stopsig_stop(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest with_a_thread[] = {
         cmocka_unit_test_setup(a_thread_gets_the_first_stop_and_each_request_for_a_dump, begin),
         cmocka_unit_test_setup(a_late_listener_is_told_at_once, begin),
         cmocka_unit_test_setup(a_second_stop_ends_the_process, begin),
+        cmocka_unit_test_setup(what_is_told_is_called_on_the_loop_and_after_it_on_a_thread, begin),
+        cmocka_unit_test_setup(
+            what_is_told_reaches_the_listeners_and_changes_no_signal_of_the_process, begin),
     };
     const struct CMUnitTest with_a_loop[] = {
         cmocka_unit_test_setup(a_loop_handles_the_same_signals, begin),

@@ -125,6 +125,41 @@ static void a_process_that_hangs_says_where_and_ends_with_75(void **state UNUSED
                 "polling; database thread: storing rows\n");
 }
 
+/* ---- in place of the end ---- */
+
+static char given_up[400];
+static int times_given_up;
+
+static void on_given_up(void *arg UNUSED, const char *line)
+{
+    snprintf(given_up, sizeof(given_up), "%s", line);
+    times_given_up++;
+}
+
+static void give_up_one_of_two(void)
+{
+    struct watchdog *w = start(3600000);
+    struct guard *other = guard_new(w, clock_mono_ms() + 3600000);
+    watchdog_instead(w, on_given_up, NULL);
+    guard_doing(guard, GUARD_MAIN, "polling");
+    guard_set_end(guard, clock_mono_ms());
+    while (guard_get_end(guard) != INT64_MAX)
+        clock_pause_ms(1);
+    guard_free(other);
+    stop_watchdog(w); /* joins its thread */
+    fprintf(stderr, "%d: %s\n", times_given_up, given_up);
+}
+
+/* In a daemon it is one of several cycles. */
+static void a_cycle_that_hangs_is_given_up_once_and_the_process_lives(void **state UNUSED)
+{
+    begin(give_up_one_of_two);
+    int status = finish();
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+    assert_said("1: ERROR: The cycle did not end in time; it is given up; main thread: polling\n");
+}
+
 static void hang_after_signal(void)
 {
     (void)start(3600000);
@@ -261,6 +296,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_that_ends_in_time_is_left_alone),
         cmocka_unit_test(a_process_that_hangs_says_where_and_ends_with_75),
+        cmocka_unit_test(a_cycle_that_hangs_is_given_up_once_and_the_process_lives),
         cmocka_unit_test(a_process_that_was_asked_to_end_and_hangs_ends_by_that_signal),
         cmocka_unit_test(each_cycle_has_an_end_of_its_own),
         cmocka_unit_test(a_loop_that_does_not_turn_for_a_second_is_reported),
