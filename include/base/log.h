@@ -34,8 +34,8 @@ enum log_level {
 
 enum log_destination {
     LOG_TO_JOURNAL = -2, /* of a service: every line to standard error, for the service manager */
-    LOG_TO_STDERR = -1, /* of a person's command: errors and warnings, nothing else */
-    LOG_TO_NOTHING = 0, /* an undefined number: only a terminal gets lines */
+    LOG_TO_STDERR = -1,  /* of a person's command: errors and warnings, nothing else */
+    LOG_TO_NOTHING = 0,  /* an undefined number: only a terminal gets lines */
     LOG_TO_FILE = 1,
     LOG_TO_BOTH = 2, /* file and system log */
     LOG_TO_SYSLOG = 3,
