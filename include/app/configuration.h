@@ -8,7 +8,7 @@
  *          configuration_read_secrets(c, &err);
  *          configuration_set_setting(c, name, value);   per row of the settings table
  *          configuration_finish(c);
- * Threads: the main thread.
+ * Threads: one thread for each configuration.
  * Owns:    all strings of the config.
  * Promise: precedence, weaker to stronger: built-in default, spine.conf, settings table, environment,
  *          command line (the last of repeated ones wins) - except options marked file_beats_settings,
@@ -29,6 +29,15 @@ void configuration_free(struct config *c);
 
 enum configuration_request configuration_parse_args(struct config *c, int argc, char *const *argv,
                                                     struct err *err);
+/* After the arguments: the configuration of another process, whose cycle this one carries out.  All of it is lent for the life
+ * of the configuration. */
+struct configuration_origin {
+    int pid;
+    const char *file;               /* as -C */
+    const char *const *environment; /* NULL-terminated */
+    const char *directory;
+};
+void configuration_adopt(struct config *c, const struct configuration_origin *origin);
 /* Finds (docs/contract.md 1.6) or takes -C, reads and applies.  ERR_CONFIG with file:line. */
 NODISCARD bool configuration_read_file(struct config *c, struct err *err);
 const char *configuration_file_path(const struct config *c); /* NULL before a file was read */

@@ -2,22 +2,64 @@
  *
  * Why:     there is one way up and one way down, whatever ends the cycle: its own end, the deadline, a
  *          signal, or something that could not be started.
- * Threads: main thread.
+ * Threads: main thread, except what says otherwise.
  */
 #ifndef SPINE_APP_RUN_H
 #define SPINE_APP_RUN_H
 
 #include "app/app.h"
 #include "base/err.h"
+#include "base/thr.h"
 #include "drivers/ping.h"
 #include "engine/config.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-/* config: the command line has been parsed.  started_mono_us: of the process. */
+struct process;
+struct services;
+
+/* config: the command line has been parsed.  started_mono_us: of the process.  With `Daemon auto` the cycle may be handed over
+ * (app/client.h); argv is what the process was started with. */
 struct app_end run_once(struct config *config, const struct ping_sockets *sockets,
-                        int64_t started_mono_us);
+                        int64_t started_mono_us, char *const *argv);
+
+/* Reads file, environment and passwords, and logs by what they say. */
+NODISCARD bool run_configure(struct config *config, struct err *err);
+
+/* ---- a cycle in a process that has others ---- */
+
+/* How the cycle is reached from other threads. */
+struct run_told {
+    struct thr_mutex lock;
+    int signo GUARDED;               /* lock: the first stop signal, 0 = none */
+    struct process *process GUARDED; /* lock: NULL: it does not poll */
+};
+
+void run_told_init(struct run_told *told);
+void run_told_done(struct run_told *told);
+/* Any thread: a signal for the cycle, which may not poll yet, or no longer. */
+void run_tell(struct run_told *told, int signo);
+
+struct run_host {
+    struct services *services; /* lent, until a run returns without at_once */
+    struct run_told *told;     /* likewise */
+    /* Any thread: by when, on the monotonic clock, the cycle ends, or is over for its client. */
+    void (*until)(void *arg, int64_t mono_ms);
+    /* The watchdog's thread: the cycle does not end; run_hosted() may never return. */
+    void (*lost)(void *arg, const char *line);
+    void *arg;
+};
+
+/* On a thread of its own, in a scope of its own (base/scope) whose log has started.  The libraries have been started by
+ * run_start_libraries(), and db_thread_start() on this thread.  at_once: what was lent, and the configuration, may still be in use
+ * and must stay. */
+struct app_end run_hosted(struct config *config, const struct run_host *host,
+                          int64_t started_mono_us);
+
+/* Database and SNMP, once in a process, before there are threads. */
+NODISCARD bool run_start_libraries(struct err *err);
+void run_stop_libraries(void);
 
 /* ---- commands ---- */
 

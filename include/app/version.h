@@ -16,6 +16,9 @@
 enum { VERSION_ASK_MS = 1000 };
 
 /* config: the command line has been parsed. */
+/* Of a text "a.b.c": a*1000 + b*100 + c (docs/contract.md 2.5); 0: it is none. */
+int version_number(const char *text);
+
 struct app_end version_run(struct config *config, const struct ping_sockets *sockets);
 
 #endif

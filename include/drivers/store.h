@@ -170,6 +170,9 @@ struct store_row {
  * is written again when closing. */
 NODISCARD bool store_open_cycle(struct store *s, struct store_row *row, struct err *err);
 NODISCARD bool store_close_cycle(struct store *s, const struct store_row *row, struct err *err);
+/* Whatever has become of the row, which another process may have opened under this pid: afterwards there is one, and it is
+ * closed. */
+NODISCARD bool store_settle_cycle(struct store *s, const struct store_row *row, struct err *err);
 NODISCARD bool store_write_date(struct store *s, struct err *err); /* settings.date */
 
 /* Store a batch: outputs (also to poller_output_boost when `boost`), then host rows, then re-index

@@ -23,7 +23,9 @@ enum command {
     COMMAND_CHECK,
     COMMAND_EXPLAIN,
     COMMAND_VERIFY,
-    COMMAND_PLAN
+    COMMAND_PLAN,
+    COMMAND_DAEMON,
+    COMMAND_STATUS
 };
 
 /* What a command other than a poll writes on standard output. */
@@ -47,6 +49,17 @@ struct id_list {
 struct config {
     enum command command;
     enum config_format format;
+
+    /* of the process that Cacti has started: this one, or the client of a daemon */
+    int pid;
+    const char *const *environment; /* NULL-terminated; NULL: this process's */
+    const char *directory;          /* NULL: this process's */
+
+    /* the daemon */
+    bool daemon;               /* a cycle is handed over to it, if there is one */
+    const char *daemon_socket; /* never "" */
+    const char *daemon_group;  /* "" = none */
+    int daemon_cycles;         /* at a time; > 0 */
 
     /* what to poll */
     int poller_id;

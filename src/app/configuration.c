@@ -4,10 +4,10 @@
 
 #include "app/conffile.h"
 #include "app/options.h"
+#include "app/version.h"
 #include "base/buf.h"
 #include "base/mem.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -109,24 +109,6 @@ static const char *configuration_text(const struct state *s, enum option_id id)
     return v->text == NULL ? "" : v->text;
 }
 
-/* "a.b.c" gives a*1000 + b*100 + c (docs/contract.md 2.5). */
-static int cacti_version(const char *p)
-{
-    static const int weights[] = {1000, 100, 1};
-    int sum = 0;
-    for (size_t i = 0; i < ARRAY_LEN(weights); i++) {
-        char *end;
-        long n = isdigit((unsigned char)*p) ? strtol(p, &end, 10) : -1;
-        if (n < 0 || n > 9999)
-            return 0;
-        sum += (int)n * weights[i];
-        if (i < 2 && *end != '.')
-            return 0;
-        p = end + 1;
-    }
-    return sum;
-}
-
 static void fill_log(struct state *s)
 {
     struct log_options *log = &s->public.log;
@@ -142,10 +124,11 @@ static void fill_log(struct state *s)
     /* What a person runs writes nothing among the lines of cycles; a check looks at where those would go. */
     enum command command = s->public.command;
     if (command != COMMAND_POLL && command != COMMAND_CHECK && destination != LOG_TO_STDOUT)
-        log->destination = LOG_TO_STDERR;
+        log->destination = command == COMMAND_DAEMON ? LOG_TO_JOURNAL : LOG_TO_STDERR;
     log->path = buf_str(&s->log_path);
     log->date_separator = "-/."[configuration_number(s, OPTION_DEFAULT_DATECHAR)];
     log->poller_id = s->public.poller_id;
+    log->pid = s->public.pid;
     log->syslog_errors = boolean(s, OPTION_LOG_PERROR);
     log->syslog_warnings = boolean(s, OPTION_LOG_PWARN);
     log->syslog_stats = boolean(s, OPTION_LOG_PSTATS);
@@ -256,7 +239,7 @@ static void refresh(struct state *s)
     c->boost = boolean(s, OPTION_BOOST_REDIRECT) && boolean(s, OPTION_BOOST_RRD_UPDATE_ENABLE);
     c->invalid_log = configuration_number(s, OPTION_SPINE_LOG_LEVEL);
     c->cacti_version_text = configuration_text(s, OPTION_CACTI_VERSION);
-    c->cacti_version = cacti_version(configuration_text(s, OPTION_CACTI_VERSION));
+    c->cacti_version = version_number(configuration_text(s, OPTION_CACTI_VERSION));
     c->debug_devices = value_of(s, OPTION_SELECTIVE_DEVICE_DEBUG)->ids;
     fill_telling(s);
     fill_log(s);
@@ -265,6 +248,10 @@ static void refresh(struct state *s)
     fill_db(s, OPTION_DB_HOST, &c->db);
     fill_db(s, OPTION_RDB_HOST, &c->rdb);
     c->rdb_patience_ms = configuration_number(s, OPTION_RDB_PATIENCE);
+    c->daemon = boolean(s, OPTION_USE_DAEMON);
+    c->daemon_socket = configuration_text(s, OPTION_DAEMON_SOCKET);
+    c->daemon_group = configuration_text(s, OPTION_DAEMON_GROUP);
+    c->daemon_cycles = configuration_number(s, OPTION_DAEMON_CYCLES);
 }
 
 static void configuration_put(struct state *s, enum option_id id, enum config_source source,
@@ -293,8 +280,32 @@ struct config *configuration_new(void)
         configuration_put(s, (enum option_id)id, SOURCE_DEFAULT, &value);
     }
     buf_done(&why);
+    s->public.pid = (int)getpid();
     refresh(s);
     return &s->public;
+}
+
+void configuration_adopt(struct config *c, const struct configuration_origin *origin)
+{
+    struct state *s = state_of(c);
+    struct option_value file = {.set = true, .text = mem_strdup(origin->file)};
+    configuration_put(s, OPTION_CONF, SOURCE_COMMAND_LINE, &file);
+    c->pid = origin->pid;
+    c->environment = origin->environment;
+    c->directory = origin->directory;
+    refresh(s);
+}
+
+/* NULL: it is not set. */
+static const char *configuration_variable(const struct state *s, const char *name)
+{
+    size_t len = strlen(name);
+    if (s->public.environment == NULL)
+        return getenv(name);
+    for (const char *const *e = s->public.environment; *e != NULL; e++)
+        if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+            return *e + len + 1;
+    return NULL;
 }
 
 void configuration_free(struct config *c)
@@ -484,7 +495,7 @@ bool configuration_read_environment(struct config *c, struct err *err)
     bool ok = true;
     for (int id = 0; ok && id < OPTION_COUNT; id++) {
         const struct option_def *def = option_get((enum option_id)id);
-        const char *given = def->variable == NULL ? NULL : getenv(def->variable);
+        const char *given = def->variable == NULL ? NULL : configuration_variable(s, def->variable);
         struct option_value value;
         if (given == NULL || *given == '\0')
             continue;
@@ -534,7 +545,7 @@ static bool take_secret(struct state *s, enum option_id id, enum config_source s
 static bool read_credential(struct state *s, enum option_id id, const char *name, const char *from,
                             bool *ret_found, struct err *err)
 {
-    const char *folder = getenv("CREDENTIALS_DIRECTORY");
+    const char *folder = configuration_variable(s, "CREDENTIALS_DIRECTORY");
     struct buf path = BUF_INIT;
     bool ok = true;
     if (folder != NULL && *folder != '\0') {

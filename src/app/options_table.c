@@ -30,6 +30,7 @@ static const struct option_word verify[] = {
     {"off", DB_VERIFY_OFF}, {"on", DB_VERIFY_ON}, {"auto", DB_VERIFY_AUTO}, {NULL, 0}};
 static const struct option_word formats[] = {
     {"text", FORMAT_TEXT}, {"json", FORMAT_JSON}, {NULL, 0}};
+static const struct option_word hosts[] = {{"auto", 1}, {"off", 0}, {NULL, 0}};
 static const struct option_word bulk[] = {{"auto", DB_BULK_AUTO}, {"off", DB_BULK_OFF}, {NULL, 0}};
 static const struct option_word destinations[] = {{"FILE", LOG_TO_FILE},
                                                   {"BOTH", LOG_TO_BOTH},
@@ -110,6 +111,12 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_REPLAY] = ARG(0, "replay", PATH, COMMAND,
                           "play a recorded event log back into the core; no network, no database",
                           .command = COMMAND_REPLAY, .min = 1, .placeholder = "FILE"),
+    [OPTION_DAEMON] = ARG(0, "daemon", FLAG, COMMAND,
+                          "stay, and carry out cycles for the processes that Cacti starts",
+                          .command = COMMAND_DAEMON),
+    [OPTION_STATUS] = ARG(0, "status", FLAG, COMMAND,
+                          "what the daemon does, or what polls without one; status 3: no daemon",
+                          .command = COMMAND_STATUS),
     [OPTION_HELP] = ARG('h', "help", ACTION, COMMAND, "print this text and exit"),
     [OPTION_VERSION] = ARG('v', "version", ACTION, COMMAND, "print the version and exit"),
     [OPTION_POLLER] = ARG('p', "poller", INTEGER, SELECT, "id of this poller", .key = "Poller",
@@ -254,6 +261,11 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_BOOST_REDIRECT] =
         BOOLEAN("boost_redirect", "with boost_rrd_update_enable: also write boost rows"),
     [OPTION_BOOST_RRD_UPDATE_ENABLE] = BOOLEAN("boost_rrd_update_enable", "boost is in use"),
+    [OPTION_USE_DAEMON] =
+        SETTING("spine_daemon", WORD, "auto|off",
+                "auto: let the daemon poll, if one runs for this file and user", .key = "Daemon",
+                .variable = "SPINE_DAEMON", .words = hosts, .min = 1 /* no numbers */,
+                .standard = "off", .file_beats_settings = true),
     [OPTION_AVAILABILITY_METHOD] = NUMBER("availability_method", 0, INT32_MAX, "0", "shown only"),
     [OPTION_PING_METHOD] = NUMBER("ping_method", 0, INT32_MAX, "0", "shown only"),
     [OPTION_PING_RETRIES] = NUMBER("ping_retries", 0, INT32_MAX, "0", "shown only"),
@@ -281,6 +293,13 @@ static const struct option_def table[OPTION_COUNT] = {
             .min = 16, .max = COUNT_TOP),
     [OPTION_SCRIPT_CORE] =
         KEY("Script_Core", BOOLEAN, "0", "0|1", "let scripts and script servers dump core"),
+    [OPTION_DAEMON_SOCKET] = KEY("Daemon_Socket", PATH, "/run/spine/spine.sock", "FILE",
+                                 "where the daemon listens", .min = 1),
+    [OPTION_DAEMON_GROUP] =
+        KEY("Daemon_Group", TEXT, "", "NAME",
+            "group whose members may ask the daemon for its state; empty: none"),
+    [OPTION_DAEMON_CYCLES] = KEY("Daemon_Cycles", INTEGER, "16", "N",
+                                 "cycles that the daemon polls at a time", .min = 1, .max = 100),
     [OPTION_SPOOL_FILE] = KEY("Spool_File", PATH, "", "FILE",
                               "keeps results while the database is away; empty: none"),
     [OPTION_SPOOL_SIZE] = KEY("Spool_Size", INTEGER, "64", "N", "largest size of Spool_File",

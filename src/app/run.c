@@ -2,6 +2,7 @@
 
 #include "app/run.h"
 
+#include "app/client.h"
 #include "app/configuration.h"
 #include "app/look.h"
 #include "base/clock.h"
@@ -19,6 +20,7 @@
 #include "engine/watchdog.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -26,7 +28,8 @@
 /* What has been started. */
 struct run {
     int64_t started_mono_us;
-    const struct ping_sockets *sockets;
+    const struct ping_sockets *sockets; /* NULL: there is a host */
+    const struct run_host *host;        /* NULL: the process is the cycle's alone */
     struct config *config;
     struct watchdog *watchdog;
     struct guard *guard;
@@ -92,9 +95,58 @@ static void tell_end(const struct run *r, struct cycle *c)
     });
 }
 
+/* ---- in a process that has other cycles ---- */
+
+void run_told_init(struct run_told *told)
+{
+    *told = (struct run_told){.signo = 0};
+    thr_mutex_init(&told->lock);
+}
+
+void run_told_done(struct run_told *told)
+{
+    thr_mutex_done(&told->lock);
+}
+
+void run_tell(struct run_told *told, int signo)
+{
+    thr_lock(&told->lock);
+    if (told->signo == 0 && signo != SIGUSR1)
+        told->signo = signo;
+    if (told->process != NULL)
+        process_signal(told->process, signo);
+    thr_unlock(&told->lock);
+}
+
+/* From now on signals reach this one; NULL: none. */
+static void run_set_told(struct run *r, struct process *process)
+{
+    struct run_told *told = r->host == NULL ? NULL : r->host->told;
+    if (told == NULL)
+        return;
+    thr_lock(&told->lock);
+    told->process = process;
+    if (process != NULL && told->signo != 0)
+        process_signal(process, told->signo);
+    thr_unlock(&told->lock);
+}
+
+/* A stop signal that comes before anything is open ends the run, as it would end a process. */
+static bool run_was_told(struct run *r)
+{
+    struct run_told *told = r->host == NULL ? NULL : r->host->told;
+    if (told == NULL)
+        return false;
+    thr_lock(&told->lock);
+    r->end.signo = told->signo;
+    thr_unlock(&told->lock);
+    return r->end.signo != 0;
+}
+
 /* After the last use of a cycle and a process. */
 static void run_release(struct run *r, struct process *process, struct cycle *c)
 {
+    run_set_told(r, NULL);
     r->left_behind = c->left_behind > 0 || c->writer_lost;
     r->end.at_once |= r->left_behind;
     if (r->left_behind)
@@ -117,7 +169,9 @@ static struct process *run_prepare(struct run *r, int64_t started_mono_us, struc
     struct process *process = NULL;
     /* The cycle first: it needs few descriptors, and a loop does without what is not left. */
     struct cycle *c = cycle_new(r->config, r->store, started_mono_us, err);
-    if (c != NULL)
+    if (c != NULL && r->host != NULL)
+        process = process_new_hosted(r->config, r->host->services, r->watchdog);
+    else if (c != NULL)
         process = process_new(r->config, r->sockets, r->watchdog, err);
     if (process == NULL) {
         cycle_unref(c);
@@ -125,6 +179,9 @@ static struct process *run_prepare(struct run *r, int64_t started_mono_us, struc
     }
     c->guard = r->guard;
     guard_set_end(r->guard, c->end_by_mono_ms);
+    if (r->host != NULL)
+        r->host->until(r->host->arg, c->end_by_mono_ms);
+    run_set_told(r, process);
     *ret = c;
     return process;
 }
@@ -174,12 +231,18 @@ static void trace_sql(const char *sql, size_t len)
     log_line(LOG_DEVDBG, "DEVDBG: SQL:%.*s", (int)len, sql);
 }
 
-static bool configure(struct config *c, struct err *err)
+static bool read_configuration(struct config *c, struct err *err)
 {
     bool ok = configuration_read_file(c, err) && configuration_read_environment(c, err) &&
               configuration_read_secrets(c, err);
     if (ok)
         configuration_finish(c);
+    return ok;
+}
+
+bool run_configure(struct config *c, struct err *err)
+{
+    bool ok = read_configuration(c, err);
     log_configure(&c->log);
     log_warnings(c);
     return ok;
@@ -193,6 +256,8 @@ static void start_watchdog(struct run *r)
     if (r->watchdog == NULL)
         log_line(LOG_ALWAYS, "WARNING: no watchdog: %s", err.text);
     watchdog_on_stall(r->watchdog, trace_say);
+    if (r->host != NULL)
+        watchdog_instead(r->watchdog, r->host->lost, r->host->arg);
     r->guard = guard_new(r->watchdog, r->started_mono_us / 1000 + START_AT_MOST_MS);
     guard_doing(r->guard, GUARD_MAIN, "connecting and reading settings");
 }
@@ -266,8 +331,8 @@ static bool connect_store(struct run *r, struct err *err)
 {
     struct err why = ERR_INIT;
     if (log_is_terminal(false) && r->config->command == COMMAND_POLL)
-        log_print(false, "SPINE: Using spine config file [%s]\n", configuration_file_path(r->config));
-    db_set_trace(trace_sql); /* before there are threads; the log decides */
+        log_print(false, "SPINE: Using spine config file [%s]\n",
+                  configuration_file_path(r->config));
     r->store = open_stores(r, &why);
     if (r->store == NULL)
         return err_set(err, why.kind, "%s (configuration file %s)", why.text,
@@ -283,18 +348,62 @@ static bool connect_store(struct run *r, struct err *err)
 static void stop(struct run *r)
 {
     if (r->end.at_once) {
+        guard_set_end(r->guard, INT64_MAX); /* in a daemon it stays, with what uses it */
         stop_telling(r);
         return;
     }
     guard_doing(r->guard, GUARD_MAIN, "leaving");
     uplink_free(r->uplink);
     store_close(r->store);
-    snmp_library_stop();
     stop_telling(r);
     guard_free(r->guard);
     watchdog_stop(r->watchdog);
     trace_stop();
+}
+
+static void run_carry_out(struct run *r, run_work_fn *work, void *arg)
+{
+    struct err err = ERR_INIT;
+    start_telling(r);
+    start_watchdog(r);
+    bool ok = connect_store(r, &err);
+    guard_doing(r->guard, GUARD_MAIN, "the cycle");
+    if (ok && !run_was_told(r))
+        work(r, arg);
+    else if (!ok)
+        r->end.status = app_fail(&err);
+    stop(r);
+}
+
+bool run_start_libraries(struct err *err)
+{
+    if (!db_library_start(err))
+        return false;
+    db_set_trace(trace_sql); /* the log decides */
+    if (snmp_library_start(err))
+        return true;
     db_library_stop();
+    return false;
+}
+
+void run_stop_libraries(void)
+{
+    snmp_library_stop();
+    db_library_stop();
+}
+
+/* The configuration has been read. */
+static struct app_end run_alone(struct run *r, run_work_fn *work, void *arg)
+{
+    struct err err = ERR_INIT;
+    if (!run_start_libraries(&err)) {
+        r->end.status = app_fail(&err);
+        return r->end;
+    }
+    run_carry_out(r, work, arg);
+    if (!r->end.at_once)
+        run_stop_libraries();
+    return r->end;
 }
 
 struct app_end run_command(struct config *config, const struct ping_sockets *sockets,
@@ -302,28 +411,102 @@ struct app_end run_command(struct config *config, const struct ping_sockets *soc
 {
     struct err err = ERR_INIT;
     struct run r = {.started_mono_us = started_mono_us, .sockets = sockets, .config = config};
-    if (!configure(config, &err) || !db_library_start(&err)) {
-        r.end.status = app_fail(&err);
-        return r.end;
-    }
-    start_telling(&r);
-    bool ok = snmp_library_start(&err);
-    if (ok)
-        start_watchdog(&r);
-    ok = ok && connect_store(&r, &err);
-    guard_doing(r.guard, GUARD_MAIN, "the cycle");
-    if (ok)
-        work(&r, arg);
-    else
-        r.end.status = app_fail(&err);
-    stop(&r);
+    if (run_configure(config, &err))
+        return run_alone(&r, work, arg);
+    r.end.status = app_fail(&err);
     return r.end;
 }
 
-struct app_end run_once(struct config *config, const struct ping_sockets *sockets,
-                        int64_t started_mono_us)
+struct app_end run_hosted(struct config *config, const struct run_host *host,
+                          int64_t started_mono_us)
 {
-    return run_command(config, sockets, started_mono_us, poll_site, NULL);
+    struct err err = ERR_INIT;
+    struct run r = {.started_mono_us = started_mono_us, .host = host, .config = config};
+    if (run_configure(config, &err))
+        run_carry_out(&r, poll_site, NULL);
+    else
+        r.end.status = app_fail(&err);
+    return r.end;
+}
+
+/* ---- with a daemon ---- */
+
+/* What became of the request to a daemon. */
+struct once {
+    struct err why; /* no daemon polls, or it has not finished; ERR_NONE: nothing is to be said */
+    char *const *argv;
+    bool asked;
+};
+
+/* The daemon has begun the cycle and ended: nothing is polled again. */
+static void settle_row(struct run *r, void *arg)
+{
+    const struct once *o = arg;
+    struct err err = ERR_INIT;
+    const struct config *c = r->config;
+    struct store_row row = {.poller_id = c->poller_id, .pid = c->pid};
+    int64_t until = clock_mono_ms() + DATABASE_START_MS;
+    bool is_main = r->uplink != NULL; /* which has the rows of its collectors */
+    struct store *s = is_main ? store_open(&c->rdb, until, &err) : r->store;
+    bool needless = c->read_only || c->ping_only;
+    if (!is_main)
+        store_grant_last(s, DATABASE_START_MS); /* its cycle's time may be over */
+    bool ok = needless || (s != NULL && store_settle_cycle(s, &row, &err));
+    if (is_main)
+        store_close(s);
+    log_line(LOG_ALWAYS, "ERROR: %s; what it had not stored is lost, and the row in poller_time %s",
+             o->why.text, ok ? "is closed" : "could not be closed");
+    if (!ok)
+        log_line(LOG_ALWAYS, "ERROR: %s", err.text);
+    r->end.status = EX_TEMPFAIL;
+}
+
+/* Also where `Daemon` is a row of the settings table, which is read by now. */
+static void poll_site_or_ask(struct run *r, void *arg)
+{
+    struct once *o = arg;
+    if (!o->asked && r->config->daemon) {
+        guard_set_end(r->guard, INT64_MAX);
+        switch (client_poll(r->config, r->started_mono_us, o->argv, &r->end, &o->why)) {
+        case CLIENT_ALONE: break;
+        case CLIENT_DONE: return;
+        case CLIENT_ORPHANED: settle_row(r, o); return;
+        }
+    }
+    if (o->why.kind != ERR_NONE)
+        log_line(LOG_MEDIUM, "NOTE: %s; this process polls by itself", o->why.text);
+    poll_site(r, NULL);
+}
+
+static struct app_end run_orphaned(struct run *r, struct once *o)
+{
+    r->started_mono_us = clock_mono_us(); /* the cycle's time may be over */
+    struct app_end end = run_alone(r, settle_row, o);
+    end.status = EX_TEMPFAIL; /* also if the database cannot be reached */
+    return end;
+}
+
+struct app_end run_once(struct config *config, const struct ping_sockets *sockets,
+                        int64_t started_mono_us, char *const *argv)
+{
+    struct err err = ERR_INIT;
+    struct once o = {.why = ERR_INIT, .argv = argv};
+    struct run r = {.started_mono_us = started_mono_us, .sockets = sockets, .config = config};
+    bool ok = read_configuration(config, &err);
+    enum client_outcome outcome = CLIENT_ALONE;
+    if (ok && config->daemon) {
+        o.asked = true;
+        outcome = client_poll(config, started_mono_us, argv, &r.end, &o.why);
+    }
+    if (outcome == CLIENT_DONE)
+        return r.end; /* the cycle has said what is to be said */
+    log_configure(&config->log);
+    log_warnings(config);
+    if (!ok) {
+        r.end.status = app_fail(&err);
+        return r.end;
+    }
+    return outcome == CLIENT_ORPHANED ? run_orphaned(&r, &o) : run_alone(&r, poll_site_or_ask, &o);
 }
 
 /* ---- for the commands ---- */

@@ -14,10 +14,29 @@
 #include "drivers/snmp.h"
 #include "drivers/store.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+
+int version_number(const char *text)
+{
+    const char *p = text;
+    static const int weights[] = {1000, 100, 1};
+    int sum = 0;
+    for (size_t i = 0; i < ARRAY_LEN(weights); i++) {
+        char *end;
+        long n = isdigit((unsigned char)*p) ? strtol(p, &end, 10) : -1;
+        if (n < 0 || n > 9999)
+            return 0;
+        sum += (int)n * weights[i];
+        if (i < 2 && *end != '.')
+            return 0;
+        p = end + 1;
+    }
+    return sum;
+}
 
 /* One question to the database, on a thread that may hang in a name look-up. */
 struct version_question {

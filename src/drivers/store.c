@@ -344,6 +344,12 @@ bool store_close_cycle(struct store *s, const struct store_row *row, struct err 
     return s->reconnects == 0 || store_restore_row(s, row, what, err);
 }
 
+bool store_settle_cycle(struct store *s, const struct store_row *row, struct err *err)
+{
+    return store_close_cycle(s, row, err) &&
+           store_restore_row(s, row, "cannot close the row of this cycle in poller_time", err);
+}
+
 bool store_write_date(struct store *s, struct err *err)
 {
     return exec_single(s, "cannot write settings.date", sqltext_date, NULL, err);

@@ -16,7 +16,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 static void cycle_on_store_event(void *arg, const struct store_event *event)
 {
@@ -53,7 +52,7 @@ struct cycle *cycle_new(const struct config *config, struct store *store, int64_
     c->references = 1;
     c->config = config;
     c->store = store;
-    c->row = (struct store_row){.poller_id = config->poller_id, .pid = (int)getpid()};
+    c->row = (struct store_row){.poller_id = config->poller_id, .pid = config->pid};
     c->started_mono_us = started_mono_us;
     c->budget = budget_make(started_mono_us / 1000, config->poller_interval_s);
     c->end_by_mono_ms = c->budget.end_by;

@@ -85,16 +85,18 @@ static struct phpserver_pool *new_servers(struct children *children, const struc
     return p;
 }
 
-static struct children *scripts_new_children(struct loop *loop, struct err *err)
+static struct children *scripts_new_children(const struct config *c, struct loop *loop,
+                                             struct err *err)
 {
     static const char *const env[] = {"MIBS=", NULL}; /* Cacti's scripts load no MIB files */
-    const struct children_options o = {.env_set = env};
+    const struct children_options o = {
+        .env = c->environment, .directory = c->directory, .env_set = env};
     return loop != NULL ? children_new_on_loop(loop, &o, err) : children_new_on_thread(&o, err);
 }
 
 struct scripts *scripts_new(const struct config *config, struct loop *loop, struct err *err)
 {
-    struct children *children = scripts_new_children(loop, err);
+    struct children *children = scripts_new_children(config, loop, err);
     if (children == NULL)
         return NULL;
     struct scripts *s = mem_zalloc(1, sizeof(*s));
@@ -153,7 +155,7 @@ UNCHECKED_LOCKS bool scripts_try_server(const struct config *c, int64_t until_mo
 {
     struct trial t = {.why = BUF_INIT};
     struct buf script = BUF_INIT;
-    struct children *children = scripts_new_children(NULL, err);
+    struct children *children = scripts_new_children(c, NULL, err);
     if (children == NULL)
         return false;
     thr_mutex_init(&t.lock);

@@ -5,9 +5,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thr.h"
 #include "check_stream.h"
 #include "core/loop.h"
 #include "engine/process.h"
+#include "engine/services.h"
 #include "engine/stopsig.h"
 #include "fake_snmp.h"
 #include "fake_store.h"
@@ -42,6 +44,7 @@ static size_t still_used_count;
 static struct config config_of(uint32_t first, uint32_t last)
 {
     return (struct config){.poller_id = 1,
+                           .pid = (int)getpid(),
                            .spool_file = "",
                            .event_loop = *driver_is_event,
                            .has_range = true,
@@ -259,6 +262,59 @@ static void a_cycle_without_room_on_the_loop_is_polled_beside_it(void **state)
     forget_results();
 }
 
+/* ---- in a daemon ---- */
+
+/* A cycle with a thread, as the daemon has it. */
+struct guest {
+    struct services *services;
+    const struct config *config;
+    struct process_run *run;
+    int signo; /* that is told to it; 0: none */
+};
+
+static void *guest_main(void *arg)
+{
+    struct guest *g = arg;
+    struct process *p = process_new_hosted(g->config, g->services, NULL);
+    if (g->signo != 0)
+        process_signal(p, g->signo);
+    process_poll(p, g->run, 1);
+    process_free(p);
+    return NULL;
+}
+
+/* Both borrow one resolver; the signal of the first is none of the second, nor of the process. */
+static void a_signal_that_is_told_to_one_cycle_does_not_stop_its_neighbour(void **state)
+{
+    struct house h;
+    struct guest guests[RUNS];
+    pthread_t threads[RUNS];
+    struct err err = ERR_INIT;
+    struct ping_sockets none = {.fd4 = -1, .fd6 = -1};
+    driver_is_event = *state;
+    begin(&h, forty);
+    process_free(h.process);
+    struct services *services = services_new(&none, &err);
+    assert_non_null(services);
+    for (int i = 0; i < RUNS; i++) {
+        add_cycle(&h, i, FAR_AWAY_MS);
+        guests[i] = (struct guest){services, &h.configs[i], &h.runs[i], i == 0 ? SIGTERM : 0};
+        assert_true(thr_start(&threads[i], "guest", guest_main, &guests[i], &err));
+    }
+    for (int i = 0; i < RUNS; i++)
+        thr_join(threads[i]);
+    assert_int_equal(h.runs[0].cycle->stop_signal, SIGTERM);
+    assert_int_equal(h.runs[1].cycle->stop_signal, 0);
+    end_cycle(&h, 0);
+    end_cycle(&h, 1);
+    assert_int_equal(h.figures[0].stored, 0);
+    assert_int_equal(h.figures[1].stored, 100);
+    services_free(services);
+    end(&h);
+    assert_int_equal(fake_snmp.alive, 0);
+    forget_results();
+}
+
 static size_t open_descriptors(void)
 {
     size_t n = 0;
@@ -303,6 +359,7 @@ static int run_on(bool *driver)
         ON(two_at_once_store_each_its_own, legacy),
         ON(the_deadline_of_one_does_not_stop_the_other, legacy),
         ON(the_next_cycle_begins_afresh, legacy),
+        ON(a_signal_that_is_told_to_one_cycle_does_not_stop_its_neighbour, legacy),
         ON(fifty_cycles_leave_no_descriptor, legacy),
         ON(a_hanging_library_costs_threads_but_not_the_next_cycle, legacy),
     };
@@ -311,6 +368,7 @@ static int run_on(bool *driver)
         ON(the_deadline_of_one_does_not_stop_the_other, event),
         ON(the_next_cycle_begins_afresh, event),
         ON(a_cycle_without_room_on_the_loop_is_polled_beside_it, event),
+        ON(a_signal_that_is_told_to_one_cycle_does_not_stop_its_neighbour, event),
         ON(fifty_cycles_leave_no_descriptor, event),
         ON(a_hanging_library_costs_threads_but_not_the_next_cycle, event),
     };

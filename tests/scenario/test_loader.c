@@ -15,6 +15,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -36,6 +37,7 @@ static void start(struct fake_store database)
     struct err err = ERR_INIT;
     fake_store = database;
     config = (struct config){.poller_id = 1,
+                             .pid = (int)getpid(),
                              .poller_interval_s = 300,
                              .active_profiles = 1,
                              .db_connections = 2,

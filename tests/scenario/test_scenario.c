@@ -84,6 +84,7 @@ static void tell_figures(const struct scene *s, const struct cycle *c, FILE *out
 static struct config config_of(const struct scene *s, const struct driver *driver)
 {
     return (struct config){.poller_id = 1,
+                           .pid = (int)getpid(),
                            .spool_file = "",
                            .event_loop = driver->event_loop,
                            .threads = s->threads,

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -28,6 +29,7 @@ static void start(struct fake_store databases)
     fake_store = databases;
     fake_store.remote = true;
     config.poller_id = 2;
+    config.pid = (int)getpid();
     config.poller_interval_s = 300;
     config.active_profiles = 2;
     config.db.host = "local";
@@ -270,6 +272,7 @@ static void a_run_that_never_began_writes_nothing(void **state)
     struct err err = ERR_INIT;
     fake_store = (struct fake_store){.remote = true, .main_takes = -1};
     config = (struct config){.poller_id = 2,
+                             .pid = (int)getpid(),
                              .db.host = "local",
                              .rdb.host = "main",
                              .rdb_patience_ms = 1000,

@@ -24,6 +24,7 @@ enum { EVENTS = 60000 };
 static struct config config_of(const struct plan *p, const char *spool)
 {
     return (struct config){.poller_id = 1,
+                           .pid = (int)getpid(),
                            .event_loop = p->driver != DRIVER_LEGACY,
                            .async_snmp = p->driver == DRIVER_ASYNC,
                            .address_limit = p->address_limit,

@@ -1,0 +1,308 @@
+#include "config.h"
+
+#include "app/daemon.h"
+
+#include "daemon_private.h"
+
+#include "app/configuration.h"
+#include "app/run.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/notify.h"
+#include "drivers/snmp.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { DAEMON_BACKLOG = 64 };
+
+/* ---- the socket ---- */
+
+/* The lock says whether a daemon lives; its file stays, because a second one may be waiting at it. */
+static bool daemon_lock(struct daemon *d, struct err *err)
+{
+    struct buf path = BUF_INIT;
+    buf_printf(&path, "%s.lock", d->config->daemon_socket);
+    d->lock = open(buf_str(&path), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    bool ok = d->lock >= 0 && flock(d->lock, LOCK_EX | LOCK_NB) == 0;
+    if (!ok && errno == EWOULDBLOCK)
+        err_set(err, ERR_UNAVAILABLE, "another daemon listens at %.300s; end that one first",
+                d->config->daemon_socket);
+    else if (!ok)
+        err_set_number(err, ERR_OS, errno,
+                       "cannot lock %.300s: %s; let Daemon_Socket be in a directory that this user "
+                       "can write",
+                       buf_str(&path), strerror(errno));
+    buf_done(&path);
+    return ok;
+}
+
+/* What a daemon has left that was killed.  Anything else at that name is not ours to remove. */
+static bool daemon_take_over(const char *path, struct err *err)
+{
+    struct stat st;
+    struct ucred peer;
+    if (lstat(path, &st) != 0)
+        return true;
+    if (!S_ISSOCK(st.st_mode))
+        return err_set(err, ERR_CONFIG, "%.300s is not a socket; remove it, or set Daemon_Socket",
+                       path);
+    int fd = handover_connect(path, &peer, NULL);
+    if (fd >= 0) {
+        close(fd);
+        return err_set(err, ERR_UNAVAILABLE, "process %d listens at %.300s", (int)peer.pid, path);
+    }
+    if (unlink(path) != 0 && errno != ENOENT)
+        return err_set_number(err, ERR_OS, errno, "cannot remove the old %.300s: %s", path,
+                              strerror(errno));
+    return true;
+}
+
+/* No other user can connect before the mode is set. */
+static bool daemon_bind(struct daemon *d, const struct sockaddr_un *at, struct err *err)
+{
+    const char *path = d->config->daemon_socket;
+    struct stat st;
+    mode_t before = umask(0177);
+    bool ok = bind(d->listener, (const struct sockaddr *)at, sizeof(*at)) == 0;
+    umask(before);
+    ok = ok && (!d->has_group || chown(path, (uid_t)-1, d->group) == 0) && chmod(path, 0660) == 0 &&
+         listen(d->listener, DAEMON_BACKLOG) == 0 && lstat(path, &st) == 0;
+    if (!ok)
+        return err_set_number(err, ERR_OS, errno, "cannot listen at %.300s: %s", path,
+                              strerror(errno));
+    d->socket_dev = st.st_dev;
+    d->socket_ino = st.st_ino;
+    return true;
+}
+
+static bool daemon_find_group(struct daemon *d, struct err *err)
+{
+    const char *name = d->config->daemon_group;
+    if (*name == '\0')
+        return true;
+    errno = 0;
+    const struct group *g = getgrnam(name);
+    if (g == NULL)
+        return err_set(err, ERR_CONFIG, "there is no group %.100s (Daemon_Group)", name);
+    d->group = g->gr_gid;
+    d->has_group = true;
+    return true;
+}
+
+static void daemon_on_connect(void *arg)
+{
+    struct daemon *d = arg;
+    int fd;
+    while ((fd = accept4(d->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+        daemon_link_new(d, fd);
+}
+
+static bool daemon_listen(struct daemon *d, struct err *err)
+{
+    struct sockaddr_un at;
+    if (!handover_address(d->config->daemon_socket, &at, err) || !daemon_find_group(d, err) ||
+        !daemon_lock(d, err) || !daemon_take_over(d->config->daemon_socket, err))
+        return false;
+    d->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (d->listener < 0)
+        return err_set_number(err, ERR_OS, errno, "cannot make a socket: %s", strerror(errno));
+    if (!daemon_bind(d, &at, err))
+        return false;
+    loop_watch_start(&d->watch, d->loop, d->listener, LOOP_READABLE, daemon_on_connect, d);
+    return true;
+}
+
+/* Not a socket that another daemon may have put there since. */
+static void daemon_stop_listening(struct daemon *d)
+{
+    struct stat st;
+    const char *path = d->config->daemon_socket;
+    loop_watch_stop(&d->watch);
+    if (d->listener < 0)
+        return;
+    if (lstat(path, &st) == 0 && st.st_dev == d->socket_dev && st.st_ino == d->socket_ino)
+        unlink(path);
+    close(d->listener);
+    d->listener = -1;
+}
+
+/* ---- state ---- */
+
+struct status_facts daemon_get_facts(struct daemon *d)
+{
+    struct status_facts f = {
+        .config = d->config,
+        .pid = (int)getpid(),
+        .uptime_s = (clock_mono_ms() - d->started_mono_ms) / 1000,
+        .stopping = d->stopping,
+        .running = mem_zalloc(d->link_count + 1, sizeof(f.running[0])),
+        .last = d->has_last ? &d->last : NULL,
+        .begun = d->begun,
+        .ended = d->ended,
+        .failed = d->failed,
+        .lost = d->lost,
+        .refused = d->refused,
+        .abandoned = d->abandoned,
+    };
+    int64_t lag_us = loop_take_lag_us(d->loop);
+    d->lag_us = lag_us > d->lag_us ? lag_us : d->lag_us;
+    f.lag_us = d->lag_us;
+    for (struct link *l = TAILQ_FIRST(&d->links); l != NULL; l = daemon_link_next(l))
+        f.running_count += daemon_link_get_cycle(l, &f.running[f.running_count]);
+    return f;
+}
+
+void daemon_changed(struct daemon *d)
+{
+    notify_say("STATUS=%s%zu cycles, %" PRIu64 " since the start", d->stopping ? "stopping, " : "",
+               d->cycle_count, d->begun);
+    if (d->stopping && TAILQ_EMPTY(&d->links))
+        loop_stop(d->loop);
+}
+
+/* ---- life ---- */
+
+static void daemon_on_alive(void *arg)
+{
+    struct daemon *d = arg;
+    notify_say("WATCHDOG=1");
+    loop_timer_set(&d->alive, notify_watchdog_ms() / 2);
+}
+
+static void daemon_on_stop(void *arg, int signo)
+{
+    struct daemon *d = arg;
+    struct link *next;
+    d->stopping = true;
+    log_line(LOG_ALWAYS, "NOTE: the daemon stops (signal %d), %zu cycles with it", signo,
+             d->cycle_count);
+    notify_say("STOPPING=1");
+    daemon_stop_listening(d);
+    for (struct link *l = TAILQ_FIRST(&d->links); l != NULL; l = next) {
+        next = daemon_link_next(l);
+        daemon_link_stop(l, signo);
+    }
+    daemon_changed(d);
+}
+
+static void daemon_on_dump(void *arg)
+{
+    struct buf text = BUF_INIT;
+    struct status_facts facts = daemon_get_facts(arg);
+    status_print(&facts, FORMAT_TEXT, &text);
+    for (char *line = text.data, *end; (end = strchr(line, '\n')) != NULL; line = end + 1)
+        log_line(LOG_ALWAYS, "NOTE: %.*s", (int)(end - line), line);
+    free(facts.running);
+    buf_done(&text);
+}
+
+/* Without it the exits of children are told by a signal that one cycle would take from another. */
+static bool daemon_has_pidfd(void)
+{
+#ifdef SYS_pidfd_open
+    int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+#else
+    return false;
+#endif
+}
+
+static void daemon_serve(struct daemon *d, struct stopsig *signals)
+{
+    stopsig_listen(signals, &d->stop_listener);
+    log_line(LOG_ALWAYS, "NOTE: the daemon is ready: version " PACKAGE_VERSION ", %s, %s", d->file,
+             d->config->daemon_socket);
+    notify_say("READY=1");
+    daemon_changed(d);
+    if (notify_watchdog_ms() > 0)
+        daemon_on_alive(d);
+    if (!d->stopping)
+        loop_run(d->loop);
+    loop_timer_cancel(&d->alive);
+    stopsig_forget(signals, &d->stop_listener);
+}
+
+static bool daemon_start(struct daemon *d, const struct ping_sockets *sockets, struct err *err)
+{
+    d->loop = loop_new(LOOP_LIBEVENT, err);
+    if (d->loop == NULL)
+        return false;
+    loop_timer_init(&d->alive, d->loop, daemon_on_alive, d);
+    snmp_library_warm();
+    d->services = services_new(sockets, err);
+    d->max_cycles = daemon_has_pidfd() ? d->config->daemon_cycles : 1;
+    return d->services != NULL && daemon_listen(d, err);
+}
+
+/* What hangs in a call may still use all of it. */
+static void daemon_release(struct daemon *d)
+{
+    daemon_stop_listening(d);
+    if (d->abandoned > 0)
+        return;
+    services_free(d->services);
+    loop_free(d->loop);
+    if (d->lock >= 0)
+        close(d->lock);
+    free(d->file);
+}
+
+static struct app_end daemon_live(struct config *config, const struct ping_sockets *sockets)
+{
+    struct app_end end = {.status = EX_OK};
+    struct err err = ERR_INIT;
+    struct daemon *d = mem_zalloc(1, sizeof(*d));
+    *d =
+        (struct daemon){.config = config,
+                        .file = realpath(configuration_file_path(config), NULL),
+                        .lock = -1,
+                        .listener = -1,
+                        .stop_listener = {.stop = daemon_on_stop, .dump = daemon_on_dump, .arg = d},
+                        .started_mono_ms = clock_mono_ms()};
+    TAILQ_INIT(&d->links);
+    bool ok = d->file != NULL && daemon_start(d, sockets, &err);
+    struct stopsig *signals = ok ? stopsig_start(d->loop, &err) : NULL;
+    if (signals != NULL)
+        daemon_serve(d, signals);
+    else
+        end.status = app_fail(&err);
+    stopsig_stop(signals);
+    daemon_release(d);
+    end.at_once = d->abandoned > 0;
+    if (!end.at_once)
+        free(d);
+    return end;
+}
+
+struct app_end daemon_run(struct config *config, const struct ping_sockets *sockets)
+{
+    struct app_end end = {.status = EX_OK};
+    struct err err = ERR_INIT;
+    notify_start();
+    if (!loop_kind_is_built(LOOP_LIBEVENT))
+        err_set(&err, ERR_UNAVAILABLE,
+                "--daemon needs libevent, which this build does not have; without a daemon each "
+                "process polls by itself");
+    if (err.kind != ERR_NONE || !run_configure(config, &err) || !run_start_libraries(&err)) {
+        end.status = app_fail(&err);
+        return end;
+    }
+    end = daemon_live(config, sockets);
+    if (!end.at_once)
+        run_stop_libraries();
+    notify_stop();
+    return end;
+}

@@ -1,0 +1,190 @@
+#include "config.h"
+
+#include "app/status.h"
+
+#include "app/app.h"
+#include "app/configuration.h"
+#include "app/handover.h"
+#include "app/run.h"
+#include "base/clock.h"
+#include "base/jsonout.h"
+#include "core/loop.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+enum { STATUS_NOT_RUNNING = 3, STATUS_ANSWER_MS = 5000 };
+
+/* ---- text ---- */
+
+static void status_print_way(const struct config *c, struct buf *out)
+{
+    bool built = loop_kind_is_built(LOOP_LIBEVENT);
+    buf_printf(out, "cycles      by the %s%s\n",
+               c->event_loop && built
+                   ? (c->async_snmp ? "event loop, SNMP on the loop" : "event loop")
+                   : "legacy loop",
+               c->event_loop && !built ? ", because this build has no libevent" : "");
+    buf_printf(out, "handed over %s (Daemon %s)\n", c->daemon ? "yes" : "no",
+               c->daemon ? "auto" : "off");
+}
+
+static void status_print_cycle(const char *what, const struct status_cycle *c, struct buf *out)
+{
+    buf_printf(out, "%-11s poller %d, client %d, %.3f s", what, c->poller, c->client_pid,
+               (double)c->elapsed_ms / 1000);
+}
+
+static void status_print_text(const struct status_facts *f, struct buf *out)
+{
+    if (f->why_not != NULL)
+        buf_printf(out, "daemon      none: %s\n", f->why_not);
+    else
+        buf_printf(out, "daemon      pid %d, up %" PRId64 " s%s\n", f->pid, f->uptime_s,
+                   f->stopping ? ", stopping" : "");
+    buf_printf(out, "version     " PACKAGE_VERSION "\nfile        %s\nsocket      %s\n",
+               configuration_file_path(f->config), f->config->daemon_socket);
+    status_print_way(f->config, out);
+    if (f->why_not != NULL)
+        return;
+    for (size_t i = 0; i < f->running_count; i++) {
+        status_print_cycle("running", &f->running[i], out);
+        buf_putc(out, '\n');
+    }
+    if (f->last != NULL) {
+        status_print_cycle("last", f->last, out);
+        buf_printf(out, f->last->signo != 0 ? ", ended by signal %d\n" : ", exit status %d\n",
+                   f->last->signo != 0 ? f->last->signo : f->last->status);
+    }
+    buf_printf(out,
+               "since start %" PRIu64 " begun, %" PRIu64 " ended, %" PRIu64
+               " of them failed, %" PRIu64 " given up, %" PRIu64 " refused; %" PRIu64
+               " abandoned in calls that hang\n",
+               f->begun, f->ended, f->failed, f->lost, f->refused, f->abandoned);
+    buf_printf(out, "loop        late by %.4f s at most\n", (double)f->lag_us / 1e6);
+}
+
+/* ---- JSON ---- */
+
+static void status_put_cycle(const char *key, const struct status_cycle *c, bool ended,
+                             struct buf *out)
+{
+    jsonout_open(out, key, '{');
+    jsonout_int(out, "poller", c->poller);
+    jsonout_int(out, "client_pid", c->client_pid);
+    jsonout_int(out, "began", c->began_wall_s);
+    jsonout_real(out, "elapsed_s", (double)c->elapsed_ms / 1000);
+    if (ended) {
+        jsonout_int(out, "exit_status", c->status);
+        jsonout_int(out, "signal", c->signo);
+    }
+    jsonout_close(out, '}');
+}
+
+static void status_put_counts(const struct status_facts *f, struct buf *out)
+{
+    jsonout_open(out, "cycles", '{');
+    jsonout_unsigned(out, "begun", f->begun);
+    jsonout_unsigned(out, "ended", f->ended);
+    jsonout_unsigned(out, "failed", f->failed);
+    jsonout_unsigned(out, "given_up", f->lost);
+    jsonout_unsigned(out, "refused", f->refused);
+    jsonout_unsigned(out, "abandoned", f->abandoned);
+    jsonout_close(out, '}');
+}
+
+static void status_put_daemon(const struct status_facts *f, struct buf *out)
+{
+    jsonout_open(out, "daemon", '{');
+    jsonout_int(out, "pid", f->pid);
+    jsonout_int(out, "uptime_s", f->uptime_s);
+    jsonout_bool(out, "stopping", f->stopping);
+    status_put_counts(f, out);
+    jsonout_open(out, "running", '[');
+    for (size_t i = 0; i < f->running_count; i++)
+        status_put_cycle(NULL, &f->running[i], false, out);
+    jsonout_close(out, ']');
+    if (f->last != NULL)
+        status_put_cycle("last", f->last, true, out);
+    else
+        jsonout_null(out, "last");
+    jsonout_open(out, "loop", '{');
+    jsonout_real(out, "late_s", (double)f->lag_us / 1e6);
+    jsonout_close(out, '}');
+    jsonout_close(out, '}');
+}
+
+static void status_print_json(const struct status_facts *f, struct buf *out)
+{
+    const struct config *c = f->config;
+    jsonout_open(out, NULL, '{');
+    jsonout_text(out, "schema", "spine-status-1");
+    jsonout_bool(out, "running", f->why_not == NULL);
+    jsonout_text(out, "why_not", f->why_not);
+    jsonout_text(out, "version", PACKAGE_VERSION);
+    jsonout_text(out, "file", configuration_file_path(c));
+    jsonout_text(out, "socket", c->daemon_socket);
+    jsonout_bool(out, "handed_over", c->daemon);
+    jsonout_text(out, "driver", config_driver_text(c));
+    if (f->why_not == NULL)
+        status_put_daemon(f, out);
+    else
+        jsonout_null(out, "daemon");
+    jsonout_close(out, '}');
+    buf_putc(out, '\n');
+}
+
+void status_print(const struct status_facts *facts, enum config_format format, struct buf *out)
+{
+    if (format == FORMAT_JSON)
+        status_print_json(facts, out);
+    else
+        status_print_text(facts, out);
+}
+
+/* ---- asking ---- */
+
+/* The daemon's text; false: why says why there is none. */
+static bool status_ask(const struct config *c, struct buf *out, struct err *why)
+{
+    struct ucred peer;
+    struct handover answer = {.count = 0};
+    int none[HANDOVER_FDS];
+    int fd = handover_connect(c->daemon_socket, &peer, why);
+    if (fd < 0)
+        return false;
+    struct pollfd pfd = {.fd = fd, .events = POLLIN};
+    bool ok = handover_say(fd, "status", c->format == FORMAT_JSON ? "json" : "text") &&
+              poll(&pfd, 1, STATUS_ANSWER_MS) == 1 &&
+              handover_receive(fd, &answer, none) == HANDOVER_MESSAGE;
+    if (ok && handover_is(&answer, "status", 2))
+        buf_puts(out, answer.words[1]);
+    else if (ok && handover_is(&answer, "refused", 2))
+        ok = err_set(why, ERR_UNAVAILABLE, "the daemon (pid %d) refuses: %.500s", (int)peer.pid,
+                     answer.words[1]);
+    else
+        ok = err_set(why, ERR_UNAVAILABLE, "the daemon (pid %d) does not answer", (int)peer.pid);
+    handover_done(&answer);
+    close(fd);
+    return ok;
+}
+
+int status_run(struct config *config)
+{
+    struct err err = ERR_INIT;
+    struct buf out = BUF_INIT;
+    if (!run_configure(config, &err))
+        return app_fail(&err);
+    bool running = status_ask(config, &out, &err);
+    if (!running) {
+        const struct status_facts facts = {.config = config, .why_not = err.text};
+        status_print(&facts, config->format, &out);
+    }
+    fputs(buf_str(&out), stdout);
+    buf_done(&out);
+    return running ? EX_OK : STATUS_NOT_RUNNING;
+}
