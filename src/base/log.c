@@ -46,8 +46,8 @@ struct kept {
 
 struct log {
     struct thr_mutex lock;
-    atomic_int threshold; /* options.level, read without the lock */
-    int out, err;         /* standard output and error, or what the scope was given */
+    atomic_int threshold;       /* options.level, read without the lock */
+    int out, err;               /* standard output and error, or what the scope was given */
     struct log_options options; /* .path is owned */
     bool out_is_terminal, err_is_terminal;
     bool reader_stuck; /* of standard output or error */
@@ -136,8 +136,8 @@ static const char *log_stamp(struct log *l, time_t when)
     if (localtime_r(&when, &tm) == NULL)
         memset(&tm, 0, sizeof(tm));
     char s = l->options.date_separator;
-    snprintf(l->stamp, sizeof(l->stamp), "%04d%c%02d%c%02d %02d:%02d:%02d", tm.tm_year + 1900,
-             s, tm.tm_mon + 1, s, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    snprintf(l->stamp, sizeof(l->stamp), "%04d%c%02d%c%02d %02d:%02d:%02d", tm.tm_year + 1900, s,
+             tm.tm_mon + 1, s, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec);
     l->stamp_second = when;
     return l->stamp;
 }
@@ -222,7 +222,8 @@ static bool to_console(struct log *l, const struct buf *rendered, const char *te
     bool error = is_error(text) || is_warning(text);
     bool to_journal = l->options.destination == LOG_TO_JOURNAL;
     bool to_stderr = l->options.destination == LOG_TO_STDERR || to_journal;
-    if (!to_journal && !(error ? to_stderr || l->err_is_terminal : !to_stderr && l->out_is_terminal))
+    if (!to_journal &&
+        !(error ? to_stderr || l->err_is_terminal : !to_stderr && l->out_is_terminal))
         return false;
     print(l, error || to_journal ? l->err : l->out, rendered);
     return true;
@@ -270,8 +271,8 @@ static bool log_open_file(struct log *l)
             return true;
         log_close_file(l);
     }
-    l->fd = open(l->options.path,
-                    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+    l->fd = open(l->options.path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+                 0640);
     if (l->fd >= 0 && fstat(l->fd, &st) == 0) {
         l->dev = st.st_dev;
         l->ino = st.st_ino;
@@ -313,7 +314,8 @@ static void send_syslog(struct log *l, int priority, const struct buf *rendered)
 }
 
 /* Each class is tested by itself, so a line can be sent twice (docs/contract.md 3.3). */
-static void to_syslog(struct log *l, const struct buf *rendered, const char *text, const struct log_options *o)
+static void to_syslog(struct log *l, const struct buf *rendered, const char *text,
+                      const struct log_options *o)
 {
     if (o->syslog_errors && is_error(text))
         send_syslog(l, LOG_CRIT, rendered);

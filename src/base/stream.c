@@ -29,13 +29,13 @@ struct stream {
     struct thr_mutex lock;
     TAILQ_HEAD(, stream_reader) readers GUARDED; /* lock */
     struct stream_figures figures GUARDED;       /* lock */
-    struct stream_reader *detailed GUARDED; /* lock: the one that takes details; a detail has one owner */
+    struct stream_reader *detailed
+        GUARDED; /* lock: the one that takes details; a detail has one owner */
     atomic_bool wants_details;
 };
 
 static struct stream stream_of_process = {
-    .lock = THR_MUTEX_INITIALIZER,
-    .readers = TAILQ_HEAD_INITIALIZER(stream_of_process.readers)};
+    .lock = THR_MUTEX_INITIALIZER, .readers = TAILQ_HEAD_INITIALIZER(stream_of_process.readers)};
 
 static struct stream *stream_here(void)
 {
@@ -166,8 +166,7 @@ struct stream_reader *stream_subscribe(const struct stream_queue *queue)
     return r;
 }
 
-static bool wait_for_some(struct stream_reader *r, int64_t until_mono_ms)
-    REQUIRES(r->stream->lock);
+static bool wait_for_some(struct stream_reader *r, int64_t until_mono_ms) REQUIRES(r->stream->lock);
 static void wait_for_company(struct stream_reader *r) REQUIRES(r->stream->lock);
 
 static bool wait_for_some(struct stream_reader *r, int64_t until_mono_ms)

@@ -23,6 +23,7 @@ from support.faultcycle import fault_cycle  # noqa: E402
 from support.lab import HANG_S, HeldDevice, LabError, need, work_directory  # noqa: E402
 from support.mariadb import VENDOR, MariaDB  # noqa: E402
 from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
+from support.resident import Resident  # noqa: E402
 from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
 from support.vendor import MYSQL  # noqa: E402
 
@@ -56,6 +57,7 @@ def pytest_addoption(parser):
                     help="a build for which only tests marked quick run")
     group.addoption("--bulk", choices=("auto", "off"), default="auto",
                     help="DB_Bulk of all tests; those marked both_bulks run with both in any case")
+    group.addoption("--resident", action="store_true", help="every poller hands its cycles to a daemon of its own")
     group.addoption("--connections", choices=("1", "2", "3"), help="DB_Connections of all tests")
 
 
@@ -190,12 +192,13 @@ def bulk(request):
 
 
 @pytest.fixture
-def poller(build, loop, site, work, bulk):
+def poller(request, build, loop, site, work, bulk):
     poller = Poller(build.binary, site, work / "poller", loop=loop)
     if bulk != "auto":
         poller.keys = {"DB_Bulk": bulk}
         poller.write_conf(poller.conf_text())
-    return poller
+    with Resident(poller) if request.config.getoption("--resident") else contextlib.nullcontext():
+        yield poller
 
 
 @pytest.fixture

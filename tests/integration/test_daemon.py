@@ -260,8 +260,8 @@ def test_the_environment_chooses_the_daemon_too(site, plain_poller, alone):
 def test_a_row_of_the_settings_table_chooses_the_daemon(site, snmpd, plain_poller):
     expected = seed(site, snmpd)
     site.settings(spine_daemon="auto")
-    with Resident(plain_poller) as daemon:
-        plain_poller.write_conf(plain_poller.conf_text(Daemon_Socket=daemon.socket))
+    with Resident(plain_poller):
+        plain_poller.write_conf(plain_poller.conf_text(Daemon=None))
         assert plain_poller.run(first=0, last=50).status == 0
         assert status_of(plain_poller)[1]["daemon"]["cycles"]["begun"] == 1
     assert_stored(site, expected)

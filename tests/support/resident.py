@@ -24,8 +24,8 @@ class Resident(Server):
         self.watchdog_s = watchdog_s
         self.socket = self.directory / "spine.sock"
         self.messages = []
-        keys = {"Daemon": "auto", "Daemon_Socket": self.socket} | keys
-        poller.write_conf(poller.conf.read_text() + "".join(f"{k} {v}\n" for k, v in keys.items()))
+        poller.keys = poller.keys | {"Daemon": "auto", "Daemon_Socket": self.socket} | keys
+        poller.write_conf(poller.conf_text())
         self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._manager.bind(str(self.directory / "notify"))
 
@@ -76,5 +76,8 @@ class Resident(Server):
         return len(os.listdir(f"/proc/{self.pid}/fd"))
 
     def __exit__(self, *exc):
-        super().__exit__(*exc)
+        self.stop()
         self._manager.close()
+        reports = "".join(file_text(p) for p in sorted(self.poller.directory.glob("sanitizer.*")))
+        if reports:
+            raise AssertionError(f"a sanitizer has found something\n{reports}")
