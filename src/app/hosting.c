@@ -196,7 +196,7 @@ static void *hosting_main(void *arg)
 
 /* ---- life ---- */
 
-static void hosting_release(struct hosting *h)
+UNCHECKED_LOCKS static void hosting_release(struct hosting *h)
 {
     (void)loop_take_back(&h->until);
     (void)loop_take_back(&h->lost);
