@@ -54,7 +54,7 @@ NODISCARD struct hosting *hosting_start(const struct hosting_options *options,
 void hosting_tell(struct hosting *h, int signo);
 /* After over().  false: a thread of the cycle hangs in a call and keeps what it uses. */
 bool hosting_free(struct hosting *h);
-/* After lost(): nothing of it is told from then on; it frees itself if it ends after all. */
+/* After lost(): nothing of it is told from then on, except that it has ended after all and is freed. */
 void hosting_abandon(struct hosting *h, void (*returned)(void *arg), void *arg);
 
 #endif

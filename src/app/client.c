@@ -33,6 +33,7 @@ struct client {
     struct loop_timer timer;
     int64_t until_mono_ms; /* of a cycle that was told to go */
     enum client_state state;
+    int signo; /* that was forwarded; 0: none */
     enum client_outcome outcome;
     struct app_end *end;
     struct err *why;
@@ -105,9 +106,13 @@ static bool client_send_request(int fd, const struct buf *m)
 
 /* ---- the conversation ---- */
 
+/* A stop signal that no cycle has got ends this process, as it would have without a daemon. */
 static void client_over(struct client *cl, enum client_outcome outcome)
 {
-    cl->outcome = outcome;
+    bool stopped = outcome == CLIENT_ALONE && cl->signo != 0;
+    if (stopped)
+        *cl->end = (struct app_end){.signo = cl->signo};
+    cl->outcome = stopped ? CLIENT_DONE : outcome;
     loop_timer_cancel(&cl->timer);
     loop_watch_stop(&cl->watch);
     loop_stop(cl->loop);
@@ -204,9 +209,9 @@ static void client_forward(struct client *cl, int signo)
 static void client_on_stop(void *arg, int signo)
 {
     struct client *cl = arg;
+    cl->signo = signo;
     if (cl->state == ASKED) { /* nothing is open */
-        *cl->end = (struct app_end){.signo = signo};
-        client_over(cl, CLIENT_DONE);
+        client_over(cl, CLIENT_ALONE);
         return;
     }
     client_forward(cl, signo);

@@ -130,8 +130,10 @@ static void hosting_on_over(void *arg)
         h->options.over(h->options.arg, &h->end);
         return;
     }
-    h->returned(h->returned_arg);
-    (void)hosting_free(h);
+    void (*returned)(void *arg) = h->returned;
+    void *returned_arg = h->returned_arg;
+    if (hosting_free(h))
+        returned(returned_arg);
 }
 
 static void hosting_note_until(void *arg, int64_t mono_ms)

@@ -216,6 +216,47 @@ def test_sigterm_ends_the_daemon_in_order_and_its_cycles_by_that_signal(site, po
     assert poller.run(first=0, last=0).status == 0, "the next one polls by itself"
 
 
+# ---- a library call that does not return ----
+
+
+@pytest.fixture
+def preload(build):
+    """For the environment of a daemon in which a call does not return, or of its clients alone."""
+    return {"LD_PRELOAD": str(build.binary.path.parent / "tests/support/faults.so")}
+
+
+def assert_next_cycle_is_polled(site, poller, expected, daemon):
+    site.take_outputs()
+    assert poller.run(first=0, last=50).status == 0
+    assert_stored(site, expected)
+    assert status_of(poller)[1]["daemon"]["cycles"]["abandoned"] == 1
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.wait_for_end() == 0
+
+
+def test_a_request_that_never_returns_costs_its_cycle_only(site, snmpd, poller, preload):
+    site.settings(poller_interval=4)
+    expected = seed(site, snmpd)
+    with held_device(site) as device, Resident(poller, env=preload | {"FAULT_SEND_PORT": str(device.port)}) as daemon:
+        run = poller.run(first=0, last=99)
+        assert run.status == 75, run
+        assert_closed(site, run)
+        assert_next_cycle_is_polled(site, poller, expected, daemon)
+
+
+def test_a_cycle_that_hangs_as_a_whole_is_given_up_and_the_daemon_goes_on(site, snmpd, poller, preload):
+    """A thread that logs holds the log's mutex: of its cycle alone."""
+    site.settings(poller_interval=4)
+    expected = seed(site, snmpd)
+    with Resident(poller, env=preload | {"FAULT_WRITE": "Total Time:"}) as daemon:
+        run = poller.run("-V", "3", first=0, last=50)
+        assert run.status == 75, run
+        assert_closed(site, run)
+        assert "has given the cycle up; what it had not stored is lost, and the row in poller_time is closed" in run.log, run
+        assert "ERROR: The cycle did not end in time; it is given up" in daemon.log()
+        assert_next_cycle_is_polled(site, poller, expected, daemon)
+
+
 # ---- whatever is wrong before the daemon has begun ----
 
 
@@ -323,6 +364,28 @@ def test_a_daemon_that_has_begun_and_ends_is_not_replaced(site, snmpd, plain_pol
     assert run.status == 75, run
     assert not site.outputs()
     assert [c["end_time"] is not None for c in site.cycles()] == [True], "Cacti waits for this row"
+
+
+def test_a_signal_that_no_cycle_has_got_ends_the_process(site, snmpd, plain_poller):
+    """The daemon ends between the client's word and its own that it has begun."""
+    seed(site, snmpd)
+    path = plain_poller.directory / "false.sock"
+    plain_poller.write_conf(plain_poller.conf_text(Daemon="auto", Daemon_Socket=path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen(1)
+        with plain_poller.start(first=0, last=50) as running:
+            client, _ = listener.accept()
+            client.settimeout(HANG_S)
+            client.recv(1 << 18)
+            client.send(b"offer\0")
+            assert client.recv(100) == b"go\0"
+            running.signal(signal.SIGTERM)
+            assert client.recv(100) == b"signal\x0015\0"
+            client.close()
+            run = running.wait()
+    assert run.status == -signal.SIGTERM, run
+    assert not site.cycles() and not site.outputs()
 
 
 def test_what_the_daemon_has_no_room_for_is_polled_by_the_process_itself(site, snmpd, poller):

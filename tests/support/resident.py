@@ -18,10 +18,11 @@ class Resident(Server):
 
     name = "daemon"
 
-    def __init__(self, poller, watchdog_s=None, **keys):
+    def __init__(self, poller, watchdog_s=None, env=None, **keys):
         super().__init__(poller.directory / "daemon")
         self.poller = poller
         self.watchdog_s = watchdog_s
+        self.env = env or {}
         self.socket = self.directory / "spine.sock"
         self.messages = []
         poller.keys = poller.keys | {"Daemon": "auto", "Daemon_Socket": self.socket} | keys
@@ -33,7 +34,7 @@ class Resident(Server):
         return [self.poller.binary.path, "-C", self.poller.conf, "--daemon"]
 
     def environment(self):
-        more = {"NOTIFY_SOCKET": str(self.directory / "notify")}
+        more = {"NOTIFY_SOCKET": str(self.directory / "notify"), **self.env}
         if self.watchdog_s:
             more["WATCHDOG_USEC"] = str(int(self.watchdog_s * 1e6))
         return environment(self.poller.directory / "sanitizer", **more)
