@@ -9,9 +9,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#ifdef HAVE_LIBEVENT
+#include <event2/util.h>
+#endif
+
+#ifdef HAVE_LIBEVENT
+
+static bool bell_pair(int pair[2])
+{
+    if (evutil_socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        evutil_make_socket_nonblocking(pair[i]);
+        evutil_make_socket_closeonexec(pair[i]);
+    }
+    return true;
+}
+
+#else
+
+static bool bell_pair(int pair[2])
+{
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0;
+}
+
+#endif
+
 bool loop_bell_open(struct loop *loop, struct err *err)
 {
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, loop->bell) == 0)
+    if (bell_pair(loop->bell))
         return true;
     return err_set_number(err, ERR_OS, errno, "cannot create the loop's bell: %s", strerror(errno));
 }
