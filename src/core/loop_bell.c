@@ -9,31 +9,15 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifdef HAVE_LIBEVENT
-#include <event2/util.h>
-#endif
-
-#ifdef HAVE_LIBEVENT
-
+/* libevent's own where it is built in: it knows more systems. */
 static bool bell_pair(int pair[2])
 {
-    if (evutil_socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
-        return false;
-    for (int i = 0; i < 2; i++) {
-        evutil_make_socket_nonblocking(pair[i]);
-        evutil_make_socket_closeonexec(pair[i]);
-    }
-    return true;
-}
-
+#ifdef HAVE_LIBEVENT
+    return loop_libevent_pair(pair);
 #else
-
-static bool bell_pair(int pair[2])
-{
     return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0;
-}
-
 #endif
+}
 
 bool loop_bell_open(struct loop *loop, struct err *err)
 {

@@ -10,6 +10,7 @@
 #include <event2/util.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 _Static_assert(sizeof(struct event) <= LOOP_EVENT_BYTES, "room for an event");
 _Static_assert(_Alignof(struct event) <= _Alignof(union loop_storage), "an event can be placed");
@@ -64,6 +65,17 @@ static struct event_base *new_base(void)
     base = event_base_new_with_config(cfg);
     event_config_free(cfg);
     return base;
+}
+
+bool loop_libevent_pair(int pair[2])
+{
+    if (evutil_socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        evutil_make_socket_nonblocking(pair[i]);
+        evutil_make_socket_closeonexec(pair[i]);
+    }
+    return true;
 }
 
 static void on_waited(evutil_socket_t fd UNUSED, short what UNUSED, void *arg UNUSED)
