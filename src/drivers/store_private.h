@@ -76,7 +76,7 @@ struct job {
     int poller_id;       /* recaches and steps */
     int64_t interval_s;
     size_t output_chars; /* width of the column that outputs go to */
-    bool *refused;       /* marks rows that the server refused; NULL = only counted */
+    char **refused;      /* by row: why the server refused it; NULL = only counted */
     size_t refused_count;
     size_t plain_until; /* rows before this one go as plain text */
     size_t left;        /* that many at the end are not stored for another reason */
