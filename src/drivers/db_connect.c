@@ -142,8 +142,7 @@ static unsigned seconds(int64_t ms, unsigned at_most)
 
 static MYSQL *prepare(const struct db_params *p, const struct tls *tls, int64_t left_ms)
 {
-    MYSQL *m = mysql_init(NULL);
-    CHECK(m != NULL);
+    MYSQL *m = mem_need(mysql_init(NULL));
     int64_t connect_ms = p->connect_ms > 0 && p->connect_ms < left_ms ? p->connect_ms : left_ms;
     unsigned connect_s = seconds(connect_ms, DB_CONNECT_S);
     unsigned io_s = seconds(left_ms, DB_IO_S); /* the handshake reads with this one */
