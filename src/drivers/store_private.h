@@ -8,7 +8,8 @@
 struct store {
     struct arena memory; /* the strings of params */
     struct db_params params;
-    struct db *db; /* NULL: lost, opened again by the next statement */
+    unsigned server; /* of several: the one that is, or was, connected */
+    struct db *db;   /* NULL: lost, opened again by the next statement */
     _Atomic int64_t deadline, latest;
     struct err lost_why; /* as long as there is no connection: how the last one ended */
     bool read_only;
