@@ -6,13 +6,9 @@
 
 #include "base/clock.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 /* ---- timers ---- */
@@ -381,69 +377,6 @@ static void only_ready_descriptors_are_reported(void **state)
     end(&s);
 }
 
-/* ---- a kernel without room for what is to be watched ---- */
-
-static int refusals; /* so many calls to come fail */
-
-/* In the place of the C library's, for libevent. */
-int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
-{
-    if (op != EPOLL_CTL_DEL && refusals > 0) {
-        refusals--;
-        errno = ENOSPC;
-        return -1;
-    }
-    return (int)syscall(SYS_epoll_ctl, epfd, op, fd, event);
-}
-
-static void read_one_while(void **state, int refused)
-{
-    struct story s;
-    int quiet[2], ready[2];
-    begin(&s, state);
-    assert_int_equal(pipe2(quiet, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
-    assert_int_equal(write(ready[1], "z", 1), 1);
-    struct event q = event_of(&s, 'q'), r = event_of(&s, 'r'), never = event_of(&s, 'n');
-    r.fd = ready[0];
-    refusals = refused;
-    loop_watch_start(&q.watch, s.loop, quiet[0], LOOP_READABLE, on_tell, &q);
-    loop_watch_start(&r.watch, s.loop, ready[0], LOOP_READABLE, on_read_one, &r);
-    loop_watch_start(&never.watch, s.loop, ready[0], LOOP_WRITABLE, on_tell, &never);
-    loop_watch_stop(&never.watch);
-    run(&s);
-    assert_string_equal(s.text, "z");
-    loop_watch_stop(&q.watch);
-    loop_watch_stop(&r.watch);
-    refusals = 0;
-    for (int i = 0; i < 2; i++) {
-        close(quiet[i]);
-        close(ready[i]);
-    }
-    end(&s);
-}
-
-static void what_the_kernel_does_not_watch_is_told_nevertheless(void **state)
-{
-    read_one_while(state, INT_MAX);
-}
-
-static void what_the_kernel_watches_later_is_told(void **state)
-{
-    read_one_while(state, 1);
-    read_one_while(state, 5);
-}
-
-static void without_room_for_signals_there_is_no_loop(void **state)
-{
-    struct err err = ERR_INIT;
-    (void)state;
-    refusals = INT_MAX;
-    assert_null(loop_new(LOOP_LIBEVENT, &err));
-    assert_string_not_equal(err.text, "");
-    refusals = 0;
-}
-
 /* Each child of a long run starts and stops a few; poll(2) refuses a list that only grows. */
 static void more_watches_come_and_go_than_there_can_be_descriptors(void **state)
 {
@@ -701,8 +634,6 @@ int main(void)
         cmocka_unit_test(a_watch_calls_as_long_as_there_is_something),
         cmocka_unit_test(a_writable_descriptor_is_reported),
         cmocka_unit_test(only_ready_descriptors_are_reported),
-        cmocka_unit_test(what_the_kernel_does_not_watch_is_told_nevertheless),
-        cmocka_unit_test(what_the_kernel_watches_later_is_told),
         cmocka_unit_test(more_watches_come_and_go_than_there_can_be_descriptors),
         cmocka_unit_test(a_burst_delays_no_timer_and_no_other_descriptor),
         cmocka_unit_test(a_watch_stopped_in_the_turn_in_which_it_is_ready_is_not_called),
@@ -712,10 +643,7 @@ int main(void)
         cmocka_unit_test(the_library_has_a_version_where_it_is_built),
         cmocka_unit_test(only_a_kind_that_is_built_is_made),
     };
-    const struct CMUnitTest with_signals[] = {
-        cmocka_unit_test(signals_are_events),
-        cmocka_unit_test(without_room_for_signals_there_is_no_loop),
-    };
+    const struct CMUnitTest with_signals[] = {cmocka_unit_test(signals_are_events)};
     int failed = everyloop_run_tests(tests, ARRAY_LEN(tests));
     if (loop_kind_is_built(LOOP_LIBEVENT)) /* the only kind that handles them */
         failed += everyloop_run_kind(&everyloop_kinds[0], with_signals, ARRAY_LEN(with_signals));
