@@ -31,10 +31,9 @@ struct ledger_figures {
 
     /* the rows that devices gave */
     size_t stored, spooled, lost;
-    size_t kept;     /* for Cacti's recovery, in the local poller_output_boost */
-    size_t rejected; /* of the lost ones: refused by the server one by one */
-    size_t
-        rejected_earlier; /* the same of rows of an earlier run, which are no rows of this cycle */
+    size_t kept;             /* for Cacti's recovery, in the local poller_output_boost */
+    size_t rejected;         /* of the lost ones: refused by the server one by one */
+    size_t rejected_earlier; /* the same of rows of an earlier run, none of this cycle */
 
     /* the database */
     size_t retries; /* statements repeated */

@@ -50,7 +50,7 @@ def test_interrupted_calls_are_not_noticed(tortured, call):
 
 
 def test_the_oracle_sees_what_does_not_hold(tortured):
-    """A fault that is planted beside the run: a row that nobody gave, and a device that is down."""
+    """A fault that is planted beside the run: a value that no device has given, and a device that is down."""
     poll = tortured._poll
 
     def meddle(env):

@@ -172,7 +172,7 @@ class Torture:
         wrong = {key: rows[0][1] for key, rows in stored.items()
                  if rows[0][1] not in ("U", self.right.get(key)) and key[1] != "u"}
         if twice or wrong or stored.keys() - set(self.keys):
-            yield f"rows that nobody gave: {twice} {wrong} {stored.keys() - set(self.keys)}"
+            yield f"rows that no device has given: {twice} {wrong} {stored.keys() - set(self.keys)}"
         if run.status == 0 and stored.keys() != set(self.keys):
             yield "not all is stored, and the exit status is 0"
         if "Items: " in run.log:

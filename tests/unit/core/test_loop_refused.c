@@ -21,7 +21,7 @@ static void on_read_one(void *arg)
         loop_stop(e->story->loop);
 }
 
-static int refusals; /* so many calls to come fail */
+static int refusals; /* this number of calls to come fail */
 
 /* In the place of the C library's, for libevent. */
 int epoll_ctl(int epfd, int op, int fd, struct epoll_event *event)
