@@ -459,7 +459,7 @@ static void census_take_rows(struct census *c, const struct happening *e)
     switch (e->type) {
     case EVENT_DB_STORED: census_add_batch(c, e); break;
     case EVENT_DB_RETRY: s->retries += n; break;
-    case EVENT_DB_REJECTED: s->rejected++; break;
+    case EVENT_DB_REJECTED: s->rejected += e->figures[1] == 0; break;
     case EVENT_DB_SPOOLED: s->spooled += n; break;
     case EVENT_DB_LOST: s->lost += n; break;
     case EVENT_UPLINK_ENDED:

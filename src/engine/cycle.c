@@ -24,7 +24,9 @@ static void cycle_on_store_event(void *arg, const struct store_event *event)
     switch (event->kind) {
     case STORE_EVENT_LOST: ledger_connection_lost(&c->ledger, event->why); return;
     case STORE_EVENT_BACK: ledger_connection_back(&c->ledger, event->away_ms); return;
-    case STORE_EVENT_REJECTED: ledger_row_rejected(&c->ledger, event->row, event->why); return;
+    case STORE_EVENT_REJECTED:
+        ledger_row_rejected(&c->ledger, event->row, false, event->why);
+        return;
     case STORE_EVENT_WAY:
         if (event->lacks == NULL)
             log_line(LOG_DEBUGGING, "DEBUG: results are stored by array binding");
@@ -39,6 +41,16 @@ static void cycle_on_store_event(void *arg, const struct store_event *event)
                  event->why->text);
         return;
     }
+}
+
+/* While rows of an earlier run are stored. */
+static void cycle_on_restore_event(void *arg, const struct store_event *event)
+{
+    struct cycle *c = arg;
+    if (event->kind == STORE_EVENT_REJECTED)
+        ledger_row_rejected(&c->ledger, event->row, true, event->why);
+    else
+        cycle_on_store_event(arg, event);
 }
 
 struct cycle *cycle_new(const struct config *config, struct store *store, int64_t started_mono_us,
@@ -158,8 +170,11 @@ static void cycle_keep_rest(struct cycle *c, const struct batch *batch, size_t l
  * which the uplink does. */
 static void cycle_restore(struct cycle *c)
 {
-    if (!c->restored && c->uplink == NULL && ledger_get(&c->ledger).spooled == 0)
+    if (!c->restored && c->uplink == NULL && ledger_get(&c->ledger).spooled == 0) {
+        store_set_listener(c->store, cycle_on_restore_event, c);
         spooling_restore(c->config, c->store);
+        store_set_listener(c->store, cycle_on_store_event, c);
+    }
     c->restored = true;
 }
 
@@ -201,7 +216,6 @@ static bool cycle_store(struct cycle *c, struct store *s, const struct batch *ba
         cycle_say_not_written(&out, &err);
     }
     const struct ledger_write written = {.rows_stored = out.rows_stored,
-                                         .rows_rejected = out.rows_rejected,
                                          .hosts = batch->host_count,
                                          .retries = out.retries,
                                          .elapsed_us = clock_mono_us() - began_us};
