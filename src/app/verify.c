@@ -16,13 +16,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { VERIFY_WAYS = 3, VERIFY_ROUNDS = 3 };
-
-static const struct verify_way {
-    const char *name;
-    bool event_loop, async_snmp;
-} verify_ways[VERIFY_WAYS] = {
-    {"legacy", false, false}, {"event", true, false}, {"async", true, true}};
+enum { VERIFY_WAYS = CONFIG_ASYNC + 1, VERIFY_ROUNDS = 3 }; /* a way is an enum config_driver */
 
 struct verify {
     struct config *config;
@@ -33,6 +27,11 @@ struct verify {
     size_t stored, unlike_stored; /* rows of the last cycle, and those that had a value */
     struct buf out;
 };
+
+static const char *verify_way(size_t way)
+{
+    return config_driver_text((enum config_driver)way);
+}
 
 /* ---- polling ---- */
 
@@ -47,17 +46,22 @@ static bool verify_poll(struct verify *v, struct run *r, struct err *err)
     struct config *c = v->config;
     for (size_t w = 0; w < v->ways; w++) {
         struct look *l = look_new(false, LOG_NONE);
-        c->event_loop = verify_ways[w].event_loop;
-        c->async_snmp = verify_ways[w].async_snmp;
+        c->event_loop = w != CONFIG_LEGACY;
+        c->async_snmp = w == CONFIG_ASYNC;
         v->looks[v->rounds * v->ways + w] = l;
         if (!run_look(r, l, err))
             return false;
         look_sort(l);
+        if (run_driver(r) != (enum config_driver)w)
+            return err_set(err, ERR_OS,
+                           "the event loop cannot be started, so that nothing can be compared with "
+                           "it (%s); the line above says why",
+                           verify_way(w));
         if (run_is_left_behind(r)) {
             *err = (struct err)ERR_INIT;
             return err_set(err, ERR_TEMPORARY,
                            "a call does not return, so that nothing more can be polled (%s)",
-                           verify_ways[w].name);
+                           verify_way(w));
         }
         if (run_is_stopped(r))
             return err_set(err, ERR_TEMPORARY, "stopped by a signal");
@@ -183,7 +187,7 @@ static void verify_say_item(struct verify *v, uint32_t id, const struct look_ite
         jsonout_text(&v->out, "rrd_name", key->rrd_name);
         jsonout_text(&v->out, "verdict", verdict);
         for (size_t w = 0; w < v->ways; w++)
-            jsonout_text(&v->out, verify_ways[w].name, values[w]);
+            jsonout_text(&v->out, verify_way(w), values[w]);
         jsonout_close(&v->out, '}');
         return;
     }
@@ -191,7 +195,7 @@ static void verify_say_item(struct verify *v, uint32_t id, const struct look_ite
                key->rrd_name, verdict);
     for (size_t w = 0; w < v->ways; w++) {
         const char *why = verify_why(v, id, key, w);
-        buf_printf(&v->out, "%s %s %s%s%s%s%s", w == 0 ? "" : ",", verify_ways[w].name,
+        buf_printf(&v->out, "%s %s %s%s%s%s%s", w == 0 ? "" : ",", verify_way(w),
                    values[w] == NULL ? "" : "'", values[w] == NULL ? why : values[w],
                    values[w] == NULL ? "" : "'", values[w] == NULL || why == NULL ? "" : ", ",
                    values[w] == NULL || why == NULL ? "" : why);
@@ -329,7 +333,7 @@ static void verify_say_sum(struct verify *v)
 {
     struct buf ways = BUF_INIT;
     for (size_t w = 0; w < v->ways; w++)
-        buf_printf(&ways, "%s%s", w == 0 ? "" : ", ", verify_ways[w].name);
+        buf_printf(&ways, "%s%s", w == 0 ? "" : ", ", verify_way(w));
     if (v->config->format == FORMAT_JSON) {
         jsonout_close(&v->out, ']');
         jsonout_text(&v->out, "ways", buf_str(&ways));

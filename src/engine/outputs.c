@@ -39,7 +39,8 @@ struct outputs {
     struct lease *lease; /* stop's */
 
     struct thr_mutex lock;
-    int status GUARDED; /* lock: set by stop, before it closes the stream */
+    int status GUARDED; /* lock: set by stop, before it closes the stream, as is the driver */
+    enum config_driver driver GUARDED;
 
     /* the thread's */
     struct census *census;
@@ -97,6 +98,7 @@ static void outputs_gather_facts(struct outputs *o)
     struct census_facts *f = &o->facts;
     thr_lock(&o->lock);
     f->status = o->status;
+    f->driver = config_driver_text(o->driver);
     thr_unlock(&o->lock);
     getrusage(RUSAGE_SELF, &usage);
     f->cpu_us = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
@@ -253,7 +255,6 @@ static struct outputs *outputs_new(const struct config *config)
         .has_range = config->has_range,
         .first = config->has_range ? config->first : 0,
         .last = config->has_range ? config->last : 0,
-        .driver = config_driver_text(config),
     };
     o->metrics = outputs_path(config->metrics_file, &o->facts);
     o->report = outputs_path(config->report_file, &o->facts);
@@ -282,12 +283,13 @@ struct outputs *outputs_start(const struct config *config, struct err *err)
     return NULL;
 }
 
-void outputs_stop(struct outputs *o, int status)
+void outputs_stop(struct outputs *o, enum config_driver driver, int status)
 {
     if (o == NULL)
         return;
     thr_lock(&o->lock);
     o->status = status;
+    o->driver = driver;
     thr_unlock(&o->lock);
     stream_close(o->reader);
     if (lease_end(o->lease, clock_mono_ms() + OUTPUTS_END_MS, NULL))

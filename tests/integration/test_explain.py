@@ -6,7 +6,7 @@ import json
 import pytest
 
 from support.checks import assert_stored
-from support.lab import SilentDevice, leave_out
+from support.lab import SilentDevice, file_text, leave_out, tool
 from support.snmpd import PLAYPEN
 
 from conftest import real_value
@@ -66,6 +66,7 @@ def test_a_device_is_explained_and_nothing_is_written(site, mixed, poller):
             assert (request["messages_sent"], request["messages_received"], request["repeats"]) == (1, 1, 0), request
             assert 20 < request["bytes_sent"] < request["bytes_received"] < 1500, request
     assert (device["values"], device["unknown"], device["down"], device["complete"]) == (3, 2, False, True)
+    assert json.loads(run.stdout)["driver"] == {"off": "legacy", "on": "event"}.get(poller.loop, poller.loop)
 
 
 def test_a_silent_device_shows_its_repeats(site, mixed, poller):
@@ -87,6 +88,27 @@ def test_people_get_text(site, mixed, poller):
     assert " missing = U (missing: the agent has no such object" in run.stdout, run.stdout
     assert " script = 42  [#" in run.stdout
     assert "does not pass its availability check" in run.stdout
+
+
+@pytest.mark.libevent(True)
+def test_the_driver_that_polled_is_named_not_the_one_that_was_wanted(site, mixed, plain_poller, work):
+    """A hundred threads want more descriptors than there are: the legacy loop polls instead of the event path."""
+    def run(*arguments):
+        return plain_poller.run_as([tool("prlimit", "util-linux"), "--nofile=64", *plain_poller.command(
+            "--event-loop=on", "--async-snmp=on", "-t", "100", *arguments)])
+
+    explained = run("--explain=1", "--format=json")
+    assert explained.status == 0 and "polling by the legacy loop" in explained.stderr, explained
+    assert checked("explain", explained.stdout)["driver"] == "legacy"
+    assert "Device 1 '127.0.0.1', driver legacy: polled" in run("--explain=1").stdout
+    verified = run("--verify")
+    assert verified.status == 71 and "nothing can be compared with it (event)" in verified.stderr, verified
+    cycle = run(f"--metrics-file={work}/m.prom", f"--report={work}/r.json", f"--trace={work}/t.json", f"--timeline={work}/t.html")
+    assert cycle.status == 0 and cycle.log_lines(" Driver:legacy "), cycle
+    assert 'driver="legacy"} 1' in file_text(work / "m.prom")
+    assert json.loads(file_text(work / "r.json"))["driver"] == "legacy"
+    assert json.loads(file_text(work / "t.json"))["otherData"]["driver"] == "legacy"
+    assert '"driver":"legacy"' in file_text(work / "t.html")
 
 
 def test_what_cannot_be_explained_is_said(site, mixed, poller):
@@ -164,7 +186,7 @@ def test_a_plan_is_in_the_order_of_polling_and_asks_no_device(site, mixed, polle
     assert run.status == 0, run
     assert before.changes(site.snapshot()) == {}, "the database has changed"
     plan = checked("plan", run.stdout)
-    waits_on_loop = "on the loop" in plan["path"]
+    waits_on_loop = plan["driver"] == "async"
     assert [entry["device"] for entry in plan["order"]] == ([2, 3, 1] if waits_on_loop else [3, 1, 2]), plan
     one = next(entry for entry in plan["order"] if entry["device"] == 1)
     assert (one["snmp_items"], one["snmp_requests"], one["scripts"]) == (3, 2, 2), one
