@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "engine/budget.h"
 #include "engine/cycle.h"
+#include "model/avail.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,26 +38,9 @@ struct plan {
 
 /* ---- one device ---- */
 
-static int64_t plan_ping_ms(const struct device *d)
-{
-    return (int64_t)d->ping_timeout_ms * (d->ping_retries + 1);
-}
-
-static int64_t plan_silent_ms(const struct device *d, int retries)
-{
-    int64_t snmp = (int64_t)d->snmp.timeout_ms * (retries + 1);
-    switch (d->availability_method) {
-    case AVAIL_NONE: return 0;
-    case AVAIL_PING: return plan_ping_ms(d);
-    case AVAIL_PING_AND_SNMP:
-    case AVAIL_PING_OR_SNMP: return snmp + plan_ping_ms(d);
-    default: return snmp;
-    }
-}
-
 static struct plan_device plan_cost(const struct device *d, int retries)
 {
-    struct plan_device cost = {.silent_ms = plan_silent_ms(d, retries)};
+    struct plan_device cost = {.silent_ms = avail_silent_ms(d, retries)};
     size_t at_most = devrun_max_oids(d);
     for (size_t i = 0; i < d->item_count; i++) {
         cost.snmp += d->items[i].action == ITEM_SNMP;

@@ -208,5 +208,14 @@ def test_a_plan_counts_requests_as_a_run_makes_them(site, mixed, plain_poller, m
     assert one["snmp_requests"] == requests, one
 
 
+@pytest.mark.parametrize("method, community, silent_ms", ((1, "public", 800), (4, "public", 1400), (1, "", 800), (2, "", 0), (0, "public", 0)))
+def test_a_plan_knows_how_long_a_silent_device_is_tested(site, mixed, plain_poller, method, community, silent_ms):
+    """Two pings of 400 ms, three SNMP requests of 200 ms; who fails a ping that is needed is not asked by SNMP."""
+    site.sql("UPDATE host SET availability_method=%s, snmp_community=%s, snmp_timeout=200, ping_method=2, ping_timeout=400, "
+             "ping_retries=1", method, community)
+    run = plain_poller.run("--plan", "--format=json", "-O", "snmp_retries:2")
+    assert {entry["silent_ms"] for entry in checked("plan", run.stdout)["order"]} == {silent_ms}, run
+
+
 def test_a_plan_without_devices_says_so(site, poller):
     assert poller.run("--plan").status == 66
