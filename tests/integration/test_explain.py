@@ -163,6 +163,34 @@ def test_what_one_way_does_not_get_is_a_difference(site, snmpd, plain_poller, wo
         ("turn", "7", "U", "7"), difference
 
 
+def verify_device_7(site, agents, plain_poller, drops):
+    """--verify of a device without items, whose agent leaves some requests unanswered; each poll sends one."""
+    agent = agents(f"object .1.3.6.1.2.1.1.3.0 timeticks 4711\nagent 127.2.0.1 {drops}\n")
+    site.add_device(7, hostname="127.2.0.1", port=agent.port, snmp_timeout=300, availability_method=UPTIME)
+    return plain_poller.run("--verify", "--format=json", "-O", "snmp_retries:0")
+
+
+@pytest.mark.libevent(True)
+def test_a_device_without_items_that_is_down_one_way_only_is_a_difference(site, agents, plain_poller):
+    run = verify_device_7(site, agents, plain_poller, "drop-pattern=1/3")
+    assert run.status == 65, run
+    found = checked("verify", run.stdout)
+    [difference] = found["differences"]
+    assert difference == {"device": 7, "verdict": "device differs", "legacy": "down", "event": "up", "async": "up"}
+    assert (found["devices"], found["items"], found["devices_differ"], found["differ"]) == (1, 0, 1, 0), found
+    text = plain_poller.run("--verify", "-O", "snmp_retries:0")
+    assert text.status == 65 and "1 devices are up one way and down another" in text.stdout, text
+    assert "Device 7 differs: legacy down, Device did not respond to SNMP, event up, async up" in text.stdout, text
+
+
+@pytest.mark.libevent(True)
+def test_a_device_that_comes_and_goes_is_not_called_different(site, agents, plain_poller):
+    run = verify_device_7(site, agents, plain_poller, "drop-pattern=2/4")
+    assert run.status == 0, run
+    found = checked("verify", run.stdout)
+    assert (found["differences"], found["devices_moved"], found["devices_differ"]) == ([], 1, 0), found
+
+
 def test_a_value_that_the_last_cycle_had_and_now_is_lost_is_named(site, snmpd, plain_poller):
     device = site.add_device(1, port=snmpd.port)
     good = site.add_snmp_item(device, f"{PLAYPEN}.1.1", rrd_name="good")
