@@ -24,6 +24,11 @@ enum { OUTPUTS_END_MS = 3000 };
 
 struct outputs;
 
+/* The file that is meant by metrics_file and the like; NULL: by "", none.  %p is the poller's id, %f the first
+ * device id of the range, %% a percent sign: processes of one poller share spine.conf and must not write to one
+ * file.  free() it. */
+NODISCARD char *outputs_path(const struct config *config, const char *pattern);
+
 NODISCARD struct outputs *outputs_start(const struct config *config, struct err *err);
 /* driver: what has polled, or was to.  status: the exit status, or 128 and the signal that ends the process.
  * o may be NULL. */

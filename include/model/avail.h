@@ -40,7 +40,7 @@ enum avail_next {
 /* An empty check: nothing tested yet, texts as docs/contract.md 7.5. */
 void avail_init(struct avail_check *check);
 
-/* The ping of a device, as its row has it, and what a driver makes of that: a time-out that is none is 500 ms,
+/* The ping of a device, as its row has it, and what a driver makes of that: a time-out of 0 or less is 500 ms,
  * negative retries are 2, and there are PING_RETRIES_MAX at most (docs/contract.md 9.2). */
 struct ping_request avail_ping(const struct device *device);
 int avail_ping_timeout_ms(const struct ping_request *ping);

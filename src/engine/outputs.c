@@ -53,18 +53,16 @@ struct outputs {
 
 /* ---- names of files ---- */
 
-/* %p is the poller's id, %f the first device id of the range, %% a percent sign: processes of one
- * poller share spine.conf and must not write to one file. */
-static char *outputs_path(const char *pattern, const struct census_facts *facts)
+char *outputs_path(const struct config *config, const char *pattern)
 {
     struct buf b = BUF_INIT;
     if (*pattern == '\0')
         return NULL;
     for (const char *p = pattern; *p != '\0'; p++) {
         if (p[0] == '%' && p[1] == 'p')
-            buf_printf(&b, "%d", facts->poller);
+            buf_printf(&b, "%d", config->poller_id);
         else if (p[0] == '%' && p[1] == 'f')
-            buf_printf(&b, "%" PRIu32, facts->first);
+            buf_printf(&b, "%" PRIu32, config->has_range ? config->first : 0);
         else
             buf_putc(&b, *p);
         if (p[0] == '%' && p[1] != '\0' && strchr("pf%", p[1]) != NULL)
@@ -256,10 +254,10 @@ static struct outputs *outputs_new(const struct config *config)
         .first = config->has_range ? config->first : 0,
         .last = config->has_range ? config->last : 0,
     };
-    o->metrics = outputs_path(config->metrics_file, &o->facts);
-    o->report = outputs_path(config->report_file, &o->facts);
-    o->trace = outputs_path(config->trace_file, &o->facts);
-    o->timeline = outputs_path(config->timeline_file, &o->facts);
+    o->metrics = outputs_path(config, config->metrics_file);
+    o->report = outputs_path(config, config->report_file);
+    o->trace = outputs_path(config, config->trace_file);
+    o->timeline = outputs_path(config, config->timeline_file);
     o->progress = outputs_have_terminal();
     o->census = census_new();
     thr_mutex_init(&o->lock);
