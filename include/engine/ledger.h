@@ -94,7 +94,7 @@ void ledger_close_rows(struct ledger *l);
 struct ledger_closing {
     size_t items_due, devices; /* of the site */
     int threads;
-    const char *driver; /* config_driver_text() */
+    const char *driver; /* config_driver_text() of the one that polled */
     int64_t elapsed_us;
     int64_t loop_lag_us; /* 0: no event loop */
     bool read_only;

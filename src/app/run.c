@@ -35,7 +35,8 @@ struct run {
     struct eventlog *events;
     struct outputs *outputs; /* NULL: none are wanted */
     struct store *store;
-    bool left_behind; /* a thread that hangs may still use what its cycle was lent */
+    enum config_driver driver; /* of the last cycle, or of the one that is to come */
+    bool left_behind;          /* a thread that hangs may still use what its cycle was lent */
     struct app_end end;
 };
 
@@ -96,6 +97,7 @@ static void tell_end(const struct run *r, struct cycle *c)
 /* After the last use of a cycle and a process. */
 static void run_release(struct run *r, struct process *process, struct cycle *c)
 {
+    r->driver = c->driver;
     r->left_behind = c->left_behind > 0 || c->writer_lost;
     r->end.at_once |= r->left_behind;
     if (r->left_behind)
@@ -251,7 +253,7 @@ static void start_telling(struct run *r)
 static void stop_telling(struct run *r)
 {
     struct stream_figures f = stream_figures();
-    outputs_stop(r->outputs, r->end.signo != 0 ? 128 + r->end.signo : r->end.status);
+    outputs_stop(r->outputs, r->driver, r->end.signo != 0 ? 128 + r->end.signo : r->end.status);
     r->outputs = NULL;
     if (r->events == NULL)
         return;
@@ -275,8 +277,9 @@ static bool connect_store(struct run *r, struct err *err)
                        configuration_file_path(r->config));
     log_warnings(r->config);
     log_configuration(r->config);
+    r->driver = config_driver(r->config); /* the settings are known */
     log_line(LOG_DEBUGGING, "DEBUG: Version %s starting, driver: %s", PACKAGE_VERSION,
-             r->config->event_loop ? "event loop" : "legacy loop");
+             config_driver_text(r->driver));
     return true;
 }
 
@@ -307,6 +310,7 @@ struct app_end run_command(struct config *config, const struct ping_sockets *soc
         r.end.status = app_fail(&err);
         return r.end;
     }
+    r.driver = config_driver(config);
     start_telling(&r);
     bool ok = snmp_library_start(&err);
     if (ok)
@@ -349,9 +353,7 @@ struct store *run_store(struct run *r)
     return r->store;
 }
 
-const char *run_way_name(const struct config *c)
+enum config_driver run_driver(const struct run *r)
 {
-    if (!c->event_loop)
-        return "legacy loop";
-    return c->async_snmp ? "event loop, SNMP on the loop" : "event loop";
+    return r->driver;
 }

@@ -409,7 +409,6 @@ static void census_begin_cycle(struct census *c, const struct happening *e)
     s->started_wall_us = e->wall_us;
     s->poller = e->figures[0];
     s->threads = e->figures[1];
-    s->event_loop = e->figures[2] != 0;
     s->interval_ms = e->figures[3];
 }
 

@@ -487,7 +487,7 @@ int cycle_report(struct cycle *c)
         .items_due = c->items_due,
         .devices = c->loaded ? c->roster.count : 0, /* else the roster may be the writer's still */
         .threads = c->config->threads,
-        .driver = config_driver_text(c->config),
+        .driver = config_driver_text(c->driver),
         .elapsed_us = clock_mono_us() - c->started_mono_us,
         .loop_lag_us = c->loop_lag_us,
         .read_only = c->config->read_only,
