@@ -10,17 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static void on_read_one(void *arg)
-{
-    struct event *e = arg;
-    char c;
-    assert_int_equal(read(e->fd, &c, 1), 1);
-    e->letter = c;
-    tell(e);
-    if (c == 'z')
-        loop_stop(e->story->loop);
-}
-
 static int refusals; /* this number of calls to come fail */
 
 /* In the place of the C library's, for libevent. */
