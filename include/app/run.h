@@ -75,14 +75,13 @@ struct app_end run_command(struct config *config, const struct ping_sockets *soc
 void run_set_status(struct run *r, int status);
 /* Polls what the configuration selects, by the path that it names, which may change from one call to
  * the next; config->read_only must be set.  All items, whether due or not, and with the reasons of a U.
- * false: it could not begin, err says why. */
+ * false: it could not begin, err says why.  run_driver() tells what has polled. */
 NODISCARD bool run_look(struct run *r, struct look *l, struct err *err);
 /* A thread hangs in a call: what was lent to it is not to be freed, and nothing more can be polled. */
 bool run_is_left_behind(const struct run *r);
 bool run_is_stopped(const struct run *r); /* by a signal */
 struct store *run_store(struct run *r);   /* NULL: hangs in a call */
-
-/* The path that the configuration asks for. */
-const char *run_way_name(const struct config *c);
+/* What has polled last: the legacy loop also where an event loop is wanted and could not be started. */
+enum config_driver run_driver(const struct run *r);
 
 #endif

@@ -22,6 +22,11 @@ NODISCARD void *mem_grow(void *p, size_t count, size_t *cap, size_t first, size_
 NODISCARD char *mem_strdup(const char *s);
 NODISCARD char *mem_strndup(const char *s, size_t len);
 
+/* What a library has allocated: p, or the end of the process if it is NULL. */
+void *mem_need(void *p);
+/* A library has not found the memory that it needs. */
+NORETURN void mem_lack(void);
+
 /* A failed internal check: says where and aborts.  Always on. */
 NORETURN void mem_check_failed(const char *what, const char *file, int line);
 #define CHECK(x) ((x) ? (void)0 : mem_check_failed(#x, __FILE__, __LINE__))

@@ -97,8 +97,11 @@ enum loop_readiness { LOOP_READABLE, LOOP_WRITABLE };
 /* Room for libevent's struct event, or for a place in the list of the poll(2) back end. */
 enum { LOOP_EVENT_BYTES = 160 };
 
+struct loop_watch;
+
 union loop_storage {
     size_t place;
+    TAILQ_ENTRY(loop_watch) refused;
     _Alignas(max_align_t) unsigned char event[LOOP_EVENT_BYTES];
 };
 
@@ -109,6 +112,7 @@ struct loop_watch {
     void *arg;
     int fd;
     enum loop_readiness readiness;
+    bool refused; /* the kernel has no room for it: looked at in each turn */
     union loop_storage storage;
 };
 

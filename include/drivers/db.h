@@ -44,7 +44,8 @@ enum db_bulk {
 };
 
 struct db_params {
-    const char *host; /* name, address, path of an existing socket, or "host:socket" */
+    const char *host; /* name, address, path of a socket, or "host:socket"; several: "a,b,c" */
+    unsigned *server; /* of several: tried first, and then the one reached; NULL: the first */
     const char *database;
     const char *user;
     const char *password;
@@ -65,10 +66,13 @@ void db_library_stop(void);
 void db_thread_start(void);
 void db_thread_stop(void);
 
-/* Connect; unreachable servers are tried again until the monotonic deadline, which is looked at again
- * between the tries, because another thread may move it nearer; refusals (wrong password, unknown
- * database) are final at once.  Fails with ERR_UNAVAILABLE and a text that names server, user and
- * remedy. */
+/* How many servers a host names. */
+unsigned db_count_servers(const char *host);
+
+/* Connect, to one server after the other if there are several; unreachable ones are tried again until
+ * the monotonic deadline, which is looked at again between the tries, because another thread may move it
+ * nearer; refusals (wrong password, unknown database) are final at once.  Fails with ERR_UNAVAILABLE
+ * and a text that names server, user and remedy. */
 NODISCARD struct db *db_open(const struct db_params *params,
                              const _Atomic int64_t *deadline_mono_ms, struct err *err);
 void db_close(struct db *db); /* NULL allowed */

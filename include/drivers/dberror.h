@@ -45,6 +45,9 @@ enum dberror dberror_class(int number);
 /* Does the server not understand, or not allow, what the statement says?  A plainer one may do. */
 bool dberror_is_about_text(int number);
 
+/* A state of this server: another one that has the same data may take the statement. */
+bool dberror_is_of_this_server(int number);
+
 /* Is it an answer that no database gives? No row is the cause of that. */
 bool dberror_is_nonsense(int number);
 

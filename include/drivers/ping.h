@@ -17,9 +17,9 @@
  *          a late reply to an earlier attempt counts while the check is running. UDP: any datagram
  *          and "port unreachable" are an answer. TCP: a connection and a refusal are. An error
  *          that the network reports (unreachable) makes the attempt a failure, but not a shorter
- *          one; by ICMP it is named, and ends the ping if it is about the last attempt. A time-out <= 0 is 500 ms; negative retries are 2, more than PING_RETRIES_MAX are
- *          that many. Names are waited for PING_RESOLVE_MS at most, on top of the attempts. ICMP
- *          without a socket of the address's family is UDP to request.port (reply.fell_back).
+ *          one; by ICMP it is named, and ends the ping if it is about the last attempt. Time-outs and
+ *          retries out of range are what model/avail says. Names are waited for PING_RESOLVE_MS at
+ *          most, on top of the attempts. ICMP without a socket of the address's family is UDP to request.port (reply.fell_back).
  * Errors:  no descriptor, no right, no buffer, no name server, out of time (deadline, the give-up
  *          object that was passed): PING_IMPOSSIBLE, never "down". A name that does not exist is
  *          data and means down.
@@ -36,7 +36,6 @@
 #include <stdint.h>
 
 enum {
-    PING_RETRIES_MAX = 20,
     PING_RESOLVE_MS = 10000,
 };
 

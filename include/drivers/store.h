@@ -73,8 +73,8 @@ struct store_event {
     enum {
         STORE_EVENT_LOST,
         STORE_EVENT_BACK,
-        STORE_EVENT_REJECTED,
-        STORE_EVENT_WAY, /* the first values are stored: how */
+        STORE_EVENT_REJECTED, /* once for each row that the outcome counts so */
+        STORE_EVENT_WAY,      /* the first values are stored: how */
         STORE_EVENT_PLAIN, /* array binding, or MariaDB's own words, were refused where plain ones were taken */
     } kind;
     const struct err *why;        /* lost, rejected, plain */

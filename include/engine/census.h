@@ -108,7 +108,7 @@ struct census_sums {
     /* the cycle */
     int64_t started_mono_us, started_wall_us; /* 0: none was begun */
     int64_t poller, threads, interval_ms;
-    bool event_loop, ended, out_of_time;
+    bool ended, out_of_time;
     int64_t status;     /* of cycle.ended: an exit status, or minus a signal */
     int64_t elapsed_us; /* of cycle.ended, else until the last event */
     int64_t loop_lag_us, stalls;
@@ -134,7 +134,7 @@ struct census_facts {
     int poller;
     bool has_range; /* of device ids */
     uint32_t first, last;
-    const char *driver; /* config_driver_text() */
+    const char *driver; /* config_driver_text() of the one that polled */
     int status;         /* the exit status, or 128 and the signal that ended it */
     int64_t ended_wall_us;
     int64_t cpu_us;         /* of the process, without its children */

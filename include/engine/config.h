@@ -121,8 +121,16 @@ struct config {
     int rdb_patience_ms;
 };
 
-/* "legacy", "event" or "async": what a cycle with it is polled by. */
-const char *config_driver_text(const struct config *c);
+/* What polls a cycle. */
+enum config_driver {
+    CONFIG_LEGACY, /* the legacy loop */
+    CONFIG_EVENT,  /* the event path; calls for SNMP block a worker */
+    CONFIG_ASYNC,  /* the event path; SNMP and ping wait on the loop */
+};
+
+/* What is to poll; struct cycle knows what did, since an event loop cannot always be started. */
+enum config_driver config_driver(const struct config *c);
+const char *config_driver_text(enum config_driver driver); /* "legacy", "event", "async" */
 
 bool id_list_contains(const struct id_list *list, uint32_t id);
 

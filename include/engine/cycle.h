@@ -69,6 +69,8 @@ struct cycle {
     bool *advance;   /* per entry of the roster: all its items were dealt with; one thread each */
     bool none_found; /* as the roster: none of the devices asked for by id can be polled */
     bool down_first; /* driver, before cycle_begin(): the order of the roster */
+    enum config_driver
+        driver;              /* the one that polls; legacy until the event path is known to do it */
     atomic_size_t items_due; /* of the devices that have been read */
     atomic_bool no_scripts;  /* no script can be started */
 

@@ -8,7 +8,8 @@
  *          ledger_done(&l);
  * Threads: any.
  * Promise: every device that is booked once is counted once; rows: each is booked as stored, kept,
- *          spooled or lost.  Nothing is held while an event is emitted.
+ *          spooled or lost, and its event is emitted if and only if it was counted.  Nothing is held while an event is
+ *          emitted.
  */
 #ifndef SPINE_ENGINE_LEDGER_H
 #define SPINE_ENGINE_LEDGER_H
@@ -30,8 +31,9 @@ struct ledger_figures {
 
     /* the rows that devices gave */
     size_t stored, spooled, lost;
-    size_t kept;     /* for Cacti's recovery, in the local poller_output_boost */
-    size_t rejected; /* refused by the server one by one, those of an earlier run included */
+    size_t kept;             /* for Cacti's recovery, in the local poller_output_boost */
+    size_t rejected;         /* of the lost ones: refused by the server one by one */
+    size_t rejected_earlier; /* the same of rows of an earlier run, none of this cycle */
 
     /* the database */
     size_t retries; /* statements repeated */
@@ -67,11 +69,13 @@ bool ledger_takes_line(struct ledger *l);
 /* ---- rows and the database ---- */
 
 struct ledger_write {
-    size_t rows_stored, rows_rejected, hosts, retries; /* rejected ones are lost */
+    size_t rows_stored, hosts, retries;
     int64_t elapsed_us;
 };
 void ledger_rows_stored(struct ledger *l, const struct ledger_write *w);
-void ledger_row_rejected(struct ledger *l, const struct output_row *row, const struct err *why);
+/* The server refuses it: lost.  earlier: it was spooled by an earlier run. */
+void ledger_row_rejected(struct ledger *l, const struct output_row *row, bool earlier,
+                         const struct err *why);
 void ledger_rows_spooled(struct ledger *l, size_t rows);
 void ledger_rows_lost(struct ledger *l, size_t rows);
 /* What the main server of a remote collector got. */
@@ -90,7 +94,7 @@ void ledger_close_rows(struct ledger *l);
 struct ledger_closing {
     size_t items_due, devices; /* of the site */
     int threads;
-    const char *driver; /* config_driver_text() */
+    const char *driver; /* config_driver_text() of the one that polled */
     int64_t elapsed_us;
     int64_t loop_lag_us; /* 0: no event loop */
     bool read_only;

@@ -77,14 +77,16 @@ enum ping_method {
     PING_METHOD_TCP_CLOSED = 5, /* newer Cacti's: refused counts as up, as 3 does here */
 };
 
+enum { PING_RETRIES_MAX = 20 };
+
 /* The method and its parameters come from the device row (docs/contract.md 9); the driver resolves the
  * name. */
 struct ping_request {
     int method; /* enum ping_method; others are not pinged */
     const char *hostname;
     uint16_t port;
-    int timeout_ms;
-    int retries;
+    int timeout_ms; /* avail_ping_timeout_ms() */
+    int retries;    /* avail_ping_attempts() */
 };
 
 enum ping_outcome {

@@ -7,6 +7,7 @@
 #define SPINE_MODEL_AVAIL_H
 
 #include "base/arena.h"
+#include "model/ask.h"
 #include "model/device.h"
 
 #include <stdbool.h>
@@ -38,6 +39,16 @@ enum avail_next {
 
 /* An empty check: nothing tested yet, texts as docs/contract.md 7.5. */
 void avail_init(struct avail_check *check);
+
+/* The ping of a device, as its row has it, and what a driver makes of that: a time-out of 0 or less is 500 ms,
+ * negative retries are 2, and there are PING_RETRIES_MAX at most (docs/contract.md 9.2). */
+struct ping_request avail_ping(const struct device *device);
+int avail_ping_timeout_ms(const struct ping_request *ping);
+int avail_ping_attempts(const struct ping_request *ping); /* retries + 1 */
+
+/* How long it takes to find out that a device is silent: the tests that avail_next() wants, none of which is
+ * answered.  snmp_retries: of each SNMP request. */
+int64_t avail_silent_ms(const struct device *device, int snmp_retries);
 
 /* Which test is needed next, given what is known, or the verdict. */
 enum avail_next avail_next(const struct device *device, const struct avail_check *check);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "drivers/spool.h"
+#include "engine/outputs.h"
 #include "engine/scripts.h"
 
 #include <errno.h>
@@ -41,17 +42,28 @@ static void put_group(struct buf *out, gid_t gid)
         buf_printf(out, "%u", (unsigned)gid);
 }
 
+/* This program, as it is installed: "spine" may be another one. */
+static void put_program(struct buf *out)
+{
+    char path[1024];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    buf_printf(out, "%.*s", n > 0 ? (int)n : 5, n > 0 ? path : "spine");
+}
+
 void check_user(struct check *k)
 {
-    struct buf name = BUF_INIT;
+    struct buf name = BUF_INIT, remedy = BUF_INIT;
     put_user(&name, getuid());
+    buf_puts(&remedy,
+             "repeat this as the user of Cacti's poller.php, say: runuser -u www-data -- ");
+    put_program(&remedy);
+    buf_puts(&remedy, " --check");
     if (getuid() == 0)
-        findings_add(
-            &k->findings, FINDING_WARN, "user",
-            "repeat this as the user of Cacti's poller.php, say: sudo -u www-data spine --check",
-            "this check runs as root, who may do what that user may not");
+        findings_add(&k->findings, FINDING_WARN, "user", buf_str(&remedy),
+                     "this check runs as root, who may do what that user may not");
     else
         findings_add(&k->findings, FINDING_OK, "user", NULL, "%s", buf_str(&name));
+    buf_done(&remedy);
     buf_done(&name);
 }
 
@@ -171,12 +183,46 @@ static void check_spool(struct check *k)
             err.text);
 }
 
+/* A file that is replaced as a whole: what counts is its folder. */
+static bool check_replaceable(const char *path, struct buf *why)
+{
+    struct stat st;
+    char *folder = folder_of(path);
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        buf_printf(why, "%s is not a regular file", path);
+    else if (access(folder, W_OK | X_OK) != 0)
+        buf_printf(why, "%s cannot be replaced, its folder %s: %s", path, folder, strerror(errno));
+    free(folder);
+    return why->len == 0;
+}
+
+static void check_output(struct check *k, const char *name, const char *pattern, const char *key)
+{
+    struct buf why = BUF_INIT, remedy = BUF_INIT, user = BUF_INIT;
+    char *path = outputs_path(k->config, pattern);
+    put_user(&user, getuid());
+    buf_printf(&remedy, "let the user %s write to its folder, or correct %s", buf_str(&user), key);
+    if (path != NULL && check_replaceable(path, &why))
+        findings_add(&k->findings, FINDING_OK, name, NULL, "%s can be written", path);
+    else if (path != NULL)
+        findings_add(&k->findings, FINDING_FAIL, name, buf_str(&remedy), "%s", buf_str(&why));
+    free(path);
+    buf_done(&user);
+    buf_done(&remedy);
+    buf_done(&why);
+}
+
 void check_files(struct check *k)
 {
+    const struct config *c = k->config;
     check_log(k);
     check_spool(k);
-    if (*k->config->event_log != '\0')
-        check_one_file(k, "event log", k->config->event_log, "Event_Log");
+    check_output(k, "metrics file", c->metrics_file, "Metrics_File");
+    check_output(k, "report", c->report_file, "Report_File");
+    check_output(k, "timeline", c->timeline_file, "Timeline_File");
+    check_output(k, "trace", c->trace_file, "Trace_File");
+    if (*c->event_log != '\0')
+        check_one_file(k, "event log", c->event_log, "Event_Log");
     else
         findings_add(&k->findings, FINDING_OK, "event log", NULL, "none (Event_Log)");
 }
@@ -187,16 +233,17 @@ void check_ping(struct check *k)
 {
     const struct ping_sockets *s = k->sockets;
     bool none = s->kind4 == PING_SOCKET_NONE && s->kind6 == PING_SOCKET_NONE;
-    char program[1024], remedy[1280];
-    ssize_t n = readlink("/proc/self/exe", program, sizeof(program) - 1);
-    snprintf(program + (n < 0 ? 0 : n), n < 0 ? sizeof(program) : 1, "%s", n < 0 ? "spine" : "");
-    snprintf(remedy, sizeof(remedy), "sudo setcap cap_net_raw+ep %s", program);
+    struct buf remedy = BUF_INIT;
+    buf_puts(&remedy, "as root: setcap cap_net_raw+ep ");
+    put_program(&remedy);
     if (s->kind4 != PING_SOCKET_NONE)
         findings_add(&k->findings, FINDING_OK, "ping", NULL, "%s", ping_sockets_text(s));
     else
-        findings_add(&k->findings, k->site.pinged > 0 ? FINDING_WARN : FINDING_OK, "ping", remedy,
+        findings_add(&k->findings, k->site.pinged > 0 ? FINDING_WARN : FINDING_OK, "ping",
+                     buf_str(&remedy),
                      "no right to ping by ICMP%s; %lld devices that want it are pinged by UDP",
                      none ? "" : " over IPv4", (long long)k->site.pinged);
+    buf_done(&remedy);
 }
 
 /* false: a script server cannot even be tried. */

@@ -192,6 +192,14 @@ static enum command chosen_command(const struct state *s)
     return COMMAND_POLL;
 }
 
+/* What spine.conf names belongs to Cacti's cycles: a run by hand that stores nothing has no place in their figures. */
+static const char *output_file(const struct state *s, enum option_id id)
+{
+    enum config_source source;
+    (void)effective(s, id, &source);
+    return s->public.read_only && source == SOURCE_FILE ? "" : configuration_text(s, id);
+}
+
 static void fill_telling(struct state *s)
 {
     struct config *c = &s->public;
@@ -202,10 +210,10 @@ static void fill_telling(struct state *s)
     c->event_log_queue = configuration_number(s, OPTION_EVENT_LOG_QUEUE);
     c->event_log_buffer_bytes =
         (int64_t)configuration_number(s, OPTION_EVENT_LOG_BUFFER) * 1024 * 1024;
-    c->trace_file = configuration_text(s, OPTION_TRACE_FILE);
-    c->timeline_file = configuration_text(s, OPTION_TIMELINE_FILE);
-    c->report_file = configuration_text(s, OPTION_REPORT_FILE);
-    c->metrics_file = configuration_text(s, OPTION_METRICS_FILE);
+    c->trace_file = output_file(s, OPTION_TRACE_FILE);
+    c->timeline_file = output_file(s, OPTION_TIMELINE_FILE);
+    c->report_file = output_file(s, OPTION_REPORT_FILE);
+    c->metrics_file = output_file(s, OPTION_METRICS_FILE);
     c->trace_events = configuration_number(s, OPTION_TRACE_EVENTS);
 }
 

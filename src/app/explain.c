@@ -61,9 +61,9 @@ static size_t explain_unknown(const struct look_device *d)
 
 /* ---- for people ---- */
 
-static void explain_text_head(const struct look_device *d, const char *way, struct buf *out)
+static void explain_text_head(const struct look_device *d, const char *driver, struct buf *out)
 {
-    buf_printf(out, "Device %" PRIu32 " '%s', by the %s: %s", d->id, d->hostname, way,
+    buf_printf(out, "Device %" PRIu32 " '%s', driver %s: %s", d->id, d->hostname, driver,
                explain_state(d));
     if (d->result.host.has_polling_time)
         buf_printf(out, " in %.1f ms", d->result.host.polling_time * 1000);
@@ -123,9 +123,9 @@ static void explain_text_query(const struct look_query *q, struct buf *out)
                q->reindex ? "Cacti would re-index it" : "stays as it is");
 }
 
-static void explain_text_device(const struct look_device *d, const char *way, struct buf *out)
+static void explain_text_device(const struct look_device *d, const char *driver, struct buf *out)
 {
-    explain_text_head(d, way, out);
+    explain_text_head(d, driver, out);
     buf_printf(out, "  Requests: %zu\n", d->ask_count);
     for (size_t i = 0; i < d->ask_count; i++)
         explain_text_ask(&d->asks[i], out);
@@ -142,12 +142,12 @@ static void explain_text_device(const struct look_device *d, const char *way, st
         buf_printf(out, "    %s\n", d->lines[i]);
 }
 
-static void explain_print_text(const struct look *l, const char *way, struct buf *out)
+static void explain_print_text(const struct look *l, const char *driver, struct buf *out)
 {
     for (size_t i = 0; i < look_count(l); i++) {
         if (i > 0)
             buf_putc(out, '\n');
-        explain_text_device(look_at(l, i), way, out);
+        explain_text_device(look_at(l, i), driver, out);
     }
 }
 
@@ -241,10 +241,10 @@ static void explain_json_device(const struct look_device *d, struct buf *out)
     jsonout_close(out, '}');
 }
 
-static void explain_print_json(const struct look *l, const char *way, struct buf *out)
+static void explain_print_json(const struct look *l, const char *driver, struct buf *out)
 {
     jsonout_open(out, NULL, '{');
-    jsonout_text(out, "path", way);
+    jsonout_text(out, "driver", driver);
     jsonout_open(out, "devices", '[');
     for (size_t i = 0; i < look_count(l); i++)
         explain_json_device(look_at(l, i), out);
@@ -268,16 +268,16 @@ static void explain_work(struct run *r, void *arg)
     struct err err = ERR_INIT;
     struct config *c = arg;
     struct look *l = look_new(true, c->log.level);
-    const char *way = run_way_name(c);
     if (!run_look(r, l, &err)) {
         run_set_status(r, app_fail(&err));
     } else {
+        const char *driver = config_driver_text(run_driver(r));
         struct buf out = BUF_INIT;
         look_sort(l);
         if (c->format == FORMAT_JSON)
-            explain_print_json(l, way, &out);
+            explain_print_json(l, driver, &out);
         else
-            explain_print_text(l, way, &out);
+            explain_print_text(l, driver, &out);
         fwrite(buf_str(&out), 1, out.len, stdout);
         buf_done(&out);
         run_set_status(r, explain_status(l));

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "engine/budget.h"
 #include "engine/cycle.h"
+#include "model/avail.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,7 +27,7 @@ struct plan_device {
 
 struct plan {
     const struct config *config;
-    bool down_first;
+    enum config_driver driver;
     size_t deleted, devices, down, items;
     struct plan_device sum;
     double last_s, slowest_s; /* of the last polls: all together, and the longest */
@@ -37,26 +38,9 @@ struct plan {
 
 /* ---- one device ---- */
 
-static int64_t plan_ping_ms(const struct device *d)
-{
-    return (int64_t)d->ping_timeout_ms * (d->ping_retries + 1);
-}
-
-static int64_t plan_silent_ms(const struct device *d, int retries)
-{
-    int64_t snmp = (int64_t)d->snmp.timeout_ms * (retries + 1);
-    switch (d->availability_method) {
-    case AVAIL_NONE: return 0;
-    case AVAIL_PING: return plan_ping_ms(d);
-    case AVAIL_PING_AND_SNMP:
-    case AVAIL_PING_OR_SNMP: return snmp + plan_ping_ms(d);
-    default: return snmp;
-    }
-}
-
 static struct plan_device plan_cost(const struct device *d, int retries)
 {
-    struct plan_device cost = {.silent_ms = plan_silent_ms(d, retries)};
+    struct plan_device cost = {.silent_ms = avail_silent_ms(d, retries)};
     size_t at_most = devrun_max_oids(d);
     for (size_t i = 0; i < d->item_count; i++) {
         cost.snmp += d->items[i].action == ITEM_SNMP;
@@ -133,7 +117,7 @@ static bool plan_slice(struct plan *p, struct store *s, const struct selection *
 
 static bool plan_read(struct plan *p, struct store *s, struct err *err)
 {
-    struct selection sel = cycle_select(p->config, p->down_first);
+    struct selection sel = cycle_select(p->config, p->driver == CONFIG_ASYNC);
     struct roster roster = {NULL, 0};
     uint32_t ids[PLAN_SLICE];
     size_t count = 0;
@@ -166,12 +150,13 @@ struct plan_bounds {
 static struct plan_bounds plan_bounds(const struct plan *p)
 {
     const struct config *c = p->config;
-    bool waits_on_loop = c->event_loop && c->async_snmp;
     struct budget b = budget_make(0, c->poller_interval_s);
     return (struct plan_bounds){
         .slowest_s = p->slowest_s,
         .silent_s = (double)p->longest_silent_ms / 1000,
-        .shared_s = waits_on_loop ? 0 : (p->last_s + (double)p->down_silent_ms / 1000) / c->threads,
+        .shared_s = p->driver == CONFIG_ASYNC
+                        ? 0
+                        : (p->last_s + (double)p->down_silent_ms / 1000) / c->threads,
         .polling_s = (double)b.poll_until / 1000,
     };
 }
@@ -207,7 +192,7 @@ static void plan_json_sum(struct plan *p, const struct plan_bounds *b)
 {
     struct buf *out = &p->out;
     jsonout_close(out, ']');
-    jsonout_text(out, "path", run_way_name(p->config));
+    jsonout_text(out, "driver", config_driver_text(p->driver));
     jsonout_unsigned(out, "devices", p->devices);
     jsonout_unsigned(out, "deleted", p->deleted);
     jsonout_unsigned(out, "down", p->down);
@@ -234,9 +219,9 @@ static void plan_text_sum(struct plan *p, const struct plan_bounds *b)
 {
     struct buf *out = &p->out;
     buf_printf(out,
-               "\n%zu devices by the %s, %zu of them down in the last cycle; %zu deleted ones are "
+               "\n%zu devices, driver %s; %zu of them down in the last cycle; %zu deleted ones are "
                "not polled\n",
-               p->devices, run_way_name(p->config), p->down, p->deleted);
+               p->devices, config_driver_text(p->driver), p->down, p->deleted);
     buf_printf(out,
                "%zu items: %zu by SNMP in %zu requests, %zu scripts (%d at a time), %zu calls of "
                "%d script servers\n",
@@ -262,7 +247,7 @@ static void plan_work(struct run *r, void *arg)
     /* Until the settings were read the shortest interval counted. */
     store_set_deadline(run_store(r),
                        budget_make(clock_mono_ms(), p.config->poller_interval_s).poll_until);
-    p.down_first = p.config->event_loop && p.config->async_snmp;
+    p.driver = run_driver(r);
     plan_say_head(&p);
     if (plan_read(&p, run_store(r), &err)) {
         struct plan_bounds b = plan_bounds(&p);

@@ -37,7 +37,8 @@ struct run {
     struct eventlog *events;
     struct outputs *outputs; /* NULL: none are wanted */
     struct store *store;
-    bool left_behind; /* a thread that hangs may still use what its cycle was lent */
+    enum config_driver driver; /* of the last cycle, or of the one that is to come */
+    bool left_behind;          /* a thread that hangs may still use what its cycle was lent */
     struct app_end end;
 };
 
@@ -147,6 +148,7 @@ static bool run_was_told(struct run *r)
 static void run_release(struct run *r, struct process *process, struct cycle *c)
 {
     run_set_told(r, NULL);
+    r->driver = c->driver;
     r->left_behind = c->left_behind > 0 || c->writer_lost;
     r->end.at_once |= r->left_behind;
     if (r->left_behind)
@@ -315,7 +317,7 @@ static void start_telling(struct run *r)
 static void stop_telling(struct run *r)
 {
     struct stream_figures f = stream_figures();
-    outputs_stop(r->outputs, r->end.signo != 0 ? 128 + r->end.signo : r->end.status);
+    outputs_stop(r->outputs, r->driver, r->end.signo != 0 ? 128 + r->end.signo : r->end.status);
     r->outputs = NULL;
     if (r->events == NULL)
         return;
@@ -339,8 +341,9 @@ static bool connect_store(struct run *r, struct err *err)
                        configuration_file_path(r->config));
     log_warnings(r->config);
     log_configuration(r->config);
+    r->driver = config_driver(r->config); /* the settings are known */
     log_line(LOG_DEBUGGING, "DEBUG: Version %s starting, driver: %s", PACKAGE_VERSION,
-             r->config->event_loop ? "event loop" : "legacy loop");
+             config_driver_text(r->driver));
     return true;
 }
 
@@ -364,6 +367,7 @@ static void stop(struct run *r)
 static void run_carry_out(struct run *r, run_work_fn *work, void *arg)
 {
     struct err err = ERR_INIT;
+    r->driver = config_driver(r->config);
     start_telling(r);
     start_watchdog(r);
     bool ok = connect_store(r, &err);
@@ -531,9 +535,7 @@ struct store *run_store(struct run *r)
     return r->store;
 }
 
-const char *run_way_name(const struct config *c)
+enum config_driver run_driver(const struct run *r)
 {
-    if (!c->event_loop)
-        return "legacy loop";
-    return c->async_snmp ? "event loop, SNMP on the loop" : "event loop";
+    return r->driver;
 }

@@ -16,13 +16,7 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { VERIFY_WAYS = 3, VERIFY_ROUNDS = 3 };
-
-static const struct verify_way {
-    const char *name;
-    bool event_loop, async_snmp;
-} verify_ways[VERIFY_WAYS] = {
-    {"legacy", false, false}, {"event", true, false}, {"async", true, true}};
+enum { VERIFY_WAYS = CONFIG_ASYNC + 1, VERIFY_ROUNDS = 3 }; /* a way is an enum config_driver */
 
 struct verify {
     struct config *config;
@@ -30,9 +24,15 @@ struct verify {
     size_t ways, rounds;
     struct id_list open; /* devices that are polled again */
     size_t devices, items, same, moved, differing, unfinished;
+    size_t devices_moved, devices_differing; /* up or down, as their items may be the same */
     size_t stored, unlike_stored; /* rows of the last cycle, and those that had a value */
     struct buf out;
 };
+
+static const char *verify_way(size_t way)
+{
+    return config_driver_text((enum config_driver)way);
+}
 
 /* ---- polling ---- */
 
@@ -47,17 +47,22 @@ static bool verify_poll(struct verify *v, struct run *r, struct err *err)
     struct config *c = v->config;
     for (size_t w = 0; w < v->ways; w++) {
         struct look *l = look_new(false, LOG_NONE);
-        c->event_loop = verify_ways[w].event_loop;
-        c->async_snmp = verify_ways[w].async_snmp;
+        c->event_loop = w != CONFIG_LEGACY;
+        c->async_snmp = w == CONFIG_ASYNC;
         v->looks[v->rounds * v->ways + w] = l;
         if (!run_look(r, l, err))
             return false;
         look_sort(l);
+        if (run_driver(r) != (enum config_driver)w)
+            return err_set(err, ERR_OS,
+                           "the event loop cannot be started, so that nothing can be compared with "
+                           "it (%s); the line above says why",
+                           verify_way(w));
         if (run_is_left_behind(r)) {
             *err = (struct err)ERR_INIT;
             return err_set(err, ERR_TEMPORARY,
                            "a call does not return, so that nothing more can be polled (%s)",
-                           verify_ways[w].name);
+                           verify_way(w));
         }
         if (run_is_stopped(r))
             return err_set(err, ERR_TEMPORARY, "stopped by a signal");
@@ -183,7 +188,7 @@ static void verify_say_item(struct verify *v, uint32_t id, const struct look_ite
         jsonout_text(&v->out, "rrd_name", key->rrd_name);
         jsonout_text(&v->out, "verdict", verdict);
         for (size_t w = 0; w < v->ways; w++)
-            jsonout_text(&v->out, verify_ways[w].name, values[w]);
+            jsonout_text(&v->out, verify_way(w), values[w]);
         jsonout_close(&v->out, '}');
         return;
     }
@@ -191,7 +196,7 @@ static void verify_say_item(struct verify *v, uint32_t id, const struct look_ite
                key->rrd_name, verdict);
     for (size_t w = 0; w < v->ways; w++) {
         const char *why = verify_why(v, id, key, w);
-        buf_printf(&v->out, "%s %s %s%s%s%s%s", w == 0 ? "" : ",", verify_ways[w].name,
+        buf_printf(&v->out, "%s %s %s%s%s%s%s", w == 0 ? "" : ",", verify_way(w),
                    values[w] == NULL ? "" : "'", values[w] == NULL ? why : values[w],
                    values[w] == NULL ? "" : "'", values[w] == NULL || why == NULL ? "" : ", ",
                    values[w] == NULL || why == NULL ? "" : why);
@@ -214,21 +219,71 @@ static void verify_item(struct verify *v, uint32_t id, const struct look_item *k
     }
 }
 
+static bool verify_is_finished(const struct verify *v, uint32_t id)
+{
+    for (size_t w = 0; w < v->ways; w++) {
+        const struct look_device *d = verify_device(v, 0, w, id);
+        if (d != NULL && !(d->finished && d->result.complete))
+            return false;
+    }
+    return true;
+}
+
+static void verify_say_device(struct verify *v, uint32_t id, const char *const *states)
+{
+    if (v->config->format == FORMAT_JSON) {
+        jsonout_open(&v->out, NULL, '{');
+        jsonout_unsigned(&v->out, "device", id);
+        jsonout_text(&v->out, "verdict", "device differs");
+        for (size_t w = 0; w < v->ways; w++)
+            jsonout_text(&v->out, verify_way(w), states[w]);
+        jsonout_close(&v->out, '}');
+        return;
+    }
+    buf_printf(&v->out, "Device %" PRIu32 " differs:", id);
+    for (size_t w = 0; w < v->ways; w++) {
+        const struct look_device *d = verify_device(v, 0, w, id);
+        const char *why = d != NULL && d->result.down ? d->result.host.status.last_error : NULL;
+        buf_printf(&v->out, "%s %s %s%s%s", w == 0 ? "" : ",", verify_way(w),
+                   states[w] == NULL ? "not polled" : states[w], why == NULL ? "" : ", ",
+                   why == NULL ? "" : why);
+    }
+    buf_putc(&v->out, '\n');
+}
+
+/* Whether it is up or down is judged as an item's text is: of a device without items it is all there is. */
+static void verify_device_itself(struct verify *v, uint32_t id)
+{
+    const char *states[VERIFY_ROUNDS * VERIFY_WAYS];
+    size_t rounds = id_list_contains(&v->open, id) ? v->rounds : 1;
+    for (size_t r = 0; r < rounds; r++) {
+        for (size_t w = 0; w < v->ways; w++) {
+            const struct look_device *d = verify_device(v, r, w, id);
+            states[r * v->ways + w] = d == NULL ? NULL : d->result.down ? "down" : "up";
+        }
+    }
+    switch (verdict_of(states, rounds, v->ways)) {
+    case VERDICT_SAME: break;
+    case VERDICT_MOVED: v->devices_moved++; break;
+    case VERDICT_DIFFERS:
+        v->devices_differing++;
+        verify_say_device(v, id, states);
+        break;
+    }
+}
+
 static void verify_judge(struct verify *v, uint32_t id)
 {
     size_t count;
     struct look_item *keys = verify_items(v, id, &count);
     v->devices++;
+    if (verify_is_finished(v, id))
+        verify_device_itself(v, id);
+    else
+        v->unfinished++;
     for (size_t i = 0; i < count; i++)
         verify_item(v, id, &keys[i]);
     free(keys);
-    for (size_t w = 0; w < v->ways; w++) {
-        const struct look_device *d = verify_device(v, 0, w, id);
-        if (d == NULL || (d->finished && d->result.complete))
-            continue;
-        v->unfinished++;
-        return;
-    }
 }
 
 /* ---- what the last cycle has stored ---- */
@@ -329,7 +384,7 @@ static void verify_say_sum(struct verify *v)
 {
     struct buf ways = BUF_INIT;
     for (size_t w = 0; w < v->ways; w++)
-        buf_printf(&ways, "%s%s", w == 0 ? "" : ", ", verify_ways[w].name);
+        buf_printf(&ways, "%s%s", w == 0 ? "" : ", ", verify_way(w));
     if (v->config->format == FORMAT_JSON) {
         jsonout_close(&v->out, ']');
         jsonout_text(&v->out, "ways", buf_str(&ways));
@@ -338,6 +393,8 @@ static void verify_say_sum(struct verify *v)
         jsonout_unsigned(&v->out, "same", v->same);
         jsonout_unsigned(&v->out, "moved", v->moved);
         jsonout_unsigned(&v->out, "differ", v->differing);
+        jsonout_unsigned(&v->out, "devices_moved", v->devices_moved);
+        jsonout_unsigned(&v->out, "devices_differ", v->devices_differing);
         jsonout_unsigned(&v->out, "unfinished_devices", v->unfinished);
         jsonout_unsigned(&v->out, "stored_by_last_cycle", v->stored);
         jsonout_unsigned(&v->out, "lost_since_last_cycle", v->unlike_stored);
@@ -348,6 +405,12 @@ static void verify_say_sum(struct verify *v)
                    "%zu devices, %zu items by %s: %zu the same, %zu not compared because their "
                    "values move, %zu differ\n",
                    v->devices, v->items, buf_str(&ways), v->same, v->moved, v->differing);
+        if (v->devices_differing > 0)
+            buf_printf(&v->out, "%zu devices are up one way and down another\n",
+                       v->devices_differing);
+        if (v->devices_moved > 0)
+            buf_printf(&v->out, "%zu devices were up at one time and down at another\n",
+                       v->devices_moved);
         if (v->unfinished > 0)
             buf_printf(&v->out, "%zu devices were not polled to their end\n", v->unfinished);
         buf_printf(&v->out,
@@ -362,7 +425,7 @@ static void verify_say_sum(struct verify *v)
 
 static int verify_status(const struct verify *v)
 {
-    if (v->differing > 0 || v->unlike_stored > 0)
+    if (v->differing > 0 || v->devices_differing > 0 || v->unlike_stored > 0)
         return EX_DATAERR;
     if (v->unfinished > 0)
         return EX_TEMPFAIL;

@@ -28,11 +28,21 @@ void give_up_done(struct give_up *g)
     thr_mutex_done(&g->lock);
 }
 
+/* The pipe is empty, so there is room. */
+static void give_up_ring(struct give_up *g)
+{
+    ssize_t n;
+    do
+        n = write(g->fds[1], "", 1);
+    while (n < 0 && errno == EINTR);
+    CHECK(n == 1);
+}
+
 void give_up_set(struct give_up *g)
 {
     thr_lock(&g->lock);
     if (!atomic_exchange(&g->set, true)) {
-        CHECK(write(g->fds[1], "", 1) == 1); /* the pipe is empty, so there is room */
+        give_up_ring(g);
         struct give_up_watch *w;
         LIST_FOREACH (w, &g->watches, next)
             w->told(w->arg);

@@ -57,8 +57,8 @@ static const struct happening_def table[EVENT_TYPES] = {
     [EVENT_DB_STORED] =
         DEF("db.stored", "a batch went to the database", FIGURES("rows", "hosts", "elapsed_us")),
     [EVENT_DB_RETRY] = DEF("db.retry", "statements were repeated", FIGURES("retries")),
-    [EVENT_DB_REJECTED] =
-        DEF("db.rejected", "the database refuses a value", .text = "error", FIGURES("data_source")),
+    [EVENT_DB_REJECTED] = DEF("db.rejected", "the database refuses a value", .text = "error",
+                              FIGURES("data_source", "earlier")),
     [EVENT_DB_SPOOLED] =
         DEF("db.spooled", "rows wait in Spool_File for a later cycle", FIGURES("rows")),
     [EVENT_DB_LOST] = DEF("db.lost", "rows were not stored anywhere", FIGURES("rows")),

@@ -22,27 +22,32 @@ NORETURN static void mem_die(const char *why)
     abort();
 }
 
-static void *checked(void *p)
+void mem_lack(void)
+{
+    mem_die("out of memory");
+}
+
+void *mem_need(void *p)
 {
     if (p == NULL)
-        mem_die("out of memory");
+        mem_lack();
     return p;
 }
 
 void *mem_alloc(size_t size)
 {
-    return checked(malloc(size == 0 ? 1 : size));
+    return mem_need(malloc(size == 0 ? 1 : size));
 }
 
 void *mem_zalloc(size_t count, size_t size)
 {
-    return checked(calloc(count == 0 ? 1 : count, size == 0 ? 1 : size));
+    return mem_need(calloc(count == 0 ? 1 : count, size == 0 ? 1 : size));
 }
 
 void *mem_realloc(void *p, size_t count, size_t size)
 {
     CHECK(size == 0 || count <= SIZE_MAX / size);
-    return checked(realloc(p, count * size == 0 ? 1 : count * size));
+    return mem_need(realloc(p, count * size == 0 ? 1 : count * size));
 }
 
 void *mem_grow(void *p, size_t count, size_t *cap, size_t first, size_t size)

@@ -2,6 +2,7 @@
 
 #include "loop_private.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -9,9 +10,19 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* libevent's own where it is built in: it knows more systems. */
+static bool bell_pair(int pair[2])
+{
+#ifdef HAVE_LIBEVENT
+    return loop_libevent_pair(pair);
+#else
+    return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) == 0;
+#endif
+}
+
 bool loop_bell_open(struct loop *loop, struct err *err)
 {
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, loop->bell) == 0)
+    if (bell_pair(loop->bell))
         return true;
     return err_set_number(err, ERR_OS, errno, "cannot create the loop's bell: %s", strerror(errno));
 }
@@ -24,11 +35,13 @@ void loop_bell_close(struct loop *loop)
 
 void loop_bell_ring(struct loop *loop)
 {
-    ssize_t n;
-    do
-        n = write(loop->bell[1], "", 1);
-    while (n < 0 && errno == EINTR);
-    CHECK(n == 1 || errno == EAGAIN); /* EAGAIN: the pair is full, so the bell rings already */
+    while (write(loop->bell[1], "", 1) != 1) {
+        if (errno == EAGAIN)
+            return; /* the pair is full, so the bell rings already */
+        CHECK(errno == EINTR || errno == ENOBUFS || errno == ENOMEM);
+        if (errno != EINTR)
+            clock_pause_ms(1); /* a bell that does not ring would be a loop that does not wake */
+    }
 }
 
 void loop_bell_drain(struct loop *loop)

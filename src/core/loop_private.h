@@ -56,6 +56,11 @@ void loop_bell_close(struct loop *loop);
 void loop_bell_ring(struct loop *loop); /* any thread */
 void loop_bell_drain(struct loop *loop);
 
+/* ---- loop_libevent.c ---- */
+
+/* The bell's two ends, made by evutil; false: errno says why not. */
+NODISCARD bool loop_libevent_pair(int pair[2]);
+
 /* ---- loop_timer.c ---- */
 
 /* Until the next timer is due: 0 = it is, negative = none is set. */

@@ -229,8 +229,7 @@ static struct db_prepared *prepare_bulk(struct db *db, const char *sql, unsigned
         return p;
     p = mem_zalloc(1, sizeof(*p));
     p->sql = sql;
-    p->stmt = mysql_stmt_init(db->mysql);
-    CHECK(p->stmt != NULL);
+    p->stmt = mem_need(mysql_stmt_init(db->mysql));
     p->next = db->prepared;
     db->prepared = p;
     db_wait_for(db, true);

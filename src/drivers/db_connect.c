@@ -53,6 +53,26 @@ static struct address parse_address(const char *host)
     return a;
 }
 
+unsigned db_count_servers(const char *host)
+{
+    unsigned n = 1;
+    for (; host != NULL && *host != '\0'; host++)
+        n += *host == ',';
+    return n;
+}
+
+/* One of "a, b,c", from 0 on. */
+static struct address nth_address(const char *hosts, unsigned n)
+{
+    while (n-- > 0)
+        hosts = strchr(hosts, ',') + 1;
+    hosts += strspn(hosts, " ");
+    char *host = mem_strndup(hosts, strcspn(hosts, ","));
+    struct address a = parse_address(host);
+    free(host);
+    return a;
+}
+
 static void address_done(struct address *a)
 {
     free(a->host);
@@ -142,8 +162,7 @@ static unsigned seconds(int64_t ms, unsigned at_most)
 
 static MYSQL *prepare(const struct db_params *p, const struct tls *tls, int64_t left_ms)
 {
-    MYSQL *m = mysql_init(NULL);
-    CHECK(m != NULL);
+    MYSQL *m = mem_need(mysql_init(NULL));
     int64_t connect_ms = p->connect_ms > 0 && p->connect_ms < left_ms ? p->connect_ms : left_ms;
     unsigned connect_s = seconds(connect_ms, DB_CONNECT_S);
     unsigned io_s = seconds(left_ms, DB_IO_S); /* the handshake reads with this one */
@@ -326,23 +345,57 @@ static struct db *connect_as_demanded(const struct db_params *p, const struct ad
     return connect_once(p, a, deadline, true, NULL);
 }
 
+/* One try of one of several servers, which has its share of the time: a dead one must not take that of the others. */
+static struct db *connect_to(const struct db_params *params, unsigned server, unsigned servers,
+                             const _Atomic int64_t *deadline, struct err *why)
+{
+    struct db_params p = *params;
+    struct address a = nth_address(p.host == NULL ? "" : p.host, server);
+    int64_t share_ms = (*deadline - clock_mono_ms()) / servers;
+    if (servers > 1 && (p.connect_ms == 0 || p.connect_ms > share_ms))
+        p.connect_ms = share_ms > 0 ? share_ms : 1;
+    struct db *db = connect_once(&p, &a, deadline, false, why);
+    if (db == NULL)
+        db = connect_as_demanded(&p, &a, deadline, why->number);
+    address_done(&a);
+    return db;
+}
+
+/* All of them, from the one that served last. *ret_later: one of those that failed may do later. */
+static struct db *connect_to_any(const struct db_params *params, const _Atomic int64_t *deadline,
+                                 bool *ret_later, struct err *why)
+{
+    unsigned servers = db_count_servers(params->host);
+    unsigned first = params->server == NULL ? 0 : *params->server;
+    *ret_later = false;
+    for (unsigned i = 0; i < servers; i++) {
+        unsigned server = (first + i) % servers;
+        if (i > 0 && *deadline - clock_mono_ms() < 1000)
+            break;
+        struct db *db = connect_to(params, server, servers, deadline, why);
+        if (db != NULL && params->server != NULL)
+            *params->server = server;
+        if (db != NULL)
+            return db;
+        *ret_later |= dberror_may_connect_later(why->number);
+    }
+    return NULL;
+}
+
 struct db *db_open(const struct db_params *params, const _Atomic int64_t *deadline, struct err *err)
 {
     struct err why = ERR_INIT;
-    struct address a = parse_address(params->host == NULL ? "" : params->host);
     struct db *db = NULL;
     for (unsigned tries = 1;; tries++) {
+        bool later;
         if (tries > 1 && *deadline - clock_mono_ms() < 1000)
             break; /* the library counts in seconds: one more try would end too late */
-        db = connect_once(params, &a, deadline, false, &why);
-        if (db == NULL)
-            db = connect_as_demanded(params, &a, deadline, why.number);
-        if (db != NULL || !dberror_may_connect_later(why.number) || !db_back_off(tries, deadline))
+        db = connect_to_any(params, deadline, &later, &why);
+        if (db != NULL || !later || !db_back_off(tries, deadline))
             break;
     }
     if (db == NULL && err != NULL)
         *err = why;
-    address_done(&a);
     return db;
 }
 

@@ -223,8 +223,7 @@ static bool guard_sha2(MYSQL *m, struct err *err)
 
 bool db_login_start(struct err *err)
 {
-    MYSQL *m = mysql_init(NULL);
-    CHECK(m != NULL);
+    MYSQL *m = mem_need(mysql_init(NULL));
     find_plugin(m, "client_ed25519"); /* for an old library: see allow() */
     bool ok = register_plugin(m, &gate, err) && guard_sha2(m, err);
     mysql_close(m);

@@ -58,6 +58,12 @@ bool dberror_is_about_text(int number)
     return class == DBERROR_ROW || class == DBERROR_FATAL;
 }
 
+/* Not in the primary component of its cluster, read-only, offline. */
+bool dberror_is_of_this_server(int number)
+{
+    return number == 1047 || number == 1290 || number == 1836 || number == 3032;
+}
+
 bool dberror_is_nonsense(int number)
 {
     return number == DBERROR_MALFORMED || number == DBERROR_UNKNOWN;

@@ -3,6 +3,7 @@
 #include "ping_private.h"
 
 #include "base/mem.h"
+#include "model/avail.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -41,8 +42,6 @@ static act_fn *const rules[STATES][EXCHANGE_EVENT_KINDS] = {
     [ECHOING] = {NULL, NULL, NULL, pingx_reported, pingx_time, pingx_give_up},
     [SITTING] = {NULL, NULL, NULL, NULL, pingx_time, pingx_give_up},
 };
-
-enum { DEFAULT_TIMEOUT_MS = 500, DEFAULT_RETRIES = 2 };
 
 enum method { METHOD_ICMP, METHOD_UDP, METHOD_TCP };
 
@@ -466,11 +465,9 @@ void ping_exchange_begin(struct ping_exchange *p, const struct ping_request *req
                          int64_t now_us, int64_t deadline_us)
 {
     CHECK(p->state == IDLE || p->state == OVER);
-    int timeout_ms = request->timeout_ms > 0 ? request->timeout_ms : DEFAULT_TIMEOUT_MS;
-    int retries = request->retries >= 0 ? request->retries : DEFAULT_RETRIES;
     p->request = request;
-    p->attempts = (unsigned)(retries < PING_RETRIES_MAX ? retries : PING_RETRIES_MAX);
-    p->timeout_us = (int64_t)timeout_ms * 1000;
+    p->attempts = (unsigned)avail_ping_attempts(request) - 1; /* after the first */
+    p->timeout_us = (int64_t)avail_ping_timeout_ms(request) * 1000;
     p->deadline_us = deadline_us;
     p->now_us = now_us;
     p->worst = RESULT_TIMED_OUT;

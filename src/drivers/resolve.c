@@ -307,7 +307,7 @@ static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
     l->name = mem_strdup(name);
     l->family = family;
     TAILQ_INIT(&l->queries);
-    CHECK(tsearch(l, &r->lookups, resolver_compare_lookups) != NULL);
+    (void)mem_need(tsearch(l, &r->lookups, resolver_compare_lookups));
     return l;
 }
 

@@ -129,7 +129,7 @@ static struct key v3_find_key(const struct protocol *auth, const char *passphras
         k = mem_zalloc(1, sizeof(*k));
         k->type = auth->type;
         k->passphrase = mem_strdup(passphrase);
-        CHECK(tsearch(k, &keys, v3_compare_keys) != NULL);
+        (void)mem_need(tsearch(k, &keys, v3_compare_keys));
         thr_unlock(&keys_lock);
         struct key key = v3_derive(auth, passphrase);
         thr_lock(&keys_lock);
@@ -424,8 +424,7 @@ bool snmp_v3_settle(struct snmp_v3 *v, const netsnmp_session *session, struct bu
         buf_puts(detail, "the agent does not tell its engine id");
         return false;
     }
-    struct usmUser *u = usm_create_user();
-    CHECK(u != NULL);
+    struct usmUser *u = mem_need(usm_create_user());
     u->engineID = v3_copy(session->securityEngineID, session->securityEngineIDLen);
     u->engineIDLen = session->securityEngineIDLen;
     u->name = mem_strdup(v->target->username);

@@ -41,6 +41,7 @@ struct store *store_new(const struct db_params *params)
     s->deadline = s->latest = INT64_MAX;
     err_set(&s->lost_why, ERR_TEMPORARY, "no time is left for a connection to the database");
     s->params.latest = &s->latest;
+    s->params.server = &s->server;
     return s;
 }
 
@@ -187,6 +188,13 @@ static void disconnect(struct store *s, const struct err *why)
     store_tell(s, &lost);
 }
 
+/* The next connection goes to another server, if there are several. */
+static void leave_server(struct store *s, const struct err *why)
+{
+    disconnect(s, why);
+    s->server = (s->server + 1) % db_count_servers(s->params.host);
+}
+
 /* ---- one statement, as often as it makes sense ---- */
 
 static bool missing_too_long(struct store_attempt *a)
@@ -200,6 +208,7 @@ static bool missing_too_long(struct store_attempt *a)
 enum store_result store_again(struct store *s, struct store_attempt *a, const struct err *why)
 {
     int number = why->number;
+    bool leave = dberror_is_of_this_server(number) && db_count_servers(s->params.host) > 1;
     a->tries++;
     switch (dberror_class(number)) {
     case DBERROR_RETRY:
@@ -207,7 +216,10 @@ enum store_result store_again(struct store *s, struct store_attempt *a, const st
             return STORE_REFUSED;
         break;
     case DBERROR_LOST:
-        disconnect(s, why);
+        if (leave)
+            leave_server(s, why);
+        else
+            disconnect(s, why);
         if (++a->lost > (dberror_is_nonsense(number) && !a->has_other_way ? STORE_LOST_AT_MOST
                                                                           : a->lost_at_most))
             return STORE_REFUSED;
@@ -217,6 +229,8 @@ enum store_result store_again(struct store *s, struct store_attempt *a, const st
             return STORE_REFUSED;
         if (number == DBERROR_TABLE_FULL && a->may_split)
             return STORE_REFUSED;
+        if (leave)
+            leave_server(s, why);
         break;
     case DBERROR_SPLIT:
     case DBERROR_ROW:

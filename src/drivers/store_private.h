@@ -8,7 +8,8 @@
 struct store {
     struct arena memory; /* the strings of params */
     struct db_params params;
-    struct db *db; /* NULL: lost, opened again by the next statement */
+    unsigned server; /* of several: the one that is, or was, connected */
+    struct db *db;   /* NULL: lost, opened again by the next statement */
     _Atomic int64_t deadline, latest;
     struct err lost_why; /* as long as there is no connection: how the last one ended */
     bool read_only;
@@ -76,7 +77,7 @@ struct job {
     int poller_id;       /* recaches and steps */
     int64_t interval_s;
     size_t output_chars; /* width of the column that outputs go to */
-    bool *refused;       /* marks rows that the server refused; NULL = only counted */
+    char **refused;      /* by row: why the server refused it; NULL = only counted */
     size_t refused_count;
     size_t plain_until; /* rows before this one go as plain text */
     size_t left;        /* that many at the end are not stored for another reason */

@@ -86,18 +86,14 @@ static size_t build_steps(struct store *s UNUSED, const struct job *job, size_t 
 }
 
 /* These rows are not stored and never will be. */
-static void refuse(struct store *s, struct job *job, size_t at, size_t rows, const struct err *why)
+static void refuse(struct job *job, size_t at, size_t rows, const struct err *why)
 {
     if (job->refused_count == 0)
         job->why = *why;
     job->refused_count += rows;
-    for (size_t i = at; job->refused != NULL && i < at + rows; i++) {
-        const struct output_row *outputs = job->rows;
-        struct store_event event = {.kind = STORE_EVENT_REJECTED, .why = why, .row = &outputs[i]};
-        if (!job->refused[i])
-            store_tell(s, &event);
-        job->refused[i] = true;
-    }
+    for (size_t i = at; job->refused != NULL && i < at + rows; i++)
+        if (job->refused[i] == NULL)
+            job->refused[i] = mem_strdup(why->text);
 }
 
 static void leave(struct job *job, size_t at, const struct err *why)
@@ -280,7 +276,7 @@ void store_write_job(struct store *s, struct job *job)
             suspected = 0;
             size_was_too_much(&size, n, why.number);
         } else {
-            refuse(s, job, at, n, &why);
+            refuse(job, at, n, &why);
             at += n;
         }
     }
@@ -400,14 +396,33 @@ static bool write_devices(struct store *s, const struct batch *b, struct err *er
     return ok;
 }
 
-static void count_outputs(struct store_outcome *out, size_t count, const struct job *outputs,
-                          const struct job *copies)
+static void tell_refused(struct store *s, const struct output_row *row, const char *text)
+{
+    struct err why;
+    err_set(&why, ERR_TEMPORARY, "%s", text);
+    store_tell(s, &(struct store_event){.kind = STORE_EVENT_REJECTED, .why = &why, .row = row});
+}
+
+/* A row that one table refuses and another one does not come to is left, so that it is told once. */
+static void count_outputs(struct store *s, struct store_outcome *out, const struct batch *b,
+                          const struct job *outputs, const struct job *copies)
 {
     out->rows_left = outputs->left > copies->left ? outputs->left : copies->left;
-    size_t tried = count - out->rows_left;
-    for (size_t i = 0; i < tried; i++)
-        out->rows_rejected += outputs->refused[i];
+    size_t tried = b->row_count - out->rows_left;
+    for (size_t i = 0; i < tried; i++) {
+        if (outputs->refused[i] == NULL)
+            continue;
+        out->rows_rejected++;
+        tell_refused(s, &b->rows[i], outputs->refused[i]);
+    }
     out->rows_stored = tried - out->rows_rejected;
+}
+
+static void free_refused(char **refused, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(refused[i]);
+    free(refused);
 }
 
 static bool write_batch(struct store *s, const struct batch *b, bool output, bool boost,
@@ -420,7 +435,7 @@ static bool write_batch(struct store *s, const struct batch *b, bool output, boo
     struct err why = ERR_INIT; /* of the devices: the reason for a lost value takes precedence */
     if (b->row_count > 0)
         (void)!store_know_schema(s, NULL); /* else the widths of Cacti's schema do */
-    bool *refused = mem_zalloc(b->row_count, sizeof(*refused));
+    char **refused = mem_zalloc(b->row_count, sizeof(*refused));
     struct job outputs = {.table = "poller_output",
                           .build = build_outputs,
                           .bound = sqltext_outputs_bound("poller_output"),
@@ -437,9 +452,9 @@ static bool write_batch(struct store *s, const struct batch *b, bool output, boo
     store_write_job(s, &outputs);
     store_write_job(s, &copies);
     bool ok = write_devices(s, b, &why);
-    count_outputs(ret, b->row_count, &outputs, &copies);
+    count_outputs(s, ret, b, &outputs, &copies);
     ret->retries = s->retries - retries_before;
-    free(refused);
+    free_refused(refused, b->row_count);
     if (!store_report_job(&outputs, err) || !store_report_job(&copies, err))
         return false;
     if (!ok && err != NULL)

@@ -409,7 +409,6 @@ static void census_begin_cycle(struct census *c, const struct happening *e)
     s->started_wall_us = e->wall_us;
     s->poller = e->figures[0];
     s->threads = e->figures[1];
-    s->event_loop = e->figures[2] != 0;
     s->interval_ms = e->figures[3];
 }
 
@@ -459,7 +458,7 @@ static void census_take_rows(struct census *c, const struct happening *e)
     switch (e->type) {
     case EVENT_DB_STORED: census_add_batch(c, e); break;
     case EVENT_DB_RETRY: s->retries += n; break;
-    case EVENT_DB_REJECTED: s->rejected++; break;
+    case EVENT_DB_REJECTED: s->rejected += e->figures[1] == 0; break;
     case EVENT_DB_SPOOLED: s->spooled += n; break;
     case EVENT_DB_LOST: s->lost += n; break;
     case EVENT_UPLINK_ENDED:

@@ -4,11 +4,18 @@
 
 #include "core/loop.h"
 
-const char *config_driver_text(const struct config *c)
+enum config_driver config_driver(const struct config *c)
 {
     if (!c->event_loop || !loop_kind_is_built(LOOP_LIBEVENT))
-        return "legacy";
-    return c->async_snmp ? "async" : "event";
+        return CONFIG_LEGACY;
+    return c->async_snmp ? CONFIG_ASYNC : CONFIG_EVENT;
+}
+
+const char *config_driver_text(enum config_driver driver)
+{
+    static const char *const texts[] = {
+        [CONFIG_LEGACY] = "legacy", [CONFIG_EVENT] = "event", [CONFIG_ASYNC] = "async"};
+    return texts[driver];
 }
 
 bool id_list_contains(const struct id_list *list, uint32_t id)

@@ -23,7 +23,9 @@ static void cycle_on_store_event(void *arg, const struct store_event *event)
     switch (event->kind) {
     case STORE_EVENT_LOST: ledger_connection_lost(&c->ledger, event->why); return;
     case STORE_EVENT_BACK: ledger_connection_back(&c->ledger, event->away_ms); return;
-    case STORE_EVENT_REJECTED: ledger_row_rejected(&c->ledger, event->row, event->why); return;
+    case STORE_EVENT_REJECTED:
+        ledger_row_rejected(&c->ledger, event->row, false, event->why);
+        return;
     case STORE_EVENT_WAY:
         if (event->lacks == NULL)
             log_line(LOG_DEBUGGING, "DEBUG: results are stored by array binding");
@@ -38,6 +40,16 @@ static void cycle_on_store_event(void *arg, const struct store_event *event)
                  event->why->text);
         return;
     }
+}
+
+/* While rows of an earlier run are stored. */
+static void cycle_on_restore_event(void *arg, const struct store_event *event)
+{
+    struct cycle *c = arg;
+    if (event->kind == STORE_EVENT_REJECTED)
+        ledger_row_rejected(&c->ledger, event->row, true, event->why);
+    else
+        cycle_on_store_event(arg, event);
 }
 
 struct cycle *cycle_new(const struct config *config, struct store *store, int64_t started_mono_us,
@@ -157,8 +169,11 @@ static void cycle_keep_rest(struct cycle *c, const struct batch *batch, size_t l
  * which the uplink does. */
 static void cycle_restore(struct cycle *c)
 {
-    if (!c->restored && c->uplink == NULL && ledger_get(&c->ledger).spooled == 0)
+    if (!c->restored && c->uplink == NULL && ledger_get(&c->ledger).spooled == 0) {
+        store_set_listener(c->store, cycle_on_restore_event, c);
         spooling_restore(c->config, c->store);
+        store_set_listener(c->store, cycle_on_store_event, c);
+    }
     c->restored = true;
 }
 
@@ -200,7 +215,6 @@ static bool cycle_store(struct cycle *c, struct store *s, const struct batch *ba
         cycle_say_not_written(&out, &err);
     }
     const struct ledger_write written = {.rows_stored = out.rows_stored,
-                                         .rows_rejected = out.rows_rejected,
                                          .hosts = batch->host_count,
                                          .retries = out.retries,
                                          .elapsed_us = clock_mono_us() - began_us};
@@ -472,7 +486,7 @@ int cycle_report(struct cycle *c)
         .items_due = c->items_due,
         .devices = c->loaded ? c->roster.count : 0, /* else the roster may be the writer's still */
         .threads = c->config->threads,
-        .driver = config_driver_text(c->config),
+        .driver = config_driver_text(c->driver),
         .elapsed_us = clock_mono_us() - c->started_mono_us,
         .loop_lag_us = c->loop_lag_us,
         .read_only = c->config->read_only,

@@ -346,7 +346,6 @@ struct eventpath *eventpath_start(struct cycle *c, struct services *services, st
     TAILQ_INIT(&e->visits);
     loop_timer_init(&e->deadline, loop, eventpath_on_deadline, e);
     loop_timer_init(&e->patience, loop, eventpath_on_patience, e);
-    c->down_first = c->config->async_snmp; /* on the loop their long waits cost nothing */
     /* These first: they need a thread each, and the workers use those that remain. */
     e->writer = writer_new(c, eventpath_on_change, e, err);
     if (e->writer != NULL)
@@ -362,6 +361,8 @@ struct eventpath *eventpath_start(struct cycle *c, struct services *services, st
     asker_on_room(e->asker, eventpath_on_room, e);
     loop_timer_set(&e->patience, cycle_writer_until(c) - clock_mono_ms());
     stopsig_listen(signals, &e->listener);
+    c->driver = config_driver(c->config);
+    c->down_first = c->driver == CONFIG_ASYNC; /* on the loop their long waits cost nothing */
     writer_begin(e->writer);
     return e;
 }

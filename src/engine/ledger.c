@@ -136,7 +136,6 @@ void ledger_rows_stored(struct ledger *l, const struct ledger_write *w)
     bool counts = !l->closed;
     if (counts) {
         l->figures.stored += w->rows_stored;
-        l->figures.lost += w->rows_rejected;
         l->figures.retries += w->retries;
     }
     thr_unlock(&l->lock);
@@ -150,13 +149,25 @@ void ledger_rows_stored(struct ledger *l, const struct ledger_write *w)
         stream_emit(&(struct happening){.type = EVENT_DB_RETRY, .figures = {(int64_t)w->retries}});
 }
 
-void ledger_row_rejected(struct ledger *l, const struct output_row *row, const struct err *why)
+void ledger_row_rejected(struct ledger *l, const struct output_row *row, bool earlier,
+                         const struct err *why)
 {
     thr_lock(&l->lock);
-    size_t count = ++l->figures.rejected;
+    struct ledger_figures *f = &l->figures;
+    bool counts = !l->closed;
+    if (counts && !earlier) {
+        f->rejected++;
+        f->lost++;
+    } else if (counts) {
+        f->rejected_earlier++;
+    }
+    size_t count = f->rejected + f->rejected_earlier;
     thr_unlock(&l->lock);
-    stream_emit_text((struct happening){.type = EVENT_DB_REJECTED, .figures = {row->local_data_id}},
-                     why->text);
+    if (!counts)
+        return;
+    stream_emit_text(
+        (struct happening){.type = EVENT_DB_REJECTED, .figures = {row->local_data_id, earlier}},
+        why->text);
     if (count <= LEDGER_LINES_MAX)
         log_line(LOG_ALWAYS, "ERROR: the database refuses the value of DS[%" PRIu32 "] %s: %s",
                  row->local_data_id, row->rrd_name, why->text);

@@ -38,7 +38,8 @@ struct outputs {
     struct lease *lease; /* stop's */
 
     struct thr_mutex lock;
-    int status GUARDED; /* lock: set by stop, before it closes the stream */
+    int status GUARDED; /* lock: set by stop, before it closes the stream, as is the driver */
+    enum config_driver driver GUARDED;
 
     /* the thread's */
     struct census *census;
@@ -51,18 +52,16 @@ struct outputs {
 
 /* ---- names of files ---- */
 
-/* %p is the poller's id, %f the first device id of the range, %% a percent sign: processes of one
- * poller share spine.conf and must not write to one file. */
-static char *outputs_path(const char *pattern, const struct census_facts *facts)
+char *outputs_path(const struct config *config, const char *pattern)
 {
     struct buf b = BUF_INIT;
     if (*pattern == '\0')
         return NULL;
     for (const char *p = pattern; *p != '\0'; p++) {
         if (p[0] == '%' && p[1] == 'p')
-            buf_printf(&b, "%d", facts->poller);
+            buf_printf(&b, "%d", config->poller_id);
         else if (p[0] == '%' && p[1] == 'f')
-            buf_printf(&b, "%" PRIu32, facts->first);
+            buf_printf(&b, "%" PRIu32, config->has_range ? config->first : 0);
         else
             buf_putc(&b, *p);
         if (p[0] == '%' && p[1] != '\0' && strchr("pf%", p[1]) != NULL)
@@ -96,6 +95,7 @@ static void outputs_gather_facts(struct outputs *o)
     struct census_facts *f = &o->facts;
     thr_lock(&o->lock);
     f->status = o->status;
+    f->driver = config_driver_text(o->driver);
     thr_unlock(&o->lock);
     getrusage(RUSAGE_SELF, &usage);
     f->cpu_us = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
@@ -252,12 +252,11 @@ static struct outputs *outputs_new(const struct config *config)
         .has_range = config->has_range,
         .first = config->has_range ? config->first : 0,
         .last = config->has_range ? config->last : 0,
-        .driver = config_driver_text(config),
     };
-    o->metrics = outputs_path(config->metrics_file, &o->facts);
-    o->report = outputs_path(config->report_file, &o->facts);
-    o->trace = outputs_path(config->trace_file, &o->facts);
-    o->timeline = outputs_path(config->timeline_file, &o->facts);
+    o->metrics = outputs_path(config, config->metrics_file);
+    o->report = outputs_path(config, config->report_file);
+    o->trace = outputs_path(config, config->trace_file);
+    o->timeline = outputs_path(config, config->timeline_file);
     o->progress = outputs_have_terminal();
     o->census = census_new();
     thr_mutex_init(&o->lock);
@@ -281,12 +280,13 @@ struct outputs *outputs_start(const struct config *config, struct err *err)
     return NULL;
 }
 
-void outputs_stop(struct outputs *o, int status)
+void outputs_stop(struct outputs *o, enum config_driver driver, int status)
 {
     if (o == NULL)
         return;
     thr_lock(&o->lock);
     o->status = status;
+    o->driver = driver;
     thr_unlock(&o->lock);
     stream_close(o->reader);
     if (lease_end(o->lease, clock_mono_ms() + OUTPUTS_END_MS, NULL))

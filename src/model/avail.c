@@ -6,6 +6,8 @@
 
 #include <math.h>
 
+enum { AVAIL_PING_TIMEOUT_MS = 500, AVAIL_PING_RETRIES = 2 };
+
 void avail_init(struct avail_check *check)
 {
     *check = (struct avail_check){
@@ -72,6 +74,61 @@ enum avail_next avail_next(const struct device *d, const struct avail_check *c)
             return AVAIL_DECIDED_UP;
         return c->snmp.done ? settle_one(&c->snmp) : AVAIL_ASK_SNMP;
     default: return AVAIL_DECIDED_DOWN;
+    }
+}
+
+struct ping_request avail_ping(const struct device *d)
+{
+    return (struct ping_request){
+        .method = d->ping_method,
+        .hostname = d->snmp.hostname,
+        .port = d->ping_port,
+        .timeout_ms = d->ping_timeout_ms,
+        .retries = d->ping_retries,
+    };
+}
+
+int avail_ping_timeout_ms(const struct ping_request *ping)
+{
+    return ping->timeout_ms > 0 ? ping->timeout_ms : AVAIL_PING_TIMEOUT_MS;
+}
+
+int avail_ping_attempts(const struct ping_request *ping)
+{
+    int retries = ping->retries >= 0 ? ping->retries : AVAIL_PING_RETRIES;
+    return (retries < PING_RETRIES_MAX ? retries : PING_RETRIES_MAX) + 1;
+}
+
+static int64_t silent_ping_ms(const struct device *d)
+{
+    struct ping_request ping = avail_ping(d);
+    switch (ping.method) {
+    case PING_METHOD_ICMP:
+    case PING_METHOD_UDP:
+    case PING_METHOD_TCP:
+    case PING_METHOD_TCP_CLOSED:
+        return (int64_t)avail_ping_timeout_ms(&ping) * avail_ping_attempts(&ping);
+    default: return 0; /* no ping is sent */
+    }
+}
+
+int64_t avail_silent_ms(const struct device *d, int snmp_retries)
+{
+    struct avail_check c;
+    int64_t ms = 0;
+    avail_init(&c);
+    for (;;) {
+        switch (avail_next(d, &c)) {
+        case AVAIL_ASK_PING:
+            c.ping.done = true;
+            ms += silent_ping_ms(d);
+            break;
+        case AVAIL_ASK_SNMP:
+            c.snmp.done = true;
+            ms += (int64_t)d->snmp.timeout_ms * (snmp_retries + 1);
+            break;
+        default: return ms;
+        }
     }
 }
 

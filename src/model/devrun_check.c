@@ -11,13 +11,7 @@ static void ask_ping(struct devrun *run)
                d->ping_method == PING_METHOD_ICMP  ? "ICMP"
                : d->ping_method == PING_METHOD_UDP ? "UDP"
                                                    : "TCP");
-    devrun_add_ask(run, ASK_PING)->ping = (struct ping_request){
-        .method = d->ping_method,
-        .hostname = d->snmp.hostname,
-        .port = d->ping_port,
-        .timeout_ms = d->ping_timeout_ms,
-        .retries = d->ping_retries,
-    };
+    devrun_add_ask(run, ASK_PING)->ping = avail_ping(d);
 }
 
 static void check_ask_snmp(struct devrun *run)

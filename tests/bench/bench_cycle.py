@@ -6,6 +6,7 @@
     make bench BENCH="--loads"                      one load after the other, with the goals that each has
     make bench BENCH="--only-load v3"               one of them (again: one more)
     make bench BENCH="--variant 'one connection: DB_Connections 1'"
+    make bench-figures                              5,000 devices by one way, with and without what tells about a cycle
 
 Prints medians, and least and most of the wall time, the ratios to the reference (r) and to the same way of the build before
 (b). Times are of the whole process; memory is its largest resident set; statements and connections are what the server
@@ -14,16 +15,17 @@ counted meanwhile; "at once" is the most connections at a time.
 
 import contextlib
 import pathlib
+import tempfile
 import socket
 import sys
 
 sys.path[:0] = [str(pathlib.Path(__file__).resolve().parents[n]) for n in (1, 0)]
 
 import benchlib  # noqa: E402
-from benchlib import FIRST, Goal  # noqa: E402
+from benchlib import FIRST, Goal, Way  # noqa: E402
 from support.agent import FakeAgent  # noqa: E402
 from support.lab import LabError  # noqa: E402
-from support.poller import find_program  # noqa: E402
+from support.poller import Binary, find_program  # noqa: E402
 
 TIMEOUT_S = 2.0  # of one dead device: 500 ms and 3 retries
 
@@ -57,6 +59,20 @@ LOADS = {
 
 GROWTH = [1000, 2000, 5000, 10000, 20000]
 
+#: What tells about a cycle, as lines of spine.conf in which {0} is a folder; the first is what the others are compared with.
+FIGURES = {
+    "nothing": {"Trace_Events": 0},
+    "ring": {},
+    "metrics": {"Metrics_File": "{0}/metrics.prom"},
+    "report": {"Report_File": "{0}/report.json"},
+    "timeline": {"Timeline_File": "{0}/timeline.html"},
+    "trace": {"Trace_File": "{0}/trace.json"},
+    "events": {"Event_Log": "{0}/events"},
+    "all": {"Metrics_File": "{0}/all.prom", "Report_File": "{0}/all.json", "Timeline_File": "{0}/all.html",
+            "Trace_File": "{0}/all.trace", "Event_Log": "{0}/all.events"},
+}
+FIGURES_LIMITS = {"ring": 1.02, "metrics": 1.05, "report": 1.05, "timeline": 1.05}
+
 #: Of a mixed site: (availability method, ping method), device by device in turn: SNMP uptime; SNMP and ping by ICMP, UDP,
 #: TCP; ping alone; ping or SNMP; sysDescr; GETNEXT; no check.
 METHODS = [(2, 1), (1, 1), (1, 2), (1, 3), (3, 1), (3, 2), (3, 3), (4, 1), (4, 2), (4, 3), (5, 1), (6, 1), (0, 1)]
@@ -77,6 +93,8 @@ def arguments():
     parser.add_argument("--loads", action="store_true", help="all of them, and growth: " + ", ".join(LOADS))
     parser.add_argument("--only-load", action="append", choices=[*LOADS, "growth"], metavar="NAME")
     parser.add_argument("--scale", type=float, default=1.0, help="the loads with this share of their devices, to try them")
+    parser.add_argument("--figures", choices=tuple(benchlib.LOOP), metavar="WAY",
+                        help="this way alone, with each of: " + ", ".join(FIGURES))
     parser.add_argument("--full", action="store_true", help="all ways also where most devices are dead (minutes a run)")
     return parser.parse_args()
 
@@ -183,10 +201,26 @@ def run(a, name, programs, totals):
     measure(a, name, load, programs, totals, load.goals)
 
 
+def figures(a, folder, totals):
+    """Ring, metrics, report and the others, each alone, and all of them."""
+    binary, loop = Binary(find_program("SPINE", "spine")), benchlib.LOOP[a.figures]
+    first = next(iter(FIGURES))
+    programs = {name: Way(name, binary, loop, {key: str(value).format(folder) for key, value in conf.items()},
+                          base=None if name == first else first) for name, conf in FIGURES.items()}
+    goals = [Goal("wall", limit, first, way=name) for name, limit in FIGURES_LIMITS.items()]
+    measure(a, f"figures by {a.figures}", Load(a.devices, a.threads, a.delay, a.dead, a.items, a.kind), programs, totals, goals)
+
+
 def main():
     a = arguments()
     benchlib.end_on_term()
     print(benchlib.machine())
+    if a.figures:
+        totals = []
+        with tempfile.TemporaryDirectory() as folder:
+            figures(a, folder, totals)
+        benchlib.show_totals(totals)
+        return
     programs = benchlib.ways(a)
     totals, done = [], []
     names = a.only_load or ([*LOADS, "growth"] if a.loads else [])

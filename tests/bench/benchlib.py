@@ -46,16 +46,19 @@ STATUS = ("Questions", "Connections", "Max_used_connections", "Com_select", "Com
 
 
 class Way:
-    def __init__(self, name, binary, loop, conf=None, threads=None):
+    def __init__(self, name, binary, loop, conf=None, threads=None, base=None):
         self.name = name
         self.binary = binary
         self.loop = loop
         self.conf = conf or {}
         self.threads = threads  # None: as the load says
+        self.base = base  # the way to compare with, instead of that of the build before
 
     @property
     def before(self):
         """The name of the same way of the build before."""
+        if self.base:
+            return self.base
         if self.name.endswith(" before") or self.binary.is_reference:
             return None
         return {"off": "legacy before", "on": "event before", "async": "async before"}[self.loop]
@@ -409,7 +412,8 @@ def show(found, programs, columns=None):
     values = {n: found.middle(n, "values") for n in programs if found.middle(n, "values") is not None}
     if len(set(values.values())) > 1:
         print("  not the same values: " + ", ".join(f"{n} {v:,.0f}" for n, v in values.items()))
-    print("  r: ratio to the reference, b: ratio to the same way before", flush=True)
+    bases = sorted({way.base for way in programs.values() if way.base})
+    print(f"  r: ratio to the reference, b: ratio to {', '.join(bases) or 'the same way before'}", flush=True)
 
 
 def show_commands(found, programs):

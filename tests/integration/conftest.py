@@ -22,7 +22,8 @@ from support.agent import FakeAgent  # noqa: E402
 from support.faultcycle import fault_cycle  # noqa: E402
 from support.lab import HANG_S, HeldDevice, LabError, need, work_directory  # noqa: E402
 from support.mariadb import VENDOR, MariaDB  # noqa: E402
-from support.poller import LOOPS, Binary, Poller, find_program  # noqa: E402
+from support.poller import (LOOPS, Binary, Poller, add_database_options, apply_database_options,  # noqa: E402
+                            find_program)
 from support.resident import Resident  # noqa: E402
 from support.snmpd import PLAYPEN, Snmpd  # noqa: E402
 from support.vendor import MYSQL  # noqa: E402
@@ -55,10 +56,8 @@ def pytest_addoption(parser):
     group.addoption("--spread", action="store_true", help="each test by one build and way, not by all")
     group.addoption("--quick-build", action="append", default=[], metavar="NAME=DIRECTORY",
                     help="a build for which only tests marked quick run")
-    group.addoption("--bulk", choices=("auto", "off"), default="auto",
-                    help="DB_Bulk of all tests; those marked both_bulks run with both in any case")
     group.addoption("--resident", action="store_true", help="every poller hands its cycles to a daemon of its own")
-    group.addoption("--connections", choices=("1", "2", "3"), help="DB_Connections of all tests")
+    add_database_options(group)
 
 
 def pytest_collection_modifyitems(config, items):
@@ -87,10 +86,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "mariadb(why): what MySQL's server does not have; left out where that is the server")
     config.addinivalue_line("markers", "mariadb_library(why): left out for builds with MySQL's client library")
     config.addinivalue_line("markers", "both_bulks: runs with DB_Bulk auto and off")
-    if config.getoption("--bulk") != "auto":
-        Poller.keys["DB_Bulk"] = config.getoption("--bulk")
-    if config.getoption("--connections"):
-        Poller.keys["DB_Connections"] = config.getoption("--connections")
+    apply_database_options(config)
     try:
         builds = [Build(*text.split("=", 2)) for text in config.getoption("--build")]
         builds += [Build(*text.split("=", 1), quick=True) for text in config.getoption("--quick-build")]
@@ -194,8 +190,8 @@ def bulk(request):
 @pytest.fixture
 def poller(request, build, loop, site, work, bulk):
     poller = Poller(build.binary, site, work / "poller", loop=loop)
-    if bulk != "auto":
-        poller.keys = {"DB_Bulk": bulk}
+    if bulk != Poller.keys.get("DB_Bulk", "auto"):
+        poller.keys = {**Poller.keys, "DB_Bulk": bulk}
         poller.write_conf(poller.conf_text())
     with Resident(poller) if request.config.getoption("--resident") else contextlib.nullcontext():
         yield poller

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from support import cacti
+from support.lab import leave_out
 
 
 @pytest.fixture
@@ -14,7 +15,10 @@ def check(site, plain_poller):
         plain_poller.write_conf(plain_poller.conf_text(**keys))
         done = plain_poller.run_as([plain_poller.binary.path, "-C", plain_poller.conf, "--check", "--format=json"])
         report = json.loads(done.stdout)
-        jsonschema = pytest.importorskip("jsonschema", reason="python3-jsonschema is not installed")
+        try:
+            import jsonschema
+        except ImportError:
+            leave_out("python3-jsonschema is not installed")
         with open("docs/check.schema.json", encoding="utf-8") as file:
             jsonschema.validate(report, json.load(file))
         assert done.status == report["status"], done
@@ -32,6 +36,17 @@ def test_a_check_writes_nothing_and_creates_no_log(site, check):
     assert found["tables"][0][0] == "OK" and found["Cacti"] == [("OK", f"{cacti.version()}; None")], done
     assert not before.changes(site.snapshot())
     assert not site.log.exists()
+
+
+def test_files_that_a_cycle_would_not_be_able_to_write_are_found(work, check):
+    (work / "folder").mkdir()
+    done, found = check(Metrics_File=f"{work}/spine_%p_%f.prom", Report_File=f"{work}/none/report.json", Timeline_File=f"{work}/folder",
+                        Trace_File=f"{work}/none/trace.json", Event_Log=f"{work}/none/events")
+    assert found["metrics file"] == [("OK", f"{work}/spine_1_0.prom can be written; None")], done
+    assert [found[name][0][0] for name in ("report", "timeline", "trace", "event log")] == ["FAIL"] * 4, done
+    assert f"its folder {work}/none: No such file" in found["report"][0][1] and "correct Report_File" in found["report"][0][1]
+    assert "is not a regular file" in found["timeline"][0][1], done
+    assert done.status == 2 and [p.name for p in work.iterdir() if p.suffix in (".prom", ".json")] == []
 
 
 def test_a_clock_that_differs_is_found(site, check):

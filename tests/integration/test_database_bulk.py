@@ -33,6 +33,12 @@ def seed(site, snmpd, devices=4, items=20):
 
 
 @pytest.fixture
+def bulk():
+    """Array binding, also where --bulk=off leaves it out of other tests."""
+    return "auto"
+
+
+@pytest.fixture
 def breaker(server, work, poller):
     with Breaker(server, work / "breaker") as breaker:
         poller.write_conf(poller.conf_text(DB_Host=breaker.path))

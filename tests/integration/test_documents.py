@@ -15,7 +15,8 @@ import pytest
 from support.lab import TOP, leave_out, need, tool
 from support.machine import MARKS, Machine, NoMachine, blocks_of_manual, blocks_of_markdown
 
-DOCUMENTS = ["README.md", "docs/getting-started.md", "docs/operations.md", "docs/rollout.md", "docs/security.md", "docs/tuning.md"]
+DOCUMENTS = ["README.md", "docs/getting-started.md", "docs/metrics.md", "docs/operations.md", "docs/report.md", "docs/rollout.md",
+             "docs/security.md", "docs/timeline.md", "docs/trace.md", "docs/tuning.md"]
 MANUALS = ["man/spine.1.in", "man/spine.conf.5.in", "man/spine-rollout.7.in"]
 
 
@@ -46,7 +47,7 @@ def test_every_block_says_what_tests_it(file):
 @pytest.fixture
 def machine(build, site, agents, work):
     """Devices 3, 5, 8 and 42, which answer."""
-    need({"mariadb": "mariadb-client", "php": "php-cli", "setcap": "libcap2-bin", "runuser": "util-linux", "nsenter": "util-linux"})
+    need({"jq": "jq", "mariadb": "mariadb-client", "php": "php-cli", "setcap": "libcap2-bin", "runuser": "util-linux", "nsenter": "util-linux"})
     objects = "".join(f"object .1.3.6.1.4.1.99999.{n} int {n}\n" for n in range(1, 6))
     agent = agents("object .1.3.6.1.2.1.1.3.0 timeticks 4711\n" + objects + "agent 127.2.0.1\n")
     for id in (3, 5, 8, 42):

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from support.checks import assert_stored
-from support.lab import SilentDevice, leave_out
+from support.lab import SilentDevice, file_text, leave_out, tool
 from support.snmpd import PLAYPEN
 
 from conftest import real_value
@@ -66,6 +66,7 @@ def test_a_device_is_explained_and_nothing_is_written(site, mixed, poller):
             assert (request["messages_sent"], request["messages_received"], request["repeats"]) == (1, 1, 0), request
             assert 20 < request["bytes_sent"] < request["bytes_received"] < 1500, request
     assert (device["values"], device["unknown"], device["down"], device["complete"]) == (3, 2, False, True)
+    assert json.loads(run.stdout)["driver"] == {"off": "legacy", "on": "event"}.get(poller.loop, poller.loop)
 
 
 def test_a_silent_device_shows_its_repeats(site, mixed, poller):
@@ -87,6 +88,27 @@ def test_people_get_text(site, mixed, poller):
     assert " missing = U (missing: the agent has no such object" in run.stdout, run.stdout
     assert " script = 42  [#" in run.stdout
     assert "does not pass its availability check" in run.stdout
+
+
+@pytest.mark.libevent(True)
+def test_the_driver_that_polled_is_named_not_the_one_that_was_wanted(site, mixed, plain_poller, work):
+    """A hundred threads want more descriptors than there are: the legacy loop polls instead of the event path."""
+    def run(*arguments):
+        return plain_poller.run_as([tool("prlimit", "util-linux"), "--nofile=64", *plain_poller.command(
+            "--event-loop=on", "--async-snmp=on", "-t", "100", *arguments)])
+
+    explained = run("--explain=1", "--format=json")
+    assert explained.status == 0 and "polling by the legacy loop" in explained.stderr, explained
+    assert checked("explain", explained.stdout)["driver"] == "legacy"
+    assert "Device 1 '127.0.0.1', driver legacy: polled" in run("--explain=1").stdout
+    verified = run("--verify")
+    assert verified.status == 71 and "nothing can be compared with it (event)" in verified.stderr, verified
+    cycle = run(f"--metrics-file={work}/m.prom", f"--report={work}/r.json", f"--trace={work}/t.json", f"--timeline={work}/t.html")
+    assert cycle.status == 0 and cycle.log_lines(" Driver:legacy "), cycle
+    assert 'driver="legacy"} 1' in file_text(work / "m.prom")
+    assert json.loads(file_text(work / "r.json"))["driver"] == "legacy"
+    assert json.loads(file_text(work / "t.json"))["otherData"]["driver"] == "legacy"
+    assert '"driver":"legacy"' in file_text(work / "t.html")
 
 
 def test_what_cannot_be_explained_is_said(site, mixed, poller):
@@ -141,6 +163,34 @@ def test_what_one_way_does_not_get_is_a_difference(site, snmpd, plain_poller, wo
         ("turn", "7", "U", "7"), difference
 
 
+def verify_device_7(site, agents, plain_poller, drops):
+    """--verify of a device without items, whose agent leaves some requests unanswered; each poll sends one."""
+    agent = agents(f"object .1.3.6.1.2.1.1.3.0 timeticks 4711\nagent 127.2.0.1 {drops}\n")
+    site.add_device(7, hostname="127.2.0.1", port=agent.port, snmp_timeout=300, availability_method=UPTIME)
+    return plain_poller.run("--verify", "--format=json", "-O", "snmp_retries:0")
+
+
+@pytest.mark.libevent(True)
+def test_a_device_without_items_that_is_down_one_way_only_is_a_difference(site, agents, plain_poller):
+    run = verify_device_7(site, agents, plain_poller, "drop-pattern=1/3")
+    assert run.status == 65, run
+    found = checked("verify", run.stdout)
+    [difference] = found["differences"]
+    assert difference == {"device": 7, "verdict": "device differs", "legacy": "down", "event": "up", "async": "up"}
+    assert (found["devices"], found["items"], found["devices_differ"], found["differ"]) == (1, 0, 1, 0), found
+    text = plain_poller.run("--verify", "-O", "snmp_retries:0")
+    assert text.status == 65 and "1 devices are up one way and down another" in text.stdout, text
+    assert "Device 7 differs: legacy down, Device did not respond to SNMP, event up, async up" in text.stdout, text
+
+
+@pytest.mark.libevent(True)
+def test_a_device_that_comes_and_goes_is_not_called_different(site, agents, plain_poller):
+    run = verify_device_7(site, agents, plain_poller, "drop-pattern=2/4")
+    assert run.status == 0, run
+    found = checked("verify", run.stdout)
+    assert (found["differences"], found["devices_moved"], found["devices_differ"]) == ([], 1, 0), found
+
+
 def test_a_value_that_the_last_cycle_had_and_now_is_lost_is_named(site, snmpd, plain_poller):
     device = site.add_device(1, port=snmpd.port)
     good = site.add_snmp_item(device, f"{PLAYPEN}.1.1", rrd_name="good")
@@ -164,7 +214,7 @@ def test_a_plan_is_in_the_order_of_polling_and_asks_no_device(site, mixed, polle
     assert run.status == 0, run
     assert before.changes(site.snapshot()) == {}, "the database has changed"
     plan = checked("plan", run.stdout)
-    waits_on_loop = "on the loop" in plan["path"]
+    waits_on_loop = plan["driver"] == "async"
     assert [entry["device"] for entry in plan["order"]] == ([2, 3, 1] if waits_on_loop else [3, 1, 2]), plan
     one = next(entry for entry in plan["order"] if entry["device"] == 1)
     assert (one["snmp_items"], one["snmp_requests"], one["scripts"]) == (3, 2, 2), one
@@ -184,6 +234,15 @@ def test_a_plan_counts_requests_as_a_run_makes_them(site, mixed, plain_poller, m
     run = plain_poller.run("--plan", "--format=json", "-O", "active_profiles:1")
     one = next(entry for entry in checked("plan", run.stdout)["order"] if entry["device"] == 1)
     assert one["snmp_requests"] == requests, one
+
+
+@pytest.mark.parametrize("method, community, silent_ms", ((1, "public", 800), (4, "public", 1400), (1, "", 800), (2, "", 0), (0, "public", 0)))
+def test_a_plan_knows_how_long_a_silent_device_is_tested(site, mixed, plain_poller, method, community, silent_ms):
+    """Two pings of 400 ms, three SNMP requests of 200 ms; who fails a ping that is needed is not asked by SNMP."""
+    site.sql("UPDATE host SET availability_method=%s, snmp_community=%s, snmp_timeout=200, ping_method=2, ping_timeout=400, "
+             "ping_retries=1", method, community)
+    run = plain_poller.run("--plan", "--format=json", "-O", "snmp_retries:2")
+    assert {entry["silent_ms"] for entry in checked("plan", run.stdout)["order"]} == {silent_ms}, run
 
 
 def test_a_plan_without_devices_says_so(site, poller):

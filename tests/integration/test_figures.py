@@ -197,6 +197,20 @@ def test_reports_of_several_cycles_have_patterns(site, snmpd, poller, work):
     assert found[5, "U by the same reason"]["cycles"] == 3
 
 
+def test_a_run_that_stores_nothing_leaves_the_files_of_the_cycles_alone(site, snmpd, poller, work):
+    seed(site, snmpd, work)
+    poller.write_conf(poller.conf_text(Metrics_File=f"{work}/%f.prom", Report_File=f"{work}/%f.json", Trace_File=f"{work}/%f.trace",
+                                       Timeline_File=f"{work}/%f.html"))
+    assert poller.run().status == 0
+    written = {path: path.read_bytes() for path in work.glob("0.*")}
+    assert len(written) == 4, written.keys()
+    for range in ({}, {"first": 1, "last": 1}):
+        run = poller.run("-R", f"--report={work}/by-hand.json", **range)
+        assert run.status == 0, run
+    assert {path: path.read_bytes() for path in work.glob("[0-9].*")} == written
+    assert check_report(work / "by-hand.json")["devices"]["up"] == 1
+
+
 @pytest.mark.first_build
 def test_a_file_that_is_no_report_costs_a_warning_and_is_replaced(site, snmpd, poller, work):
     path = work / "report.json"

@@ -4,6 +4,7 @@ import fcntl
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -22,17 +23,34 @@ share/bash-completion/completions/{0}
 share/doc/spine/CHANGELOG.md
 share/doc/spine/README.md
 share/doc/spine/SECURITY.md
+share/doc/spine/check.schema.json
+share/doc/spine/children.md
 share/doc/spine/configuration.md
+share/doc/spine/database.md
 share/doc/spine/differences.md
+share/doc/spine/events.md
 share/doc/spine/examples/cacti-poller.service
 share/doc/spine/examples/cacti-poller.timer
 share/doc/spine/examples/hardening.conf
 share/doc/spine/examples/spine.logrotate
+share/doc/spine/explain.schema.json
 share/doc/spine/getting-started.md
+share/doc/spine/metrics.md
 share/doc/spine/operations.md
+share/doc/spine/performance.md
+share/doc/spine/plan.schema.json
+share/doc/spine/remote.md
+share/doc/spine/report.md
+share/doc/spine/report.schema.json
 share/doc/spine/rollout.md
 share/doc/spine/security.md
+share/doc/spine/snmp.md
+share/doc/spine/timeline.md
+share/doc/spine/trace.md
+share/doc/spine/trace.schema.json
 share/doc/spine/tuning.md
+share/doc/spine/values.md
+share/doc/spine/verify.schema.json
 share/man/man1/{0}.1
 share/man/man5/{0}.conf.5
 share/man/man7/{0}-rollout.7
@@ -104,6 +122,18 @@ def test_a_transformed_name_shares_no_file_with_the_original(plain, beside):
     assert "spine\\-libevent \\- event" in beside.read("share/man/man1/spine-libevent.1")
     assert "complete -F _spine_libevent_complete spine-libevent" in beside.read("share/bash-completion/completions/spine-libevent")
     assert beside.read("share/zsh/site-functions/_spine-libevent").startswith("#compdef spine-libevent\n")
+
+
+#: What a reader beyond the tree begins with; README.md has the links of the tree.
+OPERATORS = ("configuration", "differences", "getting-started", "metrics", "operations", "report", "rollout", "security", "timeline",
+             "trace", "tuning")
+
+
+def test_no_link_of_an_installed_document_for_operators_is_dead(plain):
+    folder = plain.top / "share/doc/spine"
+    for name in OPERATORS:
+        links = re.findall(r"\]\(([^)#:]+)[#)]", (folder / f"{name}.md").read_text(encoding="utf-8"))
+        assert [link for link in links if not (folder / link).exists()] == [], name
 
 
 def test_the_manual_has_every_option(build, plain):
@@ -225,6 +255,32 @@ def test_the_rpm_spec_can_be_parsed_and_installs_what_it_lists():
     expected = {f[len("share/"):] for f in INSTALLED.format("spine-libevent").split() if f.startswith("share/")
                 and not f.startswith("share/doc/")}
     assert {f for f in listed if not f.startswith("doc/")} == expected
+
+
+#: What is in the tree and not in a release archive.
+NOT_SHIPPED = (".ci/", ".gitignore")
+
+
+def test_the_release_archive_has_every_file_of_the_tree(build):
+    if not (TOP / ".git").exists():
+        pytest.skip("NOT TRIED: this tree is not a checkout, so nothing says which files it should have")
+    need({"git": "git"})
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=TOP, capture_output=True,
+                            text=True, check=True).stdout.split("\0")
+    directory = build.binary.path.parent
+    archive = directory / "spine-listed"
+    try:
+        make(build, "distdir", f"distdir={archive.name}", "am__skip_length_check=:")
+        shipped = {str(p.relative_to(archive)) for p in archive.rglob("*") if p.is_file()}
+    finally:
+        subprocess.run(["chmod", "-R", "u+w", archive], stderr=subprocess.DEVNULL)
+        shutil.rmtree(archive, ignore_errors=True)
+    assert "configure" in shipped and "Makefile.in" in shipped
+    missing = [name for name in listed if name and name not in shipped and not name.startswith(NOT_SHIPPED)]
+    assert missing == []
+    made = {"configure", "Makefile.in", "config.h.in", "aclocal.m4"}
+    extra = [name for name in shipped if name not in listed and name not in made and not name.startswith(("build-aux/", "m4/"))]
+    assert extra == []
 
 
 def test_the_packages_have_the_version_of_configure():

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from support.browser import Browser
-from support.lab import SilentDevice
+from support.lab import SilentDevice, TOP, file_text, leave_out
 from support.snmpd import PLAYPEN
 
 from test_figures import ITEMS, SECRETS, assert_no_secret, items_line, seed
@@ -22,10 +22,17 @@ def page_data(path):
     return json.loads(found)
 
 
-def check_trace(path):
-    """The events of a trace by kind; it must be what the viewers read (docs/trace.md)."""
+def check_trace(path, most=2000):
+    """The events of a trace by kind; it must be what the viewers read (docs/trace.md). The first `most` are held against the
+    schema one by one."""
+    try:
+        import jsonschema
+    except ImportError:
+        leave_out("python3-jsonschema is not installed")
     trace = json.loads(path.read_text(encoding="utf-8"))
-    assert trace.keys() == {"displayTimeUnit", "traceEvents", "otherData"}
+    schema = json.loads(file_text(TOP / "docs/trace.schema.json"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate({**trace, "traceEvents": trace["traceEvents"][:most]}, schema)
     spans = collections.defaultdict(list)
     for e in trace["traceEvents"]:
         assert e["ph"] in "XMCi" and isinstance(e["pid"], int) and isinstance(e["tid"], int) and e["name"], e

@@ -15,12 +15,20 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from support import cacti, reference  # noqa: E402
 from support.lab import LabError, leave_out, need, work_directory  # noqa: E402
 from support.mariadb import VENDOR, MariaDB  # noqa: E402
-from support.poller import Binary, find_program  # noqa: E402
+from support.poller import Binary, add_database_options, apply_database_options, find_program  # noqa: E402
 
 import rules  # noqa: E402
 from world import Program, World  # noqa: E402
 
 TOOLS = {**VENDOR.packages, "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dpkg"}
+
+
+def pytest_addoption(parser):
+    add_database_options(parser.getgroup("spine"))
+
+
+def pytest_configure(config):
+    apply_database_options(config)
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,8 @@ class World:
         if farm:
             farm.send("".join(line + "\n" for line in agents.splitlines() if line.startswith("agent")))
         poller = Poller(program.binary, self.site, self.work / program.name, loop=program.loop, poller_id=poller_id)
-        poller.write_conf(poller.conf_text(**conf))
+        strange = {} if program.loop is not None else dict.fromkeys(Poller.keys)  # to Debian's spine
+        poller.write_conf(poller.conf_text(**strange, **conf))
         return [self._cycle(poller, farm, cycle, first=n == 0) for n, cycle in enumerate(cycles)]
 
     def _cycle(self, poller, farm, cycle, first):

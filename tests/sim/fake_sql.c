@@ -107,6 +107,9 @@ void sql_put_output(struct table_outputs *t, uint32_t id, const char *name, int6
 bool sql_refuses(uint32_t local_data_id)
 {
     const struct plan *p = sim_plan();
+    for (size_t i = 0; i < PLAN_EARLIER; i++)
+        if (PLAN_EARLIER_ID + i == local_data_id && p->earlier[i].refused)
+            return true;
     for (size_t d = 0; d < p->device_count; d++)
         for (size_t i = 0; i < p->devices[d].item_count; i++)
             if (p->devices[d].items[i].local_data_id == local_data_id &&
@@ -453,9 +456,35 @@ static void answer_by_ids(const char *sql, const char *list, const struct db_rea
     }
 }
 
-void sql_answer(const char *sql, const struct db_reader *reader)
+/* "id IN (1,2,3)", if there is a list. */
+static bool is_asked_for(const char *sql, uint32_t id)
+{
+    const char *at = strstr(sql, "id IN (");
+    if (at == NULL)
+        return true;
+    at += strlen("id IN (");
+    for (char *end; *at != ')'; at = *end == ',' ? end + 1 : end)
+        if (strtoul(at, &end, 10) == id)
+            return true;
+    return false;
+}
+
+static void give_roster(const char *sql, const struct db_reader *reader)
 {
     const struct plan *p = sim_plan();
+    for (size_t i = 0; i < p->device_count; i++) {
+        struct row r = {.count = 0};
+        if (!p->devices[i].on || !is_asked_for(sql, p->devices[i].id))
+            continue;
+        add_cell(&r, "%u", p->devices[i].id);
+        add_cell(&r, "%s", p->devices[i].deleted ? "on" : "");
+        add_cell(&r, "%d", p->devices[i].status);
+        (void)give(reader, &r);
+    }
+}
+
+void sql_answer(const char *sql, const struct db_reader *reader)
+{
     if (strncmp(sql, "SELECT '\tsites'", 15) == 0) {
         static const char *const rows[][2] = {
             {"\tsites", "0"}, {"\toutput", "512"}, {"\tboost", "512"}};
@@ -468,15 +497,7 @@ void sql_answer(const char *sql, const struct db_reader *reader)
     } else if (strncmp(sql, "SELECT 1 FROM poller_item", 25) == 0) {
         return;
     } else if (strncmp(sql, "SELECT id,deleted,status FROM host", 34) == 0) {
-        for (size_t i = 0; i < p->device_count; i++) {
-            struct row r = {.count = 0};
-            if (!p->devices[i].on)
-                continue;
-            add_cell(&r, "%u", p->devices[i].id);
-            add_cell(&r, "%s", p->devices[i].deleted ? "on" : "");
-            add_cell(&r, "%d", p->devices[i].status);
-            (void)give(reader, &r);
-        }
+        give_roster(sql, reader);
     } else if (strstr(sql, " FROM host WHERE id IN (") != NULL) {
         answer_by_ids(sql, " FROM host WHERE id IN (", reader);
     } else {

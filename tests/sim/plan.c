@@ -190,6 +190,26 @@ static void make_settings(struct plan *p)
     p->starve_us = between(1, one_in(5) ? 60000 : 3000);
 }
 
+/* From dice of their own, so that a seed's plan stays as it was without them. */
+static void make_more(struct plan *p)
+{
+    dice = plan_mix(p->seed, 4);
+    p->has_list = one_in(5);
+    for (size_t i = 0; i < p->device_count; i++)
+        p->devices[i].listed = !p->devices[i].deleted && !one_in(3);
+    for (size_t i = 0; p->spool && one_in(2) && i < PLAN_EARLIER; i++)
+        p->earlier[i] = (struct plan_earlier){
+            .on = !one_in(4), .expired = one_in(4), .refused = p->db_fault_count > 0 && one_in(4)};
+}
+
+bool plan_selects(const struct plan *p, const struct plan_device *d)
+{
+    bool any = false;
+    for (size_t i = 0; i < p->device_count; i++)
+        any |= p->devices[i].on && p->devices[i].listed;
+    return d->on && (!p->has_list || !any || d->listed);
+}
+
 void plan_make(struct plan *p, uint64_t seed)
 {
     *p = (struct plan){.seed = seed};
@@ -202,6 +222,7 @@ void plan_make(struct plan *p, uint64_t seed)
         make_device(&p->devices[i], (uint32_t)i + 1, calm, scripts);
     if (!calm)
         make_faults(p);
+    make_more(p);
 }
 
 /* ---- what is to be expected of it ---- */
@@ -253,8 +274,8 @@ int64_t plan_slack_ms(const struct plan *p)
 static void print_device(const struct plan_device *d)
 {
     static const char *const agents[] = {"alive", "dead", "refuses", "dies", "returns"};
-    printf("  device %u%s: v%d %s", d->id, d->deleted ? " (deleted)" : "", d->version,
-           agents[d->agent]);
+    printf("  device %u%s%s: v%d %s", d->id, d->deleted ? " (deleted)" : "",
+           d->listed ? " (listed)" : "", d->version, agents[d->agent]);
     if (d->agent >= AGENT_DIES)
         printf(" at %" PRId64 " ms", d->agent_ms);
     printf(", time-out %d ms, max_oids %d, threads %d, method %d, ping %d %d ms x %d, status "
@@ -286,14 +307,15 @@ void plan_print(const struct plan *p)
     static const char *const kinds[] = {"fails before", "fails after", "slow",
                                         "away",         "silent",      "stuck"};
     printf("seed %" PRIu64 " on %s: threads %d, interval %d s, retries %d, F %d R %d, profiles %d, "
-           "connections %d%s%s%s%s%s%s, db %" PRId64 " us, age %" PRId64
+           "connections %d%s%s%s%s%s%s%s, db %" PRId64 " us, age %" PRId64
            " ms, yields %u starves %u "
            "x %" PRId64 " us\n",
            p->seed, plan_driver_names[p->driver], p->threads, p->interval_s, p->retries,
            p->failure_count, p->recovery_count, p->active_profiles, p->db_connections,
            p->boost ? ", boost" : "", p->read_only ? ", read-only" : "",
            p->ping_only ? ", ping only" : "", p->bulk ? ", bulk" : "", p->spool ? ", spool" : "",
-           p->mibs ? ", mibs" : "", p->db_us, p->age_ms, p->yields, p->starves, p->starve_us);
+           p->mibs ? ", mibs" : "", p->has_list ? ", host list" : "", p->db_us, p->age_ms,
+           p->yields, p->starves, p->starve_us);
     for (size_t i = 0; i < p->device_count; i++)
         if (p->devices[i].on)
             print_device(&p->devices[i]);
@@ -302,6 +324,10 @@ void plan_print(const struct plan *p)
             printf("  database %s (%d) from %" PRId64 " ms, %d times, for %" PRId64 " ms\n",
                    kinds[p->db[i].kind], p->db[i].number, p->db[i].at_ms, p->db[i].times,
                    p->db[i].ms);
+    for (size_t i = 0; i < PLAN_EARLIER; i++)
+        if (p->earlier[i].on)
+            printf("  a row of an earlier run%s%s\n", p->earlier[i].expired ? ", too old" : "",
+                   p->earlier[i].refused ? ", refused" : "");
     if (p->signal_ms > 0)
         printf("  signal %d at %" PRId64 " ms\n", p->signal, p->signal_ms);
     if (p->step_ms > 0)

@@ -13,6 +13,8 @@ enum {
     PLAN_ITEMS = 16,
     PLAN_REINDEX = 3,
     PLAN_DB_FAULTS = 6,
+    PLAN_EARLIER = 3,
+    PLAN_EARLIER_ID = 9000, /* local_data_id of the first one */
 };
 
 enum plan_driver { DRIVER_LEGACY, DRIVER_EVENT, DRIVER_ASYNC, DRIVERS };
@@ -58,6 +60,7 @@ struct plan_item {
 struct plan_device {
     bool on;
     bool deleted;
+    bool listed; /* in --hostlist */
     uint32_t id;
     int version, timeout_ms, max_oids, threads;
     int method, ping_method, ping_timeout_ms, ping_retries;
@@ -108,6 +111,13 @@ struct plan {
     int threads, interval_s, retries, failure_count, recovery_count, active_profiles;
     int address_limit, db_connections, php_servers, max_scripts, script_timeout_s;
     bool boost, read_only, ping_only, bulk, spool, mibs;
+    bool has_list; /* --hostlist */
+    /* What an earlier run has left in the spool file. */
+    struct plan_earlier {
+        bool on;
+        bool expired; /* older than two intervals */
+        bool refused; /* by the database */
+    } earlier[PLAN_EARLIER];
     int64_t age_ms; /* of the process when the cycle begins: a deadline is near */
     int64_t db_us;  /* what a statement takes */
     struct plan_db_fault db[PLAN_DB_FAULTS];
@@ -124,6 +134,8 @@ struct plan {
 void plan_make(struct plan *p, uint64_t seed);
 /* What does not depend on the driver's times: all three must store the same. */
 bool plan_is_timeless(const struct plan *p);
+/* In the selection of the run, whatever it is like. */
+bool plan_selects(const struct plan *p, const struct plan_device *d);
 /* What a cycle may take in which nothing goes wrong. */
 int64_t plan_most_ms(const struct plan *p);
 /* How late threads of the plan may be. */

@@ -21,10 +21,23 @@
 
 enum { EVENTS = 60000 };
 
+static struct id_list host_list(const struct plan *p)
+{
+    static uint32_t ids[PLAN_DEVICES];
+    struct id_list list = {.ids = ids};
+    for (size_t i = 0; i < p->device_count; i++)
+        if (p->devices[i].on && p->devices[i].listed)
+            ids[list.count++] = p->devices[i].id;
+    return list;
+}
+
 static struct config config_of(const struct plan *p, const char *spool)
 {
+    const struct id_list list = host_list(p);
     return (struct config){.poller_id = 1,
                            .pid = (int)getpid(),
+                           .has_host_list = p->has_list && list.count > 0,
+                           .host_list = list,
                            .event_loop = p->driver != DRIVER_LEGACY,
                            .async_snmp = p->driver == DRIVER_ASYNC,
                            .address_limit = p->address_limit,
@@ -98,7 +111,8 @@ static void take_events(struct run *run, struct stream_reader *reader)
             run->spooled_sum += e->type == EVENT_DB_SPOOLED ? (size_t)e->figures[0] : 0;
             run->lost_sum += e->type == EVENT_DB_LOST ? (size_t)e->figures[0] : 0;
             run->retries_sum += e->type == EVENT_DB_RETRY ? (size_t)e->figures[0] : 0;
-            run->rejected_count += e->type == EVENT_DB_REJECTED;
+            run->rejected_count += e->type == EVENT_DB_REJECTED && e->figures[1] == 0;
+            run->rejected_earlier += e->type == EVENT_DB_REJECTED && e->figures[1] != 0;
         }
     }
     stream_items_done(&items);
@@ -108,23 +122,70 @@ static void take_events(struct run *run, struct stream_reader *reader)
 
 /* ---- the spool ---- */
 
+static struct spool_options spool_of(const struct config *config)
+{
+    return (struct spool_options){.path = config->spool_file,
+                                  .cap_bytes = config->spool_bytes,
+                                  .database = config->db.database,
+                                  .poller_id = 1,
+                                  .interval_s = config->poller_interval_s};
+}
+
+/* What an earlier run has left. */
+static void fill_spool(const struct run *run, const struct config *config)
+{
+    const struct spool_options o = spool_of(config);
+    struct err err = ERR_INIT;
+    size_t kept;
+    for (uint32_t i = 0; i < PLAN_EARLIER; i++) {
+        const struct plan_earlier *e = &run->plan->earlier[i];
+        int64_t age_s = (int64_t)config->poller_interval_s * (e->expired ? 4 : 0) + 1;
+        const struct output_row row = {.local_data_id = PLAN_EARLIER_ID + i,
+                                       .rrd_name = "earlier",
+                                       .time = run->wall_first_s - age_s,
+                                       .output = "1",
+                                       .output_len = 1};
+        if (e->on && config->spool_file[0] != '\0')
+            SIM_CHECK(spool_append(&o, &row, 1, &kept, &err) && kept == 1, "%s", err.text);
+    }
+}
+
+static bool is_earlier(uint32_t local_data_id)
+{
+    return local_data_id >= PLAN_EARLIER_ID && local_data_id < PLAN_EARLIER_ID + PLAN_EARLIER;
+}
+
+/* The rest of the checks are about this run's rows alone. */
+static void take_earlier(struct run *run, struct table_outputs *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        if (is_earlier(t->rows[i].local_data_id))
+            run->earlier[t->rows[i].local_data_id - PLAN_EARLIER_ID].stored = true;
+        else
+            t->rows[n++] = t->rows[i];
+    }
+    t->count = n;
+}
+
 static void read_spool(struct run *run, const struct config *config)
 {
     struct err err = ERR_INIT;
     struct batch *b;
     struct spool_report report;
-    const struct spool_options o = {.path = config->spool_file,
-                                    .cap_bytes = config->spool_bytes,
-                                    .database = config->db.database,
-                                    .poller_id = 1,
-                                    .interval_s = config->poller_interval_s};
+    const struct spool_options o = spool_of(config);
     if (config->spool_file[0] == '\0')
         return;
     /* The wall clock may have jumped: rows that have expired count as well. */
-    struct spool *s = spool_take(&o, clock_wall_us() / 1000000, &err);
+    struct spool *s = spool_take(&o, 0, &err);
     if (s != NULL) {
         while ((b = spool_next(s)) != NULL) {
-            run->spooled_rows += b->row_count;
+            for (size_t i = 0; i < b->row_count; i++) {
+                if (is_earlier(b->rows[i].local_data_id))
+                    run->earlier[b->rows[i].local_data_id - PLAN_EARLIER_ID].kept = true;
+                else
+                    run->spooled_rows++;
+            }
             batch_free(b);
         }
         spool_finish(s, true, &report);
@@ -195,8 +256,11 @@ void run_plan(const struct plan *plan, struct buf *ret_result)
     sim_begin(plan);
     tables_begin();
     run.wall_first_s = clock_wall_us() / 1000000;
+    fill_spool(&run, &config);
     live(&run, &config);
     read_spool(&run, &config);
+    take_earlier(&run, &tables.output);
+    take_earlier(&run, &tables.boost);
     run_check(&run);
     run_print_result(&run, ret_result);
     tables_end();

@@ -23,6 +23,11 @@ struct run {
     struct ledger_figures figures;
     struct budget budget;
     size_t items_due, left_behind, spooled_rows;
+    /* Of an earlier run: where its rows are afterwards. */
+    struct run_earlier {
+        bool stored, kept;
+    } earlier[PLAN_EARLIER];
+    size_t rejected_earlier;
     bool polled, out_of_time, loaded, writer_lost;
     int stop_signal, status;
     int64_t begun_ms, ended_us, wall_first_s, wall_last_s;

@@ -5,7 +5,7 @@
 
 #include "base/compiler.h"
 
-enum { SETTINGS = 14 };
+enum { SETTINGS = 15 + PLAN_EARLIER };
 
 size_t plan_parts(const struct plan *p)
 {
@@ -56,7 +56,9 @@ static bool drop_setting(struct plan *p, size_t which)
     case 10: return drop_int(&p->threads, 1);
     case 11: return drop_int(&p->db_connections, 1);
     case 12: return drop_int(&p->active_profiles, 1);
-    default: return drop_int(&p->retries, 0);
+    case 13: return drop_int(&p->retries, 0);
+    case 14: return drop_flag(&p->has_list);
+    default: return drop_flag(&p->earlier[which - 15].on);
     }
 }
 

@@ -178,6 +178,21 @@ def gates(loop):
     return [f"--event-loop={'off' if loop == 'off' else 'on'}"] + (["--async-snmp=on"] if loop == "async" else [])
 
 
+def add_database_options(group):
+    """For a conftest.py: how all pollers of a run use the database; apply_database_options() obeys them."""
+    group.addoption("--bulk", choices=("auto", "off"), default="auto",
+                    help="DB_Bulk of all tests; those marked both_bulks run with both in any case, those of array binding "
+                         "with auto")
+    group.addoption("--connections", choices=("1", "2", "3"), help="DB_Connections of all tests")
+
+
+def apply_database_options(config):
+    if config.getoption("--bulk") != "auto":
+        Poller.keys["DB_Bulk"] = config.getoption("--bulk")
+    if config.getoption("--connections"):
+        Poller.keys["DB_Connections"] = config.getoption("--connections")
+
+
 class Poller:
     """A program, the site it polls, and its spine.conf. `loop` is "on", "off", "async" (on, and SNMP and
     ping wait on it, too) or None for no such option."""

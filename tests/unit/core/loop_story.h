@@ -7,6 +7,7 @@
 #include "../../support/everyloop.h"
 
 #include <string.h>
+#include <unistd.h>
 
 /* A letter for each thing that happened. */
 struct story {
@@ -87,6 +88,18 @@ static inline void set(struct event *e, loop_fn *fn, int64_t delay_ms)
 {
     loop_timer_init(&e->timer, e->story->loop, fn, e);
     loop_timer_set(&e->timer, delay_ms);
+}
+
+/* Tells the letter that it reads; z stops the loop. */
+static inline void on_read_one(void *arg)
+{
+    struct event *e = arg;
+    char c;
+    assert_int_equal(read(e->fd, &c, 1), 1);
+    e->letter = c;
+    tell(e);
+    if (c == 'z')
+        loop_stop(e->story->loop);
 }
 
 #endif

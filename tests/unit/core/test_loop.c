@@ -282,17 +282,6 @@ static void the_lag_is_that_of_the_latest_timer(void **state)
 
 /* ---- descriptors ---- */
 
-static void on_read_one(void *arg)
-{
-    struct event *e = arg;
-    char c;
-    assert_int_equal(read(e->fd, &c, 1), 1);
-    e->letter = c;
-    tell(e);
-    if (c == 'z')
-        loop_stop(e->story->loop);
-}
-
 static void a_watch_calls_as_long_as_there_is_something(void **state)
 {
     struct story s;

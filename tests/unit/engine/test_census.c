@@ -240,6 +240,15 @@ static void what_happened_to_the_cycle_is_marked(void **state UNUSED)
     census_free(c);
 }
 
+static void refused_rows_of_an_earlier_run_are_not_this_cycles_losses(void **state UNUSED)
+{
+    struct census *c = begin();
+    tell(c, EVENT_DB_REJECTED, 0, 20, "Incorrect value", 12, 0, 0);
+    tell(c, EVENT_DB_REJECTED, 0, 30, "Incorrect value", 13, 1, 0);
+    assert_int_equal(census_sums(c)->rejected, 1);
+    census_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +261,7 @@ int main(void)
         cmocka_unit_test(twenty_thousand_devices_take_some_200_bytes_each),
         cmocka_unit_test(the_slowest_come_first),
         cmocka_unit_test(what_happened_to_the_cycle_is_marked),
+        cmocka_unit_test(refused_rows_of_an_earlier_run_are_not_this_cycles_losses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

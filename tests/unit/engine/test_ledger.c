@@ -3,14 +3,18 @@
 #include "engine/ledger.h"
 
 #include "base/log.h"
+#include "base/stream.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
+static const struct output_row row = {.local_data_id = 12, .rrd_name = "traffic"};
+static const struct err why = {.text = "Incorrect value"};
 static const struct device device = {.id = 7, .item_count = 10};
 
 /* A device that gave ten values. */
@@ -31,7 +35,8 @@ static void what_is_left_when_rows_are_closed_is_lost(void **state)
     struct ledger l;
     (void)state;
     begin(&l);
-    ledger_rows_stored(&l, &(struct ledger_write){.rows_stored = 5, .rows_rejected = 1});
+    ledger_rows_stored(&l, &(struct ledger_write){.rows_stored = 5});
+    ledger_row_rejected(&l, &row, false, &why);
     ledger_rows_spooled(&l, 2);
     ledger_close_rows(&l);
     struct ledger_figures f = ledger_get(&l);
@@ -53,6 +58,36 @@ static void nothing_is_lost_when_all_was_booked(void **state)
     ledger_done(&l);
 }
 
+/* ---- what the event stream says about lost rows ---- */
+
+struct stream_sum {
+    size_t lost, rejected, earlier;
+};
+
+static struct stream_reader *listen(void)
+{
+    const struct stream_queue queue = {.events = 100, .bytes = 1 << 16};
+    return stream_subscribe(&queue);
+}
+
+static void hear(struct stream_reader *reader, struct stream_sum *sum)
+{
+    struct stream_items items = {0};
+    *sum = (struct stream_sum){0};
+    stream_close(reader);
+    while (stream_take(reader, &items, 0)) {
+        for (size_t i = 0; i < items.count; i++) {
+            const struct happening *e = &items.items[i].event;
+            sum->lost += e->type == EVENT_DB_LOST ? (size_t)e->figures[0] : 0;
+            sum->rejected += e->type == EVENT_DB_REJECTED && e->figures[1] == 0;
+            sum->earlier += e->type == EVENT_DB_REJECTED && e->figures[1] != 0;
+        }
+    }
+    stream_items_done(&items);
+    free(items.items);
+    stream_unsubscribe(reader);
+}
+
 /* The database thread was abandoned in a call that has returned after all. */
 static void a_writer_that_returns_late_books_no_row_twice(void **state)
 {
@@ -60,12 +95,52 @@ static void a_writer_that_returns_late_books_no_row_twice(void **state)
     (void)state;
     begin(&l);
     ledger_close_rows(&l);
-    ledger_rows_stored(&l, &(struct ledger_write){.rows_stored = 4, .rows_rejected = 1});
+    ledger_rows_stored(&l, &(struct ledger_write){.rows_stored = 4});
+    ledger_row_rejected(&l, &row, false, &why);
     ledger_rows_spooled(&l, 3);
     ledger_rows_lost(&l, 2);
     struct ledger_figures f = ledger_get(&l);
     assert_int_equal(booked(&f), 10);
     assert_int_equal(f.lost, 10);
+    ledger_done(&l);
+}
+
+/* Also when the writer that has told it gets lost: the rest is lost, this row is not lost once more. */
+static void a_refused_row_is_lost_once(void **state)
+{
+    struct ledger l;
+    struct stream_sum told;
+    (void)state;
+    struct stream_reader *reader = listen();
+    begin(&l);
+    ledger_row_rejected(&l, &row, false, &why);
+    ledger_close_rows(&l);
+    ledger_row_rejected(&l, &row, false, &why);
+    struct ledger_figures f = ledger_get(&l);
+    hear(reader, &told);
+    assert_int_equal(f.lost, 10);
+    assert_int_equal(told.lost + told.rejected, 10);
+    assert_int_equal(told.rejected, 1);
+    assert_int_equal(f.rejected, 1);
+    ledger_done(&l);
+}
+
+static void a_refused_row_of_an_earlier_run_is_not_lost_by_this_one(void **state)
+{
+    struct ledger l;
+    struct stream_sum told;
+    (void)state;
+    struct stream_reader *reader = listen();
+    begin(&l);
+    ledger_row_rejected(&l, &row, true, &why);
+    ledger_rows_stored(&l, &(struct ledger_write){.rows_stored = 10});
+    ledger_close_rows(&l);
+    struct ledger_figures f = ledger_get(&l);
+    hear(reader, &told);
+    assert_int_equal(f.lost, 0);
+    assert_int_equal(f.rejected_earlier, 1);
+    assert_int_equal(told.rejected, 0);
+    assert_int_equal(told.earlier, 1);
     ledger_done(&l);
 }
 
@@ -95,6 +170,8 @@ int main(void)
         cmocka_unit_test(what_is_left_when_rows_are_closed_is_lost),
         cmocka_unit_test(nothing_is_lost_when_all_was_booked),
         cmocka_unit_test(a_writer_that_returns_late_books_no_row_twice),
+        cmocka_unit_test(a_refused_row_is_lost_once),
+        cmocka_unit_test(a_refused_row_of_an_earlier_run_is_not_lost_by_this_one),
         cmocka_unit_test(lines_about_devices_are_bounded_below_medium),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

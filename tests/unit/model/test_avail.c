@@ -92,6 +92,56 @@ static void only_v1_and_v2c_without_community_need_no_snmp(void **state)
     }
 }
 
+/* ---- how long silence takes ---- */
+
+/* A ping waits 400 ms three times, an SNMP request 500 ms twice. */
+static const struct {
+    int method, ping_method;
+    bool community;
+    int64_t ms;
+} silences[] = {
+    {AVAIL_NONE, 2, true, 0},
+    {AVAIL_PING_AND_SNMP, 2, true, 1200}, /* the ping decides */
+    {AVAIL_SNMP_UPTIME, 2, true, 1000},
+    {AVAIL_SNMP_UPTIME, 2, false, 0},
+    {AVAIL_PING, 1, true, 1200},
+    {AVAIL_PING, 5, true, 1200},
+    {AVAIL_PING, 4, true, 0},
+    {AVAIL_PING_OR_SNMP, 3, true, 2200},
+    {AVAIL_PING_OR_SNMP, 3, false, 1200},
+    {AVAIL_SNMP_DESC, 2, true, 1000},
+    {AVAIL_SNMP_GETNEXT, 2, true, 1000},
+    {7, 2, true, 0},
+};
+
+static void a_silent_device_takes_the_tests_that_are_made(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(silences); i++) {
+        struct device d = device_with(silences[i].method, 2, silences[i].community ? "public" : "");
+        d.ping_method = silences[i].ping_method;
+        d.ping_timeout_ms = 400;
+        d.ping_retries = 2;
+        d.snmp.timeout_ms = 500;
+        if (avail_silent_ms(&d, 1) != silences[i].ms)
+            fail_msg("method %d by %d: %d ms, expected %d", silences[i].method,
+                     silences[i].ping_method, (int)avail_silent_ms(&d, 1), (int)silences[i].ms);
+    }
+}
+
+static void a_ping_out_of_range_takes_the_time_that_it_is_given(void **state)
+{
+    (void)state;
+    struct device d = device_with(AVAIL_PING, 2, "public");
+    d.ping_method = PING_METHOD_UDP;
+    d.ping_timeout_ms = 0;
+    d.ping_retries = -1;
+    assert_int_equal(avail_silent_ms(&d, 3), 3 * 500);
+    d.ping_timeout_ms = 10;
+    d.ping_retries = 1000;
+    assert_int_equal(avail_silent_ms(&d, 3), (PING_RETRIES_MAX + 1) * 10);
+}
+
 /* ---- the state machine (docs/contract.md 8.2, 8.3) ---- */
 
 /* Steps "o3/0": o up or x down, then status and event count afterwards; D or U if an event is told;
@@ -334,6 +384,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_verdict_follows_the_table),
         cmocka_unit_test(only_v1_and_v2c_without_community_need_no_snmp),
+        cmocka_unit_test(a_silent_device_takes_the_tests_that_are_made),
+        cmocka_unit_test(a_ping_out_of_range_takes_the_time_that_it_is_given),
         cmocka_unit_test(status_and_count_follow_the_observed_sequences),
         cmocka_unit_test(the_time_is_that_of_the_test_that_counts),
         cmocka_unit_test(an_impossible_ping_does_not_halve_the_time),

@@ -80,6 +80,30 @@ static void system_information_survives_its_source(void **state)
     batch_free(all);
 }
 
+/* NULL: the device has not told it. */
+static void every_text_of_a_system_survives_or_stays_absent(void **state)
+{
+    const struct system_info infos[] = {
+        {.descr = "d", .object_id = "o", .contact = "c", .name = "n", .location = "l"},
+        {.descr = NULL, .object_id = NULL, .contact = NULL, .name = NULL, .location = NULL}};
+    (void)state;
+    struct batch *b = batch_new();
+    for (size_t i = 0; i < 2; i++)
+        batch_add_host(b, &(struct host_row){.device_id = 1, .system = &infos[i]});
+    const struct system_info *full = b->hosts[0].system, *none = b->hosts[1].system;
+    assert_string_equal(full->descr, "d");
+    assert_string_equal(full->object_id, "o");
+    assert_string_equal(full->contact, "c");
+    assert_string_equal(full->name, "n");
+    assert_string_equal(full->location, "l");
+    assert_null(none->descr);
+    assert_null(none->object_id);
+    assert_null(none->contact);
+    assert_null(none->name);
+    assert_null(none->location);
+    batch_free(b);
+}
+
 static void reindex_rows_survive_their_source(void **state)
 {
     (void)state;
@@ -169,6 +193,7 @@ int main(void)
         cmocka_unit_test(rows_survive_their_source),
         cmocka_unit_test(missing_texts_are_empty),
         cmocka_unit_test(system_information_survives_its_source),
+        cmocka_unit_test(every_text_of_a_system_survives_or_stays_absent),
         cmocka_unit_test(reindex_rows_survive_their_source),
         cmocka_unit_test(merging_into_an_empty_batch_keeps_everything),
         cmocka_unit_test(merging_keeps_the_order),
