@@ -217,7 +217,7 @@ static bool hosting_begin(struct hosting *h, struct err *err)
 {
     struct scope *before = scope_enter(h->scope);
     log_own(h->request.fds[0], h->request.fds[1]);
-    stream_own();
+    stream_own(&(struct stream_origin){.poller = h->request.poller, .pid = h->request.pid});
     trace_own();
     bool ok = thr_start(&h->thread, "cycle", hosting_main, h, err);
     (void)scope_enter(before);
