@@ -17,7 +17,8 @@
  *     with standard output and error
  *   go                                            begun | refused WHY
  *   signal NUMBER                                 until MONO_MS, ended STATUS SIGNAL | lost WHY
- *   status FORMAT                                 status TEXT
+ *   status FORMAT [verbose]                       status TEXT
+ *   events FORMAT PAST FOLLOW BUFFER POLLER TYPES lines TEXT, over | refused WHY
  */
 #ifndef SPINE_APP_HANDOVER_H
 #define SPINE_APP_HANDOVER_H

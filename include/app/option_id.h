@@ -15,6 +15,8 @@ enum option_id {
     OPTION_REPLAY,
     OPTION_DAEMON,
     OPTION_STATUS,
+    OPTION_EVENTS,
+    OPTION_WAIT_FOR,
     OPTION_HELP,
     OPTION_VERSION,
     /* what to poll */
@@ -43,6 +45,11 @@ enum option_id {
     OPTION_TIMELINE_FILE,
     OPTION_TRACE_FILE,
     OPTION_FORMAT,
+    OPTION_VERBOSE,
+    OPTION_EVENT_TYPES,
+    OPTION_FOLLOW,
+    OPTION_EVENT_BUFFER,
+    OPTION_TIMEOUT,
     /* settings rows without an option of their own */
     OPTION_PATH_CACTILOG,
     OPTION_PATH_WEBROOT,

@@ -5,6 +5,7 @@
 #include "app/check.h"
 #include "app/configuration.h"
 #include "app/daemon.h"
+#include "app/events.h"
 #include "app/explain.h"
 #include "app/plan.h"
 #include "app/replay.h"
@@ -12,6 +13,7 @@
 #include "app/status.h"
 #include "app/verify.h"
 #include "app/version.h"
+#include "app/wait.h"
 #include "base/clock.h"
 #include "base/fatal.h"
 #include "base/log.h"
@@ -63,6 +65,8 @@ static struct app_end app_carry_out(struct config *c, const struct ping_sockets 
     case COMMAND_POLL: return run_once(c, sockets, started_us, argv);
     case COMMAND_DAEMON: return daemon_run(c, sockets);
     case COMMAND_STATUS: end.status = status_run(c); break;
+    case COMMAND_EVENTS: end.status = events_run(c); break;
+    case COMMAND_WAIT: end.status = wait_run(c); break;
     case COMMAND_REPLAY: end.status = replay_run(c); break;
     case COMMAND_EXPLAIN: return explain_run(c, sockets, started_us);
     case COMMAND_PLAN: return plan_run(c, sockets, started_us);

@@ -260,6 +260,12 @@ static void refresh(struct state *s)
     c->daemon_socket = configuration_text(s, OPTION_DAEMON_SOCKET);
     c->daemon_group = configuration_text(s, OPTION_DAEMON_GROUP);
     c->daemon_cycles = configuration_number(s, OPTION_DAEMON_CYCLES);
+    c->event_buffer = configuration_number(s, OPTION_EVENT_BUFFER);
+    c->verbose = boolean(s, OPTION_VERBOSE);
+    c->follow = boolean(s, OPTION_FOLLOW);
+    c->event_types =
+        configuration_text(s, c->command == COMMAND_WAIT ? OPTION_WAIT_FOR : OPTION_EVENT_TYPES);
+    c->timeout_s = configuration_number(s, OPTION_TIMEOUT);
 }
 
 static void configuration_put(struct state *s, enum option_id id, enum config_source source,

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/notify.h"
+#include "base/stream.h"
 #include "drivers/snmp.h"
 
 #include <errno.h>
@@ -147,6 +148,10 @@ struct status_facts daemon_get_facts(struct daemon *d)
         .uptime_s = (clock_mono_ms() - d->started_mono_ms) / 1000,
         .stopping = d->stopping,
         .running = mem_zalloc(d->link_count + 1, sizeof(f.running[0])),
+        .listeners = mem_zalloc(d->link_count + 1, sizeof(f.listeners[0])),
+        .events = stream_figures(),
+        .names = resolver_get_figures(d->services->resolver),
+        .keys = snmp_get_key_figures(),
         .last = d->has_last ? &d->last : NULL,
         .begun = d->begun,
         .ended = d->ended,
@@ -158,8 +163,10 @@ struct status_facts daemon_get_facts(struct daemon *d)
     int64_t lag_us = loop_take_lag_us(d->loop);
     d->lag_us = lag_us > d->lag_us ? lag_us : d->lag_us;
     f.lag_us = d->lag_us;
-    for (struct link *l = TAILQ_FIRST(&d->links); l != NULL; l = daemon_link_next(l))
+    for (struct link *l = TAILQ_FIRST(&d->links); l != NULL; l = daemon_link_next(l)) {
         f.running_count += daemon_link_get_cycle(l, &f.running[f.running_count]);
+        f.listener_count += daemon_link_get_listener(l, &f.listeners[f.listener_count]);
+    }
     return f;
 }
 
@@ -169,6 +176,10 @@ void daemon_changed(struct daemon *d)
                d->cycle_count, d->begun);
     if (d->stopping && TAILQ_EMPTY(&d->links))
         loop_stop(d->loop);
+    if (!d->stopping || d->cycle_count > 0)
+        return;
+    for (struct link *l = TAILQ_FIRST(&d->links); l != NULL; l = daemon_link_next(l))
+        daemon_link_finish(l);
 }
 
 /* ---- life ---- */
@@ -203,7 +214,7 @@ static void daemon_on_dump(void *arg)
     status_print(&facts, FORMAT_TEXT, &text);
     for (char *line = text.data, *end; (end = strchr(line, '\n')) != NULL; line = end + 1)
         log_line(LOG_ALWAYS, "NOTE: %.*s", (int)(end - line), line);
-    free(facts.running);
+    status_facts_done(&facts);
     buf_done(&text);
 }
 
@@ -242,6 +253,7 @@ static bool daemon_start(struct daemon *d, const struct ping_sockets *sockets, s
         return false;
     loop_timer_init(&d->alive, d->loop, daemon_on_alive, d);
     snmp_library_warm();
+    stream_keep((size_t)d->config->event_buffer);
     d->services = services_new(sockets, err);
     d->max_cycles = daemon_has_pidfd() ? d->config->daemon_cycles : 1;
     return d->services != NULL && daemon_listen(d, err);
@@ -253,6 +265,7 @@ static void daemon_release(struct daemon *d)
     daemon_stop_listening(d);
     if (d->abandoned > 0)
         return;
+    stream_keep(0);
     services_free(d->services);
     loop_free(d->loop);
     if (d->lock >= 0)

@@ -117,6 +117,13 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_STATUS] = ARG(0, "status", FLAG, COMMAND,
                           "what the daemon does, or what polls without one; status 3: no daemon",
                           .command = COMMAND_STATUS),
+    [OPTION_EVENTS] =
+        ARG(0, "events", FLAG, COMMAND, "the last events of the cycles that the daemon polls",
+            .command = COMMAND_EVENTS),
+    [OPTION_WAIT_FOR] =
+        ARG(0, "wait-for", TEXT, COMMAND,
+            "wait for an event, such as cycle.ended; status 75: not within --timeout",
+            .command = COMMAND_WAIT, .min = 1, .placeholder = "TYPE,TYPE"),
     [OPTION_HELP] = ARG('h', "help", ACTION, COMMAND, "print this text and exit"),
     [OPTION_VERSION] = ARG('v', "version", ACTION, COMMAND, "print the version and exit"),
     [OPTION_POLLER] = ARG('p', "poller", INTEGER, SELECT, "id of this poller", .key = "Poller",
@@ -225,6 +232,19 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_FORMAT] =
         ARG(0, "format", WORD, OUTPUT, "of what a command prints: text or json", .words = formats,
             .min = 1 /* no numbers */, .standard = "text", .placeholder = "WORD"),
+    [OPTION_VERBOSE] = ARG(0, "verbose", FLAG, OUTPUT, "--status tells more"),
+    [OPTION_EVENT_TYPES] =
+        ARG(0, "type", TEXT, OUTPUT, "--events tells these only, such as device.finished,cycle.*",
+            .min = 1, .placeholder = "TYPE,TYPE"),
+    [OPTION_FOLLOW] = ARG(0, "follow", FLAG, OUTPUT, "--events goes on until the daemon ends"),
+    [OPTION_EVENT_BUFFER] =
+        ARG(0, "buffer", INTEGER, OUTPUT,
+            "events that wait for one reader in the daemon; the oldest are dropped",
+            .key = "Event_Buffer", .min = 16, .max = 65536, .power_of_two = true, .standard = "256",
+            .placeholder = "N"),
+    [OPTION_TIMEOUT] =
+        ARG(0, "timeout", INTEGER, OUTPUT, "--wait-for waits no longer; 0: without an end",
+            .max = SECONDS_TOP, .standard = "0", .placeholder = "N", .unit = "s"),
     [OPTION_PATH_CACTILOG] =
         SETTING("path_cactilog", PATH, "FILE", "log file; default <path_webroot>/log/cacti.log",
                 .key = "Cacti_Log"),
