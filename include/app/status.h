@@ -49,7 +49,7 @@ struct status_alone {
 };
 
 struct status_facts {
-    struct config *config;
+    const struct config *config;
     bool verbose;
     const struct status_alone *alone; /* NULL: a daemon answers */
     const char *why_not;              /* NULL: a daemon answers; else why none does */

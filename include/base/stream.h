@@ -78,7 +78,7 @@ struct stream_reader_figures {
 /* The calling thread's scope gets a stream of its own.  origin: its events go to the process's stream too; NULL: they
  * do not. */
 void stream_own(const struct stream_origin *origin);
-/* The calling thread's stream keeps its last events of normal detail from now on, for readers that come later; 0: none. */
+/* The process's stream keeps its last events of normal detail from now on, for readers that come later; 0: none. */
 void stream_keep(size_t events);
 
 void stream_emit(const struct happening *event);

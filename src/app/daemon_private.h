@@ -28,7 +28,7 @@ enum {
 struct link;
 
 struct daemon {
-    struct config *config;
+    const struct config *config;
     char *file; /* of the configuration, as realpath(3) has it */
     gid_t group;
     bool has_group;

@@ -18,6 +18,9 @@ enum { LISTENER_BATCH = 32, LISTENER_BYTES = 8 * 1024, LISTENER_KERNEL_BYTES = 3
 /* A reader is woken for this time's events at once, or as soon as its buffer is half full. */
 enum { LISTENER_GATHER_MS = 50 };
 
+/* --status tells all of them in one message. */
+enum { LISTENER_TYPES_LEN = 1000 };
+
 struct listener {
     struct listener_options options;
     bool json;
@@ -75,6 +78,7 @@ static bool listener_read_request(const struct handover *m, struct listener_requ
               handover_number(m, WORD_BUFFER, LISTENER_BUFFER_LEAST, LISTENER_BUFFER_MOST,
                               &ret->buffer) &&
               (ret->buffer & (ret->buffer - 1)) == 0 &&
+              strlen(m->words[WORD_TYPES]) <= LISTENER_TYPES_LEN &&
               handover_number(m, WORD_POLLER, 0, INT32_MAX, &ret->poller);
     if (!ok)
         return err_set(why, ERR_USAGE, "it does not understand the request");

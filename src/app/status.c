@@ -23,24 +23,26 @@ enum { STATUS_NOT_RUNNING = 3, STATUS_ANSWER_MS = 5000 };
 /* ---- text ---- */
 
 /* Where the value of an option comes from. */
-static const char *status_source(struct config *c, enum option_id id)
+static const char *status_source(const struct config *c, enum option_id id)
 {
     struct configuration_entry e;
-    for (size_t i = 0; configuration_entry(c, i, &e); i++)
+    struct config *described =
+        (struct config *)(uintptr_t)c; /* of which a buffer for texts changes */
+    for (size_t i = 0; configuration_entry(described, i, &e); i++)
         if (e.name == option_get(id)->name)
             return e.source;
     return "";
 }
 
 /* Why cycles are polled in this way. */
-static const char *status_driver_why(struct config *c)
+static const char *status_driver_why(const struct config *c)
 {
     if (c->event_loop && !loop_kind_is_built(LOOP_LIBEVENT))
         return "this build has no libevent";
     return status_source(c, c->event_loop ? OPTION_ASYNC_SNMP : OPTION_EVENT_LOOP);
 }
 
-static void status_print_way(struct config *c, struct buf *out)
+static void status_print_way(const struct config *c, struct buf *out)
 {
     static const char *const ways[] = {[CONFIG_LEGACY] = "legacy loop",
                                        [CONFIG_EVENT] = "event loop",
@@ -210,7 +212,7 @@ static void status_put_daemon(const struct status_facts *f, struct buf *out)
 
 static void status_print_json(const struct status_facts *f, struct buf *out)
 {
-    struct config *c = f->config;
+    const struct config *c = f->config;
     jsonout_open(out, NULL, '{');
     jsonout_text(out, "schema", "spine-status-1");
     jsonout_bool(out, "running", f->why_not == NULL);

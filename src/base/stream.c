@@ -80,15 +80,9 @@ static struct stream_item *stream_at(const struct stream_reader *r, size_t i)
     return &r->items[(r->first + i) % r->queue.events];
 }
 
-/* Room for one event more.  false: it finds the queue full. */
-static bool stream_make_room(struct stream_reader *r, size_t detail_len) REQUIRES(r->stream->lock);
-/* Puts an event behind those that wait. */
-static void stream_queue_item(struct stream_reader *r, const struct stream_item *item)
-    REQUIRES(r->stream->lock);
-/* true: queued; the detail is the queue's. */
-static bool offer(struct stream *s, struct stream_reader *r, const struct stream_item *item)
-    REQUIRES(s->lock);
+/* The next ones are called under the stream's lock. */
 
+/* Room for one event more.  false: it finds the queue full. */
 static bool stream_make_room(struct stream_reader *r, size_t detail_len)
 {
     bool full = r->count == r->queue.events;
@@ -102,34 +96,46 @@ static bool stream_make_room(struct stream_reader *r, size_t detail_len)
     return true;
 }
 
-static void stream_queue_item(struct stream_reader *r, const struct stream_item *item)
+/* Puts an event behind those that wait. */
+static void stream_queue_item(struct stream_reader *r, const struct stream_item *item,
+                              uint64_t number)
 {
-    *stream_at(r, r->count++) = *item;
+    struct stream_item *at = stream_at(r, r->count++);
+    *at = *item;
+    at->number = number;
     r->bytes += item->detail_len;
     if (r->count > r->deepest)
         r->deepest = r->count;
 }
 
-static bool offer(struct stream *s, struct stream_reader *r, const struct stream_item *item)
+static void stream_wake(struct stream_reader *r)
 {
-    struct stream_item numbered = *item;
-    uint64_t dropped = r->dropped;
-    if (r->closed || !stream_is_wanted(&r->queue, item->event.type))
-        return false;
-    numbered.number = ++r->offered;
-    bool fits = stream_make_room(r, item->detail_len);
-    s->figures.dropped += r->dropped - dropped;
-    if (!fits)
-        return false;
-    stream_queue_item(r, &numbered);
-    if (r->deepest > s->figures.deepest)
-        s->figures.deepest = r->deepest;
     if (r->count != 1 && r->count != r->queue.events / 2 + 1)
-        return true;
+        return;
     if (r->queue.wake != NULL)
         r->queue.wake(r->queue.wake_arg);
     else
         thr_wake_one(&r->changed);
+}
+
+/* true: queued; the detail is the queue's. */
+static bool offer(struct stream *s, struct stream_reader *r, const struct stream_item *item)
+    REQUIRES(s->lock);
+
+static bool offer(struct stream *s, struct stream_reader *r, const struct stream_item *item)
+{
+    uint64_t dropped = r->dropped;
+    if (r->closed || !stream_is_wanted(&r->queue, item->event.type))
+        return false;
+    r->offered++;
+    bool fits = stream_make_room(r, item->detail_len);
+    s->figures.dropped += r->dropped - dropped;
+    if (!fits)
+        return false;
+    stream_queue_item(r, item, r->offered);
+    if (r->deepest > s->figures.deepest)
+        s->figures.deepest = r->deepest;
+    stream_wake(r);
     return true;
 }
 
@@ -150,7 +156,7 @@ static void stream_offer_all(struct stream *s, const struct stream_item *item)
         offer(s, r, item);
     if (s->kept != NULL && !happening_get(item->event.type)->detail) {
         (void)stream_make_room(s->kept, 0);
-        stream_queue_item(s->kept, item);
+        stream_queue_item(s->kept, item, 0);
     }
     thr_unlock(&s->lock);
 }
@@ -231,11 +237,9 @@ static void stream_give_past(struct stream *s, struct stream_reader *r)
     for (size_t i = 0; i < s->kept->count; i++)
         left += stream_is_wanted(&r->queue, stream_at(s->kept, i)->event.type);
     for (size_t i = 0; i < s->kept->count; i++) {
-        struct stream_item item = *stream_at(s->kept, i);
-        if (!stream_is_wanted(&r->queue, item.event.type) || left-- > r->queue.events)
-            continue;
-        item.number = ++r->offered;
-        stream_queue_item(r, &item);
+        const struct stream_item *item = stream_at(s->kept, i);
+        if (stream_is_wanted(&r->queue, item->event.type) && left-- <= r->queue.events)
+            stream_queue_item(r, item, ++r->offered);
     }
 }
 
@@ -278,7 +282,7 @@ struct stream_reader *stream_subscribe(const struct stream_queue *queue)
 
 void stream_keep(size_t events)
 {
-    struct stream *s = stream_here();
+    struct stream *s = &stream_of_process;
     struct stream_queue queue = {.events = events, .drop_oldest = true};
     struct stream_reader *r = events == 0 ? NULL : stream_new_reader(s, &queue);
     thr_lock(&s->lock);

@@ -63,7 +63,7 @@ struct cached_key {
 
 static struct thr_mutex keys_lock = THR_MUTEX_INITIALIZER; /* guards the keys; taken alone */
 static pthread_cond_t keys_done = PTHREAD_COND_INITIALIZER;
-static struct snmp_key_figures key_figures GUARDED; /* keys_lock */
+static struct snmp_key_figures key_figures GUARDED_BY(keys_lock);
 static void *keys; /* tsearch(3) of struct cached_key; a key stays until snmp_v3_stop() */
 
 static int v3_compare_keys(const void *left, const void *right)
