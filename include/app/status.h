@@ -12,8 +12,6 @@
 
 #include "base/buf.h"
 #include "base/stream.h"
-#include "drivers/resolve.h"
-#include "drivers/snmp.h"
 #include "engine/config.h"
 
 #include <stdbool.h>
@@ -64,8 +62,6 @@ struct status_facts {
     struct stream_figures events;
     struct status_listener *listeners;
     size_t listener_count;
-    struct resolver_figures names;
-    struct snmp_key_figures keys;
 };
 
 void status_facts_done(struct status_facts *f);

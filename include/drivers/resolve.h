@@ -54,15 +54,7 @@ struct address {
     socklen_t len;
 };
 
-struct resolver_figures {
-    size_t names;       /* that are kept */
-    uint64_t asked;     /* for a name; one that is not known yet may be asked for twice */
-    uint64_t looked_up; /* by the system */
-    int64_t oldest_ms;  /* age of the oldest answer that still counts; 0: there is none */
-};
-
 NODISCARD struct resolver *resolver_new(void);
-struct resolver_figures resolver_get_figures(struct resolver *r); /* from any thread */
 void resolver_free(struct resolver *r); /* no find may be running; NULL allowed */
 NODISCARD bool resolver_find(struct resolver *r, const char *name, enum resolve_family family,
                              int64_t deadline_mono_ms, struct give_up *give_up, struct address *ret,

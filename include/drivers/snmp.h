@@ -61,12 +61,6 @@ struct snmp_options {
 
 struct snmp_agent;
 
-/* SNMPv3 keys that are kept, until the library stops. */
-struct snmp_key_figures {
-    size_t keys;    /* made and kept */
-    uint64_t found; /* so often one of them was there when it was needed */
-};
-
 NODISCARD bool snmp_library_start(struct err *err);
 /* The part of the start that takes milliseconds, once: called by the first agent, or before, by a thread that has time. */
 void snmp_library_warm(void);
@@ -74,8 +68,6 @@ void snmp_library_stop(void); /* when no agent is left */
 const char *snmp_library_version(void);
 /* The SNMPv3 protocols that Cacti can name and the library has, after the start of the library: "MD5 SHA ..." */
 void snmp_library_protocols(struct buf *auth, struct buf *priv);
-
-struct snmp_key_figures snmp_get_key_figures(void); /* any thread */
 
 NODISCARD struct snmp_agent *snmp_agent_new(const struct snmp_options *options);
 void snmp_agent_free(struct snmp_agent *agent); /* NULL allowed; does not block */

@@ -150,8 +150,6 @@ struct status_facts daemon_get_facts(struct daemon *d)
         .running = mem_zalloc(d->link_count + 1, sizeof(f.running[0])),
         .listeners = mem_zalloc(d->link_count + 1, sizeof(f.listeners[0])),
         .events = stream_figures(),
-        .names = resolver_get_figures(d->services->resolver),
-        .keys = snmp_get_key_figures(),
         .last = d->has_last ? &d->last : NULL,
         .begun = d->begun,
         .ended = d->ended,

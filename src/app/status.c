@@ -74,16 +74,6 @@ static void status_print_events(const struct status_facts *f, struct buf *out)
     }
 }
 
-static void status_print_caches(const struct status_facts *f, struct buf *out)
-{
-    buf_printf(out,
-               "names       %zu kept, asked for %" PRIu64 " times, looked up %" PRIu64
-               " times, the oldest answer is %" PRId64 " s old\n",
-               f->names.names, f->names.asked, f->names.looked_up, f->names.oldest_ms / 1000);
-    buf_printf(out, "SNMPv3 keys %zu made and kept, found %" PRIu64 " times\n", f->keys.keys,
-               f->keys.found);
-}
-
 static void status_print_text(const struct status_facts *f, struct buf *out)
 {
     if (f->why_not != NULL)
@@ -114,8 +104,6 @@ static void status_print_text(const struct status_facts *f, struct buf *out)
                f->begun, f->ended, f->failed, f->lost, f->refused, f->abandoned);
     buf_printf(out, "loop        late by %.4f s at most\n", (double)f->lag_us / 1e6);
     status_print_events(f, out);
-    if (f->verbose)
-        status_print_caches(f, out);
 }
 
 /* ---- JSON ---- */
@@ -171,22 +159,6 @@ static void status_put_events(const struct status_facts *f, struct buf *out)
     jsonout_close(out, '}');
 }
 
-static void status_put_caches(const struct status_facts *f, struct buf *out)
-{
-    jsonout_open(out, "caches", '{');
-    jsonout_open(out, "names", '{');
-    jsonout_unsigned(out, "kept", f->names.names);
-    jsonout_unsigned(out, "asked", f->names.asked);
-    jsonout_unsigned(out, "looked_up", f->names.looked_up);
-    jsonout_int(out, "oldest_s", f->names.oldest_ms / 1000);
-    jsonout_close(out, '}');
-    jsonout_open(out, "snmp_keys", '{');
-    jsonout_unsigned(out, "kept", f->keys.keys);
-    jsonout_unsigned(out, "found", f->keys.found);
-    jsonout_close(out, '}');
-    jsonout_close(out, '}');
-}
-
 static void status_put_daemon(const struct status_facts *f, struct buf *out)
 {
     jsonout_open(out, "daemon", '{');
@@ -206,7 +178,6 @@ static void status_put_daemon(const struct status_facts *f, struct buf *out)
     jsonout_real(out, "late_s", (double)f->lag_us / 1e6);
     jsonout_close(out, '}');
     status_put_events(f, out);
-    status_put_caches(f, out);
     jsonout_close(out, '}');
 }
 

@@ -35,7 +35,6 @@ struct answer {
 
 struct lookup {
     STAILQ_ENTRY(lookup) next; /* while queued */
-    STAILQ_ENTRY(lookup) other;
     char *name;
     enum resolve_family family;
     enum lookup_state state;
@@ -52,8 +51,6 @@ struct resolver {
     bool closing GUARDED;
     void *lookups GUARDED; /* tsearch(3) */
     STAILQ_HEAD(, lookup) queue;
-    STAILQ_HEAD(, lookup) all; /* lookups, for the figures */
-    struct resolver_figures figures GUARDED;
     unsigned queued GUARDED, idle GUARDED;
     struct lease *helpers[HELPERS_MAX] GUARDED;
     unsigned helper_count GUARDED;
@@ -67,7 +64,6 @@ UNCHECKED_LOCKS struct resolver *resolver_new(void)
     thr_cond_init(&r->work);
     thr_cond_init(&r->done);
     STAILQ_INIT(&r->queue);
-    STAILQ_INIT(&r->all);
     return r;
 }
 
@@ -302,7 +298,6 @@ static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
 {
     struct lookup key = {.name = (char *)(uintptr_t)name, .family = family};
     struct lookup *const *known = tfind(&key, &r->lookups, resolver_compare_lookups);
-    r->figures.asked++;
     if (known != NULL) {
         if ((*known)->state == LOOKUP_DONE && clock_mono_ms() >= (*known)->old_ms)
             (*known)->state = LOOKUP_NEW;
@@ -313,8 +308,6 @@ static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
     l->family = family;
     TAILQ_INIT(&l->queries);
     (void)mem_need(tsearch(l, &r->lookups, resolver_compare_lookups));
-    STAILQ_INSERT_TAIL(&r->all, l, other);
-    r->figures.names++;
     return l;
 }
 
@@ -381,7 +374,6 @@ static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err
         STAILQ_INSERT_TAIL(&r->queue, l, next);
         r->queued++;
         l->state = LOOKUP_QUEUED;
-        r->figures.looked_up++;
         thr_wake_one(&r->work);
     }
     return l->state == LOOKUP_DONE || resolver_provide_helper(r, &own) ||
@@ -552,28 +544,4 @@ char *resolve_host_part(const char *hostname, enum resolve_family *ret_family)
         *ret_family =
             RESOLVE_ANY; /* the prefixes without a 6 are also written for any transport address */
     return part;
-}
-
-/* ---- figures ---- */
-
-static int64_t resolver_get_age_ms(const struct lookup *l, int64_t now_ms)
-{
-    int64_t kept_ms = l->answer.code == 0 ? RESOLVE_KEEP_MS : RESOLVE_KEEP_FAILURE_MS;
-    bool counts = l->state == LOOKUP_DONE && now_ms < l->old_ms;
-    return counts ? now_ms - (l->old_ms - kept_ms) : 0;
-}
-
-struct resolver_figures resolver_get_figures(struct resolver *r)
-{
-    int64_t now_ms = clock_mono_ms();
-    const struct lookup *l;
-    thr_lock(&r->lock);
-    struct resolver_figures figures = r->figures;
-    STAILQ_FOREACH (l, &r->all, other) {
-        int64_t age_ms = resolver_get_age_ms(l, now_ms);
-        if (age_ms > figures.oldest_ms)
-            figures.oldest_ms = age_ms;
-    }
-    thr_unlock(&r->lock);
-    return figures;
 }

@@ -63,7 +63,6 @@ struct cached_key {
 
 static struct thr_mutex keys_lock = THR_MUTEX_INITIALIZER; /* guards the keys; taken alone */
 static pthread_cond_t keys_done = PTHREAD_COND_INITIALIZER;
-static struct snmp_key_figures key_figures GUARDED_BY(keys_lock);
 static void *keys; /* tsearch(3) of struct cached_key; a key stays until snmp_v3_stop() */
 
 static int v3_compare_keys(const void *left, const void *right)
@@ -88,7 +87,6 @@ void snmp_v3_stop(void)
     thr_lock(&keys_lock);
     tdestroy(keys, v3_free_key);
     keys = NULL;
-    key_figures = (struct snmp_key_figures){.keys = 0};
     thr_unlock(&keys_lock);
 }
 
@@ -116,7 +114,6 @@ static bool v3_known_key(const struct protocol *auth, const char *passphrase, st
     thr_lock(&keys_lock);
     const struct cached_key *k = v3_get_key(auth, passphrase);
     bool ready = k != NULL && k->ready;
-    key_figures.found += ready;
     if (ready)
         *ret = k->key;
     thr_unlock(&keys_lock);
@@ -128,9 +125,7 @@ static struct key v3_find_key(const struct protocol *auth, const char *passphras
 {
     thr_lock(&keys_lock);
     struct cached_key *k = v3_get_key(auth, passphrase);
-    key_figures.found += k != NULL;
     if (k == NULL) {
-        key_figures.keys++;
         k = mem_zalloc(1, sizeof(*k));
         k->type = auth->type;
         k->passphrase = mem_strdup(passphrase);
@@ -147,14 +142,6 @@ static struct key v3_find_key(const struct protocol *auth, const char *passphras
     struct key key = k->key;
     thr_unlock(&keys_lock);
     return key;
-}
-
-struct snmp_key_figures snmp_get_key_figures(void)
-{
-    thr_lock(&keys_lock);
-    struct snmp_key_figures figures = key_figures;
-    thr_unlock(&keys_lock);
-    return figures;
 }
 
 static bool v3_key_trouble(const char *trouble, const char *kind, struct buf *detail)

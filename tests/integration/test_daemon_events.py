@@ -454,10 +454,8 @@ def test_what_a_daemon_alone_tells_ends_with_it(plain_poller, daemon):
 # ---- --status ----
 
 
-def test_status_says_who_reads_events_and_what_is_kept(site, snmpd, plain_poller, daemon):
+def test_status_says_who_reads_events(site, snmpd, plain_poller, daemon):
     seed(site, snmpd, devices=range(1, 4))
-    device = site.add_device(4, hostname="localhost", port=snmpd.port)
-    site.add_snmp_item(device, f"{PLAYPEN}.4.1", rrd_name="v")
     with follow(plain_poller, "--type=cycle.*", "--buffer=32") as reader:
         wait_for_subscribers(plain_poller, 1)
         for _ in range(2):
@@ -465,18 +463,15 @@ def test_status_says_who_reads_events_and_what_is_kept(site, snmpd, plain_poller
         code, found = status_of(plain_poller)
         text = run(plain_poller, "--status", "--verbose").stdout
     valid_status(found)
-    inside = found["daemon"]
-    events = inside["events"]
+    events = found["daemon"]["events"]
     assert code == 0 and found["alone"] is None
     assert events["subscribers"] == [{"pid": reader.process.pid, "uid": os.geteuid(), "types": "cycle.*", "buffer": 32,
                                       "offered": events["subscribers"][0]["offered"], "dropped": 0,
                                       "waiting": events["subscribers"][0]["waiting"],
                                       "deepest": events["subscribers"][0]["deepest"]}]
     assert events["subscribers"][0]["offered"] >= 4 and events["emitted"] > 20 and events["dropped"] == 0
-    assert inside["caches"]["names"]["kept"] == 1 and inside["caches"]["names"]["looked_up"] == 1
-    assert inside["caches"]["names"]["asked"] >= 2
     assert found["handed_over"] and found["handed_over_by"] == "spine.conf"
-    assert f"subscriber  process {reader.process.pid} " in text and "names       1 kept" in text, text
+    assert f"subscriber  process {reader.process.pid} " in text, text
 
 
 def test_status_without_a_daemon_says_what_the_database_tells(site, snmpd, plain_poller, no_daemon, work):
