@@ -129,7 +129,7 @@ static void status_print_json(const struct status_facts *f, struct buf *out)
     jsonout_text(out, "file", configuration_file_path(c));
     jsonout_text(out, "socket", c->daemon_socket);
     jsonout_bool(out, "handed_over", c->daemon);
-    jsonout_text(out, "driver", config_driver_text(c));
+    jsonout_text(out, "driver", config_driver_text(config_driver(c)));
     if (f->why_not == NULL)
         status_put_daemon(f, out);
     else
