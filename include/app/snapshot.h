@@ -42,7 +42,8 @@ struct snapshot_figures {
     uint64_t adopted;            /* of these: other bytes, and in order */
     uint64_t refused;            /* of these: not in order */
     int64_t last_adopted_wall_s; /* 0: none yet */
-    const char *trouble;         /* the file as it is now is not used, because ...; NULL: it is; lent, as below */
+    const char
+        *trouble; /* the file as it is now is not used, because ...; NULL: it is; lent, as below */
 };
 
 NODISCARD struct snapshot *snapshot_start(const struct snapshot_options *options);

@@ -13,7 +13,7 @@
  *          What happens after changed() was called leads to another call.  The queue of the kernel may overflow: that is a
  *          change.  After filewatch_stop() nothing is called.
  *          Where the kernel cannot tell (no room, no right, a file system of another machine) the file is looked at every `poll_ms`,
- *          and once a minute the kernel is asked again.  A file system that is mounted over a directory on the way is not
+ *          and from time to time the kernel is asked again.  A file system that is mounted over a directory on the way is not
  *          noticed.
  */
 #ifndef SPINE_CORE_FILEWATCH_H
@@ -37,7 +37,8 @@ struct filewatch_options {
     struct loop *loop;
     const char *path;
     int debounce_ms;
-    int poll_ms; /* 0: the file is not looked at */
+    int poll_ms;  /* 0: the file is not looked at */
+    int again_ms; /* after which the kernel is asked again */
     void (*changed)(void *arg);
     /* The way has become another one than the kernel's, or the kernel's again; why: NULL, or why not by the kernel. */
     void (*told)(void *arg, enum filewatch_way way, const char *why);
@@ -51,7 +52,7 @@ struct filewatch_figures {
     uint64_t overflows;   /* of the kernel's queue */
     uint64_t errors;      /* the kernel could not be asked */
     int64_t last_wall_us; /* of the last report; 0: none yet */
-    const char *why;      /* not by the kernel; NULL: by the kernel; lent until the loop's next turn */
+    const char *why; /* not by the kernel; NULL: by the kernel; lent until the loop's next turn */
 };
 
 NODISCARD struct filewatch *filewatch_start(const struct filewatch_options *options);
