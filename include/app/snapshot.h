@@ -3,7 +3,7 @@
  * Why:     a cycle runs with exactly the bytes that its client has read, whatever is written meanwhile; and
  *          the daemon's own keys follow the file.
  * Use:     struct snapshot *s = snapshot_start(&options);
- *          image = snapshot_take(s, file, digest);     the bytes for a cycle; conffile_image_unref() them
+ *          image = snapshot_take(s, digest);     the bytes for a cycle; conffile_image_unref() them
  *          snapshot_stop(s);                           at the begin of the daemon's end: nothing is read any more
  *          snapshot_free(s);
  * Threads: the loop's.  An image is constant and may be used and given back by any thread.

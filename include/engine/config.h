@@ -60,6 +60,8 @@ struct config {
     const char *daemon_socket; /* never "" */
     const char *daemon_group;  /* "" = none */
     int daemon_cycles;         /* at a time; > 0 */
+    int reload_debounce_ms;    /* the file is left alone for that long; > 0 */
+    int watch_poll_ms;         /* where the kernel does not tell; 0: not at all */
 
     /* what to poll */
     int poller_id;
