@@ -4,7 +4,7 @@
  *          the daemon's own keys follow the file.
  * Use:     struct snapshot *s = snapshot_start(&options);
  *          image = snapshot_take(s, digest);     the bytes for a cycle; conffile_image_unref() them
- *          snapshot_stop(s);                           at the begin of the daemon's end: nothing is read any more
+ *          snapshot_stop(s);                           at the begin of the daemon's end: nothing is read from then on
  *          snapshot_free(s);
  * Threads: the loop's.  An image is constant and may be used and given back by any thread.
  * Owns:    the configuration that was read last, which it lends.
@@ -31,7 +31,7 @@ struct snapshot_options {
     struct config *config; /* as the daemon has read it at its start; lent */
     int argc;              /* its arguments, which count for each reading */
     char *const *argv;
-    /* May this be used?  If so it is, until the next call. */
+    /* Whether it may be used; if so it lives until the next one is, or snapshot_free(). */
     bool (*adopt)(void *arg, const struct config *config, struct err *err);
     void *arg;
 };
@@ -47,8 +47,6 @@ struct snapshot_figures {
 };
 
 NODISCARD struct snapshot *snapshot_start(const struct snapshot_options *options);
-/* Lent until the file is read again. */
-const struct config *snapshot_config(const struct snapshot *s);
 /* The file that the daemon was started with has this name, as realpath(3) has it. */
 bool snapshot_is_file(struct snapshot *s, const char *real);
 /* A reference to the bytes with this digest; if these are not the last ones, the file is read again.  NULL: nor

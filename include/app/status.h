@@ -10,6 +10,7 @@
 #ifndef SPINE_APP_STATUS_H
 #define SPINE_APP_STATUS_H
 
+#include "app/snapshot.h"
 #include "base/buf.h"
 #include "engine/config.h"
 
@@ -35,6 +36,7 @@ struct status_facts {
     const struct status_cycle *last; /* NULL: none has ended */
     uint64_t begun, ended, failed, lost, refused, abandoned;
     int64_t lag_us; /* the most by which its loop was late */
+    struct snapshot_figures snapshot;
 };
 
 void status_print(const struct status_facts *facts, enum config_format format, struct buf *out);

@@ -186,6 +186,7 @@ struct status_facts daemon_get_facts(struct daemon *d)
         .lost = d->lost,
         .refused = d->refused,
         .abandoned = d->abandoned,
+        .snapshot = snapshot_get(d->snapshot),
     };
     int64_t lag_us = loop_take_lag_us(d->loop);
     d->lag_us = lag_us > d->lag_us ? lag_us : d->lag_us;

@@ -306,7 +306,7 @@ static const struct option_def table[OPTION_COUNT] = {
             .max = 60000, .unit = "ms"),
     [OPTION_WATCH_FALLBACK] =
         KEY("Watch_Fallback", BOOLEAN, "on", "on|off",
-            "let the daemon look at spine.conf where the kernel cannot tell of changes"),
+            "let the daemon look at spine.conf where the kernel does not report changes"),
     [OPTION_WATCH_POLL] = KEY("Watch_Poll_s", INTEGER, "5", "N", "how often it looks then",
                               .min = 1, .max = 3600, .unit = "s"),
     [OPTION_SPOOL_FILE] = KEY("Spool_File", PATH, "", "FILE",

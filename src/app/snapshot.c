@@ -20,11 +20,11 @@ struct snapshot {
     char *real;            /* as realpath(3) has it; NULL: not known */
     struct config *config; /* read last, or the first one, which is lent */
     struct conffile_image
-        *image;              /* what config was made of; NULL: these bytes are not known any more */
+        *image;              /* what config was made of; NULL: these bytes are no longer known */
     struct filewatch *watch; /* NULL: stopped */
     struct snapshot_figures figures;
     uint64_t changes; /* up to the last reading */
-    char *trouble;    /* as figures.trouble */
+    char *trouble;    /* why the file is not used, as in the figures */
 };
 
 /* ---- what is said ---- */
@@ -96,14 +96,13 @@ static void snapshot_on_told(void *arg, enum filewatch_way way, const char *why)
     const struct snapshot *s = arg;
     switch (way) {
     case FILEWATCH_BY_KERNEL:
-        log_line(LOG_ALWAYS, "NOTE: the kernel tells of changes of %s again", s->path);
+        log_line(LOG_ALWAYS, "NOTE: the kernel reports changes of %s again", s->path);
         break;
     case FILEWATCH_BY_LOOKING:
-        log_line(
-            LOG_ALWAYS,
-            "WARNING: the kernel does not tell of changes of %s, which is looked at every %d s "
-            "instead: %s",
-            s->path, s->config->watch_poll_ms / 1000, why);
+        log_line(LOG_ALWAYS,
+                 "WARNING: the kernel does not report changes of %s, which is looked at every %d s "
+                 "instead: %s",
+                 s->path, s->config->watch_poll_ms / 1000, why);
         break;
     case FILEWATCH_NOT:
         log_line(LOG_ALWAYS,
@@ -190,7 +189,7 @@ static void snapshot_on_changed(void *arg)
     conffile_image_unref(image);
 }
 
-/* What the file is now is not told if it is of no use to the one who asks: it may be half written, and the watch
+/* What the file is now is not told if it is of no use to the client: it may be half written, and the watch
  * will report it when it is left alone. */
 struct conffile_image *snapshot_take(struct snapshot *s, const char *digest)
 {
@@ -233,11 +232,6 @@ struct snapshot *snapshot_start(const struct snapshot_options *options)
         snapshot_refuse(s, &err);
     conffile_image_unref(image);
     return s;
-}
-
-const struct config *snapshot_config(const struct snapshot *s)
-{
-    return s->config;
 }
 
 bool snapshot_is_file(struct snapshot *s, const char *real)

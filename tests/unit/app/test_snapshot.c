@@ -35,8 +35,8 @@ struct bench {
     bool too_late;
     struct config *config; /* of the start */
     struct snapshot *snapshot;
-    int cycles;         /* of what was adopted last */
-    const char *object; /* NULL: all is adopted */
+    const struct config *adopted; /* last */
+    const char *object;           /* NULL: all is adopted */
 };
 
 static void on_too_late(void *arg)
@@ -50,7 +50,7 @@ static bool on_adopt(void *arg, const struct config *config, struct err *err)
     struct bench *b = arg;
     if (b->object != NULL)
         return err_set(err, ERR_CONFIG, "%s", b->object);
-    b->cycles = config->daemon_cycles;
+    b->adopted = config;
     return true;
 }
 
@@ -85,7 +85,7 @@ static void begin(struct bench *b, const char *text)
     log_start();
     char name[] = "spine", daemon[] = "--daemon", option[] = "-C";
     char *argv[] = {name, daemon, option, b->path, NULL};
-    b->config = configuration_new();
+    b->adopted = b->config = configuration_new();
     assert_int_equal(configuration_parse_args(b->config, 4, argv, &err), CONFIG_RUN);
     assert_true(configuration_read_file(b->config, &err));
     log_configure(&b->config->log);
@@ -155,8 +155,7 @@ static void a_changed_file_counts_and_its_keys_are_named_without_their_values(vo
     start(&b);
     replace(&b, SOON "DB_Pass othersecret\nDaemon_Cycles 3\nDB_Port 3306 # as it is\n");
     wait_for_readings(&b, 1);
-    assert_int_equal(b.cycles, 3);
-    assert_int_equal(snapshot_config(b.snapshot)->daemon_cycles, 3);
+    assert_int_equal(b.adopted->daemon_cycles, 3);
     assert_int_equal(count_in_log(&b, "; other values: Daemon_Cycles, DB_Pass"), 1);
     assert_int_equal(count_in_log(&b, "was read again"), 1);
     assert_int_equal(count_in_log(&b, "secret"), 0);
@@ -183,8 +182,8 @@ static void the_arguments_of_the_daemon_count_for_each_reading(void **state UNUS
     start(&b);
     replace(&b, SOON "Daemon_Cycles 3\n");
     wait_for_readings(&b, 1);
-    assert_int_equal(snapshot_config(b.snapshot)->command, COMMAND_DAEMON);
-    assert_string_equal(configuration_file_path(snapshot_config(b.snapshot)), b.path);
+    assert_int_equal(b.adopted->command, COMMAND_DAEMON);
+    assert_string_equal(configuration_file_path(b.adopted), b.path);
     end(&b);
 }
 
@@ -195,7 +194,7 @@ static void the_socket_stays_where_the_daemon_listens(void **state UNUSED)
     start(&b);
     replace(&b, "Reload_Debounce_ms 20\nDaemon_Socket /run/second.sock\n");
     wait_for_readings(&b, 1);
-    assert_string_equal(snapshot_config(b.snapshot)->daemon_socket, "/run/first.sock");
+    assert_string_equal(b.adopted->daemon_socket, "/run/first.sock");
     assert_int_equal(
         count_in_log(&b, "Daemon_Socket; Daemon_Socket counts when the daemon is started again"),
         1);
@@ -211,7 +210,7 @@ static void a_broken_file_changes_nothing_and_is_told_once(void **state UNUSED)
     start(&b);
     replace(&b, SOON "Daemon_Cycles many\n");
     wait_for_readings(&b, 1);
-    assert_int_equal(snapshot_config(b.snapshot)->daemon_cycles, 3);
+    assert_int_equal(b.adopted->daemon_cycles, 3);
     assert_int_equal(count_in_log(&b, "WARNING: /tmp/"), 1);
     assert_int_equal(count_in_log(&b, "spine.conf:3: Daemon_Cycles must be a number"), 1);
     assert_non_null(strstr(snapshot_get(b.snapshot).trouble, "spine.conf:3: Daemon_Cycles"));
@@ -254,7 +253,7 @@ static void what_the_daemon_objects_to_is_not_used(void **state UNUSED)
     b.object = "there is no group x";
     replace(&b, SOON "Daemon_Cycles 4\n");
     wait_for_readings(&b, 1);
-    assert_int_equal(snapshot_config(b.snapshot)->daemon_cycles, 3);
+    assert_int_equal(b.adopted->daemon_cycles, 3);
     assert_int_equal(count_in_log(&b, "WARNING: there is no group x; until then"), 1);
     end(&b);
 }
@@ -265,7 +264,7 @@ static void a_file_that_was_changed_while_the_daemon_started_is_read_again(void 
     begin(&b, LATER "Daemon_Cycles 3\n");
     replace(&b, LATER "Daemon_Cycles 4\n");
     start(&b);
-    assert_int_equal(snapshot_config(b.snapshot)->daemon_cycles, 4);
+    assert_int_equal(b.adopted->daemon_cycles, 4);
     end(&b);
 }
 
@@ -306,7 +305,7 @@ static void a_client_that_has_read_the_next_state_need_not_wait(void **state UNU
     digest_of(&b, next);
     struct conffile_image *image = snapshot_take(b.snapshot, next);
     assert_non_null(image);
-    assert_int_equal(snapshot_config(b.snapshot)->daemon_cycles, 4);
+    assert_int_equal(b.adopted->daemon_cycles, 4);
     assert_int_equal(count_in_log(&b, "other values: Daemon_Cycles"), 1);
     assert_string_equal(before->digest, first); /* a cycle that runs keeps what it began with */
     assert_null(snapshot_take(b.snapshot, first));
@@ -322,7 +321,7 @@ static void a_client_that_has_read_something_else_is_refused(void **state UNUSED
     start(&b);
     replace(&b, LATER "Daemon_Cycles 4\n");
     assert_null(snapshot_take(b.snapshot, "0123456789abcdef-9"));
-    assert_int_equal(snapshot_config(b.snapshot)->daemon_cycles, 3);
+    assert_int_equal(b.adopted->daemon_cycles, 3);
     assert_int_equal(count_in_log(&b, "spine.conf"), 0);
     end(&b);
 }

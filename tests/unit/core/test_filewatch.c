@@ -426,7 +426,7 @@ static void a_directory_that_is_replaced_is_seen(void **state)
     move(in(b.home, "a.new"), in(b.home, "a"));
     assert_seen(&b, "replaced");
     int reports = b.reports;
-    append(in(b.home, "a.old/file")); /* is not this file any more */
+    append(in(b.home, "a.old/file")); /* is no longer this file */
     append(b.path);
     wait_for_reports(&b, reports + 1);
     end(&b);
