@@ -47,7 +47,8 @@ struct filewatch_options {
 
 struct filewatch_figures {
     enum filewatch_way way;
-    uint64_t changes;     /* events of the kernel, or differences that were seen */
+    uint64_t events;      /* of the kernel, those of other files too */
+    uint64_t changes;     /* events of the file and its way, or differences that were seen */
     uint64_t reports;     /* calls of changed() */
     uint64_t overflows;   /* of the kernel's queue */
     uint64_t errors;      /* the kernel could not be asked */

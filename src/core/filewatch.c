@@ -30,7 +30,8 @@ enum {
 /* A name in a directory that is watched; the file itself has none. */
 struct filewatch_place {
     int wd;
-    char *name;
+    char *path, *name;
+    bool through; /* the name is a directory, in which the way goes on */
 };
 
 struct filewatch_places {
@@ -68,20 +69,23 @@ struct filewatch_walk {
     struct buf at;   /* a directory, without a symbolic link in its name; "" is the root */
     struct buf rest; /* what remains of the path */
     int links;
+    bool complete; /* the file was found */
     struct err *err;
 };
 
-static void filewatch_put(struct filewatch_places *p, int wd, const char *name)
+static void filewatch_put(struct filewatch_places *p, int wd, const char *path, const char *name)
 {
     p->places = mem_grow(p->places, p->count, &p->cap, 8, sizeof(p->places[0]));
-    p->places[p->count++] =
-        (struct filewatch_place){.wd = wd, .name = name == NULL ? NULL : mem_strdup(name)};
+    p->places[p->count++] = (struct filewatch_place){
+        .wd = wd, .path = mem_strdup(path), .name = name == NULL ? NULL : mem_strdup(name)};
 }
 
 static void filewatch_forget(struct filewatch_places *p)
 {
-    for (size_t i = 0; i < p->count; i++)
+    for (size_t i = 0; i < p->count; i++) {
+        free(p->places[i].path);
         free(p->places[i].name);
+    }
     free(p->places);
     *p = (struct filewatch_places){.count = 0};
 }
@@ -129,7 +133,8 @@ static bool filewatch_add(struct filewatch_walk *k, const char *path, uint32_t m
 {
     int wd = inotify_add_watch(k->fd, path, mask);
     if (wd >= 0) {
-        filewatch_put(&k->found, wd, name);
+        filewatch_put(&k->found, wd, path, name);
+        k->complete = name == NULL;
         return name == NULL || filewatch_is_told(path) ||
                err_set(k->err, ERR_OS, "the file system of %.300s does not tell", path);
     }
@@ -185,6 +190,7 @@ static bool filewatch_step(struct filewatch_walk *k, const char *name, bool *ret
     struct stat st;
     struct buf full = BUF_INIT;
     const char *at = k->at.len == 0 ? "/" : buf_str(&k->at);
+    size_t place = k->found.count;
     bool ok = filewatch_add(k, at, FILEWATCH_DIRECTORY, name);
     buf_printf(&full, "%s/%s", buf_str(&k->at), name);
     *ret_more = false;
@@ -195,12 +201,37 @@ static bool filewatch_step(struct filewatch_walk *k, const char *name, bool *ret
     } else if (S_ISDIR(st.st_mode) && k->rest.len > 0) {
         buf_clear(&k->at);
         buf_puts(&k->at, buf_str(&full));
+        if (place < k->found.count)
+            k->found.places[place].through = true;
         *ret_more = true;
     } else {
         ok = filewatch_add(k, buf_str(&full), FILEWATCH_FILE, NULL);
     }
     buf_done(&full);
     return ok;
+}
+
+static bool filewatch_needs_names(const struct filewatch_places *p, int wd)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->places[i].wd == wd && !p->places[i].through)
+            return true;
+    return false;
+}
+
+/* While the file is there, a directory above its own says itself when it is moved or removed: what is made beside it,
+ * as in a directory for temporary files, wakes nobody.  Where the file is missing, names are waited for everywhere, because a directory
+ * that somebody is in may be removed without a word of its own. */
+static void filewatch_quieten(int fd, const struct filewatch_places *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct filewatch_place *place = &p->places[i];
+        if (filewatch_needs_names(p, place->wd))
+            continue;
+        int wd = inotify_add_watch(fd, place->path, FILEWATCH_GONE | IN_ONLYDIR);
+        if (wd >= 0 && !filewatch_has(p, wd)) /* another one since, which was told */
+            (void)inotify_rm_watch(fd, wd);
+    }
 }
 
 /* Finds the places to be watched, as the way is now, and watches these alone. */
@@ -224,6 +255,8 @@ static bool filewatch_find_places(struct filewatch *w, struct err *err)
             (void)inotify_rm_watch(w->fd, w->places.places[i].wd);
     filewatch_forget(&w->places);
     w->places = k.found;
+    if (k.complete)
+        filewatch_quieten(w->fd, &w->places);
     buf_done(&k.at);
     buf_done(&k.rest);
     return ok;
@@ -339,6 +372,7 @@ static bool filewatch_take_events(struct filewatch *w, const char *bytes, size_t
     for (size_t at = 0; at + sizeof(struct inotify_event) <= len;) {
         const struct inotify_event *e = (const void *)(bytes + at);
         enum filewatch_kind kind = filewatch_sort(w, e);
+        w->figures.events++;
         w->figures.overflows += (e->mask & IN_Q_OVERFLOW) != 0;
         if (kind != FILEWATCH_ELSEWHERE)
             filewatch_note_change(w);

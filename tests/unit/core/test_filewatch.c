@@ -412,6 +412,30 @@ static void a_directory_that_is_removed_and_made_again_is_seen(void **state)
     end(&b);
 }
 
+/* The kernel says nothing of the directory itself then. */
+static void a_directory_that_somebody_is_in_may_be_removed_and_made_again(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    make_directory(in(b.home, "a"));
+    snprintf(b.path, sizeof(b.path), "%s", in(b.home, "a/file"));
+    put(b.path, "first\n");
+    start(&b, 1);
+    int before = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(chdir(in(b.home, "a")), 0);
+    assert_int_equal(unlink(b.path), 0);
+    wait_for_reports(&b, 1);
+    assert_int_equal(rmdir(in(b.home, "a")), 0);
+    wait_for_reports(&b, 2);
+    make_directory(in(b.home, "a"));
+    wait_for_reports(&b, 3);
+    put(b.path, "second\n");
+    assert_seen(&b, "made again");
+    assert_int_equal(fchdir(before), 0);
+    close(before);
+    end(&b);
+}
+
 static void a_directory_that_is_replaced_is_seen(void **state)
 {
     struct bench b;
@@ -473,6 +497,29 @@ static void what_happens_beside_the_file_is_no_change(void **state)
     assert_int_equal(unlink(in(b.home, "files")), 0);
     loop_turn_now(b.loop);
     assert_int_equal(filewatch_get(b.watch).changes, 0);
+    end(&b);
+}
+
+/* A directory for temporary files may be on the way. */
+static void what_happens_beside_the_directory_wakes_nobody(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    make_directory(in(b.home, "a"));
+    snprintf(b.path, sizeof(b.path), "%s", in(b.home, "a/file"));
+    put(b.path, "first\n");
+    start(&b, 1);
+    loop_turn_now(b.loop);
+    uint64_t events = filewatch_get(b.watch).events;
+    put(in(b.home, "beside"), "beside\n");
+    assert_int_equal(chmod(in(b.home, "beside"), 0400), 0);
+    assert_int_equal(unlink(in(b.home, "beside")), 0);
+    loop_turn_now(b.loop);
+    assert_int_equal(filewatch_get(b.watch).events, events);
+    move(in(b.home, "a"), in(b.home, "b"));
+    wait_for_reports(&b, 1);
+    move(in(b.home, "b"), in(b.home, "a"));
+    assert_seen(&b, "back again");
     end(&b);
 }
 
@@ -657,9 +704,11 @@ int main(void)
         cmocka_unit_test(a_link_that_leads_nowhere_is_waited_for),
         cmocka_unit_test(links_that_lead_to_each_other_end),
         cmocka_unit_test(a_directory_that_is_removed_and_made_again_is_seen),
+        cmocka_unit_test(a_directory_that_somebody_is_in_may_be_removed_and_made_again),
         cmocka_unit_test(a_directory_that_is_replaced_is_seen),
         cmocka_unit_test(a_storm_is_one_report),
         cmocka_unit_test(what_happens_beside_the_file_is_no_change),
+        cmocka_unit_test(what_happens_beside_the_directory_wakes_nobody),
         cmocka_unit_test(what_happens_while_a_report_is_handled_leads_to_another),
         cmocka_unit_test(what_is_settled_is_not_reported),
         cmocka_unit_test(nothing_is_reported_after_the_stop),
