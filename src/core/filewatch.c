@@ -25,13 +25,14 @@ enum {
 #define FILEWATCH_DIRECTORY                                                                        \
     (IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | IN_ATTRIB | FILEWATCH_GONE |            \
      IN_ONLYDIR | IN_MASK_ADD)
-#define FILEWATCH_FILE (IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | FILEWATCH_GONE | IN_MASK_ADD)
+#define FILEWATCH_THROUGH (FILEWATCH_GONE | IN_ONLYDIR | IN_MASK_ADD)
+#define FILEWATCH_FILE    (IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | FILEWATCH_GONE | IN_MASK_ADD)
 
 /* A name in a directory that is watched; the file itself has none. */
 struct filewatch_place {
     int wd;
     char *path, *name;
-    bool through; /* the name is a directory, in which the way goes on */
+    bool through; /* watched without names */
 };
 
 struct filewatch_places {
@@ -69,15 +70,19 @@ struct filewatch_walk {
     struct buf at;   /* a directory, without a symbolic link in its name; "" is the root */
     struct buf rest; /* what remains of the path */
     int links;
+    bool names;    /* wanted of all directories */
     bool complete; /* the file was found */
     struct err *err;
 };
 
-static void filewatch_put(struct filewatch_places *p, int wd, const char *path, const char *name)
+static void filewatch_put(struct filewatch_places *p, int wd, const char *path, const char *name,
+                          bool through)
 {
     p->places = mem_grow(p->places, p->count, &p->cap, 8, sizeof(p->places[0]));
-    p->places[p->count++] = (struct filewatch_place){
-        .wd = wd, .path = mem_strdup(path), .name = name == NULL ? NULL : mem_strdup(name)};
+    p->places[p->count++] = (struct filewatch_place){.wd = wd,
+                                                     .path = mem_strdup(path),
+                                                     .name = name == NULL ? NULL : mem_strdup(name),
+                                                     .through = through};
 }
 
 static void filewatch_forget(struct filewatch_places *p)
@@ -133,7 +138,7 @@ static bool filewatch_add(struct filewatch_walk *k, const char *path, uint32_t m
 {
     int wd = inotify_add_watch(k->fd, path, mask);
     if (wd >= 0) {
-        filewatch_put(&k->found, wd, path, name);
+        filewatch_put(&k->found, wd, path, name, mask == FILEWATCH_THROUGH);
         k->complete = name == NULL;
         return name == NULL || filewatch_is_told(path) ||
                err_set(k->err, ERR_OS, "the file system of %.300s does not tell", path);
@@ -183,27 +188,33 @@ static void filewatch_go_up(struct buf *at)
         buf_truncate(at, (size_t)(slash - at->data));
 }
 
+static bool filewatch_is_directory(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 /* One name of the way: watched first and looked at then, so that no change falls in between.  ret_more: there is
  * another one. */
 static bool filewatch_step(struct filewatch_walk *k, const char *name, bool *ret_more)
 {
     struct stat st;
     struct buf full = BUF_INIT;
-    const char *at = k->at.len == 0 ? "/" : buf_str(&k->at);
-    size_t place = k->found.count;
-    bool ok = filewatch_add(k, at, FILEWATCH_DIRECTORY, name);
     buf_printf(&full, "%s/%s", buf_str(&k->at), name);
+    bool through = !k->names && k->rest.len > 0 && filewatch_is_directory(buf_str(&full));
+    bool ok = filewatch_add(k, k->at.len == 0 ? "/" : buf_str(&k->at),
+                            through ? FILEWATCH_THROUGH : FILEWATCH_DIRECTORY, name);
     *ret_more = false;
     if (!ok || lstat(buf_str(&full), &st) != 0) {
         /* or it is waited for */
-    } else if (S_ISLNK(st.st_mode)) {
-        *ret_more = filewatch_follow(k, buf_str(&full));
     } else if (S_ISDIR(st.st_mode) && k->rest.len > 0) {
         buf_clear(&k->at);
         buf_puts(&k->at, buf_str(&full));
-        if (place < k->found.count)
-            k->found.places[place].through = true;
         *ret_more = true;
+    } else if (through) {
+        /* something else since: names are needed */
+    } else if (S_ISLNK(st.st_mode)) {
+        *ret_more = filewatch_follow(k, buf_str(&full));
     } else {
         ok = filewatch_add(k, buf_str(&full), FILEWATCH_FILE, NULL);
     }
@@ -211,7 +222,27 @@ static bool filewatch_step(struct filewatch_walk *k, const char *name, bool *ret
     return ok;
 }
 
-static bool filewatch_needs_names(const struct filewatch_places *p, int wd)
+static bool filewatch_go(struct filewatch_walk *k, const char *path)
+{
+    bool ok = true, more = true;
+    k->links = 0;
+    buf_clear(&k->at);
+    buf_clear(&k->rest);
+    buf_puts(&k->rest, path);
+    while (ok && more) {
+        char *name = filewatch_next_name(&k->rest);
+        if (name == NULL)
+            more = false;
+        else if (strcmp(name, "..") == 0)
+            filewatch_go_up(&k->at);
+        else if (strcmp(name, ".") != 0)
+            ok = filewatch_step(k, name, &more);
+        free(name);
+    }
+    return ok;
+}
+
+static bool filewatch_has_names(const struct filewatch_places *p, int wd)
 {
     for (size_t i = 0; i < p->count; i++)
         if (p->places[i].wd == wd && !p->places[i].through)
@@ -219,44 +250,39 @@ static bool filewatch_needs_names(const struct filewatch_places *p, int wd)
     return false;
 }
 
-/* While the file is there, a directory above its own says itself when it is moved or removed: what is made beside it,
- * as in a directory for temporary files, wakes nobody.  Where the file is missing, names are waited for everywhere, because a directory
- * that somebody is in may be removed without a word of its own. */
-static void filewatch_quieten(int fd, const struct filewatch_places *p)
+/* The file is there again: names that were waited for are not needed. */
+static void filewatch_quieten(int fd, const struct filewatch_places *before,
+                              const struct filewatch_places *now)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        const struct filewatch_place *place = &p->places[i];
-        if (filewatch_needs_names(p, place->wd))
+    for (size_t i = 0; i < now->count; i++) {
+        const struct filewatch_place *place = &now->places[i];
+        if (filewatch_has_names(now, place->wd) || !filewatch_has_names(before, place->wd))
             continue;
         int wd = inotify_add_watch(fd, place->path, FILEWATCH_GONE | IN_ONLYDIR);
-        if (wd >= 0 && !filewatch_has(p, wd)) /* another one since, which was told */
+        if (wd >= 0 && !filewatch_has(now, wd)) /* another one since, which is told */
             (void)inotify_rm_watch(fd, wd);
     }
 }
 
-/* Finds the places to be watched, as the way is now, and watches these alone. */
+/* Finds the places to be watched, as the way is now, and watches these alone.
+ *
+ * While the file is there, a directory above its own says itself when it is moved or removed: what is made beside it, as in a directory
+ * for temporary files, wakes nobody.  While the file is missing, names are waited for in all directories, because one that is a process's
+ * working directory is removed without a word of its own. */
 static bool filewatch_find_places(struct filewatch *w, struct err *err)
 {
     struct filewatch_walk k = {.fd = w->fd, .at = BUF_INIT, .rest = BUF_INIT, .err = err};
-    bool ok = true, more = true;
-    buf_puts(&k.rest, w->path);
-    while (ok && more) {
-        char *name = filewatch_next_name(&k.rest);
-        if (name == NULL)
-            more = false;
-        else if (strcmp(name, "..") == 0)
-            filewatch_go_up(&k.at);
-        else if (strcmp(name, ".") != 0)
-            ok = filewatch_step(&k, name, &more);
-        free(name);
-    }
+    bool ok = filewatch_go(&k, w->path);
+    if (ok && k.complete)
+        filewatch_quieten(w->fd, &w->places, &k.found);
+    k.names = true;
+    if (ok && !k.complete)
+        ok = filewatch_go(&k, w->path);
     for (size_t i = 0; i < w->places.count; i++)
         if (!filewatch_has(&k.found, w->places.places[i].wd))
             (void)inotify_rm_watch(w->fd, w->places.places[i].wd);
     filewatch_forget(&w->places);
     w->places = k.found;
-    if (k.complete)
-        filewatch_quieten(w->fd, &w->places);
     buf_done(&k.at);
     buf_done(&k.rest);
     return ok;
