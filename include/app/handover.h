@@ -12,7 +12,7 @@
  * Promise: nothing waits.  A message of more than HANDOVER_BYTES, or not of words, is the end.
  *
  *   client                                        daemon
- *   poll VERSION FILE POLLER PID STARTED_US DIRECTORY
+ *   poll VERSION FILE DIGEST POLLER PID STARTED_US DIRECTORY
  *        COUNT ARGUMENT... VARIABLE...            offer | refused WHY
  *     with standard output and error
  *   go                                            begun | refused WHY

@@ -10,6 +10,7 @@
 #ifndef SPINE_APP_STATUS_H
 #define SPINE_APP_STATUS_H
 
+#include "app/snapshot.h"
 #include "base/buf.h"
 #include "base/stream.h"
 #include "engine/config.h"
@@ -62,6 +63,7 @@ struct status_facts {
     struct stream_figures events;
     struct status_listener *listeners;
     size_t listener_count;
+    struct snapshot_figures snapshot;
 };
 
 void status_facts_done(struct status_facts *f);

@@ -164,23 +164,25 @@ static void link_begin(struct link *l)
 
 /* ---- what the other side says ---- */
 
-/* NULL: its cycle may begin. */
-static const char *link_objection(const struct link *l)
+/* NULL: its cycle may begin.  From then on it has the bytes that its client has read. */
+static const char *link_objection(struct link *l)
 {
     const struct daemon *d = l->daemon;
-    const struct hosting_request *q = &l->request;
+    struct hosting_request *q = &l->request;
     if (d->stopping)
         return "it is stopping";
     if (l->peer.uid != geteuid())
         return "it polls for its own user only";
     if (strcmp(q->version, PACKAGE_VERSION) != 0)
         return "it is version " PACKAGE_VERSION;
-    if (strcmp(q->file, d->file) != 0)
+    if (!snapshot_is_file(d->snapshot, q->file))
         return "it was started with another configuration file";
     if (d->cycle_count >= (size_t)d->max_cycles)
         return "it polls as many cycles as it may (Daemon_Cycles)";
     if (d->abandoned >= DAEMON_ABANDONED_MAX)
         return "too many of its cycles hang in calls that do not return; restart it";
+    if (q->image == NULL && (q->image = snapshot_take(d->snapshot, q->digest)) == NULL)
+        return "the process has read another state of the configuration file";
     return NULL;
 }
 

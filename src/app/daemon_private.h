@@ -5,6 +5,7 @@
 #include "app/app.h"
 #include "app/hosting.h"
 #include "app/listener.h"
+#include "app/snapshot.h"
 #include "app/status.h"
 #include "core/loop.h"
 #include "engine/config.h"
@@ -28,11 +29,13 @@ enum {
 struct link;
 
 struct daemon {
-    const struct config *config;
-    char *file; /* of the configuration, as realpath(3) has it */
+    const struct config *config; /* as the file was read last */
+    char *file;                  /* of the configuration, as realpath(3) has it */
     gid_t group;
     bool has_group;
+    bool has_pidfd;
     int max_cycles;
+    struct snapshot *snapshot;
 
     struct loop *loop;
     struct services *services;

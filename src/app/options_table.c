@@ -320,6 +320,15 @@ static const struct option_def table[OPTION_COUNT] = {
             "group whose members may ask the daemon for its state; empty: none"),
     [OPTION_DAEMON_CYCLES] = KEY("Daemon_Cycles", INTEGER, "16", "N",
                                  "cycles that the daemon polls at a time", .min = 1, .max = 100),
+    [OPTION_RELOAD_DEBOUNCE] =
+        KEY("Reload_Debounce_ms", INTEGER, "500", "MS",
+            "the daemon reads a changed spine.conf when it was left alone for that long", .min = 20,
+            .max = 60000, .unit = "ms"),
+    [OPTION_WATCH_FALLBACK] =
+        KEY("Watch_Fallback", BOOLEAN, "on", "on|off",
+            "let the daemon look at spine.conf where the kernel does not report changes"),
+    [OPTION_WATCH_POLL] = KEY("Watch_Poll_s", INTEGER, "5", "N", "how often it looks then",
+                              .min = 1, .max = 3600, .unit = "s"),
     [OPTION_SPOOL_FILE] = KEY("Spool_File", PATH, "", "FILE",
                               "keeps results while the database is away; empty: none"),
     [OPTION_SPOOL_SIZE] = KEY("Spool_Size", INTEGER, "64", "N", "largest size of Spool_File",
