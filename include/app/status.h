@@ -67,6 +67,12 @@ struct status_facts {
 };
 
 void status_facts_done(struct status_facts *f);
+
+/* ---- status_watch.c: the configuration file that a daemon follows ---- */
+
+void status_put_watch(const struct snapshot_figures *f, struct buf *out); /* JSON */
+void status_print_watch(const struct snapshot_figures *f, struct buf *out);
+
 /* ---- status_alone.c ---- */
 /* Also reads the settings, which may decide how cycles are polled. */
 void status_look(struct config *config, struct status_alone *ret);

@@ -69,8 +69,8 @@ struct config {
     bool follow;
     const char *event_types; /* of COMMAND_EVENTS and COMMAND_WAIT; "" = all */
     int timeout_s;           /* 0 = none */
-    int reload_debounce_ms;    /* the file is left alone for that long; > 0 */
-    int watch_poll_ms;         /* where the kernel does not tell; 0: not at all */
+    int reload_debounce_ms;  /* the file is left alone for that long; > 0 */
+    int watch_poll_ms;       /* where the kernel does not tell; 0: not at all */
 
     /* what to poll */
     int poller_id;

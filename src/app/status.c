@@ -103,6 +103,7 @@ static void status_print_text(const struct status_facts *f, struct buf *out)
                " abandoned in calls that hang\n",
                f->begun, f->ended, f->failed, f->lost, f->refused, f->abandoned);
     buf_printf(out, "loop        late by %.4f s at most\n", (double)f->lag_us / 1e6);
+    status_print_watch(&f->snapshot, out);
     status_print_events(f, out);
 }
 
@@ -178,6 +179,7 @@ static void status_put_daemon(const struct status_facts *f, struct buf *out)
     jsonout_real(out, "late_s", (double)f->lag_us / 1e6);
     jsonout_close(out, '}');
     status_put_events(f, out);
+    status_put_watch(&f->snapshot, out);
     jsonout_close(out, '}');
 }
 

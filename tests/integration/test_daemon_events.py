@@ -474,6 +474,29 @@ def test_status_says_who_reads_events(site, snmpd, plain_poller, daemon):
     assert f"subscriber  process {reader.process.pid} " in text, text
 
 
+def ask_by_socket(daemon):
+    """The daemon's part of the state, where --status could not read spine.conf."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as s:
+        s.settimeout(HANG_S)
+        s.connect(str(daemon.socket))
+        s.send(b"status\0json\0")
+        return json.loads(s.recv(1 << 18).split(b"\0")[1])["daemon"]
+
+
+def test_status_says_what_became_of_changes_of_the_file(plain_poller):
+    with Resident(plain_poller, Reload_Debounce_ms=50) as daemon:
+        found = valid_status(status_of(plain_poller)[1])["daemon"]["configuration"]
+        assert (found["watched_by"], found["reloads"], found["adopted"], found["not_used"]) == ("kernel", 0, 0, None)
+        plain_poller.write_conf(plain_poller.conf_text(Script_Files=2000))
+        wait_until(lambda: status_of(plain_poller)[1]["daemon"]["configuration"]["adopted"] == 1, "the new file")
+        plain_poller.write_conf(plain_poller.conf_text(Script_Files="many"))
+        wait_until(lambda: ask_by_socket(daemon)["configuration"]["refused"] == 1, "the broken file to be read")
+        found = ask_by_socket(daemon)["configuration"]
+        plain_poller.write_conf(plain_poller.conf_text())
+    assert "Script_Files must be a number" in found["not_used"] and found["adopted"] == 1, found
+    assert found["changes"] >= found["reloads"] == 2, found
+
+
 def test_status_without_a_daemon_says_what_the_database_tells(site, snmpd, plain_poller, no_daemon, work):
     seed(site, snmpd, devices=[1])
     site.settings(spine_event_loop="off")
