@@ -18,6 +18,9 @@ enum { LISTENER_BATCH = 32, LISTENER_BYTES = 8 * 1024, LISTENER_KERNEL_BYTES = 3
 /* A reader is woken for this time's events at once, or as soon as its buffer is half full. */
 enum { LISTENER_GATHER_MS = 50 };
 
+/* Messages to one reader before the daemon's thread does something else. */
+enum { LISTENER_ROUNDS = 8 };
+
 /* --status tells all of them in one message. */
 enum { LISTENER_TYPES_LEN = 1000 };
 
@@ -139,21 +142,31 @@ static bool listener_take(struct listener *l)
     return true;
 }
 
+static void listener_send(void *arg);
+
+/* The socket has not taken a message. */
+static void listener_on_refused(struct listener *l, int number)
+{
+    if (number == EAGAIN)
+        loop_watch_start(&l->room, l->options.loop, l->options.fd, LOOP_WRITABLE, listener_send, l);
+    else
+        listener_over(l);
+}
+
 static void listener_send(void *arg)
 {
     struct listener *l = arg;
     loop_watch_stop(&l->room);
-    while (listener_take(l)) {
-        if (handover_send(l->options.fd, &l->message, NULL)) {
-            buf_clear(&l->message);
-            continue;
+    for (int rounds = 0; listener_take(l); rounds++) {
+        if (rounds == LISTENER_ROUNDS) {
+            loop_timer_set(&l->gather, 0);
+            return;
         }
-        if (errno == EAGAIN)
-            loop_watch_start(&l->room, l->options.loop, l->options.fd, LOOP_WRITABLE, listener_send,
-                             l);
-        else
-            listener_over(l);
-        return;
+        if (!handover_send(l->options.fd, &l->message, NULL)) {
+            listener_on_refused(l, errno);
+            return;
+        }
+        buf_clear(&l->message);
     }
     if (!l->finishing)
         return;
