@@ -19,6 +19,7 @@
 #ifndef SPINE_APP_CONFIGURATION_H
 #define SPINE_APP_CONFIGURATION_H
 
+#include "app/conffile.h"
 #include "app/options.h"
 #include "base/compiler.h"
 #include "base/err.h"
@@ -34,13 +35,18 @@ enum configuration_request configuration_parse_args(struct config *c, int argc, 
 struct configuration_origin {
     int pid;
     const char *file;               /* as -C */
+    struct conffile_image *image;   /* what it held; referred to */
     const char *const *environment; /* NULL-terminated */
     const char *directory;
 };
 void configuration_adopt(struct config *c, const struct configuration_origin *origin);
+/* The bytes of the file are these, whatever it holds now; path: as -C.  NULL: it is read. */
+void configuration_use_image(struct config *c, const char *path, struct conffile_image *image);
 /* Finds (docs/contract.md 1.6) or takes -C, reads and applies.  ERR_CONFIG with file:line. */
 NODISCARD bool configuration_read_file(struct config *c, struct err *err);
 const char *configuration_file_path(const struct config *c); /* NULL before a file was read */
+const char *
+configuration_digest(const struct config *c); /* of the bytes that were read; "" before */
 NODISCARD bool configuration_read_environment(struct config *c, struct err *err);
 /* After the file: passwords that are in files of their own, docs/configuration.md "Passwords". */
 NODISCARD bool configuration_read_secrets(struct config *c, struct err *err);
@@ -61,6 +67,10 @@ bool configuration_entry(struct config *c, size_t i, struct configuration_entry 
 /* "name = value (source)" for each option, to be logged at debug level: i from 0 until NULL.
  * Secrets are masked. Borrowed until the next call. */
 const char *configuration_describe(struct config *c, size_t i);
+
+/* The keys of the file whose values differ, "DB_Host, DB_Pass", without the values; returns how many. */
+size_t configuration_compare(const struct config *before, const struct config *after,
+                             struct buf *out);
 
 /* For --help: version line, empty line, usage made from the option table. */
 void configuration_print_help(void);

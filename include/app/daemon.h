@@ -2,7 +2,7 @@
  *
  * Why:     what each start does again (libraries, keys, names) is done once; what a cycle needs of its
  *          own it still has alone.
- * Use:     end = daemon_run(config, &sockets);       until SIGTERM
+ * Use:     end = daemon_run(config, &sockets, argc, argv);       until SIGTERM
  * Threads: main thread; each cycle has one of its own (app/hosting.h).
  * Promise: the daemon's thread never waits for a device, a database or a cycle.  Who may ask: the
  *          daemon's own user for cycles, and root and the members of Daemon_Group for its state.  A stop
@@ -16,6 +16,7 @@
 #include "drivers/ping.h"
 #include "engine/config.h"
 
-struct app_end daemon_run(struct config *config, const struct ping_sockets *sockets);
+struct app_end daemon_run(struct config *config, const struct ping_sockets *sockets, int argc,
+                          char *const *argv);
 
 #endif

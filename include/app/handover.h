@@ -12,12 +12,13 @@
  * Promise: nothing waits.  A message of more than HANDOVER_BYTES, or not of words, is the end.
  *
  *   client                                        daemon
- *   poll VERSION FILE POLLER PID STARTED_US DIRECTORY
+ *   poll VERSION FILE DIGEST POLLER PID STARTED_US DIRECTORY
  *        COUNT ARGUMENT... VARIABLE...            offer | refused WHY
  *     with standard output and error
  *   go                                            begun | refused WHY
  *   signal NUMBER                                 until MONO_MS, ended STATUS SIGNAL | lost WHY
- *   status FORMAT                                 status TEXT
+ *   status FORMAT [verbose]                       status TEXT
+ *   events FORMAT PAST FOLLOW BUFFER POLLER TYPES lines TEXT, over | refused WHY
  */
 #ifndef SPINE_APP_HANDOVER_H
 #define SPINE_APP_HANDOVER_H

@@ -13,6 +13,7 @@
 #define SPINE_APP_HOSTING_H
 
 #include "app/app.h"
+#include "app/conffile.h"
 #include "app/handover.h"
 #include "core/loop.h"
 #include "engine/services.h"
@@ -29,8 +30,9 @@ struct hosting_request {
     int fds[HANDOVER_FDS];
     int poller, pid;
     int64_t started_mono_us;
-    const char *version, *file, *directory;
-    char **argv; /* NULL-terminated, like the next */
+    const char *version, *file, *digest, *directory;
+    struct conffile_image *image; /* what the file held; NULL: it is read */
+    char **argv;                  /* NULL-terminated, like the next */
     const char *const *environment;
 };
 

@@ -76,6 +76,7 @@ struct option_def {
     bool setting;             /* read from the settings table; -O takes it */
     bool attached_only;       /* its value is optional, and comes after '=' */
     bool row_only;            /* from the database, but not with -O */
+    bool power_of_two;        /* of a number: nothing else */
     bool file_beats_settings; /* precedence turned around, see engine/config.h */
     int64_t min, max;
     const struct option_word *words; /* ended by a NULL word */

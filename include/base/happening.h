@@ -12,6 +12,7 @@
 #define SPINE_BASE_HAPPENING_H
 
 #include "base/buf.h"
+#include "base/compiler.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -72,6 +73,10 @@ struct happening {
 };
 
 const struct happening_def *happening_get(enum happening_type type);
+
+/* "device.finished,cycle.*" as a bit for each type (1 << type).  Types for replay are left out, because they come with
+ * details alone.  false: the list names no event, *ret_bad says where. */
+NODISCARD bool happening_parse_types(const char *list, uint64_t *ret, const char **ret_bad);
 
 /* Cuts at a whole UTF-8 character; NULL is "". */
 void happening_set_text(struct happening *e, const char *text);

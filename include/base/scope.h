@@ -4,7 +4,7 @@
  *          run in one process, each has its own, and no cycle's lines or events reach another one.
  * Use:     struct scope *s = scope_new();
  *          struct scope *before = scope_enter(s);
- *          log_own(out, err);  stream_own();  trace_own();       what is not owned is the process's
+ *          log_own(out, err);  stream_own(NULL);  trace_own();       what is not owned is the process's
  *          ... thr_start() ...                                 the new thread is in the same scope
  *          scope_enter(before);
  *          scope_unref(s);

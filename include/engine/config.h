@@ -25,7 +25,9 @@ enum command {
     COMMAND_VERIFY,
     COMMAND_PLAN,
     COMMAND_DAEMON,
-    COMMAND_STATUS
+    COMMAND_STATUS,
+    COMMAND_EVENTS,
+    COMMAND_WAIT
 };
 
 /* What a command other than a poll writes on standard output. */
@@ -60,6 +62,15 @@ struct config {
     const char *daemon_socket; /* never "" */
     const char *daemon_group;  /* "" = none */
     int daemon_cycles;         /* at a time; > 0 */
+    int event_buffer;          /* events that wait for one reader; a power of two */
+
+    /* what is asked of it */
+    bool verbose;
+    bool follow;
+    const char *event_types; /* of COMMAND_EVENTS and COMMAND_WAIT; "" = all */
+    int timeout_s;           /* 0 = none */
+    int reload_debounce_ms;  /* the file is left alone for that long; > 0 */
+    int watch_poll_ms;       /* where the kernel does not tell; 0: not at all */
 
     /* what to poll */
     int poller_id;

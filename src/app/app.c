@@ -5,6 +5,7 @@
 #include "app/check.h"
 #include "app/configuration.h"
 #include "app/daemon.h"
+#include "app/events.h"
 #include "app/explain.h"
 #include "app/plan.h"
 #include "app/replay.h"
@@ -12,6 +13,7 @@
 #include "app/status.h"
 #include "app/verify.h"
 #include "app/version.h"
+#include "app/wait.h"
 #include "base/clock.h"
 #include "base/fatal.h"
 #include "base/log.h"
@@ -56,13 +58,15 @@ static int app_refuse(struct config *c, const struct err *err)
 }
 
 static struct app_end app_carry_out(struct config *c, const struct ping_sockets *sockets,
-                                    int64_t started_us, char *const *argv)
+                                    int64_t started_us, int argc, char *const *argv)
 {
     struct app_end end = {.status = EX_OK};
     switch (c->command) {
     case COMMAND_POLL: return run_once(c, sockets, started_us, argv);
-    case COMMAND_DAEMON: return daemon_run(c, sockets);
+    case COMMAND_DAEMON: return daemon_run(c, sockets, argc, argv);
     case COMMAND_STATUS: end.status = status_run(c); break;
+    case COMMAND_EVENTS: end.status = events_run(c); break;
+    case COMMAND_WAIT: end.status = wait_run(c); break;
     case COMMAND_REPLAY: end.status = replay_run(c); break;
     case COMMAND_EXPLAIN: return explain_run(c, sockets, started_us);
     case COMMAND_PLAN: return plan_run(c, sockets, started_us);
@@ -91,7 +95,7 @@ struct app_end app_main(int argc, char **argv)
         case CONFIG_HELP: configuration_print_help(); break;
         case CONFIG_VERSION: end = version_run(config, &sockets); break;
         case CONFIG_ERROR: end.status = app_refuse(config, &err); break;
-        case CONFIG_RUN: end = app_carry_out(config, &sockets, started_us, argv); break;
+        case CONFIG_RUN: end = app_carry_out(config, &sockets, started_us, argc, argv); break;
         }
     }
     fflush(stdout);

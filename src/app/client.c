@@ -73,6 +73,7 @@ static bool client_put_request(const struct config *c, int64_t started_mono_us, 
         handover_put(m, "poll");
         handover_put(m, PACKAGE_VERSION);
         handover_put(m, file);
+        handover_put(m, configuration_digest(c));
         handover_put_number(m, c->poller_id);
         handover_put_number(m, c->pid);
         handover_put_number(m, started_mono_us);

@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,6 +16,8 @@
 #ifndef SYSCONFDIR
 #define SYSCONFDIR "/etc" /* the Makefile's -DSYSCONFDIR names the real one */
 #endif
+
+enum { CONFFILE_READINGS = 8 };
 
 static const char blanks[] = " \t\r\v\f";
 
@@ -129,23 +133,63 @@ static ssize_t conffile_read_all(int fd, char *text, size_t room)
     return (ssize_t)len;
 }
 
-bool conffile_read(const char *path, conffile_entry_fn *on_entry, void *arg, bool *world_readable,
-                   struct err *err)
+/* Once more if it was written meanwhile; what is written all the time is taken as it comes. */
+static ssize_t conffile_read_steady(int fd, struct stat *st, char *text, size_t room)
+{
+    struct stat before;
+    ssize_t len = -1;
+    for (int i = 0; i < CONFFILE_READINGS; i++) {
+        before = *st;
+        if (lseek(fd, 0, SEEK_SET) != 0)
+            return -1;
+        len = conffile_read_all(fd, text, room);
+        if (len < 0 || fstat(fd, st) != 0)
+            return -1;
+        if (st->st_size == len && st->st_mtim.tv_sec == before.st_mtim.tv_sec &&
+            st->st_mtim.tv_nsec == before.st_mtim.tv_nsec)
+            break;
+    }
+    return len;
+}
+
+/* FNV-1a, 64 bits, and the length: it tells states of one file apart, and is no secret's. */
+static void conffile_put_digest(const char *bytes, size_t len, char ret[CONFFILE_DIGEST])
+{
+    uint64_t hash = 0xcbf29ce484222325;
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3;
+    snprintf(ret, CONFFILE_DIGEST, "%016" PRIx64 "-%zu", hash, len);
+}
+
+static struct conffile_image *conffile_image_of(const char *bytes, size_t len, bool world_readable)
+{
+    struct conffile_image *image = mem_zalloc(1, sizeof(*image));
+    atomic_init(&image->references, 1);
+    image->bytes = mem_alloc(len + 1);
+    memcpy(image->bytes, bytes, len);
+    image->len = len;
+    image->world_readable = world_readable;
+    conffile_put_digest(bytes, len, image->digest);
+    return image;
+}
+
+struct conffile_image *conffile_image_read(const char *path, struct err *err)
 {
     struct stat st;
     const char *why;
+    struct conffile_image *image = NULL;
     int fd = open_conf(path, &st, &why);
-    if (fd < 0)
-        return err_set(err, ERR_CONFIG,
-                       "ERROR: Could not read config file: %.500s: %s; name a readable "
-                       "spine.conf with -C",
-                       path, why);
-    *world_readable = (st.st_mode & S_IROTH) != 0;
-    char *text = mem_alloc(CONFFILE_MAX + 2);
-    ssize_t len = conffile_read_all(fd, text, CONFFILE_MAX + 1);
+    if (fd < 0) {
+        err_set(err, ERR_CONFIG,
+                "ERROR: Could not read config file: %.500s: %s; name a readable "
+                "spine.conf with -C",
+                path, why);
+        return NULL;
+    }
+    char *text = mem_alloc(CONFFILE_MAX + 1);
+    ssize_t len = conffile_read_steady(fd, &st, text, CONFFILE_MAX + 1);
     int number = errno;
     close(fd);
-    bool ok = false;
     if (len < 0)
         err_set_number(err, ERR_CONFIG, number, "ERROR: Could not read config file: %.500s: %s",
                        path, strerror(number));
@@ -155,8 +199,35 @@ bool conffile_read(const char *path, conffile_entry_fn *on_entry, void *arg, boo
                 "spine.conf?",
                 path, CONFFILE_MAX);
     else
-        ok = conffile_parse(text, (size_t)len, path, on_entry, arg, err);
-    explicit_bzero(text, CONFFILE_MAX + 2);
+        image = conffile_image_of(text, (size_t)len, (st.st_mode & S_IROTH) != 0);
+    explicit_bzero(text, CONFFILE_MAX + 1);
+    free(text);
+    return image;
+}
+
+struct conffile_image *conffile_image_ref(struct conffile_image *image)
+{
+    if (image != NULL)
+        atomic_fetch_add(&image->references, 1);
+    return image;
+}
+
+void conffile_image_unref(struct conffile_image *image)
+{
+    if (image == NULL || atomic_fetch_sub(&image->references, 1) > 1)
+        return;
+    explicit_bzero(image->bytes, image->len);
+    free(image->bytes);
+    free(image);
+}
+
+bool conffile_image_parse(const struct conffile_image *image, const char *path,
+                          conffile_entry_fn *on_entry, void *arg, struct err *err)
+{
+    char *text = mem_alloc(image->len + 1);
+    memcpy(text, image->bytes, image->len);
+    bool ok = conffile_parse(text, image->len, path, on_entry, arg, err);
+    explicit_bzero(text, image->len + 1);
     free(text);
     return ok;
 }

@@ -2,10 +2,10 @@
 
 #include "app/configuration.h"
 
-#include "app/conffile.h"
+#include "configuration_private.h"
+
 #include "app/options.h"
 #include "app/version.h"
-#include "base/buf.h"
 #include "base/mem.h"
 
 #include <stdlib.h>
@@ -15,27 +15,6 @@
 #if __has_include(<sys/auxv.h>)
 #include <sys/auxv.h>
 #endif
-
-enum { SOURCE_COUNT = SOURCE_COMMAND_LINE + 1 };
-
-/* What stands behind a struct config: every value per source, so that precedence is decided in one
- * place, effective(), whatever the order of arrival. */
-struct state {
-    struct config public; /* first: the caller's pointer is ours */
-    struct option_value values[OPTION_COUNT][SOURCE_COUNT];
-    char *path; /* of the spine.conf read */
-    struct buf log_path;
-    char **warnings;
-    size_t warning_count, warnings_taken;
-    struct buf value, description;
-    const char *pass_source, *rdb_pass_source; /* if it is a file of its own; constant */
-    bool main_checked;                         /* configuration_finish() warns once */
-};
-
-static struct state *state_of(struct config *c)
-{
-    return (struct state *)c;
-}
 
 /* ---- warnings ---- */
 
@@ -69,8 +48,8 @@ char *configuration_take_warning(struct config *c)
 
 /* ---- from values to the configuration ---- */
 
-static const struct option_value *effective(const struct state *s, enum option_id id,
-                                            enum config_source *source)
+const struct option_value *configuration_effective(const struct state *s, enum option_id id,
+                                                   enum config_source *source)
 {
     static const enum config_source usual[] = {SOURCE_COMMAND_LINE, SOURCE_ENVIRONMENT,
                                                SOURCE_SETTINGS, SOURCE_FILE};
@@ -90,7 +69,7 @@ static const struct option_value *effective(const struct state *s, enum option_i
 static const struct option_value *value_of(const struct state *s, enum option_id id)
 {
     enum config_source source;
-    return effective(s, id, &source);
+    return configuration_effective(s, id, &source);
 }
 
 static int configuration_number(const struct state *s, enum option_id id)
@@ -196,7 +175,7 @@ static enum command chosen_command(const struct state *s)
 static const char *output_file(const struct state *s, enum option_id id)
 {
     enum config_source source;
-    (void)effective(s, id, &source);
+    (void)configuration_effective(s, id, &source);
     return s->public.read_only && source == SOURCE_FILE ? "" : configuration_text(s, id);
 }
 
@@ -225,7 +204,8 @@ static void refresh(struct state *s)
     c->command = chosen_command(s);
     c->format = (enum config_format)configuration_number(s, OPTION_FORMAT);
     fill_selection(s);
-    c->event_loop = effective(s, OPTION_EVENT_LOOP, &c->event_loop_source)->number != 0;
+    c->event_loop =
+        configuration_effective(s, OPTION_EVENT_LOOP, &c->event_loop_source)->number != 0;
     c->async_snmp = boolean(s, OPTION_ASYNC_SNMP);
     c->address_limit = configuration_number(s, OPTION_ADDRESS_LIMIT);
     c->db_connections = configuration_number(s, OPTION_DB_CONNECTIONS);
@@ -260,6 +240,15 @@ static void refresh(struct state *s)
     c->daemon_socket = configuration_text(s, OPTION_DAEMON_SOCKET);
     c->daemon_group = configuration_text(s, OPTION_DAEMON_GROUP);
     c->daemon_cycles = configuration_number(s, OPTION_DAEMON_CYCLES);
+    c->event_buffer = configuration_number(s, OPTION_EVENT_BUFFER);
+    c->verbose = boolean(s, OPTION_VERBOSE);
+    c->follow = boolean(s, OPTION_FOLLOW);
+    c->event_types =
+        configuration_text(s, c->command == COMMAND_WAIT ? OPTION_WAIT_FOR : OPTION_EVENT_TYPES);
+    c->timeout_s = configuration_number(s, OPTION_TIMEOUT);
+    c->reload_debounce_ms = configuration_number(s, OPTION_RELOAD_DEBOUNCE);
+    c->watch_poll_ms =
+        boolean(s, OPTION_WATCH_FALLBACK) ? configuration_number(s, OPTION_WATCH_POLL) * 1000 : 0;
 }
 
 static void configuration_put(struct state *s, enum option_id id, enum config_source source,
@@ -293,11 +282,19 @@ struct config *configuration_new(void)
     return &s->public;
 }
 
+void configuration_use_image(struct config *c, const char *path, struct conffile_image *image)
+{
+    struct state *s = state_of(c);
+    struct option_value file = {.set = true, .text = mem_strdup(path)};
+    configuration_put(s, OPTION_CONF, SOURCE_COMMAND_LINE, &file);
+    conffile_image_unref(s->image);
+    s->image = conffile_image_ref(image);
+}
+
 void configuration_adopt(struct config *c, const struct configuration_origin *origin)
 {
     struct state *s = state_of(c);
-    struct option_value file = {.set = true, .text = mem_strdup(origin->file)};
-    configuration_put(s, OPTION_CONF, SOURCE_COMMAND_LINE, &file);
+    configuration_use_image(c, origin->file, origin->image);
     c->pid = origin->pid;
     c->environment = origin->environment;
     c->directory = origin->directory;
@@ -328,6 +325,7 @@ void configuration_free(struct config *c)
         free(s->warnings[i]);
     free(s->warnings);
     free(s->path);
+    conffile_image_unref(s->image);
     buf_done(&s->log_path);
     buf_done(&s->value);
     buf_done(&s->description);
@@ -461,13 +459,31 @@ static bool on_entry(void *arg, const struct conffile_entry *e, struct err *err)
     return set_entry(s, def, e, err);
 }
 
+/* Of the bytes that are lent, or of the file. */
+static bool configuration_read_image(struct state *s, const char *path, struct err *err)
+{
+    struct conffile_image *image =
+        s->image != NULL ? conffile_image_ref(s->image) : conffile_image_read(path, err);
+    if (image == NULL)
+        return false;
+    memcpy(s->digest, image->digest, sizeof(s->digest));
+    bool ok = conffile_image_parse(image, path, on_entry, s, err);
+    if (image->world_readable)
+        warn(s,
+             "WARNING: %s holds passwords and can be read by every user; chmod 640 it and give it "
+             "to the web server's group",
+             path);
+    conffile_image_unref(image);
+    return ok;
+}
+
 bool configuration_read_file(struct config *c, struct err *err)
 {
     struct state *s = state_of(c);
     const struct option_value *conf = value_of(s, OPTION_CONF);
     struct buf unusable = BUF_INIT;
     char *path = conf->set ? mem_strdup(conf->text) : conffile_find(is_privileged(), &unusable);
-    bool ok = false, world_readable = false;
+    bool ok = false;
     if (path == NULL) {
         err_set(
             err, ERR_CONFIG,
@@ -477,16 +493,16 @@ bool configuration_read_file(struct config *c, struct err *err)
     } else {
         free(s->path);
         s->path = path;
-        ok = conffile_read(path, on_entry, s, &world_readable, err);
+        ok = configuration_read_image(s, path, err);
     }
-    if (world_readable)
-        warn(s,
-             "WARNING: %s holds passwords and can be read by every user; chmod 640 it and give it "
-             "to the web server's group",
-             path);
     buf_done(&unusable);
     refresh(s);
     return ok;
+}
+
+const char *configuration_digest(const struct config *c)
+{
+    return ((const struct state *)c)->digest;
 }
 
 const char *configuration_file_path(const struct config *c)
@@ -607,7 +623,7 @@ void configuration_set_setting(struct config *c, const char *name, const char *v
         configuration_put(s, id, SOURCE_SETTINGS, &v);
     else
         clear(s, id, SOURCE_SETTINGS);
-    effective(s, id, &source);
+    configuration_effective(s, id, &source);
     if (why.len > 0 && source <= SOURCE_SETTINGS)
         warn(s, "WARNING: setting %s: %s; correct it in Cacti's settings", def->name, why.data);
     buf_done(&why);
@@ -625,70 +641,4 @@ void configuration_finish(struct config *c)
              "for on this machine",
              c->poller_id, s->path == NULL ? "spine.conf" : s->path);
     s->main_checked = true;
-}
-
-/* ---- telling ---- */
-
-static void describe_value(const struct state *s, enum option_id id, const struct option_value *v,
-                           struct buf *out)
-{
-    const struct option_def *def = option_get(id);
-    if (def->type == OPTION_TYPE_SECRET)
-        buf_puts(out, "***");
-    else if (def->type == OPTION_TYPE_FLAG || def->type == OPTION_TYPE_BOOLEAN)
-        buf_puts(out, v->number != 0 ? "on" : "off");
-    else if (def->type == OPTION_TYPE_IDS)
-        for (size_t i = 0; i < v->ids.count; i++)
-            buf_printf(out, "%s%u", i == 0 ? "" : ",", v->ids.ids[i]);
-    else if (id == OPTION_PATH_CACTILOG)
-        buf_puts(out, buf_str(&s->log_path));
-    else
-        buf_puts(out, v->text == NULL ? "" : v->text);
-}
-
-static bool is_described(const struct option_def *def)
-{
-    enum option_id id = option_id_of(def);
-    return def->section != OPTION_COMMAND && def->type != OPTION_TYPE_NAMED &&
-           id != OPTION_STDOUT && id != OPTION_DB_PREG;
-}
-
-static const char *source_of(const struct state *s, enum option_id id, enum config_source source)
-{
-    static const char *const sources[] = {"default", "spine.conf", "settings table", "environment",
-                                          "command line"};
-    const char *file = id == OPTION_DB_PASS    ? s->pass_source
-                       : id == OPTION_RDB_PASS ? s->rdb_pass_source
-                                               : NULL;
-    return file != NULL ? file : sources[source];
-}
-
-bool configuration_entry(struct config *c, size_t i, struct configuration_entry *ret)
-{
-    struct state *s = state_of(c);
-    for (int id = 0; id < OPTION_COUNT; id++) {
-        const struct option_def *def = option_get((enum option_id)id);
-        if (!is_described(def) || i-- > 0)
-            continue;
-        enum config_source source;
-        const struct option_value *v = effective(s, (enum option_id)id, &source);
-        buf_clear(&s->value);
-        describe_value(s, (enum option_id)id, v, &s->value);
-        ret->name = def->name;
-        ret->value = buf_str(&s->value);
-        ret->source = source_of(s, (enum option_id)id, source);
-        return true;
-    }
-    return false;
-}
-
-const char *configuration_describe(struct config *c, size_t i)
-{
-    struct state *s = state_of(c);
-    struct configuration_entry e;
-    if (!configuration_entry(c, i, &e))
-        return NULL;
-    buf_clear(&s->description);
-    buf_printf(&s->description, "%s = %s (%s)", e.name, e.value, e.source);
-    return s->description.data;
 }

@@ -92,7 +92,8 @@ static void print_help(FILE *out)
           "  spine --poller=1 --hostlist=3,5,8    poll three devices\n"
           "\nExit status: 0 done, 64 usage, 65 replayed otherwise than recorded, or\n"
           "--verify found a difference, 66 none of the devices asked for can be polled, 69 "
-          "database\nunreachable, 70 internal, 71 operating system, 75 deadline hit or results "
+          "database\nunreachable or no daemon, 70 internal, 71 operating system, 75 deadline hit "
+          "or results "
           "partly\nstored, 78 spine.conf or schema.\n",
           out);
 }

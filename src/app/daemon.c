@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/notify.h"
+#include "base/stream.h"
 #include "drivers/snmp.h"
 
 #include <errno.h>
@@ -86,17 +87,17 @@ static bool daemon_bind(struct daemon *d, const struct sockaddr_un *at, struct e
     return true;
 }
 
-static bool daemon_find_group(struct daemon *d, struct err *err)
+/* No name: no group. */
+static bool daemon_find_group(const char *name, gid_t *ret_group, bool *ret_has, struct err *err)
 {
-    const char *name = d->config->daemon_group;
+    *ret_has = false;
     if (*name == '\0')
         return true;
-    errno = 0;
     const struct group *g = getgrnam(name);
     if (g == NULL)
         return err_set(err, ERR_CONFIG, "there is no group %.100s (Daemon_Group)", name);
-    d->group = g->gr_gid;
-    d->has_group = true;
+    *ret_group = g->gr_gid;
+    *ret_has = true;
     return true;
 }
 
@@ -111,7 +112,8 @@ static void daemon_on_connect(void *arg)
 static bool daemon_listen(struct daemon *d, struct err *err)
 {
     struct sockaddr_un at;
-    if (!handover_address(d->config->daemon_socket, &at, err) || !daemon_find_group(d, err) ||
+    if (!handover_address(d->config->daemon_socket, &at, err) ||
+        !daemon_find_group(d->config->daemon_group, &d->group, &d->has_group, err) ||
         !daemon_lock(d, err) || !daemon_take_over(d->config->daemon_socket, err))
         return false;
     d->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -137,6 +139,37 @@ static void daemon_stop_listening(struct daemon *d)
     d->listener = -1;
 }
 
+/* ---- its own keys, when the file has changed ---- */
+
+/* The name is looked up only where it is another one, because that may take its time. */
+static bool daemon_change_group(struct daemon *d, const struct config *config, struct err *err)
+{
+    const char *path = config->daemon_socket, *name = config->daemon_group;
+    gid_t group = getegid();
+    bool has_group;
+    if (strcmp(d->config->daemon_group, name) == 0)
+        return true;
+    if (!daemon_find_group(name, &group, &has_group, err))
+        return false;
+    if (chown(path, (uid_t)-1, group) != 0)
+        return err_set_number(err, ERR_CONFIG, errno,
+                              "%.300s cannot be given to the group %.100s (Daemon_Group): %s", path,
+                              name, strerror(errno));
+    d->group = group;
+    d->has_group = has_group;
+    return true;
+}
+
+static bool daemon_adopt(void *arg, const struct config *config, struct err *err)
+{
+    struct daemon *d = arg;
+    if (!daemon_change_group(d, config, err))
+        return false;
+    d->max_cycles = d->has_pidfd ? config->daemon_cycles : 1;
+    d->config = config;
+    return true;
+}
+
 /* ---- state ---- */
 
 struct status_facts daemon_get_facts(struct daemon *d)
@@ -147,6 +180,8 @@ struct status_facts daemon_get_facts(struct daemon *d)
         .uptime_s = (clock_mono_ms() - d->started_mono_ms) / 1000,
         .stopping = d->stopping,
         .running = mem_zalloc(d->link_count + 1, sizeof(f.running[0])),
+        .listeners = mem_zalloc(d->link_count + 1, sizeof(f.listeners[0])),
+        .events = stream_figures(),
         .last = d->has_last ? &d->last : NULL,
         .begun = d->begun,
         .ended = d->ended,
@@ -154,12 +189,15 @@ struct status_facts daemon_get_facts(struct daemon *d)
         .lost = d->lost,
         .refused = d->refused,
         .abandoned = d->abandoned,
+        .snapshot = snapshot_get(d->snapshot),
     };
     int64_t lag_us = loop_take_lag_us(d->loop);
     d->lag_us = lag_us > d->lag_us ? lag_us : d->lag_us;
     f.lag_us = d->lag_us;
-    for (struct link *l = TAILQ_FIRST(&d->links); l != NULL; l = daemon_link_next(l))
+    for (struct link *l = TAILQ_FIRST(&d->links); l != NULL; l = daemon_link_next(l)) {
         f.running_count += daemon_link_get_cycle(l, &f.running[f.running_count]);
+        f.listener_count += daemon_link_get_listener(l, &f.listeners[f.listener_count]);
+    }
     return f;
 }
 
@@ -169,6 +207,10 @@ void daemon_changed(struct daemon *d)
                d->cycle_count, d->begun);
     if (d->stopping && TAILQ_EMPTY(&d->links))
         loop_stop(d->loop);
+    if (!d->stopping || d->cycle_count > 0)
+        return;
+    for (struct link *l = TAILQ_FIRST(&d->links); l != NULL; l = daemon_link_next(l))
+        daemon_link_finish(l);
 }
 
 /* ---- life ---- */
@@ -189,6 +231,7 @@ static void daemon_on_stop(void *arg, int signo)
              d->cycle_count);
     notify_say("STOPPING=1");
     daemon_stop_listening(d);
+    snapshot_stop(d->snapshot);
     for (struct link *l = TAILQ_FIRST(&d->links); l != NULL; l = next) {
         next = daemon_link_next(l);
         daemon_link_stop(l, signo);
@@ -203,7 +246,7 @@ static void daemon_on_dump(void *arg)
     status_print(&facts, FORMAT_TEXT, &text);
     for (char *line = text.data, *end; (end = strchr(line, '\n')) != NULL; line = end + 1)
         log_line(LOG_ALWAYS, "NOTE: %.*s", (int)(end - line), line);
-    free(facts.running);
+    status_facts_done(&facts);
     buf_done(&text);
 }
 
@@ -242,8 +285,10 @@ static bool daemon_start(struct daemon *d, const struct ping_sockets *sockets, s
         return false;
     loop_timer_init(&d->alive, d->loop, daemon_on_alive, d);
     snmp_library_warm();
+    stream_keep((size_t)d->config->event_buffer);
     d->services = services_new(sockets, err);
-    d->max_cycles = daemon_has_pidfd() ? d->config->daemon_cycles : 1;
+    d->has_pidfd = daemon_has_pidfd();
+    d->max_cycles = d->has_pidfd ? d->config->daemon_cycles : 1;
     return d->services != NULL && daemon_listen(d, err);
 }
 
@@ -253,6 +298,8 @@ static void daemon_release(struct daemon *d)
     daemon_stop_listening(d);
     if (d->abandoned > 0)
         return;
+    stream_keep(0);
+    snapshot_free(d->snapshot);
     services_free(d->services);
     loop_free(d->loop);
     if (d->lock >= 0)
@@ -260,7 +307,20 @@ static void daemon_release(struct daemon *d)
     free(d->file);
 }
 
-static struct app_end daemon_live(struct config *config, const struct ping_sockets *sockets)
+/* Before the first client can be answered. */
+static void daemon_watch(struct daemon *d, struct config *config, int argc, char *const *argv)
+{
+    const struct snapshot_options o = {.loop = d->loop,
+                                       .config = config,
+                                       .argc = argc,
+                                       .argv = argv,
+                                       .adopt = daemon_adopt,
+                                       .arg = d};
+    d->snapshot = snapshot_start(&o);
+}
+
+static struct app_end daemon_live(struct config *config, const struct ping_sockets *sockets,
+                                  int argc, char *const *argv)
 {
     struct app_end end = {.status = EX_OK};
     struct err err = ERR_INIT;
@@ -274,6 +334,8 @@ static struct app_end daemon_live(struct config *config, const struct ping_socke
                         .started_mono_ms = clock_mono_ms()};
     TAILQ_INIT(&d->links);
     bool ok = d->file != NULL && daemon_start(d, sockets, &err);
+    if (ok)
+        daemon_watch(d, config, argc, argv);
     struct stopsig *signals = ok ? stopsig_start(d->loop, &err) : NULL;
     if (signals != NULL)
         daemon_serve(d, signals);
@@ -287,7 +349,8 @@ static struct app_end daemon_live(struct config *config, const struct ping_socke
     return end;
 }
 
-struct app_end daemon_run(struct config *config, const struct ping_sockets *sockets)
+struct app_end daemon_run(struct config *config, const struct ping_sockets *sockets, int argc,
+                          char *const *argv)
 {
     struct app_end end = {.status = EX_OK};
     struct err err = ERR_INIT;
@@ -300,7 +363,7 @@ struct app_end daemon_run(struct config *config, const struct ping_sockets *sock
         end.status = app_fail(&err);
         return end;
     }
-    end = daemon_live(config, sockets);
+    end = daemon_live(config, sockets, argc, argv);
     if (!end.at_once)
         run_stop_libraries();
     notify_stop();

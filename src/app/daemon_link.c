@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum link_state { LINK_NEW, LINK_OFFERED, LINK_POLLING };
+enum link_state { LINK_NEW, LINK_OFFERED, LINK_POLLING, LINK_LISTENING };
 
 struct link {
     TAILQ_ENTRY(link) next;
@@ -26,7 +26,8 @@ struct link {
     struct hosting *hosting;        /* polling */
     struct status_cycle cycle;      /* polling */
     int64_t began_mono_ms;
-    bool client_gone; /* nothing more is said to it */
+    bool client_gone;          /* nothing more is said to it */
+    struct listener *listener; /* listening */
 };
 
 /* ---- the end ---- */
@@ -36,6 +37,8 @@ static void link_free(struct link *l)
     struct daemon *d = l->daemon;
     TAILQ_REMOVE(&d->links, l, next);
     d->link_count--;
+    d->listener_count -= l->state == LINK_LISTENING;
+    listener_free(l->listener);
     loop_timer_cancel(&l->patience);
     loop_watch_stop(&l->watch);
     close(l->fd);
@@ -161,23 +164,25 @@ static void link_begin(struct link *l)
 
 /* ---- what the other side says ---- */
 
-/* NULL: its cycle may begin. */
-static const char *link_objection(const struct link *l)
+/* NULL: its cycle may begin.  From then on it has the bytes that its client has read. */
+static const char *link_objection(struct link *l)
 {
     const struct daemon *d = l->daemon;
-    const struct hosting_request *q = &l->request;
+    struct hosting_request *q = &l->request;
     if (d->stopping)
         return "it is stopping";
     if (l->peer.uid != geteuid())
         return "it polls for its own user only";
     if (strcmp(q->version, PACKAGE_VERSION) != 0)
         return "it is version " PACKAGE_VERSION;
-    if (strcmp(q->file, d->file) != 0)
+    if (!snapshot_is_file(d->snapshot, q->file))
         return "it was started with another configuration file";
     if (d->cycle_count >= (size_t)d->max_cycles)
         return "it polls as many cycles as it may (Daemon_Cycles)";
     if (d->abandoned >= DAEMON_ABANDONED_MAX)
         return "too many of its cycles hang in calls that do not return; restart it";
+    if (q->image == NULL && (q->image = snapshot_take(d->snapshot, q->digest)) == NULL)
+        return "the process has read another state of the configuration file";
     return NULL;
 }
 
@@ -202,25 +207,59 @@ static void link_take_go(struct link *l)
         link_begin(l);
 }
 
-static void link_take_status(struct link *l, const char *format)
+static void link_take_status(struct link *l, const struct handover *request)
 {
     struct buf text = BUF_INIT, m = BUF_INIT;
     struct status_facts facts = daemon_get_facts(l->daemon);
+    const char *format = request->words[1];
+    facts.verbose = request->count > 2;
     status_print(&facts, strcmp(format, "json") == 0 ? FORMAT_JSON : FORMAT_TEXT, &text);
     handover_put(&m, "status");
     handover_put(&m, buf_str(&text));
     (void)handover_send(l->fd, &m, NULL);
-    free(facts.running);
+    status_facts_done(&facts);
     buf_done(&m);
     buf_done(&text);
     link_free(l);
+}
+
+static void link_on_told_all(void *arg)
+{
+    link_free(arg);
+}
+
+static void link_take_events(struct link *l, const struct handover *m)
+{
+    struct daemon *d = l->daemon;
+    struct err why = ERR_INIT;
+    const struct listener_options o = {.loop = d->loop,
+                                       .fd = l->fd,
+                                       .pid = (int)l->peer.pid,
+                                       .uid = (int)l->peer.uid,
+                                       .over = link_on_told_all,
+                                       .arg = l};
+    if (d->stopping)
+        err_set(&why, ERR_UNAVAILABLE, "it is stopping");
+    else if (d->listener_count >= DAEMON_LISTENERS_MAX)
+        err_set(&why, ERR_UNAVAILABLE, "too many processes read its events");
+    else
+        l->listener = listener_new(&o, m, &why);
+    if (l->listener == NULL) {
+        link_refuse(l, why.text);
+        return;
+    }
+    loop_timer_cancel(&l->patience);
+    l->state = LINK_LISTENING;
+    d->listener_count++;
 }
 
 static void link_take(struct link *l, struct handover *m, int fds[HANDOVER_FDS])
 {
     int64_t signo;
     if (l->state == LINK_NEW && handover_is(m, "status", 2))
-        link_take_status(l, m->words[1]);
+        link_take_status(l, m);
+    else if (l->state == LINK_NEW && listener_is_request(m))
+        link_take_events(l, m);
     else if (l->state == LINK_NEW && hosting_read_request(m, fds, &l->request))
         link_take_request(l);
     else if (l->state == LINK_OFFERED && handover_is(m, "go", 1))
@@ -308,8 +347,22 @@ void daemon_link_stop(struct link *l, int signo)
 {
     if (l->state == LINK_POLLING)
         hosting_tell(l->hosting, signo);
-    else
+    else if (l->state != LINK_LISTENING) /* they hear of the ends of cycles */
         link_refuse(l, "it is stopping");
+}
+
+void daemon_link_finish(struct link *l)
+{
+    if (l->state == LINK_LISTENING)
+        listener_finish(l->listener);
+}
+
+bool daemon_link_get_listener(const struct link *l, struct status_listener *ret)
+{
+    if (l->state != LINK_LISTENING)
+        return false;
+    *ret = listener_get(l->listener);
+    return true;
 }
 
 bool daemon_link_get_cycle(const struct link *l, struct status_cycle *ret)

@@ -4,6 +4,8 @@
 
 #include "app/app.h"
 #include "app/hosting.h"
+#include "app/listener.h"
+#include "app/snapshot.h"
 #include "app/status.h"
 #include "core/loop.h"
 #include "engine/config.h"
@@ -21,16 +23,19 @@ enum {
     DAEMON_LINKS_MAX = 256,    /* that are open at a time */
     DAEMON_PATIENCE_MS = 5000, /* with one that has something to say */
     DAEMON_ABANDONED_MAX = 16, /* cycles that hang in a call; then no more are begun */
+    DAEMON_LISTENERS_MAX = 32, /* of the links: the others are for cycles */
 };
 
 struct link;
 
 struct daemon {
-    const struct config *config;
-    char *file; /* of the configuration, as realpath(3) has it */
+    const struct config *config; /* as the file was read last */
+    char *file;                  /* of the configuration, as realpath(3) has it */
     gid_t group;
     bool has_group;
+    bool has_pidfd;
     int max_cycles;
+    struct snapshot *snapshot;
 
     struct loop *loop;
     struct services *services;
@@ -43,7 +48,7 @@ struct daemon {
     bool stopping;
 
     TAILQ_HEAD(, link) links;
-    size_t link_count, cycle_count;
+    size_t link_count, cycle_count, listener_count;
     int64_t started_mono_ms;
     uint64_t begun, ended, failed, lost, refused, abandoned;
     int64_t lag_us; /* the largest so far */
@@ -57,15 +62,19 @@ struct daemon {
 void daemon_link_new(struct daemon *d, int fd);
 /* The daemon stops: a link with a cycle tells it, others end. */
 void daemon_link_stop(struct link *l, int signo);
+/* The last cycle of a daemon that stops has ended: a link that reads events gets the last ones, and ends. */
+void daemon_link_finish(struct link *l);
 
 /* ---- daemon.c, for a link ---- */
 
 /* After each change: the service manager's text, and the end of a daemon that stops. */
 void daemon_changed(struct daemon *d);
-/* Free the result's `running`. */
+/* To be freed by status_facts_done(). */
 struct status_facts daemon_get_facts(struct daemon *d);
 /* A link's cycle; false: it has none. */
 bool daemon_link_get_cycle(const struct link *l, struct status_cycle *ret);
+/* What a link reads of events; false: nothing. */
+bool daemon_link_get_listener(const struct link *l, struct status_listener *ret);
 struct link *daemon_link_next(const struct link *l);
 
 #endif

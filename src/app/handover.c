@@ -166,6 +166,9 @@ enum handover_event handover_receive(int fd, struct handover *ret, int fds[HANDO
     for (size_t i = 0; i < HANDOVER_FDS; i++)
         fds[i] = -1;
     ssize_t n = recvmsg(fd, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    /* A peer that refuses what it has not read: its word is behind the error. */
+    if (n < 0 && errno == ECONNRESET)
+        n = recvmsg(fd, &h, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     enum handover_event event = HANDOVER_OVER;
     if (n > 0)
         handover_take_fds(&h, fds);

@@ -42,6 +42,7 @@ struct hosting {
 enum {
     WORD_VERSION = 1,
     WORD_FILE,
+    WORD_DIGEST,
     WORD_POLLER,
     WORD_PID,
     WORD_STARTED,
@@ -77,6 +78,7 @@ bool hosting_read_request(struct handover *message, int fds[HANDOVER_FDS],
         .started_mono_us = started,
         .version = message->words[WORD_VERSION],
         .file = message->words[WORD_FILE],
+        .digest = message->words[WORD_DIGEST],
         .directory = message->words[WORD_DIRECTORY],
         .argv = mem_zalloc((size_t)count + 1, sizeof(char *)),
         .environment = (const char *const *)&message->words[WORDS + count],
@@ -93,6 +95,7 @@ void hosting_request_done(struct hosting_request *r)
 {
     if (r->argv != NULL)
         hosting_close_fds(r->fds);
+    conffile_image_unref(r->image);
     free(r->argv);
     handover_done(&r->message);
     *r = (struct hosting_request){.argv = NULL};
@@ -162,8 +165,11 @@ static void hosting_note_lost(void *arg, const char *line)
 static struct app_end hosting_poll(struct hosting *h)
 {
     const struct hosting_request *q = &h->request;
-    const struct configuration_origin origin = {
-        .pid = q->pid, .file = q->file, .environment = q->environment, .directory = q->directory};
+    const struct configuration_origin origin = {.pid = q->pid,
+                                                .file = q->file,
+                                                .image = q->image,
+                                                .environment = q->environment,
+                                                .directory = q->directory};
     struct app_end end = {.status = EX_OK};
     struct err err = ERR_INIT;
     int argc = 0;
@@ -217,7 +223,7 @@ static bool hosting_begin(struct hosting *h, struct err *err)
 {
     struct scope *before = scope_enter(h->scope);
     log_own(h->request.fds[0], h->request.fds[1]);
-    stream_own();
+    stream_own(&(struct stream_origin){.poller = h->request.poller, .pid = h->request.pid});
     trace_own();
     bool ok = thr_start(&h->thread, "cycle", hosting_main, h, err);
     (void)scope_enter(before);

@@ -96,7 +96,8 @@ void option_expected(const struct option_def *def, struct buf *out)
     switch (def->type) {
     case OPTION_TYPE_INTEGER:
     case OPTION_TYPE_ID:
-        buf_printf(out, "a number from %lld to %lld", (long long)def->min, (long long)def->max);
+        buf_printf(out, "%s from %lld to %lld", def->power_of_two ? "a power of two" : "a number",
+                   (long long)def->min, (long long)def->max);
         break;
     case OPTION_TYPE_BOOLEAN: buf_puts(out, "on or off"); break;
     case OPTION_TYPE_WORD:
@@ -188,7 +189,9 @@ static size_t parse_ids(const char *text, struct id_list *ret)
 static bool parse_by_type(const struct option_def *def, const char *text, struct option_value *v)
 {
     switch (def->type) {
-    case OPTION_TYPE_INTEGER: return num_parse(text, def->min, def->max, &v->number);
+    case OPTION_TYPE_INTEGER:
+        return num_parse(text, def->min, def->max, &v->number) &&
+               (!def->power_of_two || (v->number & (v->number - 1)) == 0);
     case OPTION_TYPE_ID: return options_parse_digits(text, def->min, def->max, &v->number);
     case OPTION_TYPE_BOOLEAN: return parse_boolean(text, &v->number);
     case OPTION_TYPE_WORD: return parse_word(def, text, &v->number);

@@ -117,6 +117,13 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_STATUS] = ARG(0, "status", FLAG, COMMAND,
                           "what the daemon does, or what polls without one; status 3: no daemon",
                           .command = COMMAND_STATUS),
+    [OPTION_EVENTS] =
+        ARG(0, "events", FLAG, COMMAND, "the last events of the cycles that the daemon polls",
+            .command = COMMAND_EVENTS),
+    [OPTION_WAIT_FOR] =
+        ARG(0, "wait-for", TEXT, COMMAND,
+            "wait for an event, such as cycle.ended; status 75: not within --timeout",
+            .command = COMMAND_WAIT, .min = 1, .placeholder = "TYPE,TYPE"),
     [OPTION_HELP] = ARG('h', "help", ACTION, COMMAND, "print this text and exit"),
     [OPTION_VERSION] = ARG('v', "version", ACTION, COMMAND, "print the version and exit"),
     [OPTION_POLLER] = ARG('p', "poller", INTEGER, SELECT, "id of this poller", .key = "Poller",
@@ -225,6 +232,19 @@ static const struct option_def table[OPTION_COUNT] = {
     [OPTION_FORMAT] =
         ARG(0, "format", WORD, OUTPUT, "of what a command prints: text or json", .words = formats,
             .min = 1 /* no numbers */, .standard = "text", .placeholder = "WORD"),
+    [OPTION_VERBOSE] = ARG(0, "verbose", FLAG, OUTPUT, "--status tells more"),
+    [OPTION_EVENT_TYPES] =
+        ARG(0, "type", TEXT, OUTPUT, "--events tells these only, such as device.finished,cycle.*",
+            .min = 1, .placeholder = "TYPE,TYPE"),
+    [OPTION_FOLLOW] = ARG(0, "follow", FLAG, OUTPUT, "--events goes on until the daemon ends"),
+    [OPTION_EVENT_BUFFER] =
+        ARG(0, "buffer", INTEGER, OUTPUT,
+            "events that wait for one reader in the daemon; the oldest are dropped",
+            .key = "Event_Buffer", .min = 16, .max = 65536, .power_of_two = true, .standard = "256",
+            .placeholder = "N"),
+    [OPTION_TIMEOUT] =
+        ARG(0, "timeout", INTEGER, OUTPUT, "--wait-for waits no longer; 0: without an end",
+            .max = SECONDS_TOP, .standard = "0", .placeholder = "N", .unit = "s"),
     [OPTION_PATH_CACTILOG] =
         SETTING("path_cactilog", PATH, "FILE", "log file; default <path_webroot>/log/cacti.log",
                 .key = "Cacti_Log"),
@@ -300,6 +320,15 @@ static const struct option_def table[OPTION_COUNT] = {
             "group whose members may ask the daemon for its state; empty: none"),
     [OPTION_DAEMON_CYCLES] = KEY("Daemon_Cycles", INTEGER, "16", "N",
                                  "cycles that the daemon polls at a time", .min = 1, .max = 100),
+    [OPTION_RELOAD_DEBOUNCE] =
+        KEY("Reload_Debounce_ms", INTEGER, "500", "MS",
+            "the daemon reads a changed spine.conf when it was left alone for that long", .min = 20,
+            .max = 60000, .unit = "ms"),
+    [OPTION_WATCH_FALLBACK] =
+        KEY("Watch_Fallback", BOOLEAN, "on", "on|off",
+            "let the daemon look at spine.conf where the kernel does not report changes"),
+    [OPTION_WATCH_POLL] = KEY("Watch_Poll_s", INTEGER, "5", "N", "how often it looks then",
+                              .min = 1, .max = 3600, .unit = "s"),
     [OPTION_SPOOL_FILE] = KEY("Spool_File", PATH, "", "FILE",
                               "keeps results while the database is away; empty: none"),
     [OPTION_SPOOL_SIZE] = KEY("Spool_Size", INTEGER, "64", "N", "largest size of Spool_File",

@@ -5,6 +5,7 @@
 #include "app/app.h"
 #include "app/configuration.h"
 #include "app/handover.h"
+#include "app/options.h"
 #include "app/run.h"
 #include "base/clock.h"
 #include "base/jsonout.h"
@@ -21,22 +22,56 @@ enum { STATUS_NOT_RUNNING = 3, STATUS_ANSWER_MS = 5000 };
 
 /* ---- text ---- */
 
+/* Where the value of an option comes from. */
+static const char *status_source(const struct config *c, enum option_id id)
+{
+    struct configuration_entry e;
+    struct config *described =
+        (struct config *)(uintptr_t)c; /* of which a buffer for texts changes */
+    for (size_t i = 0; configuration_entry(described, i, &e); i++)
+        if (e.name == option_get(id)->name)
+            return e.source;
+    return "";
+}
+
+/* Why cycles are polled in this way. */
+static const char *status_driver_why(const struct config *c)
+{
+    if (c->event_loop && !loop_kind_is_built(LOOP_LIBEVENT))
+        return "this build has no libevent";
+    return status_source(c, c->event_loop ? OPTION_ASYNC_SNMP : OPTION_EVENT_LOOP);
+}
+
 static void status_print_way(const struct config *c, struct buf *out)
 {
-    bool built = loop_kind_is_built(LOOP_LIBEVENT);
-    buf_printf(out, "cycles      by the %s%s\n",
-               c->event_loop && built
-                   ? (c->async_snmp ? "event loop, SNMP on the loop" : "event loop")
-                   : "legacy loop",
-               c->event_loop && !built ? ", because this build has no libevent" : "");
-    buf_printf(out, "handed over %s (Daemon %s)\n", c->daemon ? "yes" : "no",
-               c->daemon ? "auto" : "off");
+    static const char *const ways[] = {[CONFIG_LEGACY] = "legacy loop",
+                                       [CONFIG_EVENT] = "event loop",
+                                       [CONFIG_ASYNC] = "event loop, SNMP on the loop"};
+    buf_printf(out, "cycles      by the %s (%s)\n", ways[config_driver(c)], status_driver_why(c));
+    buf_printf(out, "handed over %s (Daemon %s, %s)\n", c->daemon ? "yes" : "no",
+               c->daemon ? "auto" : "off", status_source(c, OPTION_USE_DAEMON));
 }
 
 static void status_print_cycle(const char *what, const struct status_cycle *c, struct buf *out)
 {
     buf_printf(out, "%-11s poller %d, client %d, %.3f s", what, c->poller, c->client_pid,
                (double)c->elapsed_ms / 1000);
+}
+
+static void status_print_events(const struct status_facts *f, struct buf *out)
+{
+    buf_printf(out,
+               "events      %" PRIu64 " emitted, %zu subscribers, deepest queue %zu, %" PRIu64
+               " dropped\n",
+               f->events.emitted, f->listener_count, f->events.deepest, f->events.dropped);
+    for (size_t i = 0; f->verbose && i < f->listener_count; i++) {
+        const struct status_listener *l = &f->listeners[i];
+        buf_printf(out,
+                   "subscriber  process %d of user %d: %s; %" PRIu64 " offered, %" PRIu64
+                   " dropped, %zu of %" PRId64 " wait, %zu at most\n",
+                   l->pid, l->uid, *l->types == '\0' ? "all" : l->types, l->offered, l->dropped,
+                   l->waiting, l->buffer, l->deepest);
+    }
 }
 
 static void status_print_text(const struct status_facts *f, struct buf *out)
@@ -49,6 +84,8 @@ static void status_print_text(const struct status_facts *f, struct buf *out)
     buf_printf(out, "version     " PACKAGE_VERSION "\nfile        %s\nsocket      %s\n",
                configuration_file_path(f->config), f->config->daemon_socket);
     status_print_way(f->config, out);
+    if (f->alone != NULL)
+        status_print_alone(f->alone, out);
     if (f->why_not != NULL)
         return;
     for (size_t i = 0; i < f->running_count; i++) {
@@ -66,6 +103,8 @@ static void status_print_text(const struct status_facts *f, struct buf *out)
                " abandoned in calls that hang\n",
                f->begun, f->ended, f->failed, f->lost, f->refused, f->abandoned);
     buf_printf(out, "loop        late by %.4f s at most\n", (double)f->lag_us / 1e6);
+    status_print_watch(&f->snapshot, out);
+    status_print_events(f, out);
 }
 
 /* ---- JSON ---- */
@@ -97,6 +136,30 @@ static void status_put_counts(const struct status_facts *f, struct buf *out)
     jsonout_close(out, '}');
 }
 
+static void status_put_events(const struct status_facts *f, struct buf *out)
+{
+    jsonout_open(out, "events", '{');
+    jsonout_unsigned(out, "emitted", f->events.emitted);
+    jsonout_unsigned(out, "dropped", f->events.dropped);
+    jsonout_unsigned(out, "deepest", f->events.deepest);
+    jsonout_open(out, "subscribers", '[');
+    for (size_t i = 0; i < f->listener_count; i++) {
+        const struct status_listener *l = &f->listeners[i];
+        jsonout_open(out, NULL, '{');
+        jsonout_int(out, "pid", l->pid);
+        jsonout_int(out, "uid", l->uid);
+        jsonout_text(out, "types", l->types);
+        jsonout_int(out, "buffer", l->buffer);
+        jsonout_unsigned(out, "offered", l->offered);
+        jsonout_unsigned(out, "dropped", l->dropped);
+        jsonout_unsigned(out, "waiting", l->waiting);
+        jsonout_unsigned(out, "deepest", l->deepest);
+        jsonout_close(out, '}');
+    }
+    jsonout_close(out, ']');
+    jsonout_close(out, '}');
+}
+
 static void status_put_daemon(const struct status_facts *f, struct buf *out)
 {
     jsonout_open(out, "daemon", '{');
@@ -115,6 +178,8 @@ static void status_put_daemon(const struct status_facts *f, struct buf *out)
     jsonout_open(out, "loop", '{');
     jsonout_real(out, "late_s", (double)f->lag_us / 1e6);
     jsonout_close(out, '}');
+    status_put_events(f, out);
+    status_put_watch(&f->snapshot, out);
     jsonout_close(out, '}');
 }
 
@@ -129,13 +194,25 @@ static void status_print_json(const struct status_facts *f, struct buf *out)
     jsonout_text(out, "file", configuration_file_path(c));
     jsonout_text(out, "socket", c->daemon_socket);
     jsonout_bool(out, "handed_over", c->daemon);
+    jsonout_text(out, "handed_over_by", status_source(c, OPTION_USE_DAEMON));
     jsonout_text(out, "driver", config_driver_text(config_driver(c)));
+    jsonout_text(out, "driver_by", status_driver_why(c));
     if (f->why_not == NULL)
         status_put_daemon(f, out);
     else
         jsonout_null(out, "daemon");
+    if (f->alone != NULL)
+        status_put_alone(f->alone, out);
+    else
+        jsonout_null(out, "alone");
     jsonout_close(out, '}');
     buf_putc(out, '\n');
+}
+
+void status_facts_done(struct status_facts *f)
+{
+    free(f->running);
+    free(f->listeners);
 }
 
 void status_print(const struct status_facts *facts, enum config_format format, struct buf *out)
@@ -158,8 +235,13 @@ static bool status_ask(const struct config *c, struct buf *out, struct err *why)
     if (fd < 0)
         return false;
     struct pollfd pfd = {.fd = fd, .events = POLLIN};
-    bool ok = handover_say(fd, "status", c->format == FORMAT_JSON ? "json" : "text") &&
-              poll(&pfd, 1, STATUS_ANSWER_MS) == 1 &&
+    struct buf m = BUF_INIT;
+    handover_put(&m, "status");
+    handover_put(&m, c->format == FORMAT_JSON ? "json" : "text");
+    if (c->verbose)
+        handover_put(&m, "verbose");
+    (void)handover_send(fd, &m, NULL); /* one that has hung up has said why, perhaps */
+    bool ok = poll(&pfd, 1, STATUS_ANSWER_MS) == 1 &&
               handover_receive(fd, &answer, none) == HANDOVER_MESSAGE;
     if (ok && handover_is(&answer, "status", 2))
         buf_puts(out, answer.words[1]);
@@ -169,6 +251,7 @@ static bool status_ask(const struct config *c, struct buf *out, struct err *why)
     else
         ok = err_set(why, ERR_UNAVAILABLE, "the daemon (pid %d) does not answer", (int)peer.pid);
     handover_done(&answer);
+    buf_done(&m);
     close(fd);
     return ok;
 }
@@ -181,8 +264,12 @@ int status_run(struct config *config)
         return app_fail(&err);
     bool running = status_ask(config, &out, &err);
     if (!running) {
-        const struct status_facts facts = {.config = config, .why_not = err.text};
+        struct status_alone alone;
+        status_look(config, &alone);
+        const struct status_facts facts = {
+            .config = config, .verbose = config->verbose, .why_not = err.text, .alone = &alone};
         status_print(&facts, config->format, &out);
+        status_alone_done(&alone);
     }
     fputs(buf_str(&out), stdout);
     buf_done(&out);

@@ -84,6 +84,37 @@ const struct happening_def *happening_get(enum happening_type type)
     return &table[type];
 }
 
+static uint64_t happening_match(const char *pattern, size_t len)
+{
+    uint64_t types = 0;
+    bool open = len > 0 && pattern[len - 1] == '*';
+    for (int type = 0; type < EVENT_RUN_INPUT; type++) {
+        const char *name = table[type].name;
+        bool same = open ? strncmp(name, pattern, len - 1) == 0
+                         : strlen(name) == len && strncmp(name, pattern, len) == 0;
+        types |= (uint64_t)same << type;
+    }
+    return types;
+}
+
+bool happening_parse_types(const char *list, uint64_t *ret, const char **ret_bad)
+{
+    uint64_t types = 0;
+    for (const char *p = list;; p++) {
+        size_t len = strcspn(p, ",");
+        uint64_t matched = happening_match(p, len);
+        *ret_bad = p;
+        if (matched == 0)
+            return false;
+        types |= matched;
+        p += len;
+        if (*p == '\0')
+            break;
+    }
+    *ret = types;
+    return true;
+}
+
 void happening_set_text(struct happening *e, const char *text)
 {
     size_t len = text == NULL ? 0 : strnlen(text, EVENT_TEXT);

@@ -3,12 +3,12 @@
 #include "engine/eventlog.h"
 
 #include "base/clock.h"
-#include "base/jsonout.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/stream.h"
 #include "base/thr.h"
 #include "core/lease.h"
+#include "engine/eventline.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Lines are gathered for this time, or up to this size, before they are written. */
@@ -180,37 +179,10 @@ static bool eventlog_write_out(struct eventlog *e)
 
 /* ---- lines ---- */
 
-static void eventlog_put_time(struct buf *out, int64_t wall_us)
-{
-    char text[40];
-    struct tm tm;
-    time_t seconds = (time_t)(wall_us / 1000000);
-    gmtime_r(&seconds, &tm);
-    size_t n = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(text + n, sizeof(text) - n, ".%06dZ", (int)(wall_us % 1000000));
-    jsonout_text(out, "time", text);
-}
-
-static void eventlog_put_line(struct buf *out, const struct stream_item *item)
-{
-    const struct happening *e = &item->event;
-    jsonout_open(out, NULL, '{');
-    jsonout_unsigned(out, "number", item->number);
-    jsonout_int(out, "pid", getpid());
-    eventlog_put_time(out, e->wall_us);
-    jsonout_int(out, "mono_us", e->mono_us);
-    jsonout_text(out, "type", happening_get(e->type)->name);
-    happening_json(e, out);
-    if (item->detail != NULL)
-        jsonout_raw(out, "data", item->detail, item->detail_len);
-    jsonout_close(out, '}');
-    buf_putc(out, '\n');
-}
-
 static void eventlog_add_line(struct eventlog *e, const struct stream_item *item)
 {
     size_t before = e->out.len;
-    eventlog_put_line(&e->out, item);
+    eventline_json(&e->out, item, EVENTLINE_OF_A_CYCLE);
     if (!e->regular || e->size + (int64_t)e->out.len <= e->options.max_bytes)
         return;
     buf_truncate(&e->out, before);

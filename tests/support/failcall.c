@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -145,6 +146,8 @@ WRAP(int, epoll_wait, -1, (int fd, struct epoll_event *e, int max, int ms), (fd,
 WRAP(int, poll, -1, (struct pollfd * p, nfds_t n, int ms), (p, n, ms))
 WRAP(int, eventfd, -1, (unsigned value, int flags), (value, flags))
 WRAP(int, timerfd_create, -1, (int clock, int flags), (clock, flags))
+WRAP(int, inotify_init1, -1, (int flags), (flags))
+WRAP(int, inotify_add_watch, -1, (int fd, const char *path, uint32_t mask), (fd, path, mask))
 WRAP(int, signalfd, -1, (int fd, const void *mask, int flags), (fd, mask, flags))
 WRAP(ssize_t, pwrite, -1, (int fd, const void *bytes, size_t len, off_t at), (fd, bytes, len, at))
 WRAP(int, fsync, -1, (int fd), (fd))

@@ -5,12 +5,31 @@
 """
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 
-from .lab import HANG_S, LabError, Server, file_text, wait_until
+from .lab import HANG_S, TOP, LabError, Server, file_text, leave_out, wait_until
 from .poller import environment
+
+
+def status_of(poller):
+    """Exit status and document of --status."""
+    done = subprocess.run([poller.binary.path, "-C", poller.conf, "--status", "--format=json"], capture_output=True,
+                          text=True, timeout=HANG_S)
+    return done.returncode, json.loads(done.stdout)
+
+
+def valid_status(document):
+    """The document, which is as docs/status.schema.json says."""
+    try:
+        import jsonschema
+    except ImportError:
+        leave_out("python3-jsonschema is not installed")
+    with open(TOP / "docs/status.schema.json", encoding="utf-8") as file:
+        jsonschema.validate(document, json.load(file))
+    return document
 
 
 class Resident(Server):

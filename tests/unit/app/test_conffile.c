@@ -39,6 +39,18 @@ static bool refuse(void *arg, const struct conffile_entry *e, struct err *err)
     return err_set(err, ERR_CONFIG, "line %d", e->line);
 }
 
+static bool read_conf(const char *path, conffile_entry_fn *on_entry, void *arg, bool *ret_readable,
+                      struct err *err)
+{
+    struct conffile_image *image = conffile_image_read(path, err);
+    if (image == NULL)
+        return false;
+    *ret_readable = image->world_readable;
+    bool ok = conffile_image_parse(image, path, on_entry, arg, err);
+    conffile_image_unref(image);
+    return ok;
+}
+
 static void write_conf(const void *bytes, size_t len)
 {
     int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -53,7 +65,7 @@ static void assert_entries(const char *text, const char *expected)
     struct err err = ERR_INIT;
     bool readable;
     write_conf(text, strlen(text));
-    assert_true(conffile_read(file, collect, &got, &readable, &err));
+    assert_true(read_conf(file, collect, &got, &readable, &err));
     if (strcmp(buf_str(&got), expected) != 0)
         fail_msg("'%s' gives '%s'", text, buf_str(&got));
     assert_false(readable);
@@ -130,7 +142,7 @@ static void values_have_any_length_up_to_a_line_of_64_kib(void **state UNUSED)
         buf_putc(&text, 'p');
     buf_puts(&text, "\nDB_Host h\n");
     write_conf(text.data, text.len);
-    assert_true(conffile_read(file, collect, &got, &readable, &err));
+    assert_true(read_conf(file, collect, &got, &readable, &err));
     assert_int_equal(got.len, strlen("1:DB_User=[x]\n2:DB_Pass=[]\n3:DB_Host=[h]\n") +
                                   CONFFILE_LINE_MAX - 1 - strlen("DB_Pass "));
     buf_clear(&text);
@@ -138,7 +150,7 @@ static void values_have_any_length_up_to_a_line_of_64_kib(void **state UNUSED)
     while (text.len < strlen("DB_User x\n") + CONFFILE_LINE_MAX)
         buf_putc(&text, 'p');
     write_conf(text.data, text.len);
-    assert_false(conffile_read(file, collect, &got, &readable, &err));
+    assert_false(read_conf(file, collect, &got, &readable, &err));
     char expected[256];
     snprintf(expected, sizeof(expected),
              "ERROR: %s:2: the line has 65536 bytes; at most 65535 are allowed, shorten it", file);
@@ -155,7 +167,7 @@ static bool is_unreadable(const char *path, const char *reason, struct err *err)
     bool readable;
     char expected[512];
     snprintf(expected, sizeof(expected), "ERROR: Could not read config file: %s: %s", path, reason);
-    return !conffile_read(path, collect, &got, &readable, err) && got.len == 0 &&
+    return !read_conf(path, collect, &got, &readable, err) && got.len == 0 &&
            strncmp(err->text, expected, strlen(expected)) == 0 && err_exit_status(err) == 78;
 }
 
@@ -203,17 +215,17 @@ static void binary_and_huge_files_are_refused(void **state UNUSED)
     bool readable;
     char expected[256];
     write_conf("DB_Host a\nDB_\0Pass x\n", 21);
-    assert_false(conffile_read(file, collect, &got, &readable, &err));
+    assert_false(read_conf(file, collect, &got, &readable, &err));
     snprintf(expected, sizeof(expected), "ERROR: %s:2: a NUL byte; this is not a text file", file);
     assert_memory_equal(err.text, expected, strlen(expected));
     write_conf("\xff\xfe"
                "D\0B\0",
                6); /* UTF-16 */
-    assert_false(conffile_read(file, collect, &got, &readable, &err));
+    assert_false(read_conf(file, collect, &got, &readable, &err));
     write_conf("DB_Host a\n\0", 11);
-    assert_false(conffile_read(file, collect, &got, &readable, &err));
+    assert_false(read_conf(file, collect, &got, &readable, &err));
     assert_int_equal(truncate(file, 10 << 20), 0);
-    assert_false(conffile_read(file, collect, &got, &readable, &err));
+    assert_false(read_conf(file, collect, &got, &readable, &err));
     assert_non_null(strstr(err.text, "larger than 1048576 bytes"));
     buf_done(&got);
 }
@@ -224,7 +236,7 @@ static void the_receiver_can_stop_the_reading(void **state UNUSED)
     struct err err = ERR_INIT;
     bool readable;
     write_conf("# c\na b\nc d\n", 12);
-    assert_false(conffile_read(file, refuse, &calls, &readable, &err));
+    assert_false(read_conf(file, refuse, &calls, &readable, &err));
     assert_int_equal(calls, 1);
     assert_string_equal(err.text, "line 2");
 }
@@ -235,10 +247,10 @@ static void a_file_that_all_users_can_read_is_noticed(void **state UNUSED)
     bool readable = false;
     write_conf("a b\n", 4);
     chmod(file, 0644);
-    assert_true(conffile_read(file, collect, &got, &readable, NULL));
+    assert_true(read_conf(file, collect, &got, &readable, NULL));
     assert_true(readable);
     chmod(file, 0640);
-    assert_true(conffile_read(file, collect, &got, &readable, NULL));
+    assert_true(read_conf(file, collect, &got, &readable, NULL));
     assert_false(readable);
     buf_done(&got);
 }
@@ -259,8 +271,31 @@ static void the_file_is_closed_at_once(void **state UNUSED)
     bool readable;
     count_descriptors(&before, NULL, NULL);
     write_conf("a b\n", 4);
-    assert_true(conffile_read(file, count_descriptors, &during, &readable, NULL));
+    assert_true(read_conf(file, count_descriptors, &during, &readable, NULL));
     assert_int_equal(during, before);
+}
+
+static void an_image_stays_as_the_file_was(void **state UNUSED)
+{
+    struct buf got = BUF_INIT;
+    write_conf("a b\n", 4);
+    struct conffile_image *image = conffile_image_read(file, NULL), *again, *other;
+    struct conffile_image *second = conffile_image_ref(image);
+    again = conffile_image_read(file, NULL);
+    assert_string_equal(image->digest, again->digest);
+    write_conf("a c\n", 4);
+    other = conffile_image_read(file, NULL);
+    assert_string_not_equal(image->digest, other->digest);
+    conffile_image_unref(image);
+    for (int i = 0; i < 2; i++)
+        assert_true(conffile_image_parse(second, file, collect, &got, NULL));
+    assert_string_equal(buf_str(&got), "1:a=[b]\n1:a=[b]\n");
+    conffile_image_unref(second);
+    conffile_image_unref(again);
+    conffile_image_unref(other);
+    conffile_image_unref(NULL);
+    assert_null(conffile_image_ref(NULL));
+    buf_done(&got);
 }
 
 /* ---- search ---- */
@@ -324,6 +359,7 @@ int main(void)
         cmocka_unit_test(the_receiver_can_stop_the_reading),
         cmocka_unit_test(a_file_that_all_users_can_read_is_noticed),
         cmocka_unit_test(the_file_is_closed_at_once),
+        cmocka_unit_test(an_image_stays_as_the_file_was),
         cmocka_unit_test(the_working_directory_comes_first_unless_privileged),
     };
     if (mkdtemp(dir) == NULL)

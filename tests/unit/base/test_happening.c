@@ -27,8 +27,8 @@ static void every_type_has_a_name_of_its_own_and_an_explanation(void **state UNU
 /* Every line of an event log has these. */
 static void no_field_is_called_like_one_that_every_line_has(void **state UNUSED)
 {
-    static const char *const taken[] = {"number", "pid",    "time", "mono_us",
-                                        "type",   "device", "data"};
+    static const char *const taken[] = {"number",  "pid",  "poller_id", "client_pid", "time",
+                                        "mono_us", "type", "device",    "data"};
     for (int i = 0; i < EVENT_TYPES; i++) {
         const struct happening_def *def = happening_get((enum happening_type)i);
         for (size_t t = 0; t < ARRAY_LEN(taken); t++) {
@@ -110,6 +110,39 @@ static void describe(const struct happening_def *def, struct buf *out)
     buf_printf(out, " | %s", def->help);
 }
 
+static uint64_t parsed(const char *list)
+{
+    uint64_t types = 0;
+    const char *bad;
+    assert_true(happening_parse_types(list, &types, &bad));
+    return types;
+}
+
+static void assert_names_none(const char *list, const char *where)
+{
+    uint64_t types;
+    const char *bad;
+    assert_false(happening_parse_types(list, &types, &bad));
+    assert_string_equal(bad, where);
+}
+
+static void types_are_named_one_by_one_or_by_their_beginning(void **state UNUSED)
+{
+    assert_int_equal(parsed("device.up"), UINT64_C(1) << EVENT_DEVICE_UP);
+    assert_int_equal(parsed("device.up,db.lost"),
+                     UINT64_C(1) << EVENT_DEVICE_UP | UINT64_C(1) << EVENT_DB_LOST);
+    assert_int_equal(parsed("ask.*"), UINT64_C(1) << EVENT_ASK_STARTED |
+                                          UINT64_C(1) << EVENT_ASK_ANSWERED |
+                                          UINT64_C(1) << EVENT_ASK_FAILED);
+    assert_int_equal(parsed("*"), (UINT64_C(1) << EVENT_RUN_INPUT) - 1); /* none for replay */
+    assert_names_none("", "");
+    assert_names_none("device.up,", "");
+    assert_names_none("device.up,devise.*,x", "devise.*,x");
+    assert_names_none("device", "device");
+    assert_names_none("device.upper", "device.upper");
+    assert_names_none("run.input", "run.input");
+}
+
 static void the_document_describes_each_type(void **state UNUSED)
 {
     char *document = read_document();
@@ -150,6 +183,7 @@ int main(void)
         cmocka_unit_test(no_field_is_called_like_one_that_every_line_has),
         cmocka_unit_test(a_long_text_is_cut_between_characters),
         cmocka_unit_test(printed_and_written_events_show_their_fields),
+        cmocka_unit_test(types_are_named_one_by_one_or_by_their_beginning),
         cmocka_unit_test(the_document_describes_each_type),
         cmocka_unit_test(the_document_describes_nothing_else),
     };

@@ -64,7 +64,7 @@ static struct scope *enter_new(const char *log_name, int poller_id)
     struct scope *s = scope_new();
     assert_null(scope_enter(s));
     log_own(-1, -1);
-    stream_own();
+    stream_own(NULL);
     trace_own();
     aim_log(log_name, poller_id);
     return s;

@@ -5,6 +5,7 @@
 #include "../../support/within.h"
 
 #include "base/clock.h"
+#include "base/scope.h"
 #include "base/thr.h"
 
 #include <setjmp.h>
@@ -151,6 +152,159 @@ static void a_closed_reader_takes_what_is_left_and_no_more(void **state UNUSED)
     release(r, &items);
 }
 
+/* ---- the bus of a daemon ---- */
+
+static void assert_numbers(struct stream_reader *r, struct stream_items *items, size_t most,
+                           uint64_t first, size_t count)
+{
+    assert_true(stream_take_now(r, items, most));
+    assert_int_equal(items->count, count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(items->items[i].number, first + i);
+        assert_int_equal(items->items[i].event.figures[0], first + i - 1);
+    }
+}
+
+static void a_full_queue_drops_the_oldest_where_that_is_wanted(void **state UNUSED)
+{
+    struct stream_queue q = {.events = 4, .drop_oldest = true};
+    struct stream_items items = {0};
+    uint64_t before = stream_figures().dropped;
+    struct stream_reader *r = stream_subscribe(&q);
+    for (int i = 0; i < 10; i++)
+        emit(EVENT_DB_RETRY, i);
+    struct stream_reader_figures f = stream_reader_figures(r);
+    assert_int_equal(f.offered, 10);
+    assert_int_equal(f.dropped, 6);
+    assert_int_equal(f.waiting, 4);
+    assert_int_equal(f.deepest, 4);
+    assert_int_equal(stream_figures().dropped, before + 6);
+    assert_numbers(r, &items, 3, 7, 3);
+    emit(EVENT_DB_RETRY, 10); /* there is room: around the end of the ring */
+    emit(EVENT_DB_RETRY, 11);
+    assert_int_equal(stream_reader_figures(r).dropped, 6);
+    assert_numbers(r, &items, 3, 10, 3);
+    assert_false(stream_take_now(r, &items, 3));
+    emit(EVENT_DB_RETRY, 12);
+    stream_close(r);
+    emit(EVENT_DB_RETRY, 13);
+    assert_numbers(r, &items, 3, 13, 1);
+    assert_false(stream_take_now(r, &items, 3));
+    release(r, &items);
+}
+
+static void a_reader_may_want_some_types_alone(void **state UNUSED)
+{
+    struct stream_queue q = {.events = 4, .drop_oldest = true};
+    struct stream_items items = {0};
+    q.types = UINT64_C(1) << EVENT_DEVICE_UP | UINT64_C(1) << EVENT_ASK_STARTED;
+    struct stream_reader *r = stream_subscribe(&q);
+    emit(EVENT_DEVICE_DOWN, 0);
+    emit(EVENT_DEVICE_UP, 0);
+    emit(EVENT_ASK_ANSWERED, 0);
+    emit(EVENT_ASK_STARTED, 1);
+    assert_int_equal(stream_reader_figures(r).offered, 2);
+    assert_numbers(r, &items, 4, 1, 2);
+    release(r, &items);
+}
+
+static void note_wake(void *arg)
+{
+    ++*(int *)arg;
+}
+
+static void a_reader_is_woken_by_the_first_event_and_when_half_full(void **state UNUSED)
+{
+    int woken = 0;
+    struct stream_queue q = {
+        .events = 16, .drop_oldest = true, .wake = note_wake, .wake_arg = &woken};
+    struct stream_items items = {0};
+    struct stream_reader *r = stream_subscribe(&q);
+    emit(EVENT_DB_RETRY, 0);
+    assert_int_equal(woken, 1);
+    for (int i = 1; i < 8; i++)
+        emit(EVENT_DB_RETRY, i);
+    assert_int_equal(woken, 1);
+    emit(EVENT_DB_RETRY, 8);
+    assert_int_equal(woken, 2);
+    for (int i = 9; i < 40; i++)
+        emit(EVENT_DB_RETRY, i);
+    assert_int_equal(woken, 2); /* a reader that does not take is not woken again */
+    assert_numbers(r, &items, 16, 25, 16);
+    emit(EVENT_DB_RETRY, 40);
+    assert_int_equal(woken, 3);
+    release(r, &items);
+}
+
+static void the_last_events_are_there_for_a_reader_that_comes_later(void **state UNUSED)
+{
+    struct stream_queue all = {.events = 16, .drop_oldest = true, .past = true},
+                        few = {.events = 2, .drop_oldest = true, .past = true},
+                        ups = {.events = 2, .drop_oldest = true, .past = true},
+                        none = {.events = 16, .drop_oldest = true};
+    struct stream_items items = {0};
+    emit(EVENT_DB_RETRY, 17);
+    stream_keep(4);
+    uint64_t dropped = stream_figures().dropped;
+    emit(EVENT_DEVICE_UP, 0);
+    for (int i = 0; i < 4; i++)
+        emit(EVENT_DB_RETRY, i);
+    emit(EVENT_ASK_STARTED, 5);                          /* frequent: not kept */
+    assert_int_equal(stream_figures().dropped, dropped); /* no reader has missed anything */
+    assert_int_equal(stream_figures().subscribers, 0);
+    struct stream_reader *r = stream_subscribe(&all);
+    emit(EVENT_DB_RETRY, 4); /* none twice, none missing */
+    assert_numbers(r, &items, 16, 1, 5);
+    stream_unsubscribe(r);
+    r = stream_subscribe(&few);
+    assert_true(stream_take_now(r, &items, 16));
+    assert_int_equal(items.count, 2);
+    assert_int_equal(items.items[0].event.figures[0], 3);
+    assert_int_equal(items.items[0].number, 1);
+    stream_unsubscribe(r);
+    ups.types = UINT64_C(1) << EVENT_DEVICE_UP;
+    r = stream_subscribe(&ups);
+    assert_false(stream_take_now(r, &items, 16)); /* too long ago */
+    stream_unsubscribe(r);
+    r = stream_subscribe(&none);
+    assert_false(stream_take_now(r, &items, 16));
+    stream_keep(0);
+    release(r, &items);
+}
+
+/* Emits in a scope of its own, as a cycle in a daemon does. */
+static void emit_in_a_scope(const struct stream_origin *origin, enum happening_type type,
+                            int64_t figure)
+{
+    struct scope *s = scope_new(), *before = scope_enter(s);
+    stream_own(origin);
+    emit(type, figure);
+    assert_int_equal(stream_figures().emitted, 1);
+    (void)scope_enter(before);
+    scope_unref(s);
+}
+
+static void events_of_a_cycle_reach_the_process_with_their_origin(void **state UNUSED)
+{
+    const struct stream_origin origin = {.poller = 3, .pid = 4711};
+    struct stream_queue q = {.events = 16, .drop_oldest = true};
+    struct stream_items items = {0};
+    uint64_t emitted = stream_figures().emitted;
+    emit_in_a_scope(&origin, EVENT_DB_RETRY, 0);
+    assert_int_equal(stream_figures().emitted, emitted); /* no reader: nothing is done */
+    struct stream_reader *r = stream_subscribe(&q);
+    emit_in_a_scope(&origin, EVENT_DB_RETRY, 0);
+    emit_in_a_scope(&origin, EVENT_ASK_STARTED, 0); /* not wanted */
+    emit_in_a_scope(NULL, EVENT_DB_RETRY, 5);       /* a scope that does not forward */
+    emit(EVENT_DB_RETRY, 1);
+    assert_int_equal(stream_figures().emitted, emitted + 2);
+    assert_numbers(r, &items, 16, 1, 2);
+    assert_int_equal(items.items[0].origin.poller, 3);
+    assert_int_equal(items.items[0].origin.pid, 4711);
+    assert_int_equal(items.items[1].origin.pid, 0);
+    release(r, &items);
+}
+
 /* ---- many threads ---- */
 
 enum { EMITTERS = 4, EACH = 5000 };
@@ -207,6 +361,11 @@ int main(void)
         cmocka_unit_test(a_full_queue_drops_for_its_reader_alone_and_counts),
         cmocka_unit_test(details_go_to_the_reader_that_wants_them_within_its_bytes),
         cmocka_unit_test(a_closed_reader_takes_what_is_left_and_no_more),
+        cmocka_unit_test(a_full_queue_drops_the_oldest_where_that_is_wanted),
+        cmocka_unit_test(a_reader_may_want_some_types_alone),
+        cmocka_unit_test(a_reader_is_woken_by_the_first_event_and_when_half_full),
+        cmocka_unit_test(the_last_events_are_there_for_a_reader_that_comes_later),
+        cmocka_unit_test(events_of_a_cycle_reach_the_process_with_their_origin),
         cmocka_unit_test(every_event_of_many_threads_arrives_or_is_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,722 @@
+#include "config.h"
+
+#include "core/filewatch.h"
+
+#include "../../support/everyloop.h"
+
+#include "base/buf.h"
+#include "base/compiler.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+/* Every test on a file system with a disk and on one without, by the kernel and by looking. */
+
+enum { LONG_MS = 3600 * 1000, FAR_MS = 60000 };
+
+static const char *top; /* the directory of a file system, "/tmp" */
+
+struct bench {
+    struct loop *loop;
+    struct filewatch *watch;
+    struct loop_timer stopper; /* turns a hang into a failure */
+    bool too_late;
+    int reports, told;
+    enum filewatch_way way;
+    char why[200];
+    char home[64], path[128];
+};
+
+/* ---- files ---- */
+
+static const char *in(const char *directory, const char *name)
+{
+    static char full[4][256];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(full[next], sizeof(full[0]), "%s/%s", directory, name);
+    return full[next];
+}
+
+static void put_as(const char *path, int flags, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static void put(const char *path, const char *text)
+{
+    put_as(path, O_TRUNC, text);
+}
+
+static void append(const char *path)
+{
+    put_as(path, O_APPEND, "more\n");
+}
+
+static void make_directory(const char *path)
+{
+    assert_int_equal(mkdir(path, 0700), 0);
+}
+
+static void move(const char *from, const char *to)
+{
+    assert_int_equal(rename(from, to), 0);
+}
+
+/* Another link takes the place of one that is there, as deployment tools do it. */
+static void switch_link(const char *target, const char *link)
+{
+    char beside[300];
+    snprintf(beside, sizeof(beside), "%s.new", link);
+    assert_int_equal(symlink(target, beside), 0);
+    move(beside, link);
+}
+
+static void remove_all(const char *directory)
+{
+    char command[100];
+    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
+    FILE *done = popen(command, "r");
+    assert_non_null(done);
+    pclose(done);
+}
+
+/* ---- the bench ---- */
+
+static void on_changed(void *arg)
+{
+    struct bench *b = arg;
+    b->reports++;
+}
+
+static void on_told(void *arg, enum filewatch_way way, const char *why)
+{
+    struct bench *b = arg;
+    b->told++;
+    b->way = way;
+    snprintf(b->why, sizeof(b->why), "%s", why == NULL ? "" : why);
+}
+
+static void on_too_late(void *arg)
+{
+    struct bench *b = arg;
+    b->too_late = true;
+}
+
+static void begin(struct bench *b, void **state)
+{
+    *b = (struct bench){.loop = loop_new(everyloop_kind_of(state), NULL)};
+    assert_non_null(b->loop);
+    snprintf(b->home, sizeof(b->home), "%s/filewatch.XXXXXX", top);
+    assert_non_null(mkdtemp(b->home));
+    snprintf(b->path, sizeof(b->path), "%s", in(b->home, "file"));
+    loop_timer_init(&b->stopper, b->loop, on_too_late, b);
+    loop_timer_set(&b->stopper, FAR_MS);
+}
+
+static void start(struct bench *b, int debounce_ms)
+{
+    const struct filewatch_options options = {.loop = b->loop,
+                                              .path = b->path,
+                                              .debounce_ms = debounce_ms,
+                                              .poll_ms = 1,
+                                              .again_ms = LONG_MS,
+                                              .changed = on_changed,
+                                              .told = on_told,
+                                              .arg = b};
+    b->watch = filewatch_start(&options);
+}
+
+static void end(struct bench *b)
+{
+    filewatch_stop(b->watch);
+    loop_timer_cancel(&b->stopper);
+    loop_free(b->loop);
+    remove_all(b->home);
+}
+
+static void wait_for_reports(struct bench *b, int count)
+{
+    while (b->reports < count && !b->too_late)
+        loop_turn(b->loop);
+    assert_false(b->too_late);
+}
+
+static void wait_for_changes(struct bench *b, uint64_t count)
+{
+    while (filewatch_get(b->watch).changes < count && !b->too_late)
+        loop_turn(b->loop);
+    assert_false(b->too_late);
+}
+
+/* What happens from here on is reported, and so is what happens to the file as it is then. */
+static void assert_seen(struct bench *b, const char *what)
+{
+    wait_for_reports(b, b->reports + 1);
+    if (access(b->path, F_OK) != 0)
+        return;
+    for (int i = 0; i < 3; i++) /* nothing is left of the first change */
+        loop_turn_now(b->loop);
+    append(b->path);
+    wait_for_reports(b, b->reports + 1);
+    if (b->too_late)
+        fail_msg("%s", what);
+}
+
+/* No descriptor is left for the kernel's way. */
+static rlim_t refuse_descriptors(void)
+{
+    struct rlimit limit;
+    int next = dup(STDERR_FILENO);
+    assert_true(next >= 0);
+    close(next);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    rlim_t before = limit.rlim_cur;
+    limit.rlim_cur = (rlim_t)next;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    return before;
+}
+
+static void allow_descriptors(rlim_t count)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = count;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void start_without_the_kernel(struct bench *b, int debounce_ms)
+{
+    rlim_t before = refuse_descriptors();
+    start(b, debounce_ms);
+    allow_descriptors(before);
+    assert_int_equal(filewatch_get(b->watch).way, FILEWATCH_BY_LOOKING);
+}
+
+/* ---- what can be done to a file ---- */
+
+static void write_and_truncate(struct bench *b)
+{
+    put(b->path, "");
+    append(b->path);
+}
+
+static void write_in_place(struct bench *b)
+{
+    append(b->path);
+}
+
+static void replace_by_another(struct bench *b)
+{
+    put(in(b->home, "file.new"), "another\n");
+    move(in(b->home, "file.new"), b->path);
+}
+
+static void move_away_and_write(struct bench *b)
+{
+    move(b->path, in(b->home, "file~"));
+    put(b->path, "again\n");
+}
+
+static void remove_it(struct bench *b)
+{
+    assert_int_equal(unlink(b->path), 0);
+}
+
+static void make_it(struct bench *b)
+{
+    put(b->path, "here it is\n");
+}
+
+static void forbid_it(struct bench *b)
+{
+    assert_int_equal(chmod(b->path, 0400), 0);
+    assert_int_equal(chmod(b->path, 0600), 0);
+}
+
+static void link_it(struct bench *b)
+{
+    put(in(b->home, "file.new"), "linked\n");
+    assert_int_equal(link(in(b->home, "file.new"), b->path), 0);
+}
+
+static void write_by_another_name(struct bench *b)
+{
+    append(in(b->home, "elsewhere/other"));
+}
+
+struct operation {
+    const char *name;
+    bool exists; /* before */
+    void (*carry_out)(struct bench *b);
+};
+
+static const struct operation operations[] = {
+    {"truncate and write", true, write_and_truncate},
+    {"write in place", true, write_in_place},
+    {"replace", true, replace_by_another},
+    {"move away and write", true, move_away_and_write},
+    {"remove", true, remove_it},
+    {"make", false, make_it},
+    {"change rights", true, forbid_it},
+    {"hard link", false, link_it},
+};
+
+static void try_operation(const struct operation *o, void **state,
+                          void (*begin_to_watch)(struct bench *b, int debounce_ms))
+{
+    struct bench b;
+    begin(&b, state);
+    if (o->exists)
+        put(b.path, "first\n");
+    begin_to_watch(&b, 1);
+    o->carry_out(&b);
+    assert_seen(&b, o->name);
+    end(&b);
+}
+
+static void every_operation_is_told_by_the_kernel(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(operations); i++)
+        try_operation(&operations[i], state, start);
+}
+
+static void every_operation_is_seen_by_looking(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(operations); i++)
+        try_operation(&operations[i], state, start_without_the_kernel);
+}
+
+static void a_file_that_is_written_by_another_name_of_it_is_seen(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    make_directory(in(b.home, "elsewhere"));
+    put(in(b.home, "elsewhere/other"), "one\n");
+    assert_int_equal(link(in(b.home, "elsewhere/other"), b.path), 0);
+    start(&b, 1);
+    write_by_another_name(&b);
+    assert_seen(&b, "another name");
+    end(&b);
+}
+
+/* ---- the way to it ---- */
+
+/* As Kubernetes mounts a ConfigMap: file -> ..data/file, ..data -> ..1 */
+static void make_versions(struct bench *b)
+{
+    make_directory(in(b->home, "..1"));
+    make_directory(in(b->home, "..2"));
+    put(in(b->home, "..1/file"), "first version\n");
+    put(in(b->home, "..2/file"), "second\n");
+    switch_link("..1", in(b->home, "..data"));
+    switch_link("..data/file", b->path);
+}
+
+static void switch_versions(struct bench *b)
+{
+    switch_link("..2", in(b->home, "..data"));
+    remove_all(in(b->home, "..1"));
+}
+
+static void a_link_to_a_directory_that_is_switched_is_seen(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    make_versions(&b);
+    start(&b, 1);
+    switch_versions(&b);
+    assert_seen(&b, "by the kernel");
+    end(&b);
+    begin(&b, state);
+    make_versions(&b);
+    start_without_the_kernel(&b, 1);
+    switch_versions(&b);
+    assert_seen(&b, "by looking");
+    end(&b);
+}
+
+static void a_link_to_the_file_that_is_switched_is_seen(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    make_directory(in(b.home, "elsewhere"));
+    put(in(b.home, "elsewhere/one"), "one\n");
+    put(in(b.home, "elsewhere/two"), "two\n");
+    switch_link(in(b.home, "elsewhere/../elsewhere/one"), b.path); /* absolute, with a way up */
+    start(&b, 1);
+    append(in(b.home, "elsewhere/one"));
+    wait_for_reports(&b, 1);
+    switch_link("./elsewhere/two", b.path);
+    assert_seen(&b, "switched");
+    end(&b);
+}
+
+static void a_link_that_leads_nowhere_is_waited_for(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    switch_link("a/b/file", b.path);
+    start(&b, 1);
+    make_directory(in(b.home, "a"));
+    wait_for_reports(&b, 1);
+    make_directory(in(b.home, "a/b"));
+    wait_for_reports(&b, 2);
+    put(in(b.home, "a/b/file"), "here\n");
+    assert_seen(&b, "made");
+    end(&b);
+}
+
+static void links_that_lead_to_each_other_end(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    switch_link("other", b.path);
+    switch_link("file", in(b.home, "other"));
+    start(&b, 1);
+    assert_int_equal(unlink(b.path), 0);
+    put(b.path, "no link\n");
+    assert_seen(&b, "no link");
+    end(&b);
+}
+
+static void a_directory_that_is_removed_and_made_again_is_seen(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    make_directory(in(b.home, "a"));
+    make_directory(in(b.home, "a/b"));
+    snprintf(b.path, sizeof(b.path), "%s", in(b.home, "a/b/file"));
+    put(b.path, "first\n");
+    start(&b, 1);
+    remove_all(in(b.home, "a"));
+    wait_for_reports(&b, 1);
+    for (int i = 0; i < 3; i++)
+        loop_turn_now(b.loop);
+    int before = b.reports;
+    make_directory(in(b.home, "a"));
+    make_directory(in(b.home, "a/b"));
+    put(b.path, "second\n");
+    wait_for_reports(&b, before + 1);
+    append(b.path);
+    assert_seen(&b, "made again");
+    end(&b);
+}
+
+/* The kernel says nothing of the directory itself then. */
+static void a_directory_that_somebody_is_in_may_be_removed_and_made_again(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    make_directory(in(b.home, "a"));
+    snprintf(b.path, sizeof(b.path), "%s", in(b.home, "a/file"));
+    put(b.path, "first\n");
+    start(&b, 1);
+    int before = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(chdir(in(b.home, "a")), 0);
+    assert_int_equal(unlink(b.path), 0);
+    wait_for_reports(&b, 1);
+    assert_int_equal(rmdir(in(b.home, "a")), 0);
+    wait_for_reports(&b, 2);
+    make_directory(in(b.home, "a"));
+    wait_for_reports(&b, 3);
+    put(b.path, "second\n");
+    assert_seen(&b, "made again");
+    assert_int_equal(fchdir(before), 0);
+    close(before);
+    end(&b);
+}
+
+static void a_directory_that_is_replaced_is_seen(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    make_directory(in(b.home, "a"));
+    make_directory(in(b.home, "a.new"));
+    snprintf(b.path, sizeof(b.path), "%s", in(b.home, "a/file"));
+    put(b.path, "first\n");
+    put(in(b.home, "a.new/file"), "second one\n");
+    start(&b, 1);
+    move(in(b.home, "a"), in(b.home, "a.old"));
+    move(in(b.home, "a.new"), in(b.home, "a"));
+    assert_seen(&b, "replaced");
+    int reports = b.reports;
+    append(in(b.home, "a.old/file")); /* is no longer this file */
+    append(b.path);
+    wait_for_reports(&b, reports + 1);
+    end(&b);
+}
+
+/* ---- what is one change ---- */
+
+static void a_storm_is_one_report(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    put(b.path, "first\n");
+    start(&b, LONG_MS);
+    for (int i = 0; i < 1000; i++) {
+        if (i % 3 == 0)
+            replace_by_another(&b);
+        else
+            write_and_truncate(&b);
+        loop_turn_now(b.loop);
+    }
+    assert_int_equal(b.reports, 0);
+    assert_true(filewatch_get(b.watch).changes >= 1000);
+    filewatch_set(b.watch, 1, 1); /* the next change moves the time of the report */
+    append(b.path);
+    wait_for_reports(&b, 1);
+    for (int i = 0; i < 3; i++)
+        loop_turn_now(b.loop);
+    append(b.path);
+    wait_for_reports(&b, 2);
+    assert_int_equal(b.reports, 2);
+    assert_int_equal(filewatch_get(b.watch).reports, 2);
+    assert_true(filewatch_get(b.watch).last_wall_us > 0);
+    end(&b);
+}
+
+static void what_happens_beside_the_file_is_no_change(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    put(b.path, "first\n");
+    start(&b, LONG_MS);
+    put(in(b.home, "file.swp"), "beside\n");
+    move(in(b.home, "file.swp"), in(b.home, "files"));
+    assert_int_equal(unlink(in(b.home, "files")), 0);
+    loop_turn_now(b.loop);
+    assert_int_equal(filewatch_get(b.watch).changes, 0);
+    end(&b);
+}
+
+/* A directory for temporary files may be on the way. */
+static void what_happens_beside_the_directory_wakes_nobody(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    make_directory(in(b.home, "a"));
+    snprintf(b.path, sizeof(b.path), "%s", in(b.home, "a/file"));
+    put(b.path, "first\n");
+    start(&b, 1);
+    loop_turn_now(b.loop);
+    uint64_t events = filewatch_get(b.watch).events;
+    put(in(b.home, "beside"), "beside\n");
+    assert_int_equal(chmod(in(b.home, "beside"), 0400), 0);
+    assert_int_equal(unlink(in(b.home, "beside")), 0);
+    loop_turn_now(b.loop);
+    assert_int_equal(filewatch_get(b.watch).events, events);
+    move(in(b.home, "a"), in(b.home, "b"));
+    wait_for_reports(&b, 1);
+    move(in(b.home, "b"), in(b.home, "a"));
+    assert_seen(&b, "back again");
+    end(&b);
+}
+
+static void on_changed_and_again(void *arg)
+{
+    struct bench *b = arg;
+    if (b->reports++ == 0)
+        append(b->path);
+}
+
+static void what_happens_while_a_report_is_handled_leads_to_another(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    put(b.path, "first\n");
+    const struct filewatch_options options = {.loop = b.loop,
+                                              .path = b.path,
+                                              .debounce_ms = 1,
+                                              .again_ms = LONG_MS,
+                                              .changed = on_changed_and_again,
+                                              .arg = &b};
+    b.watch = filewatch_start(&options);
+    append(b.path);
+    wait_for_reports(&b, 2);
+    end(&b);
+}
+
+static void what_is_settled_is_not_reported(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    put(b.path, "first\n");
+    start(&b, LONG_MS);
+    append(b.path);
+    wait_for_changes(&b, 1);
+    filewatch_set(b.watch, 1, 1);
+    filewatch_settle(b.watch);
+    append(b.path);
+    wait_for_reports(&b, 1);
+    assert_int_equal(b.reports, 1);
+    end(&b);
+}
+
+static void on_stop(void *arg)
+{
+    struct bench *b = arg;
+    filewatch_stop(b->watch);
+    b->watch = NULL;
+}
+
+static void nothing_is_reported_after_the_stop(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    put(b.path, "first\n");
+    start(&b, 1);
+    append(b.path);
+    wait_for_changes(&b, 1);
+    int reports = b.reports;
+    on_stop(&b);
+    struct loop_timer later;
+    loop_timer_init(&later, b.loop, on_too_late, &b);
+    loop_timer_set(&later, 10); /* later than the report would have been */
+    while (!b.too_late)
+        loop_turn(b.loop);
+    assert_int_equal(b.reports, reports);
+    end(&b);
+}
+
+/* ---- where the kernel cannot tell ---- */
+
+static void without_the_kernel_one_word_says_so(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    put(b.path, "first\n");
+    start_without_the_kernel(&b, 1);
+    assert_int_equal(b.told, 1);
+    assert_int_equal(b.way, FILEWATCH_BY_LOOKING);
+    assert_non_null(strstr(b.why, "max_user_instances"));
+    append(b.path);
+    wait_for_reports(&b, 1);
+    assert_int_equal(b.told, 1);
+    assert_int_equal(filewatch_get(b.watch).errors, 1);
+    assert_string_equal(filewatch_get(b.watch).why, b.why);
+    end(&b);
+}
+
+static void without_looking_nothing_is_seen_and_one_word_says_so(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    put(b.path, "first\n");
+    start_without_the_kernel(&b, 1);
+    filewatch_set(b.watch, 1, 0);
+    assert_int_equal(b.told, 2);
+    assert_int_equal(b.way, FILEWATCH_NOT);
+    append(b.path);
+    loop_turn_now(b.loop);
+    assert_int_equal(filewatch_get(b.watch).changes, 0);
+    filewatch_set(b.watch, 1, 1);
+    assert_int_equal(b.way, FILEWATCH_BY_LOOKING);
+    wait_for_reports(&b, 1);
+    end(&b);
+}
+
+static void the_kernel_is_asked_again(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    put(b.path, "first\n");
+    const struct filewatch_options options = {.loop = b.loop,
+                                              .path = b.path,
+                                              .debounce_ms = 1,
+                                              .again_ms = 1,
+                                              .changed = on_changed,
+                                              .told = on_told,
+                                              .arg = &b};
+    rlim_t before = refuse_descriptors();
+    b.watch = filewatch_start(&options);
+    assert_int_equal(b.way, FILEWATCH_NOT);
+    allow_descriptors(before);
+    append(b.path); /* is found when the kernel tells again */
+    wait_for_reports(&b, 1);
+    assert_int_equal(b.way, FILEWATCH_BY_KERNEL);
+    assert_int_equal(b.told, 2);
+    assert_null(filewatch_get(b.watch).why);
+    append(b.path);
+    wait_for_reports(&b, 2);
+    end(&b);
+}
+
+static void a_file_system_that_does_not_tell_is_looked_at(void **state)
+{
+    struct bench b;
+    begin(&b, state);
+    snprintf(b.path, sizeof(b.path), "/proc/version");
+    start(&b, 1);
+    assert_int_equal(b.way, FILEWATCH_BY_LOOKING);
+    assert_string_equal(b.why, "the file system of /proc does not tell");
+    end(&b);
+}
+
+/* Ends with all descriptors closed. */
+static void nothing_is_left_open(void **state)
+{
+    int before = dup(STDERR_FILENO);
+    close(before);
+    struct bench b;
+    begin(&b, state);
+    for (int i = 0; i < 3; i++) {
+        start(&b, 1);
+        filewatch_stop(b.watch);
+        b.watch = NULL;
+    }
+    end(&b);
+    int after = dup(STDERR_FILENO);
+    close(after);
+    assert_int_equal(after, before);
+}
+
+static int try_in(const char *directory, const struct CMUnitTest *tests, size_t count)
+{
+    struct statfs fs;
+    top = directory;
+    if (access(top, W_OK) != 0 || statfs(top, &fs) != 0) {
+        printf("NOT TRIED: %s cannot be written\n", top);
+        return 0;
+    }
+    printf("# in %s, a file system of type 0x%lx\n", top, (unsigned long)fs.f_type);
+    return everyloop_run_tests(tests, count);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_operation_is_told_by_the_kernel),
+        cmocka_unit_test(every_operation_is_seen_by_looking),
+        cmocka_unit_test(a_file_that_is_written_by_another_name_of_it_is_seen),
+        cmocka_unit_test(a_link_to_a_directory_that_is_switched_is_seen),
+        cmocka_unit_test(a_link_to_the_file_that_is_switched_is_seen),
+        cmocka_unit_test(a_link_that_leads_nowhere_is_waited_for),
+        cmocka_unit_test(links_that_lead_to_each_other_end),
+        cmocka_unit_test(a_directory_that_is_removed_and_made_again_is_seen),
+        cmocka_unit_test(a_directory_that_somebody_is_in_may_be_removed_and_made_again),
+        cmocka_unit_test(a_directory_that_is_replaced_is_seen),
+        cmocka_unit_test(a_storm_is_one_report),
+        cmocka_unit_test(what_happens_beside_the_file_is_no_change),
+        cmocka_unit_test(what_happens_beside_the_directory_wakes_nobody),
+        cmocka_unit_test(what_happens_while_a_report_is_handled_leads_to_another),
+        cmocka_unit_test(what_is_settled_is_not_reported),
+        cmocka_unit_test(nothing_is_reported_after_the_stop),
+        cmocka_unit_test(without_the_kernel_one_word_says_so),
+        cmocka_unit_test(without_looking_nothing_is_seen_and_one_word_says_so),
+        cmocka_unit_test(the_kernel_is_asked_again),
+        cmocka_unit_test(a_file_system_that_does_not_tell_is_looked_at),
+        cmocka_unit_test(nothing_is_left_open),
+    };
+    return try_in("/tmp", tests, ARRAY_LEN(tests)) + try_in("/dev/shm", tests, ARRAY_LEN(tests));
+}
