@@ -376,7 +376,8 @@ static void nothing_is_read_after_the_stop(void **state UNUSED)
     replace(&b, SOON "Daemon_Cycles 4\n");
     loop_turn(b.loop); /* the change is known */
     assert_true(snapshot_get(b.snapshot).watch.changes > 0);
-    uint64_t readings = snapshot_get(b.snapshot).readings; /* on a slow machine it is done already */
+    uint64_t readings =
+        snapshot_get(b.snapshot).readings; /* on a slow machine it is done already */
     snapshot_stop(b.snapshot);
     loop_timer_set(&b.stopper, 40); /* later than the reading would be */
     while (!b.too_late)
