@@ -175,7 +175,7 @@ static const char *link_objection(struct link *l)
         return "it polls for its own user only";
     if (strcmp(q->version, PACKAGE_VERSION) != 0)
         return "it is version " PACKAGE_VERSION;
-    if (!snapshot_is_file(d->snapshot, q->file))
+    if (q->image == NULL && !snapshot_is_file(d->snapshot, q->file))
         return "it was started with another configuration file";
     if (d->cycle_count >= (size_t)d->max_cycles)
         return "it polls as many cycles as it may (Daemon_Cycles)";

@@ -267,8 +267,8 @@ static void filewatch_quieten(int fd, const struct filewatch_places *before,
 /* Finds the places to be watched, as the way is now, and watches these alone.
  *
  * While the file is there, a directory above its own says itself when it is moved or removed: what is made beside it, as in a directory
- * for temporary files, wakes nobody.  While the file is missing, names are waited for in all directories, because one that is a process's
- * working directory is removed without a word of its own. */
+ * for temporary files, costs no wake-up.  While the file is missing, names are waited for in all directories, because one that is a process's
+ * working directory is removed without an event of its own. */
 static bool filewatch_find_places(struct filewatch *w, struct err *err)
 {
     struct filewatch_walk k = {.fd = w->fd, .at = BUF_INIT, .rest = BUF_INIT, .err = err};

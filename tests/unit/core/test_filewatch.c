@@ -1,11 +1,6 @@
 #include "config.h"
 
-#include "core/filewatch.h"
-
-#include "../../support/everyloop.h"
-
-#include "base/buf.h"
-#include "base/compiler.h"
+#include "filewatch_bench.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,190 +12,6 @@
 #include <unistd.h>
 
 /* Every test on a file system with a disk and on one without, by the kernel and by looking. */
-
-enum { LONG_MS = 3600 * 1000, FAR_MS = 60000 };
-
-static const char *top; /* the directory of a file system, "/tmp" */
-
-struct bench {
-    struct loop *loop;
-    struct filewatch *watch;
-    struct loop_timer stopper; /* turns a hang into a failure */
-    bool too_late;
-    int reports, told;
-    enum filewatch_way way;
-    char why[200];
-    char home[64], path[128];
-};
-
-/* ---- files ---- */
-
-static const char *in(const char *directory, const char *name)
-{
-    static char full[4][256];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(full[next], sizeof(full[0]), "%s/%s", directory, name);
-    return full[next];
-}
-
-static void put_as(const char *path, int flags, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-}
-
-static void put(const char *path, const char *text)
-{
-    put_as(path, O_TRUNC, text);
-}
-
-static void append(const char *path)
-{
-    put_as(path, O_APPEND, "more\n");
-}
-
-static void make_directory(const char *path)
-{
-    assert_int_equal(mkdir(path, 0700), 0);
-}
-
-static void move(const char *from, const char *to)
-{
-    assert_int_equal(rename(from, to), 0);
-}
-
-/* Another link takes the place of one that is there, as deployment tools do it. */
-static void switch_link(const char *target, const char *link)
-{
-    char beside[300];
-    snprintf(beside, sizeof(beside), "%s.new", link);
-    assert_int_equal(symlink(target, beside), 0);
-    move(beside, link);
-}
-
-static void remove_all(const char *directory)
-{
-    char command[100];
-    snprintf(command, sizeof(command), "rm -rf '%s'", directory);
-    FILE *done = popen(command, "r");
-    assert_non_null(done);
-    pclose(done);
-}
-
-/* ---- the bench ---- */
-
-static void on_changed(void *arg)
-{
-    struct bench *b = arg;
-    b->reports++;
-}
-
-static void on_told(void *arg, enum filewatch_way way, const char *why)
-{
-    struct bench *b = arg;
-    b->told++;
-    b->way = way;
-    snprintf(b->why, sizeof(b->why), "%s", why == NULL ? "" : why);
-}
-
-static void on_too_late(void *arg)
-{
-    struct bench *b = arg;
-    b->too_late = true;
-}
-
-static void begin(struct bench *b, void **state)
-{
-    *b = (struct bench){.loop = loop_new(everyloop_kind_of(state), NULL)};
-    assert_non_null(b->loop);
-    snprintf(b->home, sizeof(b->home), "%s/filewatch.XXXXXX", top);
-    assert_non_null(mkdtemp(b->home));
-    snprintf(b->path, sizeof(b->path), "%s", in(b->home, "file"));
-    loop_timer_init(&b->stopper, b->loop, on_too_late, b);
-    loop_timer_set(&b->stopper, FAR_MS);
-}
-
-static void start(struct bench *b, int debounce_ms)
-{
-    const struct filewatch_options options = {.loop = b->loop,
-                                              .path = b->path,
-                                              .debounce_ms = debounce_ms,
-                                              .poll_ms = 1,
-                                              .again_ms = LONG_MS,
-                                              .changed = on_changed,
-                                              .told = on_told,
-                                              .arg = b};
-    b->watch = filewatch_start(&options);
-}
-
-static void end(struct bench *b)
-{
-    filewatch_stop(b->watch);
-    loop_timer_cancel(&b->stopper);
-    loop_free(b->loop);
-    remove_all(b->home);
-}
-
-static void wait_for_reports(struct bench *b, int count)
-{
-    while (b->reports < count && !b->too_late)
-        loop_turn(b->loop);
-    assert_false(b->too_late);
-}
-
-static void wait_for_changes(struct bench *b, uint64_t count)
-{
-    while (filewatch_get(b->watch).changes < count && !b->too_late)
-        loop_turn(b->loop);
-    assert_false(b->too_late);
-}
-
-/* What happens from here on is reported, and so is what happens to the file as it is then. */
-static void assert_seen(struct bench *b, const char *what)
-{
-    wait_for_reports(b, b->reports + 1);
-    if (access(b->path, F_OK) != 0)
-        return;
-    for (int i = 0; i < 3; i++) /* nothing is left of the first change */
-        loop_turn_now(b->loop);
-    append(b->path);
-    wait_for_reports(b, b->reports + 1);
-    if (b->too_late)
-        fail_msg("%s", what);
-}
-
-/* No descriptor is left for the kernel's way. */
-static rlim_t refuse_descriptors(void)
-{
-    struct rlimit limit;
-    int next = dup(STDERR_FILENO);
-    assert_true(next >= 0);
-    close(next);
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    rlim_t before = limit.rlim_cur;
-    limit.rlim_cur = (rlim_t)next;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    return before;
-}
-
-static void allow_descriptors(rlim_t count)
-{
-    struct rlimit limit;
-    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
-    limit.rlim_cur = count;
-    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-}
-
-static void start_without_the_kernel(struct bench *b, int debounce_ms)
-{
-    rlim_t before = refuse_descriptors();
-    start(b, debounce_ms);
-    allow_descriptors(before);
-    assert_int_equal(filewatch_get(b->watch).way, FILEWATCH_BY_LOOKING);
-}
 
 /* ---- what can be done to a file ---- */
 
@@ -413,7 +224,7 @@ static void a_directory_that_is_removed_and_made_again_is_seen(void **state)
 }
 
 /* The kernel says nothing of the directory itself then. */
-static void a_directory_that_somebody_is_in_may_be_removed_and_made_again(void **state)
+static void a_directory_that_is_in_use_may_be_removed_and_made_again(void **state)
 {
     struct bench b;
     begin(&b, state);
@@ -501,7 +312,7 @@ static void what_happens_beside_the_file_is_no_change(void **state)
 }
 
 /* A directory for temporary files may be on the way. */
-static void what_happens_beside_the_directory_wakes_nobody(void **state)
+static void what_happens_beside_the_directory_costs_no_wakeup(void **state)
 {
     struct bench b;
     begin(&b, state);
@@ -704,11 +515,11 @@ int main(void)
         cmocka_unit_test(a_link_that_leads_nowhere_is_waited_for),
         cmocka_unit_test(links_that_lead_to_each_other_end),
         cmocka_unit_test(a_directory_that_is_removed_and_made_again_is_seen),
-        cmocka_unit_test(a_directory_that_somebody_is_in_may_be_removed_and_made_again),
+        cmocka_unit_test(a_directory_that_is_in_use_may_be_removed_and_made_again),
         cmocka_unit_test(a_directory_that_is_replaced_is_seen),
         cmocka_unit_test(a_storm_is_one_report),
         cmocka_unit_test(what_happens_beside_the_file_is_no_change),
-        cmocka_unit_test(what_happens_beside_the_directory_wakes_nobody),
+        cmocka_unit_test(what_happens_beside_the_directory_costs_no_wakeup),
         cmocka_unit_test(what_happens_while_a_report_is_handled_leads_to_another),
         cmocka_unit_test(what_is_settled_is_not_reported),
         cmocka_unit_test(nothing_is_reported_after_the_stop),
