@@ -15,6 +15,25 @@
 #include "drivers/resolve.h"
 #include "model/device.h"
 
+/* What is kept for the next cycle, of one kind. */
+struct services_cache {
+    size_t entries, most; /* there are, there may be */
+    int64_t keep_s;       /* the age after which one is forgotten */
+    uint64_t hits, misses, evicted, aged;
+    uint64_t wrong; /* was there and no longer true, which the agent has said */
+};
+
+/* What all cycles share, for a look at it. */
+struct services_figures {
+    struct services_cache names;   /* addresses of host names */
+    struct services_cache keys;    /* of SNMPv3, made from pass phrases */
+    struct services_cache engines; /* of SNMPv3 agents: id, boots and time */
+    struct services_cache sizes;   /* of requests that an agent can answer */
+    size_t places_held;            /* devices in flight and scripts, of all cycles */
+    size_t places_waiting;
+    uint64_t places_waited; /* so many have had to wait so far */
+};
+
 struct services {
     struct ping_sockets sockets;
     struct resolver *resolver;
@@ -23,6 +42,7 @@ struct services {
 
 NODISCARD struct services *services_new(const struct ping_sockets *sockets, struct err *err);
 void services_free(struct services *s); /* NULL allowed */
+struct services_figures services_figures(struct services *s); /* any thread */
 
 /* If the device is pinged by ICMP: which sockets are used, or what to do to get one.  true: that was said, once
  * per cycle is enough. */
