@@ -5,12 +5,16 @@
  * Use:     struct services *s = services_new(&sockets, &err);
  *          struct asker *a = asker_new(cycle, s, ...);               engine/asker.h
  *          services_free(s);
- * Threads: new and free on the main thread while no ask is in progress; the rest is const.
+ *          struct services *lent = services_lend(s);                 for a cycle of a daemon
+ * Threads: new, lend and free on the main thread while no ask is in progress; drop and figures from any; the
+ *          rest is const.
  * Owns:    the ping sockets, as soon as services_new() has succeeded.
+ * Limits:  what is kept for the next cycle is in services_lend() alone: a process with one cycle has none.
  */
 #ifndef SPINE_ENGINE_SERVICES_H
 #define SPINE_ENGINE_SERVICES_H
 
+#include "core/places.h"
 #include "drivers/ping.h"
 #include "drivers/resolve.h"
 #include "model/device.h"
@@ -38,10 +42,17 @@ struct services {
     struct ping_sockets sockets;
     struct resolver *resolver;
     struct pinger *pinger;
+    struct places *places;    /* for devices at an address, and for scripts */
+    struct places_user *user; /* in whose name they are taken */
+    struct services *lender;  /* whose all but the user is; NULL: its own */
 };
 
 NODISCARD struct services *services_new(const struct ping_sockets *sockets, struct err *err);
-void services_free(struct services *s); /* NULL allowed */
+/* For one of several cycles: all is shared, but what it takes is known as its own.  Freed before the lender. */
+NODISCARD struct services *services_lend(struct services *lender);
+/* The cycle hangs: the places that it has are for others. */
+void services_drop(struct services *lent);
+void services_free(struct services *s);                       /* NULL allowed */
 struct services_figures services_figures(struct services *s); /* any thread */
 
 /* If the device is pinged by ICMP: which sockets are used, or what to do to get one.  true: that was said, once

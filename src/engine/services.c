@@ -11,6 +11,8 @@ struct services *services_new(const struct ping_sockets *sockets, struct err *er
 {
     struct services *s = mem_zalloc(1, sizeof(*s));
     s->sockets = *sockets;
+    s->places = places_new();
+    s->user = places_user_new(s->places);
     s->resolver = resolver_new();
     s->pinger = pinger_new(sockets, s->resolver, err);
     if (s->pinger != NULL)
@@ -19,18 +21,41 @@ struct services *services_new(const struct ping_sockets *sockets, struct err *er
     return NULL;
 }
 
+struct services *services_lend(struct services *lender)
+{
+    struct services *s = mem_zalloc(1, sizeof(*s));
+    *s = *lender;
+    s->lender = lender;
+    s->user = places_user_new(s->places);
+    return s;
+}
+
+void services_drop(struct services *lent)
+{
+    places_user_drop(lent->user);
+}
+
 void services_free(struct services *s)
 {
     if (s == NULL)
         return;
-    pinger_free(s->pinger);
-    resolver_free(s->resolver);
+    places_user_free(s->user);
+    if (s->lender == NULL) {
+        pinger_free(s->pinger);
+        resolver_free(s->resolver);
+        places_free(s->places);
+    }
     free(s);
 }
 
-struct services_figures services_figures(struct services *s UNUSED)
+struct services_figures services_figures(struct services *s)
 {
-    return (struct services_figures){.places_held = 0};
+    struct places_figures places = places_figures(s->places);
+    return (struct services_figures){
+        .places_held = places.held,
+        .places_waiting = places.waiting,
+        .places_waited = places.waited,
+    };
 }
 
 bool services_say_icmp(const struct services *s, const struct device *d)

@@ -1,0 +1,108 @@
+"""What the cycles of one daemon share: limits that count for all of them, and what one learns for the next (docs/daemon.md)."""
+
+import signal
+
+import pytest
+
+from support.checks import assert_stored
+from support.lab import wait_until
+from support.resident import Resident
+
+from conftest import held_device
+
+pytestmark = pytest.mark.libevent(True)
+
+OBJECT = ".1.3.6.1.4.1.99.1"
+OBJECTS = f"object .1.3.6.1.2.1.1.3.0 timeticks @uptime\nobject {OBJECT} int 7\n"
+
+
+def seed(site, farm, devices, address="127.3.0.1"):
+    expected = {}
+    for id in devices:
+        device = site.add_device(id, hostname=address, port=farm.port)
+        expected[site.add_snmp_item(device, OBJECT, rrd_name="v")] = "7"
+    return expected
+
+
+def at_once(poller, *ranges):
+    """Cycles of these ranges, begun one after the other; waits for all of them."""
+    started = [poller.start_as(poller.command(first=first, last=last)) for first, last in ranges]
+    for running in started:
+        run = running.wait()
+        assert run.status == 0, run
+
+
+# ---- limits ----
+
+
+def test_no_more_devices_of_one_address_are_asked_by_all_cycles_than_address_limit(site, plain_poller, agents):
+    """Counted by the agent. A third cycle holds its devices at another address meanwhile."""
+    most, devices = 3, 50
+    plain_poller.keys = plain_poller.keys | {"Event_Loop": "on", "Async_SNMP": "on", "Address_Limit": most}
+    farm = agents(OBJECTS + "agent 127.3.0.1 delay=10\nagent 127.3.0.2\n")
+    expected = seed(site, farm, range(1, devices + 1)) | seed(site, farm, [devices + 1], "127.3.0.2")
+    with Resident(plain_poller):
+        at_once(plain_poller, (1, devices // 2), (devices // 2 + 1, devices), (devices + 1, devices + 1))
+    assert_stored(site, expected)
+    assert farm.counters("127.3.0.1") == {"requests": 2 * devices, "answers": 2 * devices}
+    assert farm.most_waiting("127.3.0.1") == most
+
+
+def test_a_cycle_that_is_stopped_leaves_its_turns_at_an_address_to_the_others(site, plain_poller, agents):
+    plain_poller.keys = plain_poller.keys | {"Event_Loop": "on", "Async_SNMP": "on", "Address_Limit": 1}
+    farm = agents(OBJECTS + "agent 127.0.0.1\n")
+    with Resident(plain_poller), held_device(site) as device:
+        seed(site, farm, range(1, 6), address="127.0.0.1")
+        expected = seed(site, farm, range(6, 11), address="127.0.0.1")
+        with plain_poller.start(first=99, last=99) as held:
+            device.wait_for_request()  # the only turn at that address is taken
+            with plain_poller.start(first=1, last=5) as stopped, plain_poller.start(first=6, last=10) as other:
+                for pid in (stopped.pid, other.pid):
+                    wait_until(lambda pid=pid: any(c["pid"] == pid for c in site.cycles()), "its row")
+                stopped.signal(signal.SIGTERM)
+                assert stopped.wait().status == -signal.SIGTERM
+                assert farm.counters("127.0.0.1")["requests"] == 0
+                held.signal(signal.SIGTERM)
+                held.wait()
+                assert other.wait().status == 0
+    assert_stored(site, expected)
+
+
+@pytest.fixture
+def preload(build):
+    return {"LD_PRELOAD": str(build.binary.path.parent / "tests/support/faults.so")}
+
+
+def test_a_cycle_that_is_given_up_holds_no_turn_at_an_address(site, plain_poller, agents, preload):
+    """It hangs in a call while all turns at the address are its own."""
+    site.settings(poller_interval=4)
+    plain_poller.keys = plain_poller.keys | {"Event_Loop": "on", "Async_SNMP": "on", "Address_Limit": 1}
+    farm = agents(OBJECTS + "agent 127.0.0.1\n")
+    with held_device(site) as device:
+        expected = seed(site, farm, range(1, 6), address="127.0.0.1")
+        with Resident(plain_poller, env=preload | {"FAULT_SEND_PORT": str(device.port)}) as daemon:
+            run = plain_poller.run(first=99, last=99)
+            assert run.status == 75, run
+            assert plain_poller.run(first=0, last=50).status == 0
+            assert_stored(site, expected)
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.wait_for_end() == 0
+
+
+def test_no_more_scripts_run_for_all_cycles_than_max_scripts(site, poller, work):
+    """Each script counts those that run beside it."""
+    most, scripts = 3, 12
+    beside = work / "running"
+    beside.mkdir()
+    command = f"/bin/sh -c 'touch {beside}/$$; ls {beside} | wc -l; sleep 0.05; rm {beside}/$$'"
+    keys = []
+    for device in range(1, 3):
+        host = site.add_device(device, availability_method=0, device_threads=scripts)
+        keys += site.add_items([{"device": host, "action": 1, "arg1": command, "rrd_name": f"v{n}"}
+                                for n in range(scripts)])
+    poller.keys = poller.keys | {"Max_Scripts": most}
+    with Resident(poller):
+        at_once(poller, (1, 1), (2, 2))
+    counts = [int(r["output"]) for r in site.sql("SELECT output FROM poller_output")]
+    assert len(counts) == 2 * scripts
+    assert max(counts) == most, counts
