@@ -44,6 +44,7 @@ struct services {
     struct pinger *pinger;
     struct places *places;    /* for devices at an address, and for scripts */
     struct places_user *user; /* in whose name they are taken */
+    struct memo *engines;     /* of SNMPv3 agents; NULL until something is lent */
     struct services *lender;  /* whose all but the user is; NULL: its own */
 };
 

@@ -448,6 +448,89 @@ bool snmp_v3_settle(struct snmp_v3 *v, const netsnmp_session *session, struct bu
     return true;
 }
 
+/* ---- engines that are known from another session ---- */
+
+enum { ENGINES_MOST = 16384, ENGINES_KEEP_MS = 60 * 60 * 1000 };
+
+struct known_engine {
+    u_char id[SNMP_MAX_ENG_SIZE];
+    size_t id_len;
+    u_int boots, time, local_time;
+    bool synchronised;
+};
+
+struct memo *snmp_engines_new(void)
+{
+    return memo_new(ENGINES_MOST, ENGINES_KEEP_MS, sizeof(struct known_engine));
+}
+
+/* No two agents have one key; what one agent is asked for in another name is another key, too. */
+static void v3_put_key(const struct snmp_v3 *v, const struct address *agent, struct buf *key)
+{
+    const struct target *t = v->target;
+    const char *const texts[] = {t->hostname, t->username, t->context, t->engine_id};
+    buf_append(key, (const char *)&agent->sa, agent->len);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        buf_append(key, texts[i], strlen(texts[i]) + 1);
+}
+
+static bool v3_set_engine(netsnmp_session *session, const struct known_engine *e)
+{
+    session->securityEngineID = netsnmp_memdup(e->id, e->id_len);
+    session->securityEngineIDLen = session->securityEngineID != NULL ? e->id_len : 0;
+    if (session->contextEngineIDLen == 0 && session->securityEngineIDLen > 0) {
+        session->contextEngineID = netsnmp_memdup(e->id, e->id_len);
+        session->contextEngineIDLen = session->contextEngineID != NULL ? e->id_len : 0;
+    }
+    return session->securityEngineIDLen > 0 && session->contextEngineIDLen > 0;
+}
+
+bool snmp_v3_recall(struct snmp_v3 *v, netsnmp_session *session, const struct address *agent,
+                    struct memo *engines, int64_t now_ms)
+{
+    struct known_engine e;
+    struct buf key = BUF_INIT, detail = BUF_INIT;
+    v3_put_key(v, agent, &key);
+    bool known = memo_get(engines, key.data, key.len, now_ms, &e) && v3_set_engine(session, &e) &&
+                 snmp_v3_settle(v, session, &detail);
+    if (known) {
+        v->boots = e.boots;
+        v->time = e.time;
+        v->local_time = e.local_time;
+        v->synchronised = e.synchronised;
+    }
+    buf_done(&key);
+    buf_done(&detail);
+    return known;
+}
+
+void snmp_v3_keep(const struct snmp_v3 *v, const struct address *agent, struct memo *engines,
+                  int64_t now_ms)
+{
+    struct known_engine e = {.id_len = v->user == NULL ? 0 : v->user->engineIDLen};
+    struct buf key = BUF_INIT;
+    bool proven = v->synchronised || v->level == SNMP_SEC_LEVEL_NOAUTH;
+    if (e.id_len == 0 || e.id_len > sizeof(e.id) || !proven)
+        return;
+    memcpy(e.id, v->user->engineID, e.id_len);
+    e.boots = v->boots;
+    e.time = v->time;
+    e.local_time = v->local_time;
+    e.synchronised = v->synchronised;
+    v3_put_key(v, agent, &key);
+    memo_put(engines, key.data, key.len, now_ms, &e);
+    buf_done(&key);
+}
+
+void snmp_v3_forget(const struct snmp_v3 *v, const struct address *agent, struct memo *engines,
+                    bool wrong)
+{
+    struct buf key = BUF_INIT;
+    v3_put_key(v, agent, &key);
+    memo_drop(engines, key.data, key.len, wrong);
+    buf_done(&key);
+}
+
 const char *snmp_v3_report_text(int type)
 {
     static const struct {

@@ -126,6 +126,7 @@ static struct snmp_options asker_snmp_options(const struct cycle *c,
         .client_address = c->config->snmp_client_address,
         .resolver = services->resolver,
         .give_up = (struct give_up *)(uintptr_t)&c->give_up,
+        .engines = services->engines,
     };
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "drivers/snmp.h"
 
 #include <stdlib.h>
 
@@ -24,6 +25,8 @@ struct services *services_new(const struct ping_sockets *sockets, struct err *er
 struct services *services_lend(struct services *lender)
 {
     struct services *s = mem_zalloc(1, sizeof(*s));
+    if (lender->engines == NULL)
+        lender->engines = snmp_engines_new();
     *s = *lender;
     s->lender = lender;
     s->user = places_user_new(s->places);
@@ -44,14 +47,29 @@ void services_free(struct services *s)
         pinger_free(s->pinger);
         resolver_free(s->resolver);
         places_free(s->places);
+        memo_free(s->engines);
     }
     free(s);
+}
+
+static struct services_cache services_cache_of(struct memo *m)
+{
+    const struct memo_figures f = memo_figures(m);
+    return (struct services_cache){.entries = f.entries,
+                                   .most = f.most,
+                                   .keep_s = f.keep_ms / 1000,
+                                   .hits = f.hits,
+                                   .misses = f.misses,
+                                   .evicted = f.evicted,
+                                   .aged = f.aged,
+                                   .wrong = f.wrong};
 }
 
 struct services_figures services_figures(struct services *s)
 {
     struct places_figures places = places_figures(s->places);
     return (struct services_figures){
+        .engines = services_cache_of(s->engines),
         .places_held = places.held,
         .places_waiting = places.waiting,
         .places_waited = places.waited,

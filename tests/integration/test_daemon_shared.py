@@ -1,14 +1,17 @@
 """What the cycles of one daemon share: limits that count for all of them, and what one learns for the next (docs/daemon.md)."""
 
+import contextlib
 import signal
 
 import pytest
 
 from support.checks import assert_stored
 from support.lab import wait_until
+from support.relay import UdpRelay
 from support.resident import Resident
 
 from conftest import held_device
+from test_snmp_v3 import GOOD, OBJECT as V3_OBJECT, set_boots, v3_agent
 
 pytestmark = pytest.mark.libevent(True)
 
@@ -106,3 +109,111 @@ def test_no_more_scripts_run_for_all_cycles_than_max_scripts(site, poller, work)
     counts = [int(r["output"]) for r in site.sql("SELECT output FROM poller_output")]
     assert len(counts) == 2 * scripts
     assert max(counts) == most, counts
+
+
+# ---- what is known of SNMPv3 agents ----
+
+
+@contextlib.contextmanager
+def v3_site(site, work, items=6, **columns):
+    """A device with some items at a real agent that a relay counts the messages of: (agent, relay, what is stored)."""
+    with v3_agent(work / "agent", [GOOD]) as agent, UdpRelay(agent.port) as relay:
+        device = site.add_device(1, port=relay.port, max_oids=1, **{"snmp_timeout": 15000, **GOOD, **columns})
+        yield agent, relay, {site.add_snmp_item(device, V3_OBJECT, rrd_name=f"v{n}"): "42" for n in range(items)}
+
+
+def poll(site, poller, relay, expected):
+    """The messages of one cycle."""
+    site.take_outputs()
+    before = len(relay.requests)
+    run = poller.run(first=0, last=50)
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    assert not run.log_but_stats, run
+    return len(relay.requests) - before
+
+
+def test_the_engine_of_an_agent_is_looked_for_in_the_first_cycle_only(site, work, poller):
+    with v3_site(site, work) as (_, relay, expected), Resident(poller):
+        cold = poll(site, poller, relay, expected)
+        assert cold == 2 + 6, "discovery, check, items"
+        assert [poll(site, poller, relay, expected) for _ in range(3)] == [cold - 1] * 3
+
+
+def test_without_a_daemon_each_cycle_looks_for_the_engine(site, work, plain_poller):
+    with v3_site(site, work) as (_, relay, expected):
+        assert [poll(site, plain_poller, relay, expected) for _ in range(2)] == [2 + 6] * 2
+
+
+def test_an_agent_that_restarts_between_two_cycles_costs_one_more_message_and_no_value(site, work, poller):
+    with v3_site(site, work) as (agent, relay, expected), Resident(poller):
+        cold = poll(site, poller, relay, expected)
+        agent.restart()
+        assert poll(site, poller, relay, expected) == cold, "no more than without what was known"
+        assert poll(site, poller, relay, expected) == cold - 1
+
+
+def test_an_agent_that_is_replaced_between_two_cycles_costs_one_more_message_and_no_value(site, work, poller):
+    with v3_site(site, work) as (agent, relay, expected), Resident(poller):
+        cold = poll(site, poller, relay, expected)
+        agent.stop()
+        for path in (agent.directory / "state").glob("*.conf"):
+            path.unlink()
+        agent.start()
+        assert poll(site, poller, relay, expected) == cold + 1
+        assert poll(site, poller, relay, expected) == cold - 1
+
+
+def test_an_agent_whose_clock_was_set_back_between_two_cycles_is_polled(site, work, poller):
+    """Its boots and time are those of the past, which is no time window of what is known."""
+    with v3_site(site, work) as (agent, relay, expected), Resident(poller):
+        set_boots(agent, 51)
+        cold = poll(site, poller, relay, expected)
+        set_boots(agent, 7)
+        assert poll(site, poller, relay, expected) <= cold + 1
+        assert poll(site, poller, relay, expected) == cold - 1
+
+
+def test_credentials_that_are_changed_in_the_database_count_in_the_next_cycle(site, work, poller):
+    with v3_site(site, work) as (_, relay, expected), Resident(poller):
+        cold = poll(site, poller, relay, expected)
+        for table in ("host", "poller_item"):
+            site.sql(f"UPDATE {table} SET snmp_password = 'not this one'")
+        site.take_outputs()
+        run = poller.run(first=0, last=50)
+        assert run.status == 0 and "usmStatsWrongDigests" in run.log, run
+        assert not any(rows[0][1] == "42" for rows in site.outputs().values())
+        for table in ("host", "poller_item"):
+            site.sql(f"UPDATE {table} SET snmp_password = %s", GOOD["snmp_password"])
+        assert poll(site, poller, relay, expected) in (cold, cold - 1)
+
+
+def test_two_agents_with_one_engine_id_and_different_clocks_are_both_polled_in_each_cycle(site, work, poller):
+    engine = "exactEngineID 0x8000000001020304\n"
+    other = GOOD | {"snmp_password": "another authpass", "snmp_priv_passphrase": "another privpass"}
+    with contextlib.ExitStack() as running:
+        agents = [running.enter_context(v3_agent(work / f"agent{n}", [user], value=n, extra=engine))
+                  for n, user in enumerate((GOOD, other))]
+        set_boots(agents[0], 51)
+        running.enter_context(Resident(poller))
+        expected = {}
+        for id in range(1, 21):
+            device = site.add_device(id, port=agents[id % 2].port, snmp_timeout=2000, **(GOOD, other)[id % 2])
+            expected[site.add_snmp_item(device, V3_OBJECT, rrd_name="v")] = str(id % 2)
+        for _ in range(3):
+            site.take_outputs()
+            run = poller.run(first=0, last=50)
+            assert run.status == 0, run
+            assert_stored(site, expected)
+
+
+def test_two_cycles_at_once_know_the_same_agent(site, work, poller):
+    with v3_site(site, work) as (_, relay, expected), Resident(poller):
+        device = site.add_device(2, port=relay.port, snmp_timeout=15000, max_oids=1, **GOOD)
+        expected |= {site.add_snmp_item(device, V3_OBJECT, rrd_name=f"v{n}"): "42" for n in range(6)}
+        for _ in range(3):
+            site.take_outputs()
+            before = len(relay.requests)
+            at_once(poller, (1, 1), (2, 2))
+            assert_stored(site, expected)
+        assert len(relay.requests) - before == 2 * (1 + 6)
