@@ -44,7 +44,8 @@ struct services {
     struct pinger *pinger;
     struct places *places;    /* for devices at an address, and for scripts */
     struct places_user *user; /* in whose name they are taken */
-    struct memo *engines;     /* of SNMPv3 agents; NULL until something is lent */
+    struct memo *engines;     /* of SNMPv3 agents; NULL until something is lent, as the next */
+    struct memo *sizes;       /* of requests */
     struct services *lender;  /* whose all but the user is; NULL: its own */
 };
 
@@ -55,6 +56,11 @@ NODISCARD struct services *services_lend(struct services *lender);
 void services_drop(struct services *lent);
 void services_free(struct services *s);                       /* NULL allowed */
 struct services_figures services_figures(struct services *s); /* any thread */
+
+/* How many objects its agents answer at once, if an earlier cycle has learned that more are too many; 0: not known.  It is
+ * forgotten after an hour, and when anything has changed of how the device is asked. */
+size_t services_known_oids(const struct services *s, const struct device *d);
+void services_learn_oids(const struct services *s, const struct device *d, size_t oids);
 
 /* If the device is pinged by ICMP: which sockets are used, or what to do to get one.  true: that was said, once
  * per cycle is enough. */

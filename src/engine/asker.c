@@ -509,6 +509,11 @@ void asker_free(struct asker *a)
     free(a);
 }
 
+struct services *asker_get_services(const struct asker *a)
+{
+    return a->services;
+}
+
 void reply_deliver(const struct reply *r, struct devrun *run)
 {
     switch (r->kind) {

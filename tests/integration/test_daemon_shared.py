@@ -217,3 +217,59 @@ def test_two_cycles_at_once_know_the_same_agent(site, work, poller):
             at_once(poller, (1, 1), (2, 2))
             assert_stored(site, expected)
         assert len(relay.requests) - before == 2 * (1 + 6)
+
+
+# ---- the size of requests ----
+
+
+def sized_site(site, farm, items=24, max_oids=24):
+    device = site.add_device(1, hostname="127.3.0.1", port=farm.port, max_oids=max_oids)
+    return {site.add_snmp_item(device, f"{OBJECT}.{n}", rrd_name=f"v{n}"): "7" for n in range(1, items + 1)}
+
+
+TABLE = "object .1.3.6.1.2.1.1.3.0 timeticks @uptime\n" + f"object {OBJECT}.{{1-24}} int 7\n"
+
+
+def counted(site, poller, farm, expected):
+    site.take_outputs()
+    before = farm.counters("127.3.0.1")["requests"]
+    run = poller.run(first=0, last=50)
+    assert run.status == 0, run
+    assert_stored(site, expected)
+    return farm.counters("127.3.0.1")["requests"] - before
+
+
+def test_what_an_agent_has_refused_as_too_big_is_asked_smaller_in_the_next_cycle(site, poller, agents):
+    farm = agents(TABLE + "agent 127.3.0.1 toobig-above=6\n")
+    expected = sized_site(site, farm)
+    with Resident(poller):
+        assert counted(site, poller, farm, expected) == 1 + 2 + 4, "check, 24 and 12 refused, 6 four times"
+        assert counted(site, poller, farm, expected) == 1 + 4
+
+
+def test_a_size_of_the_database_counts_from_the_next_cycle_on(site, poller, agents):
+    """What was learned with the old one is no longer used: neither a smaller nor a larger one stays behind."""
+    farm = agents(TABLE + "agent 127.3.0.1 toobig-above=6\n")
+    expected = sized_site(site, farm)
+    with Resident(poller):
+        counted(site, poller, farm, expected)
+        site.sql("UPDATE host SET max_oids = 4")
+        assert counted(site, poller, farm, expected) == 1 + 6
+        site.sql("UPDATE host SET max_oids = 12")
+        assert counted(site, poller, farm, expected) == 1 + 1 + 4
+
+
+def test_one_object_that_is_too_big_makes_no_small_requests_in_the_next_cycle(site, poller, agents):
+    big = f"object {OBJECT}.24 string {'x' * 500}\n"
+    farm = agents(TABLE + big + "agent 127.3.0.1 max-size=400\n")
+    expected = sized_site(site, farm, max_oids=8)
+    expected |= {key: "U" for key in expected if key[1] == "v24"}
+    with Resident(poller):
+        cold = counted(site, poller, farm, expected)
+        assert counted(site, poller, farm, expected) == cold
+
+
+def test_without_a_daemon_each_cycle_learns_the_size_again(site, plain_poller, agents):
+    farm = agents(TABLE + "agent 127.3.0.1 toobig-above=6\n")
+    expected = sized_site(site, farm)
+    assert [counted(site, plain_poller, farm, expected) for _ in range(2)] == [7, 7]
