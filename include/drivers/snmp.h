@@ -77,6 +77,8 @@ void snmp_library_protocols(struct buf *auth, struct buf *priv);
  * agent that says anything else than an answer to such a request, or is silent, has its engine looked for at once; that
  * costs one message more than without, and within the same time. */
 NODISCARD struct memo *snmp_engines_new(void);
+/* Of the keys made from pass phrases, which the process keeps for a day after their last use. */
+struct memo_figures snmp_key_figures(void);
 
 NODISCARD struct snmp_agent *snmp_agent_new(const struct snmp_options *options);
 void snmp_agent_free(struct snmp_agent *agent); /* NULL allowed; does not block */

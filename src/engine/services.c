@@ -33,6 +33,7 @@ struct services *services_lend(struct services *lender)
         lender->engines = snmp_engines_new();
         lender->sizes = memo_new(SIZES_MOST, SIZES_KEEP_MS, sizeof(size_t));
     }
+    resolver_new_cycle(lender->resolver);
     *s = *lender;
     s->lender = lender;
     s->user = places_user_new(s->places);
@@ -59,12 +60,29 @@ void services_free(struct services *s)
     free(s);
 }
 
-static struct services_cache services_cache_of(struct memo *m)
+static struct services_cache services_cache_from(struct memo_figures f)
 {
-    const struct memo_figures f = memo_figures(m);
     return (struct services_cache){.entries = f.entries,
                                    .most = f.most,
                                    .keep_s = f.keep_ms / 1000,
+                                   .hits = f.hits,
+                                   .misses = f.misses,
+                                   .evicted = f.evicted,
+                                   .aged = f.aged,
+                                   .wrong = f.wrong};
+}
+
+static struct services_cache services_cache_of(struct memo *m)
+{
+    return services_cache_from(memo_figures(m));
+}
+
+static struct services_cache services_names(struct services *s)
+{
+    const struct resolver_figures f = resolver_figures(s->resolver);
+    return (struct services_cache){.entries = f.names,
+                                   .most = RESOLVE_NAMES_MAX,
+                                   .keep_s = RESOLVE_KEEP_MS / 1000,
                                    .hits = f.hits,
                                    .misses = f.misses,
                                    .evicted = f.evicted,
@@ -76,6 +94,8 @@ struct services_figures services_figures(struct services *s)
 {
     struct places_figures places = places_figures(s->places);
     return (struct services_figures){
+        .names = services_names(s),
+        .keys = services_cache_from(snmp_key_figures()),
         .engines = services_cache_of(s->engines),
         .sizes = services_cache_of(s->sizes),
         .places_held = places.held,
