@@ -58,14 +58,9 @@ static inline void bench_init_options(struct bench *b, const struct snmp_options
     b->x = snmp_exchange_base(b->s);
 }
 
-static inline void bench_init_local(struct bench *b, int retries, const char *local)
-{
-    bench_init_options(b, &(struct snmp_options){.retries = retries, .client_address = local});
-}
-
 static inline void bench_init(struct bench *b, int retries)
 {
-    bench_init_local(b, retries, "");
+    bench_init_options(b, &(struct snmp_options){.retries = retries, .client_address = ""});
 }
 
 static inline void bench_done(struct bench *b)
