@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "engine/config.h"
+#include "engine/services.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -35,7 +36,12 @@ struct status_facts {
     const struct status_cycle *last; /* NULL: none has ended */
     uint64_t begun, ended, failed, lost, refused, abandoned;
     int64_t lag_us; /* the most by which its loop was late */
+    struct services_figures shared;
 };
+
+/* ---- status_shared.c ---- */
+void status_print_shared(const struct services_figures *f, struct buf *out);
+void status_put_shared(const struct services_figures *f, struct buf *out); /* JSON */
 
 void status_print(const struct status_facts *facts, enum config_format format, struct buf *out);
 int status_run(struct config *config);

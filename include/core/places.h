@@ -1,4 +1,4 @@
-/* core/places.h - places that several loops share: so many at a time for each key, the others wait their turn.
+/* core/places.h - places that several loops share: some at a time for each key, the others wait their turn.
  *
  * Why:     one agent, and one machine, must cope with all cycles of a process together; each cycle has
  *          a thread and a loop of its own.
@@ -15,7 +15,7 @@
  *          had to wait, within the places_leave() of another claim of its loop, or by a letter; not after
  *          its own places_leave(), which also gives a place back that has not been told yet.  What a
  *          user holds can be taken from all of it: places_user_drop() is for a cycle whose thread
- *          hangs.  A key takes memory only while somebody holds or waits for it.
+ *          hangs.  A key takes memory only while it is held or waited for.
  */
 #ifndef SPINE_CORE_PLACES_H
 #define SPINE_CORE_PLACES_H
@@ -69,8 +69,8 @@ struct places_figures places_figures(struct places *p);
 NODISCARD struct places_user *places_user_new(struct places *p);
 /* Its claims have been left; NULL allowed. */
 void places_user_free(struct places_user *u);
-/* Its places go to others and its waiting claims are forgotten; from now on it gets what it takes, and nobody
- * counts that.  The claims are to be left as before. */
+/* Its places go to others and its waiting claims are forgotten; from now on it gets what it takes, and that is not
+ * counted.  The claims are to be left as before. */
 void places_user_drop(struct places_user *u);
 
 /* true: it has a place.  The claim must hold nothing. */

@@ -22,7 +22,7 @@
  *          nothing is known of the name (name server silent or unable, deadline, given up, no
  *          thread). The text is Cacti's log line about it without the word in front.
  *          In a process that polls cycle after cycle, resolver_new_cycle() has failures, and addresses at which a
- *          device was silent (resolver_doubt()), looked up anew when they are asked for next.
+ *          device was silent (resolver_doubt()), looked up again when they are asked for next.
  * Limits:  RESOLVE_NAMES_MAX names of some hundred bytes are kept; for one more the one goes that was asked for
  *          longest ago.
  */
@@ -69,8 +69,9 @@ struct resolver_figures {
     uint64_t hits, misses; /* a miss is a look-up */
     uint64_t aged;         /* of the misses: an address was too old */
     uint64_t
-        wrong; /* of the misses: a failure, or an address without an answer, was looked up anew */
+        wrong; /* of the misses: a failure, or an address without an answer, was looked up again */
     uint64_t evicted;
+    int64_t oldest_ms; /* age of the oldest address */
 };
 struct resolver_figures resolver_figures(struct resolver *r);
 

@@ -23,6 +23,7 @@
 struct services_cache {
     size_t entries, most; /* there are, there may be */
     int64_t keep_s;       /* the age after which one is forgotten */
+    int64_t oldest_s;     /* since the oldest one was written, of keys: used */
     uint64_t hits, misses, evicted, aged;
     uint64_t wrong; /* was there and no longer true, which the agent has said */
 };
@@ -35,7 +36,7 @@ struct services_figures {
     struct services_cache sizes;   /* of requests that an agent can answer */
     size_t places_held;            /* devices in flight and scripts, of all cycles */
     size_t places_waiting;
-    uint64_t places_waited; /* so many have had to wait so far */
+    uint64_t places_waited; /* claims that were not granted at once */
 };
 
 struct services {

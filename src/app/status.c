@@ -66,6 +66,7 @@ static void status_print_text(const struct status_facts *f, struct buf *out)
                " abandoned in calls that hang\n",
                f->begun, f->ended, f->failed, f->lost, f->refused, f->abandoned);
     buf_printf(out, "loop        late by %.4f s at most\n", (double)f->lag_us / 1e6);
+    status_print_shared(&f->shared, out);
 }
 
 /* ---- JSON ---- */
@@ -115,6 +116,7 @@ static void status_put_daemon(const struct status_facts *f, struct buf *out)
     jsonout_open(out, "loop", '{');
     jsonout_real(out, "late_s", (double)f->lag_us / 1e6);
     jsonout_close(out, '}');
+    status_put_shared(&f->shared, out);
     jsonout_close(out, '}');
 }
 

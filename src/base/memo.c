@@ -45,13 +45,17 @@ UNCHECKED_LOCKS void memo_free(struct memo *m)
     free(m);
 }
 
-struct memo_figures memo_figures(struct memo *m)
+struct memo_figures memo_figures(struct memo *m, int64_t now_ms)
 {
     struct memo_figures f = {.entries = 0};
+    const struct memo_entry *e;
     if (m == NULL)
         return f;
     thr_lock(&m->lock);
     f = m->figures;
+    TAILQ_FOREACH (e, &m->used, next)
+        if (now_ms - e->put_ms > f.oldest_ms)
+            f.oldest_ms = now_ms - e->put_ms;
     thr_unlock(&m->lock);
     return f;
 }

@@ -222,7 +222,7 @@ void places_leave(struct places_claim *claim)
     loop_fn *fn = next == NULL ? NULL : next->fn;
     void *arg = next == NULL ? NULL : next->arg;
     thr_unlock(&p->lock);
-    (void)loop_take_back(&claim->letter); /* nobody posts it any more */
+    (void)loop_take_back(&claim->letter); /* it is no longer posted by others */
     if (fn != NULL)
         fn(arg);
 }

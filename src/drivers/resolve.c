@@ -314,7 +314,7 @@ static struct lookup *resolver_find_lookup(struct resolver *r, const char *name,
     return known == NULL ? NULL : *known;
 }
 
-/* One that nobody waits for, if there is one. */
+/* One that is not waited for, if there is one. */
 static void resolver_make_room(struct resolver *r)
 {
     struct lookup *l = TAILQ_FIRST(&r->used);
@@ -633,6 +633,13 @@ struct resolver_figures resolver_figures(struct resolver *r)
 {
     thr_lock(&r->lock);
     struct resolver_figures f = r->figures;
+    int64_t now_ms = clock_mono_ms();
+    const struct lookup *l;
+    TAILQ_FOREACH (l, &r->used, use) {
+        int64_t age_ms = now_ms - (l->old_ms - RESOLVE_KEEP_MS);
+        if (l->state == LOOKUP_DONE && l->answer.code == 0 && age_ms > f.oldest_ms)
+            f.oldest_ms = age_ms;
+    }
     thr_unlock(&r->lock);
     return f;
 }

@@ -28,8 +28,8 @@
  * begin: IDLE or OVER; with a session for the target ask, without one: v3 keys that must be made
  *        -> KEYING, else -> NAMING
  * open session: v3 -> DISCOVERING, else -> ASKING
- * With an engine that is known from another session it is not looked for (snmp_engines_new()); if
- *        that is not its engine any more, the session is opened again and it is.
+ *        also a v3 one whose engine is known from an earlier session -> ASKING; if that is no longer its engine,
+ *        it is opened again, without what is known
  * DISCOVERING and ASKING end as snmpx_end() says; a stale session is opened again, once: from
  * KEYING or NAMING on.
  */

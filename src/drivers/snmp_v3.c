@@ -105,6 +105,9 @@ struct memo_figures snmp_key_figures(void)
 {
     thr_lock(&keys_lock);
     struct memo_figures f = keys_figures;
+    const struct cached_key *k = TAILQ_FIRST(&keys_used);
+    if (k != NULL)
+        f.oldest_ms = clock_mono_ms() - k->used_ms;
     thr_unlock(&keys_lock);
     return f;
 }

@@ -65,6 +65,7 @@ static struct services_cache services_cache_from(struct memo_figures f)
     return (struct services_cache){.entries = f.entries,
                                    .most = f.most,
                                    .keep_s = f.keep_ms / 1000,
+                                   .oldest_s = f.oldest_ms / 1000,
                                    .hits = f.hits,
                                    .misses = f.misses,
                                    .evicted = f.evicted,
@@ -74,7 +75,7 @@ static struct services_cache services_cache_from(struct memo_figures f)
 
 static struct services_cache services_cache_of(struct memo *m)
 {
-    return services_cache_from(memo_figures(m));
+    return services_cache_from(memo_figures(m, clock_mono_ms()));
 }
 
 static struct services_cache services_names(struct services *s)
@@ -83,6 +84,7 @@ static struct services_cache services_names(struct services *s)
     return (struct services_cache){.entries = f.names,
                                    .most = RESOLVE_NAMES_MAX,
                                    .keep_s = RESOLVE_KEEP_MS / 1000,
+                                   .oldest_s = f.oldest_ms / 1000,
                                    .hits = f.hits,
                                    .misses = f.misses,
                                    .evicted = f.evicted,

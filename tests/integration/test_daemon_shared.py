@@ -1,12 +1,14 @@
 """What the cycles of one daemon share: limits that count for all of them, and what one learns for the next (docs/daemon.md)."""
 
 import contextlib
+import json
 import signal
+import subprocess
 
 import pytest
 
 from support.checks import assert_stored
-from support.lab import wait_until
+from support.lab import HANG_S, wait_until
 from support.relay import UdpRelay
 from support.resident import Resident
 
@@ -273,3 +275,50 @@ def test_without_a_daemon_each_cycle_learns_the_size_again(site, plain_poller, a
     farm = agents(TABLE + "agent 127.3.0.1 toobig-above=6\n")
     expected = sized_site(site, farm)
     assert [counted(site, plain_poller, farm, expected) for _ in range(2)] == [7, 7]
+
+
+# ---- what is seen of it ----
+
+
+def shared(poller):
+    done = subprocess.run([poller.binary.path, "-C", poller.conf, "--status", "--format=json"], capture_output=True,
+                          text=True, timeout=HANG_S)
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)["daemon"]
+
+
+def test_the_status_counts_what_is_kept(site, work, plain_poller):
+    with v3_site(site, work) as (agent, relay, expected), Resident(plain_poller):
+        poll(site, plain_poller, relay, expected)
+        engines = shared(plain_poller)["caches"]["engines"]
+        assert (engines["entries"], engines["hits"], engines["misses"]) == (1, 0, 1)
+        poll(site, plain_poller, relay, expected)
+        caches = shared(plain_poller)["caches"]
+        assert (caches["engines"]["entries"], caches["engines"]["hits"], caches["engines"]["wrong"]) == (1, 1, 0)
+        assert caches["keys"]["entries"] == 2 and caches["keys"]["misses"] == 2, "one for each pass phrase"
+        assert caches["engines"]["most"] > 0 and caches["engines"]["keep_s"] > 0
+        agent.stop()
+        for path in (agent.directory / "state").glob("*.conf"):
+            path.unlink()
+        agent.start()
+        poll(site, plain_poller, relay, expected)
+        assert shared(plain_poller)["caches"]["engines"]["wrong"] == 1
+        text = subprocess.run([plain_poller.binary.path, "-C", plain_poller.conf, "--status"], capture_output=True,
+                              text=True, timeout=HANG_S).stdout
+        assert "\nengines     1 of 16384, " in text, text
+
+
+def test_the_status_counts_who_waits_for_a_place(site, plain_poller, agents):
+    plain_poller.keys = plain_poller.keys | {"Event_Loop": "on", "Async_SNMP": "on", "Address_Limit": 1}
+    with Resident(plain_poller), held_device(site) as device:
+        site.add_device(1, port=device.port)
+        assert shared(plain_poller)["places"] == {"held": 0, "waiting": 0, "waited": 0}
+        with plain_poller.start(first=99, last=99) as held:
+            device.wait_for_request()
+            with plain_poller.start(first=1, last=1) as other:
+                wait_until(lambda: shared(plain_poller)["places"] == {"held": 1, "waiting": 1, "waited": 1}, "it to wait")
+                other.signal(signal.SIGTERM)
+                other.wait()
+            held.signal(signal.SIGTERM)
+            held.wait()
+        assert shared(plain_poller)["places"] == {"held": 0, "waiting": 0, "waited": 1}

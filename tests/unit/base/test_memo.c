@@ -34,7 +34,7 @@ static void a_value_is_there_until_it_is_too_old(void **state UNUSED)
     assert_int_equal(get(m, "a", KEEP_MS), 0); /* use makes it no younger */
     put(m, "aa", KEEP_MS - 1, 3);
     assert_int_equal(get(m, "aa", KEEP_MS), 3);
-    const struct memo_figures f = memo_figures(m);
+    const struct memo_figures f = memo_figures(m, 0);
     assert_int_equal(f.entries, 1);
     assert_int_equal(f.hits, 2);
     assert_int_equal(f.misses, 1);
@@ -55,8 +55,9 @@ static void what_is_used_stays_when_there_are_too_many(void **state UNUSED)
     assert_int_equal(get(m, "c", 1), 3);
     assert_int_equal(get(m, "d", 1), 4);
     put(m, "d", 1, 5); /* no new one */
-    assert_int_equal(memo_figures(m).entries, MOST);
-    assert_int_equal(memo_figures(m).evicted, 1);
+    assert_int_equal(memo_figures(m, 7).oldest_ms, 7);
+    assert_int_equal(memo_figures(m, 0).entries, MOST);
+    assert_int_equal(memo_figures(m, 0).evicted, 1);
     memo_free(m);
 }
 
@@ -69,11 +70,11 @@ static void what_is_wrong_is_counted(void **state UNUSED)
     memo_drop(m, "a", 1, true);
     memo_drop(m, "b", 1, false);
     assert_int_equal(get(m, "a", 0), 0);
-    assert_int_equal(memo_figures(m).entries, 0);
-    assert_int_equal(memo_figures(m).wrong, 1);
+    assert_int_equal(memo_figures(m, 0).entries, 0);
+    assert_int_equal(memo_figures(m, 0).wrong, 1);
     memo_free(m);
     memo_free(NULL);
-    assert_int_equal(memo_figures(NULL).most, 0);
+    assert_int_equal(memo_figures(NULL, 0).most, 0);
 }
 
 int main(void)

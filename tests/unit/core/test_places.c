@@ -162,7 +162,7 @@ static void test_each_claim_counts_by_its_own_limit(void **state UNUSED)
     assert_false(guest_take(b.user, b.loop, &b.d, "x", 2, false));
     places_leave(&b.a.claim);
     assert_int_equal(b.c.told + b.d.told,
-                     0); /* the first one still cannot, and nobody overtakes it */
+                     0); /* the first one still cannot, and no other overtakes it */
     places_leave(&b.b.claim);
     loop_turn_now(b.loop);
     assert_int_equal(b.c.told, 1);

@@ -262,7 +262,7 @@ static struct memo *learn(const struct target *t)
     answer_request(&b, &engine, 1, 5);
     bench_answered(&b, 5);
     bench_done(&b);
-    assert_int_equal(memo_figures(engines).entries, 1);
+    assert_int_equal(memo_figures(engines, 0).entries, 1);
     return engines;
 }
 
@@ -303,7 +303,7 @@ static void a_known_engine_is_asked_at_once(void **state UNUSED)
     answer_request(&b, &engine, 2, 8);
     bench_answered(&b, 8);
     bench_done(&b);
-    assert_int_equal(memo_figures(engines).hits, 1);
+    assert_int_equal(memo_figures(engines, 0).hits, 1);
     memo_free(engines);
 }
 
@@ -313,14 +313,14 @@ static void an_engine_is_known_for_an_hour(void **state UNUSED)
     struct target t = bench_target(3);
     struct memo *engines = learn(&t);
     begin_session(&b, engines, 1);
-    b.now_us += memo_figures(engines).keep_ms * MS;
+    b.now_us += memo_figures(engines, 0).keep_ms * MS;
     bench_begin_until(&b, &t, b.now_us + 60000 * MS);
     bench_found(&b);
     tell_engine(&b, &engine, 0);
     answer_request(&b, &engine, 1, 7);
     bench_answered(&b, 7);
     bench_done(&b);
-    assert_int_equal(memo_figures(engines).aged, 1);
+    assert_int_equal(memo_figures(engines, 0).aged, 1);
     memo_free(engines);
 }
 
@@ -379,7 +379,7 @@ static void whatever_an_agent_reports_its_engine_is_looked_for_at_once(void **st
         bench_message(&b, report(&replaced_engine, &r, reports[i]));
         go_on_cold(&b, &replaced_engine, 1);
         bench_done(&b);
-        assert_int_equal(memo_figures(engines).wrong, 1);
+        assert_int_equal(memo_figures(engines, 0).wrong, 1);
         begin_session(&b, engines, 0);
         bench_ask(&b, &t);
         assert_int_equal(bench_sent(&b, 0).engine_len, strlen(replaced_engine.id));
@@ -436,7 +436,7 @@ static void an_agent_that_has_died_since_costs_its_attempts(void **state UNUSED)
         assert_int_equal(b.wire.sent_count, attempts);
         assert_int_equal(b.now_us, START_US + attempts * TIMEOUT_MS * MS);
         bench_done(&b);
-        assert_int_equal(memo_figures(engines).entries, 0);
+        assert_int_equal(memo_figures(engines, 0).entries, 0);
         memo_free(engines);
     }
 }
@@ -456,7 +456,7 @@ static void credentials_that_an_agent_refuses_are_refused(void **state UNUSED)
     bench_over(&b, SNMP_REFUSED, "the agent refuses: unknown user name (usmStatsUnknownUserNames)");
     assert_int_equal(b.wire.sent_count, 3);
     bench_done(&b);
-    assert_int_equal(memo_figures(engines).entries, 0);
+    assert_int_equal(memo_figures(engines, 0).entries, 0);
     memo_free(engines);
 }
 
