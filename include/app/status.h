@@ -14,6 +14,7 @@
 #include "base/buf.h"
 #include "base/stream.h"
 #include "engine/config.h"
+#include "engine/services.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -64,6 +65,7 @@ struct status_facts {
     struct status_listener *listeners;
     size_t listener_count;
     struct snapshot_figures snapshot;
+    struct services_figures shared;
 };
 
 void status_facts_done(struct status_facts *f);
@@ -79,6 +81,10 @@ void status_look(struct config *config, struct status_alone *ret);
 void status_alone_done(struct status_alone *a);
 void status_put_alone(const struct status_alone *a, struct buf *out); /* JSON */
 void status_print_alone(const struct status_alone *a, struct buf *out);
+
+/* ---- status_shared.c ---- */
+void status_print_shared(const struct services_figures *f, struct buf *out);
+void status_put_shared(const struct services_figures *f, struct buf *out); /* JSON */
 
 void status_print(const struct status_facts *facts, enum config_format format, struct buf *out);
 int status_run(struct config *config);

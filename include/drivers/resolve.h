@@ -21,7 +21,10 @@
  * Errors:  ERR_CONFIG: there is no such name, or it has no address of that family. Anything else:
  *          nothing is known of the name (name server silent or unable, deadline, given up, no
  *          thread). The text is Cacti's log line about it without the word in front.
- * Limits:  a name that was looked up once takes some hundred bytes until resolver_free().
+ *          In a process that polls cycle after cycle, resolver_new_cycle() has failures, and addresses at which a
+ *          device was silent (resolver_doubt()), looked up again when they are asked for next.
+ * Limits:  RESOLVE_NAMES_MAX names of some hundred bytes are kept; for one more the one goes that was asked for
+ *          longest ago.
  */
 #ifndef SPINE_DRIVERS_RESOLVE_H
 #define SPINE_DRIVERS_RESOLVE_H
@@ -41,6 +44,7 @@ struct resolver;
 enum {
     RESOLVE_KEEP_MS = 5 * 60 * 1000,
     RESOLVE_KEEP_FAILURE_MS = 30 * 1000,
+    RESOLVE_NAMES_MAX = 16384,
 };
 
 enum resolve_family { RESOLVE_ANY, RESOLVE_V4, RESOLVE_V6 };
@@ -56,6 +60,21 @@ struct address {
 
 NODISCARD struct resolver *resolver_new(void);
 void resolver_free(struct resolver *r); /* no find may be running; NULL allowed */
+void resolver_new_cycle(struct resolver *r);
+/* Nothing has answered at what this stored hostname means; its address may be another one by now. */
+void resolver_doubt(struct resolver *r, const char *hostname);
+
+struct resolver_figures {
+    size_t names;
+    uint64_t hits, misses; /* a miss is a look-up */
+    uint64_t aged;         /* of the misses: an address was too old */
+    uint64_t
+        wrong; /* of the misses: a failure, or an address without an answer, was looked up again */
+    uint64_t evicted;
+    int64_t oldest_ms; /* age of the oldest address */
+};
+struct resolver_figures resolver_figures(struct resolver *r);
+
 NODISCARD bool resolver_find(struct resolver *r, const char *name, enum resolve_family family,
                              int64_t deadline_mono_ms, struct give_up *give_up, struct address *ret,
                              struct err *err); /* give_up may be NULL */

@@ -10,8 +10,8 @@
  * Owns:    a reply's contents are valid during done().  The request is copied.
  * Promise: each request is answered exactly once, never from within script_start() or
  * script_give_up(), and at the latest a kill schedule (grace_ms + 1 s) after its deadline.  At most `slots` scripts
- * run, the others wait in the order they came, until their deadline; the time-out counts from a
- * script's own start.  Lack of descriptors delays, lack of processes or memory is tried again for
+ * run, of all runners that share their places, the others wait in the order they came, until their deadline
+ * (runners take turns); the time-out counts from a script's own start.  Lack of descriptors delays, lack of processes or memory is tried again for
  * about a second.  A script that did not end by itself is ended with all it started before it is
  * reported, and reply.detail says how.
  *   output until its end, or half a second after the shell ended, or the time-out   -> SCRIPT_OUTPUT
@@ -27,6 +27,7 @@
 
 #include "base/compiler.h"
 #include "core/children.h"
+#include "core/places.h"
 #include "core/spawn.h"
 #include "model/ask.h"
 
@@ -41,6 +42,8 @@ typedef void script_note_fn(void *arg, const char *line);
 
 struct script_options {
     int slots;
+    struct places_user
+        *places; /* counts what runs, of others too; NULL: the slots are this runner's alone */
     int64_t timeout_ms;
     int64_t grace_ms;     /* from SIGTERM to SIGKILL */
     size_t output_cap;    /* bytes of a value; the rest is read and thrown away */

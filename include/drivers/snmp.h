@@ -41,6 +41,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/give_up.h"
+#include "base/memo.h"
 #include "drivers/resolve.h"
 #include "model/ask.h"
 
@@ -57,6 +58,8 @@ struct snmp_options {
     const char *client_address; /* local address, "" = any; for targets of its family only */
     struct resolver *resolver;
     struct give_up *give_up; /* NULL: never */
+    struct memo
+        *engines; /* of snmp_engines_new(): what agents have told before; NULL: nothing is kept */
 };
 
 struct snmp_agent;
@@ -68,6 +71,14 @@ void snmp_library_stop(void); /* when no agent is left */
 const char *snmp_library_version(void);
 /* The SNMPv3 protocols that Cacti can name and the library has, after the start of the library: "MD5 SHA ..." */
 void snmp_library_protocols(struct buf *auth, struct buf *priv);
+
+/* Engine id, boots and time of v3 agents, from one session to the next: a session begins with the request that it is for, and
+ * not with a search for the engine.  What is kept belongs to one address, port, host name, user, context and context engine.  An
+ * agent that says anything else than an answer to such a request, or is silent, has its engine looked for at once; that
+ * costs one message more than without, and within the same time. */
+NODISCARD struct memo *snmp_engines_new(void);
+/* Of the keys made from pass phrases, which the process keeps for a day after their last use. */
+struct memo_figures snmp_key_figures(void);
 
 NODISCARD struct snmp_agent *snmp_agent_new(const struct snmp_options *options);
 void snmp_agent_free(struct snmp_agent *agent); /* NULL allowed; does not block */

@@ -92,6 +92,8 @@ size_t asker_end(struct asker *a, int64_t until_mono_ms);
 /* After asker_end(); an abandoned call frees its data if it ever returns.  NULL allowed. */
 void asker_free(struct asker *a);
 
+struct services *asker_get_services(const struct asker *a);
+
 /* Feed a reply to the run that asked. */
 void reply_deliver(const struct reply *reply, struct devrun *run);
 

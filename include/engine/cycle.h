@@ -5,7 +5,7 @@
  * Use:     struct cycle *c = cycle_new(config, store, started);
  *          cycle_begin(c, &err);  cycle_write(c, batch);  cycle_end(c);     engine/writer does that
  *          cycle_load_slice(c, reader, at, size, &slice, &err);                 engine/loader does that
- *          run = cycle_new_run(c, device);  cycle_apply(c, device, action, rows);   per device
+ *          run = cycle_new_run(c, device, 0);  cycle_apply(c, device, action, rows);   per device
  *          status = cycle_report(c);
  *          cycle_unref(c);
  * Threads: marked per function.  "writer": the thread of engine/writer, which alone uses the store.
@@ -149,7 +149,9 @@ int cycle_report(struct cycle *c);
 
 /* Once, a signal asks for the end; what is complete is stored if the database takes it soon. */
 void cycle_hurry(struct cycle *c, int signo);
-NODISCARD struct devrun *cycle_new_run(const struct cycle *c, const struct device *device);
+/* known_oids: see struct devrun_options. */
+NODISCARD struct devrun *cycle_new_run(const struct cycle *c, const struct device *device,
+                                       size_t known_oids);
 struct moment cycle_now(void);
 /* The moment is past the time for polling. */
 bool cycle_out_of_time(const struct cycle *c, const struct moment *at);

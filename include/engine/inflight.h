@@ -14,8 +14,9 @@
  * Owns:    the session of each flight.  Asks and their targets are borrowed until done().
  * Promise: done() is called once for each begin, on the loop's thread, never from within a call of this
  *          module; not at all if flight_give_up() returns true.  One request at a time per flight; at
- *          most address_limit devices at a time are asked at one address, whatever the port, each
- *          until its flight is freed or asks elsewhere; their time-outs begin when they are asked.
+ *          most address_limit devices at a time are asked at one address, whatever the port and by all
+ *          cycles that share the services, each until its flight is freed or asks elsewhere; their
+ *          time-outs begin when they are asked.
  * Limits:  a request is young until it is a few round trips old.  No new device begins while there are
  *          INFLIGHT_YOUNG_MAX of them, because an agent and a network must cope with them; older ones, whose devices are
  *          presumably dead, only hold memory and a descriptor, which bound the number of devices.

@@ -1,7 +1,7 @@
 /* engine/scripts.h - the scripts and PHP script servers of one cycle, under one supervisor.
  *
  * Why:     both paths ask the same drivers; only where the supervisor lives differs.
- * Use:     struct scripts *s = scripts_new(config, loop, &err);       loop NULL: a thread of its own
+ * Use:     struct scripts *s = scripts_new(config, services, loop, &err);  loop NULL: a thread of its own
  *          scripts_warm(s, count);                     that many script servers will be asked at once
  *          scripts_begin(s, &ask, deadline, done, arg);
  *          scripts_give_up(s);
@@ -21,6 +21,7 @@
 
 #include "drivers/script.h"
 #include "engine/config.h"
+#include "engine/services.h"
 #include "model/ask.h"
 
 struct loop;
@@ -31,8 +32,8 @@ typedef void scripts_stopped_fn(void *arg);
 /* From asking the last child to leave to having killed it. */
 enum { SCRIPTS_END_MS = 2000 };
 
-NODISCARD struct scripts *scripts_new(const struct config *config, struct loop *loop,
-                                      struct err *err);
+NODISCARD struct scripts *scripts_new(const struct config *config, const struct services *services,
+                                      struct loop *loop, struct err *err);
 /* NULL allowed; not while asks are open. */
 void scripts_free(struct scripts *s);
 

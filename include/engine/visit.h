@@ -32,6 +32,7 @@ struct visit {
     const struct device *device;
     struct devrun *run;
     struct asker_session *session; /* NULL: closed, or taken away */
+    struct services *services;
     struct writer *writer;
     struct batch *rows;
     bool finished;

@@ -53,6 +53,8 @@ struct devrun_options {
      * that, and half of it before the first value is polled; 0 = no limit.  A device with a slow or
      * endless agent holds a polling thread all that time. */
     int64_t agent_ms;
+    size_t
+        known_oids; /* what devrun_learned_oids() of an earlier run has said; 0: nothing is known */
 };
 
 struct moment {
@@ -135,6 +137,10 @@ struct action {
 
 /* How many objects one request to its agents asks for (docs/contract.md 13.1). */
 size_t devrun_max_oids(const struct device *device);
+
+/* After a run: to how many objects the requests of its agents had to shrink, because more were refused as too big, or left
+ * out of answers.  0: they had not, or it was about one object alone, which says nothing of the others. */
+size_t devrun_learned_oids(const struct devrun *run);
 
 NODISCARD struct devrun *devrun_new(const struct device *device,
                                     const struct devrun_options *options);

@@ -191,6 +191,7 @@ struct status_facts daemon_get_facts(struct daemon *d)
         .abandoned = d->abandoned,
         .snapshot = snapshot_get(d->snapshot),
     };
+    f.shared = services_figures(d->services);
     int64_t lag_us = loop_take_lag_us(d->loop);
     d->lag_us = lag_us > d->lag_us ? lag_us : d->lag_us;
     f.lag_us = d->lag_us;

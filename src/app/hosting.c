@@ -24,7 +24,8 @@ struct hosting {
     struct hosting_request request;
     struct run_told told;
     struct scope *scope;
-    struct config *config; /* the thread's, until it has ended */
+    struct services *services; /* lent to this cycle */
+    struct config *config;     /* the thread's, until it has ended */
     pthread_t thread;
     struct app_end end; /* the thread's, until it has ended */
     struct loop_letter over;
@@ -182,7 +183,7 @@ static struct app_end hosting_poll(struct hosting *h)
         end.status = app_fail(&err);
         return end;
     }
-    const struct run_host host = {.services = h->options.services,
+    const struct run_host host = {.services = h->services,
                                   .told = &h->told,
                                   .until = hosting_note_until,
                                   .lost = hosting_note_lost,
@@ -214,6 +215,7 @@ UNCHECKED_LOCKS static void hosting_release(struct hosting *h)
     scope_unref(h->scope);
     hosting_request_done(&h->request);
     run_told_done(&h->told);
+    services_free(h->services);
     thr_mutex_done(&h->lock);
     free(h);
 }
@@ -238,6 +240,7 @@ struct hosting *hosting_start(const struct hosting_options *options,
     h->request = *request;
     *request = (struct hosting_request){.argv = NULL};
     h->scope = scope_new();
+    h->services = services_lend(options->services);
     h->config = configuration_new();
     run_told_init(&h->told);
     thr_mutex_init(&h->lock);
@@ -257,8 +260,10 @@ void hosting_tell(struct hosting *h, int signo)
 
 bool hosting_free(struct hosting *h)
 {
-    if (h->end.at_once)
+    if (h->end.at_once) {
+        services_drop(h->services);
         return false;
+    }
     hosting_release(h);
     return true;
 }
@@ -275,6 +280,7 @@ void hosting_abandon(struct hosting *h, void (*returned)(void *arg), void *arg)
     pthread_t thread;
     h->returned = returned;
     h->returned_arg = arg;
+    services_drop(h->services);
     struct scope *before = scope_enter(h->scope);
     if (thr_start(&thread, "silence", hosting_silence, NULL, NULL))
         thr_detach(thread);

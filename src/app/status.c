@@ -105,6 +105,7 @@ static void status_print_text(const struct status_facts *f, struct buf *out)
     buf_printf(out, "loop        late by %.4f s at most\n", (double)f->lag_us / 1e6);
     status_print_watch(&f->snapshot, out);
     status_print_events(f, out);
+    status_print_shared(&f->shared, out);
 }
 
 /* ---- JSON ---- */
@@ -180,6 +181,7 @@ static void status_put_daemon(const struct status_facts *f, struct buf *out)
     jsonout_close(out, '}');
     status_put_events(f, out);
     status_put_watch(&f->snapshot, out);
+    status_put_shared(&f->shared, out);
     jsonout_close(out, '}');
 }
 

@@ -331,6 +331,8 @@ static struct devrun_options get_options(struct reader *r, json_t *o)
         .output_chars = (size_t)get_unsigned(r, o, "output_chars"),
         .boost_chars = (size_t)get_unsigned(r, o, "boost_chars"),
         .agent_ms = get_int(r, o, "agent_ms", 0, INT32_MAX),
+        .known_oids =
+            json_object_get(o, "known_oids") == NULL ? 0 : (size_t)get_unsigned(r, o, "known_oids"),
     };
 }
 

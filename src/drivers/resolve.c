@@ -40,6 +40,10 @@ struct lookup {
     enum lookup_state state;
     int64_t old_ms;   /* DONE: from this time on the answer is too old */
     int64_t avoid_ms; /* a caller has waited long enough: until then none waits */
+    uint64_t cycle;   /* of the answer, and of avoid_ms */
+    bool doubted;
+    unsigned waiters;        /* threads that hold on to it */
+    TAILQ_ENTRY(lookup) use; /* the one asked for longest ago first */
     struct answer answer;
     TAILQ_HEAD(, resolver_query) queries; /* who is to be told */
 };
@@ -55,6 +59,9 @@ struct resolver {
     struct lease *helpers[HELPERS_MAX] GUARDED;
     unsigned helper_count GUARDED;
     unsigned silent GUARDED; /* look-ups without a real answer since the last one with */
+    uint64_t cycle GUARDED;
+    TAILQ_HEAD(, lookup) used;
+    struct resolver_figures figures GUARDED;
 };
 
 UNCHECKED_LOCKS struct resolver *resolver_new(void)
@@ -64,6 +71,7 @@ UNCHECKED_LOCKS struct resolver *resolver_new(void)
     thr_cond_init(&r->work);
     thr_cond_init(&r->done);
     STAILQ_INIT(&r->queue);
+    TAILQ_INIT(&r->used);
     return r;
 }
 
@@ -186,6 +194,8 @@ static void resolver_settle(struct resolver *r, struct lookup *l, const struct a
 {
     l->answer = *answer;
     l->state = LOOKUP_DONE;
+    l->cycle = r->cycle;
+    l->doubted = false;
     l->old_ms = clock_mono_ms() + (answer->code == 0 ? RESOLVE_KEEP_MS : RESOLVE_KEEP_FAILURE_MS);
     if (answer->code == 0 || resolver_is_definite(answer->code))
         r->silent = 0;
@@ -289,21 +299,67 @@ static int resolver_compare_lookups(const void *left, const void *right)
     return strcasecmp(a->name, b->name);
 }
 
+static struct lookup *resolver_find_lookup(struct resolver *r, const char *name,
+                                           enum resolve_family family) REQUIRES(r->lock);
+static void resolver_make_room(struct resolver *r) REQUIRES(r->lock);
+static void resolver_judge(struct resolver *r, struct lookup *l) REQUIRES(r->lock);
 static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
                                           enum resolve_family family) REQUIRES(r->lock);
 
-/* An answer that is too old does not count. */
-static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
-                                          enum resolve_family family)
+static struct lookup *resolver_find_lookup(struct resolver *r, const char *name,
+                                           enum resolve_family family)
 {
     struct lookup key = {.name = (char *)(uintptr_t)name, .family = family};
     struct lookup *const *known = tfind(&key, &r->lookups, resolver_compare_lookups);
-    if (known != NULL) {
-        if ((*known)->state == LOOKUP_DONE && clock_mono_ms() >= (*known)->old_ms)
-            (*known)->state = LOOKUP_NEW;
-        return *known;
+    return known == NULL ? NULL : *known;
+}
+
+/* One that is not waited for, if there is one. */
+static void resolver_make_room(struct resolver *r)
+{
+    struct lookup *l = TAILQ_FIRST(&r->used);
+    if (r->figures.names < RESOLVE_NAMES_MAX)
+        return;
+    while (l != NULL && (l->state == LOOKUP_QUEUED || l->waiters > 0))
+        l = TAILQ_NEXT(l, use);
+    if (l == NULL)
+        return;
+    TAILQ_REMOVE(&r->used, l, use);
+    tdelete(l, &r->lookups, resolver_compare_lookups);
+    resolver_free_lookup(l);
+    r->figures.names--;
+    r->figures.evicted++;
+}
+
+/* An answer that is too old does not count, nor one that an earlier cycle had no use of. */
+static void resolver_judge(struct resolver *r, struct lookup *l)
+{
+    bool earlier = l->cycle != r->cycle;
+    if (earlier)
+        l->avoid_ms = 0;
+    bool old = l->state == LOOKUP_DONE && clock_mono_ms() >= l->old_ms;
+    bool useless = l->state == LOOKUP_DONE && earlier && (l->answer.code != 0 || l->doubted);
+    if (old || useless)
+        l->state = LOOKUP_NEW;
+    r->figures.aged += old;
+    r->figures.wrong += useless && !old;
+}
+
+static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
+                                          enum resolve_family family)
+{
+    struct lookup *l = resolver_find_lookup(r, name, family);
+    if (l != NULL) {
+        resolver_judge(r, l);
+        TAILQ_REMOVE(&r->used, l, use);
+        TAILQ_INSERT_TAIL(&r->used, l, use);
+        return l;
     }
-    struct lookup *l = mem_zalloc(1, sizeof(*l));
+    resolver_make_room(r);
+    l = mem_zalloc(1, sizeof(*l));
+    l->cycle = r->cycle;
+    TAILQ_INSERT_TAIL(&r->used, l, use);
+    r->figures.names++;
     l->name = mem_strdup(name);
     l->family = family;
     TAILQ_INIT(&l->queries);
@@ -350,6 +406,7 @@ static bool resolver_wait(struct resolver *r, struct lookup *l, int64_t deadline
     if (!in_time && deadline_mono_ms >= patience_ends) {
         r->silent++;
         l->avoid_ms = clock_mono_ms() + RESOLVE_KEEP_FAILURE_MS;
+        l->cycle = r->cycle;
     }
     return resolver_fail(err, ERR_TEMPORARY, 0, l->name,
                          in_time ? "given up, the poller is out of time" : "no answer in time");
@@ -370,6 +427,8 @@ static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err
 static bool resolver_start(struct resolver *r, struct lookup *l, struct err *err)
 {
     struct err own = ERR_INIT;
+    r->figures.misses += l->state == LOOKUP_NEW;
+    r->figures.hits += l->state == LOOKUP_DONE;
     if (l->state == LOOKUP_NEW) {
         STAILQ_INSERT_TAIL(&r->queue, l, next);
         r->queued++;
@@ -386,9 +445,11 @@ static bool resolver_find_by_name(struct resolver *r, const char *name, enum res
 {
     thr_lock(&r->lock);
     struct lookup *l = resolver_get_lookup(r, name, family);
+    l->waiters++;
     bool begun = give_up_is_set(give_up) || resolver_start(r, l, err);
     bool done = begun && resolver_wait(r, l, deadline_mono_ms, give_up, err);
     struct answer answer = l->answer;
+    l->waiters--;
     thr_unlock(&r->lock);
     return done && resolver_deliver(name, &answer, ret, err);
 }
@@ -470,6 +531,7 @@ bool resolver_late(struct resolver *r, struct resolver_query *query, struct err 
         if (now_ms - query->since_mono_ms >= SILENCE_WAIT_MS && now_ms >= l->avoid_ms) {
             r->silent++;
             l->avoid_ms = now_ms + RESOLVE_KEEP_FAILURE_MS;
+            l->cycle = r->cycle;
         }
         resolver_drop_query(query);
         (void)resolver_fail(err, ERR_TEMPORARY, 0, l->name, "no answer in time");
@@ -544,4 +606,40 @@ char *resolve_host_part(const char *hostname, enum resolve_family *ret_family)
         *ret_family =
             RESOLVE_ANY; /* the prefixes without a 6 are also written for any transport address */
     return part;
+}
+
+/* ---- from cycle to cycle ---- */
+
+void resolver_new_cycle(struct resolver *r)
+{
+    thr_lock(&r->lock);
+    r->cycle++;
+    thr_unlock(&r->lock);
+}
+
+void resolver_doubt(struct resolver *r, const char *hostname)
+{
+    enum resolve_family family;
+    char *host = resolve_host_part(hostname, &family);
+    thr_lock(&r->lock);
+    struct lookup *l = resolver_find_lookup(r, host, family);
+    if (l != NULL)
+        l->doubted = true;
+    thr_unlock(&r->lock);
+    free(host);
+}
+
+struct resolver_figures resolver_figures(struct resolver *r)
+{
+    thr_lock(&r->lock);
+    struct resolver_figures f = r->figures;
+    int64_t now_ms = clock_mono_ms();
+    const struct lookup *l;
+    TAILQ_FOREACH (l, &r->used, use) {
+        int64_t age_ms = now_ms - (l->old_ms - RESOLVE_KEEP_MS);
+        if (l->state == LOOKUP_DONE && l->answer.code == 0 && age_ms > f.oldest_ms)
+            f.oldest_ms = age_ms;
+    }
+    thr_unlock(&r->lock);
+    return f;
 }

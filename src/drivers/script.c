@@ -32,6 +32,8 @@ struct job {
     script_done_fn *done; /* NULL: answered */
     void *arg;
 
+    struct places_claim claim; /* of the first that waits, and of those that run */
+    bool claimed, placed;
     struct child *child;
     bool cycle_bound; /* the deadline comes before the time-out */
     int retries;
@@ -262,8 +264,42 @@ static void script_turn_within(struct script_runner *s, int64_t delay_ms)
     loop_timer_set(&s->turn, delay_ms);
 }
 
+/* Runners that share places take turns, because only the first that waits claims one. */
+static void script_on_place(void *arg)
+{
+    struct job *job = arg;
+    job->placed = true;
+    script_turn_within(job->runner, 0);
+}
+
+static bool script_has_place(struct job *job)
+{
+    static const char key[] = "scripts";
+    const struct script_runner *s = job->runner;
+    const struct places_terms terms = {.key = key,
+                                       .key_len = sizeof(key),
+                                       .most = (size_t)s->options.slots,
+                                       .loop = children_get_loop(s->children),
+                                       .fn = script_on_place,
+                                       .arg = job};
+    if (s->options.places == NULL)
+        return true;
+    if (!job->claimed) {
+        job->claimed = true;
+        job->placed = places_take(s->options.places, &terms, &job->claim);
+    }
+    return job->placed;
+}
+
+static void script_leave_place(struct job *job)
+{
+    places_leave(&job->claim);
+    job->claimed = job->placed = false;
+}
+
 static void free_job(struct job *job)
 {
+    script_leave_place(job);
     free(job->command);
     free(job);
 }
@@ -360,6 +396,7 @@ static bool start_first(struct script_runner *s)
     }
     int64_t delay_ms = retry_delay(job, result);
     if (delay_ms > 0) {
+        script_leave_place(job);
         if (result == SPAWN_NO_PROCESS)
             s->pause_ms = clock_mono_ms() + delay_ms;
         script_turn_within(s, delay_ms);
@@ -406,7 +443,8 @@ static void script_on_turn(void *arg)
     /* One a turn: a start takes 0.1 ms, up to 3 when the processors are busy, and the loop has other
      * things to do. */
     if (!TAILQ_EMPTY(&s->waiting) && s->figures.running < (size_t)s->options.slots &&
-        clock_mono_ms() >= s->pause_ms && start_first(s))
+        clock_mono_ms() >= s->pause_ms && script_has_place(TAILQ_FIRST(&s->waiting)) &&
+        start_first(s))
         script_turn_within(s, 0);
     if (TAILQ_EMPTY(&s->waiting))
         return;

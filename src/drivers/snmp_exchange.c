@@ -4,7 +4,7 @@
 
 #include <net-snmp/net-snmp-includes.h>
 
-#include "snmp_private.h"
+#include "snmp_machine.h"
 
 #include "base/mem.h"
 #include "base/thr.h"
@@ -28,16 +28,12 @@
  * begin: IDLE or OVER; with a session for the target ask, without one: v3 keys that must be made
  *        -> KEYING, else -> NAMING
  * open session: v3 -> DISCOVERING, else -> ASKING
+ *        also a v3 one whose engine is known from an earlier session -> ASKING; if that is no longer its engine,
+ *        it is opened again, without what is known
  * DISCOVERING and ASKING end as snmpx_end() says; a stale session is opened again, once: from
  * KEYING or NAMING on.
  */
-enum state { IDLE, KEYING, NAMING, NAMING_LOCAL, CONNECTING, DISCOVERING, ASKING, OVER, STATES };
-
-typedef void act_fn(struct snmp_exchange *s, const struct exchange_event *event);
-
-static act_fn snmpx_go_local, snmpx_go_connect, snmpx_name_failed, snmpx_local_failed, snmpx_keyed,
-    snmpx_note_give_up, snmpx_connected, snmpx_connect_late, snmpx_name_late, snmpx_read,
-    snmpx_time, snmpx_give_up;
+static act_fn snmpx_read, snmpx_time;
 
 static act_fn *const rules[STATES][EXCHANGE_EVENT_KINDS] = {
     [KEYING] = {NULL, NULL, snmpx_keyed, NULL, NULL, snmpx_note_give_up},
@@ -47,57 +43,6 @@ static act_fn *const rules[STATES][EXCHANGE_EVENT_KINDS] = {
     [CONNECTING] = {NULL, NULL, NULL, snmpx_connected, snmpx_connect_late, snmpx_give_up},
     [DISCOVERING] = {NULL, NULL, NULL, snmpx_read, snmpx_time, snmpx_give_up},
     [ASKING] = {NULL, NULL, NULL, snmpx_read, snmpx_time, snmpx_give_up},
-};
-
-/* How a request that was sent ends. */
-enum end {
-    END_ANSWERED,
-    END_REPORTED, /* v3: the agent reports an error, or its engine id */
-    END_SILENCE,
-    END_TOO_BIG,      /* our request does not fit into a message */
-    END_DISCONNECTED, /* a stream */
-    END_OUT_OF_TIME,  /* the deadline, or given up */
-    END_NOT_SENT,     /* outcome and detail say why */
-};
-
-/* Every request in the library is due at once: a time-out that lies a second in the past.  So
- * snmp_sess_timeout() repeats the request or ends it whenever it is called, and it is called when a
- * time of our clock has come; the library's own clock decides nothing. */
-enum { LIBRARY_TIMEOUT_US = -1000000 };
-
-struct snmp_exchange {
-    struct exchange base; /* first */
-    struct snmp_options options;
-    const struct wire *wire;
-    int state;
-    bool given_up; /* in KEYING: when the job is done, it is over */
-    struct snmp_counts counts;
-
-    /* the request in progress */
-    const struct snmp_request *request;
-    int64_t now_us; /* of the event in progress */
-    int64_t started_us, deadline_us;
-    int64_t limit_us; /* of this try: the deadline or less */
-    int64_t timer_us; /* when to send again or to give up */
-    struct snmp_traffic traffic;
-
-    /* the session */
-    const struct target *target;
-    char *name;             /* that is being looked up */
-    struct snmp_peer *peer; /* the library's as soon as there is a session */
-    struct snmp_v3 *v3;     /* credentials, NULL for v1 and v2c */
-    void *session;          /* net-snmp's single-session handle, NULL = none */
-    bool used;              /* a request has been answered in this session */
-
-    /* the request as the library's callback sees it */
-    bool open; /* the library has it */
-    bool settled, noticed, puzzled;
-    enum end end;
-    int report;
-    struct snmp_answer answer;
-
-    enum snmp_outcome outcome; /* if not answered */
-    struct buf detail;
 };
 
 static void snmpx_start(struct snmp_exchange *s);
@@ -128,28 +73,12 @@ struct snmp_exchange *snmp_exchange_new(const struct snmp_options *options, cons
     return s;
 }
 
-static void snmpx_close_session(struct snmp_exchange *s)
-{
-    if (s->session != NULL) {
-        thr_lock(&snmp_library_lock);
-        snmp_sess_close(s->session); /* and the peer */
-        thr_unlock(&snmp_library_lock);
-        s->peer = NULL;
-    }
-    snmp_peer_free(s->peer);
-    snmp_v3_free(s->v3);
-    s->session = NULL;
-    s->peer = NULL;
-    s->v3 = NULL;
-    s->target = NULL;
-    s->used = false;
-}
-
 void snmp_exchange_free(struct snmp_exchange *s)
 {
     if (s == NULL)
         return;
     CHECK(s->state != KEYING); /* the job uses the credentials */
+    snmpx_keep_engine(s);
     snmpx_close_session(s);
     snmp_decode_done(&s->answer);
     buf_done(&s->detail);
@@ -174,7 +103,9 @@ void snmp_exchange_begin(struct snmp_exchange *s, const struct snmp_request *req
     s->request = request;
     s->now_us = s->started_us = now_us;
     s->deadline_us = deadline_us;
-    s->given_up = false;
+    s->open_by_us = INT64_MAX;
+    s->given_up = s->cold = false;
+    s->vain = 0;
     s->traffic = (struct snmp_traffic){0};
     buf_clear(&s->detail);
     snmp_decode_clear(&s->answer);
@@ -194,211 +125,6 @@ void snmp_exchange_reply(const struct snmp_exchange *s, struct snmp_reply *ret)
         .elapsed_us = s->now_us - s->started_us,
         .traffic = s->traffic,
     };
-}
-
-/* ---- states ---- */
-
-static int64_t snmpx_before(const struct snmp_exchange *s, int64_t after_us)
-{
-    return s->deadline_us < s->now_us + after_us ? s->deadline_us : s->now_us + after_us;
-}
-
-static int64_t snmpx_timeout_us(const struct snmp_exchange *s)
-{
-    return (int64_t)s->target->timeout_ms * 1000;
-}
-
-static int64_t snmpx_patience_us(const struct snmp_exchange *s)
-{
-    return snmp_peer_patience_ms(s->target, &s->options) * 1000;
-}
-
-static void snmpx_want_io(struct snmp_exchange *s, enum state state, short events, int64_t until_us)
-{
-    s->state = state;
-    s->base.want =
-        (struct want){.kind = WANT_IO, .until_us = until_us, .fd = s->peer->fd, .events = events};
-}
-
-static void snmpx_want_name(struct snmp_exchange *s, enum state state, const char *hostname)
-{
-    enum resolve_family family;
-    free(s->name);
-    s->name = resolve_host_part(hostname, &family);
-    s->state = state;
-    s->base.want = (struct want){.kind = WANT_ADDRESS,
-                                 .until_us = snmpx_before(s, (int64_t)SNMP_RESOLVE_MS * 1000),
-                                 .name = s->name,
-                                 .family = family};
-}
-
-/* The outcome and its detail are there. */
-static void snmpx_over(struct snmp_exchange *s, enum snmp_outcome outcome, bool keep_session)
-{
-    s->outcome = outcome;
-    if (!keep_session)
-        snmpx_close_session(s);
-    s->request = NULL;
-    s->state = OVER;
-    s->base.want = (struct want){.kind = WANT_NOTHING};
-}
-
-static void snmpx_fail(struct snmp_exchange *s, enum snmp_outcome outcome, const char *detail)
-{
-    buf_puts(&s->detail, detail);
-    snmpx_over(s, outcome, false);
-}
-
-static void snmpx_give_up(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
-{
-    snmpx_fail(s, SNMP_TIMED_OUT, "out of time");
-}
-
-static void snmpx_note_give_up(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
-{
-    s->given_up = true;
-}
-
-/* ---- from the target to the session ---- */
-
-static void snmpx_name(struct snmp_exchange *s)
-{
-    if (s->target->port == 0)
-        snmpx_fail(s, SNMP_FAILED, "port 0: Invalid argument");
-    else
-        snmpx_want_name(s, NAMING, s->target->hostname);
-}
-
-static void snmpx_keyed(struct snmp_exchange *s, const struct exchange_event *event)
-{
-    if (!snmp_v3_check_keys(s->v3, &s->detail))
-        snmpx_over(s, SNMP_FAILED, false);
-    else if (s->given_up)
-        snmpx_give_up(s, event);
-    else
-        snmpx_name(s);
-}
-
-static void snmpx_make_keys(struct snmp_exchange *s)
-{
-    s->v3 = snmp_v3_new(s->target, &s->detail);
-    if (s->v3 == NULL) {
-        snmpx_over(s, SNMP_FAILED, false);
-    } else if (snmp_v3_has_keys(s->v3)) {
-        snmpx_keyed(s, NULL);
-    } else {
-        s->state = KEYING;
-        s->base.want = (struct want){
-            .kind = WANT_JOB, .until_us = INT64_MAX, .job = snmp_v3_make_keys, .arg = s->v3};
-    }
-}
-
-static void snmpx_name_failed(struct snmp_exchange *s, const struct exchange_event *event)
-{
-    bool wrong = event->err->kind == ERR_CONFIG;
-    snmpx_fail(s, wrong ? SNMP_FAILED : SNMP_IMPOSSIBLE, event->err->text);
-}
-
-static void snmpx_local_failed(struct snmp_exchange *s, const struct exchange_event *event)
-{
-    buf_puts(&s->detail, "client address: ");
-    snmpx_fail(s, SNMP_IMPOSSIBLE, event->err->text);
-}
-
-static void snmpx_name_late(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
-{
-    if (s->now_us >= s->base.want.until_us)
-        snmpx_fail(s, SNMP_IMPOSSIBLE, "the name was not looked up in time");
-}
-
-static void snmpx_describe(const struct snmp_exchange *s, netsnmp_session *wanted)
-{
-    const struct target *t = s->target;
-    snmp_sess_init(wanted);
-    wanted->timeout = LIBRARY_TIMEOUT_US;
-    wanted->retries = s->options.retries;
-    if (t->version == 3) {
-        snmp_v3_describe(s->v3, wanted);
-        return;
-    }
-    wanted->version = t->version == 1 ? SNMP_VERSION_1 : SNMP_VERSION_2c;
-    wanted->community = (unsigned char *)(uintptr_t)t->community;
-    wanted->community_len = strlen(t->community);
-}
-
-static void snmpx_ask(struct snmp_exchange *s);
-
-/* The library would look for a v3 agent's engine by itself, blocking, in the first request: it is
- * told not to after the opening, which resets that. */
-static void snmpx_open_session(struct snmp_exchange *s)
-{
-    netsnmp_session wanted;
-    thr_lock(&snmp_library_lock);
-    snmpx_describe(s, &wanted);
-    s->session = snmp_sess_add(&wanted, &s->peer->transport, snmp_peer_note_message, NULL);
-    if (s->session != NULL)
-        snmp_sess_session(s->session)->flags |= SNMP_FLAGS_DONT_PROBE;
-    thr_unlock(&snmp_library_lock);
-    if (s->session != NULL) {
-        snmpx_ask(s);
-        return;
-    }
-    s->peer = NULL; /* the library has freed it */
-    buf_puts(&s->detail, "cannot open a session: ");
-    snmpx_fail(s, SNMP_IMPOSSIBLE, snmp_api_errstring(wanted.s_snmp_errno));
-}
-
-static void snmpx_go_on(struct snmp_exchange *s, enum snmp_peer_step step, enum snmp_outcome why)
-{
-    switch (step) {
-    case SNMP_PEER_OPEN: snmpx_open_session(s); break;
-    case SNMP_PEER_CONNECTING:
-        snmpx_want_io(s, CONNECTING, POLLOUT, snmpx_before(s, snmpx_patience_us(s)));
-        break;
-    case SNMP_PEER_FAILED: snmpx_over(s, why, false); break;
-    }
-}
-
-static void snmpx_connect(struct snmp_exchange *s, const struct address *local)
-{
-    enum snmp_outcome why = SNMP_IMPOSSIBLE;
-    enum snmp_peer_step step = snmp_peer_open(s->peer, local, &why, &s->detail);
-    snmpx_go_on(s, step, why);
-}
-
-static void snmpx_go_local(struct snmp_exchange *s, const struct exchange_event *event)
-{
-    const char *local = s->options.client_address;
-    s->peer = snmp_peer_new(s->target, event->address, s->wire, &s->traffic);
-    if (local != NULL && local[0] != '\0')
-        snmpx_want_name(s, NAMING_LOCAL, local);
-    else
-        snmpx_connect(s, NULL);
-}
-
-static void snmpx_go_connect(struct snmp_exchange *s, const struct exchange_event *event)
-{
-    snmpx_connect(s, event->address);
-}
-
-static void snmpx_connect_end(struct snmp_exchange *s, int number)
-{
-    enum snmp_outcome why = SNMP_TIMED_OUT;
-    enum snmp_peer_step step = snmp_peer_connected(number, &why, &s->detail);
-    snmpx_go_on(s, step, why);
-}
-
-static void snmpx_connected(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
-{
-    int number = -s->wire->error(s->wire->arg, s->peer->fd);
-    if (number != EINPROGRESS)
-        snmpx_connect_end(s, number);
-}
-
-static void snmpx_connect_late(struct snmp_exchange *s, const struct exchange_event *event UNUSED)
-{
-    if (s->now_us >= s->base.want.until_us)
-        snmpx_connect_end(s, ETIMEDOUT);
 }
 
 /* ---- what the library tells ---- */
@@ -521,13 +247,17 @@ static void snmpx_send(struct snmp_exchange *s, enum state state, netsnmp_pdu *p
 
 /* The agent's engine first (RFC 3414 section 4), by hand: the library's own search blocks.  Both
  * requests together have twice the patience. */
-static void snmpx_ask(struct snmp_exchange *s)
+void snmpx_ask(struct snmp_exchange *s)
 {
+    bool ready = s->v3 == NULL || snmp_v3_ready(s->v3);
     s->limit_us = s->deadline_us;
-    if (s->now_us >= s->deadline_us) {
-        snmpx_give_up(s, NULL);
-    } else if (s->v3 != NULL && !snmp_v3_ready(s->v3)) {
+    if (!ready || s->recalled)
         s->limit_us = snmpx_before(s, 2 * snmpx_patience_us(s));
+    if (s->limit_us > s->open_by_us)
+        s->limit_us = s->open_by_us;
+    if (s->now_us >= s->limit_us) {
+        snmpx_give_up(s, NULL);
+    } else if (!ready) {
         snmpx_send(s, DISCOVERING, snmp_v3_discovery());
     } else {
         snmpx_send(s, ASKING, snmp_decode_build(s->request));
@@ -542,6 +272,7 @@ static void snmpx_start(struct snmp_exchange *s)
         snmpx_ask(s);
         return;
     }
+    snmpx_keep_engine(s);
     snmpx_close_session(s);
     s->target = t;
     if (t->version < 1 || t->version > 3) {
@@ -563,6 +294,27 @@ static bool snmpx_is_stale(const struct snmp_exchange *s, enum end end)
 {
     return s->used &&
            (end == END_DISCONNECTED || (end == END_SILENCE && s->v3 != NULL && s->puzzled));
+}
+
+/* It may be another engine than the one that is known. */
+static bool snmpx_is_outdated(const struct snmp_exchange *s, enum end end)
+{
+    return s->recalled && (end == END_REPORTED || end == END_SILENCE);
+}
+
+static void snmpx_open_again(struct snmp_exchange *s)
+{
+    snmpx_close_session(s);
+    snmpx_start(s);
+}
+
+static void snmpx_open_cold(struct snmp_exchange *s, bool wrong)
+{
+    snmpx_forget_engine(s, wrong);
+    s->cold = true;
+    s->vain = wrong ? 0 : 1;
+    s->open_by_us = s->limit_us;
+    snmpx_open_again(s);
 }
 
 /* Silence is the device's, unless not one message could leave for a reason of our own. */
@@ -591,6 +343,9 @@ static void snmpx_end_asking(struct snmp_exchange *s, enum end end)
         break;
     case END_ANSWERED:
         s->used = true;
+        if (s->recalled)
+            snmpx_set_retries(s, s->options.retries);
+        s->recalled = false;
         snmpx_over(s, SNMP_ANSWERED, true);
         break;
     case END_REPORTED: snmpx_end_reported(s); break;
@@ -604,6 +359,7 @@ static void snmpx_end_asking(struct snmp_exchange *s, enum end end)
 static void snmpx_found_engine(struct snmp_exchange *s)
 {
     s->counts.discoveries++;
+    snmpx_set_retries(s, s->options.retries);
     if (snmp_v3_settle(s->v3, snmp_sess_session(s->session), &s->detail))
         snmpx_send(s, ASKING, snmp_decode_build(s->request));
     else
@@ -616,9 +372,12 @@ static void snmpx_end(struct snmp_exchange *s, enum end end)
 {
     if (s->state == DISCOVERING && (end == END_REPORTED || end == END_ANSWERED)) {
         snmpx_found_engine(s);
+    } else if (snmpx_is_outdated(s, end)) {
+        snmpx_open_cold(s, end == END_REPORTED);
     } else if (snmpx_is_stale(s, end)) {
-        snmpx_close_session(s);
-        snmpx_start(s);
+        snmpx_forget_engine(s, false);
+        s->cold = true;
+        snmpx_open_again(s);
     } else {
         snmpx_end_asking(s, end);
     }
@@ -669,7 +428,10 @@ static void snmpx_read(struct snmp_exchange *s, const struct exchange_event *eve
     unsigned ignored = s->peer->messages - (s->noticed && s->peer->messages > 0);
     s->counts.ignored += ignored;
     s->puzzled = s->puzzled || ignored > 0;
-    snmpx_look(s);
+    if (s->recalled && s->puzzled && !s->settled)
+        snmpx_open_cold(s, true);
+    else
+        snmpx_look(s);
 }
 
 static void snmpx_time(struct snmp_exchange *s, const struct exchange_event *event UNUSED)

@@ -2,6 +2,7 @@
  *
  * snmp.c           the library's start and end, agents: a loop around the machine
  * snmp_exchange.c  the machine: one request from the name to the answer
+ * snmp_open.c      the part of it that opens and ends the session
  * snmp_peer.c      our transport of the library's messages, on a wire
  * snmp_v3.c        users, keys, engines
  * snmp_decode.c    requests and answers, without any state of the library
@@ -106,6 +107,15 @@ netsnmp_pdu *snmp_v3_discovery(void);        /* asks for the engine; NULL: no me
 
 /* After discovery: make the keys for the engine that the session has learned. */
 bool snmp_v3_settle(struct snmp_v3 *v, const netsnmp_session *session, struct buf *detail);
+
+/* The same with what is known from another session, if anything is: then the session is ready. */
+bool snmp_v3_recall(struct snmp_v3 *v, netsnmp_session *session, const struct address *agent,
+                    struct memo *engines, int64_t now_ms);
+/* Keep what the session, which has been answered, has learned. */
+void snmp_v3_keep(const struct snmp_v3 *v, const struct address *agent, struct memo *engines,
+                  int64_t now_ms);
+void snmp_v3_forget(const struct snmp_v3 *v, const struct address *agent, struct memo *engines,
+                    bool wrong);
 
 const char *snmp_v3_report_text(int type); /* of snmpv3_get_report_type() */
 

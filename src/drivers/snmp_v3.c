@@ -8,6 +8,7 @@
 
 #include "snmp_private.h"
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/thr.h"
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/queue.h>
 
 #include <net-snmp/library/keytools.h>
 #include <net-snmp/library/lcd_time.h>
@@ -52,18 +54,25 @@ struct snmp_v3 {
     bool synchronised; /* boots and time come from an authenticated message */
 };
 
-/* ---- keys, once per protocol and passphrase in the life of the process ---- */
+/* ---- keys, once per protocol and passphrase as long as they are used ---- */
 
 struct cached_key {
     int type;
     char *passphrase;
     bool ready;
+    unsigned waiters; /* threads that hold on to it */
+    int64_t used_ms;
+    TAILQ_ENTRY(cached_key) use; /* the one used longest ago first */
     struct key key;
 };
 
+enum { KEYS_MOST = 4096, KEYS_KEEP_MS = 24 * 60 * 60 * 1000 };
+
 static struct thr_mutex keys_lock = THR_MUTEX_INITIALIZER; /* guards the keys; taken alone */
 static pthread_cond_t keys_done = PTHREAD_COND_INITIALIZER;
-static void *keys; /* tsearch(3) of struct cached_key; a key stays until snmp_v3_stop() */
+static void *keys; /* tsearch(3) of struct cached_key */
+static TAILQ_HEAD(, cached_key) keys_used = TAILQ_HEAD_INITIALIZER(keys_used);
+static struct memo_figures keys_figures = {.most = KEYS_MOST, .keep_ms = KEYS_KEEP_MS};
 
 static int v3_compare_keys(const void *left, const void *right)
 {
@@ -87,7 +96,44 @@ void snmp_v3_stop(void)
     thr_lock(&keys_lock);
     tdestroy(keys, v3_free_key);
     keys = NULL;
+    TAILQ_INIT(&keys_used);
+    keys_figures.entries = 0;
     thr_unlock(&keys_lock);
+}
+
+struct memo_figures snmp_key_figures(void)
+{
+    thr_lock(&keys_lock);
+    struct memo_figures f = keys_figures;
+    const struct cached_key *k = TAILQ_FIRST(&keys_used);
+    if (k != NULL)
+        f.oldest_ms = clock_mono_ms() - k->used_ms;
+    thr_unlock(&keys_lock);
+    return f;
+}
+
+/* With the keys' lock held: the one that was used longest ago goes, if it is too old or one too many. */
+static void v3_drop_keys(int64_t now_ms, size_t most)
+{
+    struct cached_key *k;
+    while ((k = TAILQ_FIRST(&keys_used)) != NULL && k->ready && k->waiters == 0) {
+        bool old = now_ms - k->used_ms >= KEYS_KEEP_MS;
+        if (!old && keys_figures.entries <= most)
+            return;
+        keys_figures.aged += old;
+        keys_figures.evicted += !old;
+        keys_figures.entries--;
+        TAILQ_REMOVE(&keys_used, k, use);
+        tdelete(k, &keys, v3_compare_keys);
+        v3_free_key(k);
+    }
+}
+
+static void v3_use_key(struct cached_key *k, int64_t now_ms)
+{
+    k->used_ms = now_ms;
+    TAILQ_REMOVE(&keys_used, k, use);
+    TAILQ_INSERT_TAIL(&keys_used, k, use);
 }
 
 /* Three milliseconds of hashing; outside any lock. */
@@ -112,12 +158,33 @@ static struct cached_key *v3_get_key(const struct protocol *auth, const char *pa
 static bool v3_known_key(const struct protocol *auth, const char *passphrase, struct key *ret)
 {
     thr_lock(&keys_lock);
-    const struct cached_key *k = v3_get_key(auth, passphrase);
+    int64_t now_ms = clock_mono_ms();
+    v3_drop_keys(now_ms, KEYS_MOST);
+    struct cached_key *k = v3_get_key(auth, passphrase);
     bool ready = k != NULL && k->ready;
-    if (ready)
+    if (ready) {
+        v3_use_key(k, now_ms);
+        keys_figures.hits++;
         *ret = k->key;
+    }
     thr_unlock(&keys_lock);
     return ready;
+}
+
+/* With the keys' lock held.  Those in the making stay, whatever their number. */
+static struct cached_key *v3_add_key(const struct protocol *auth, const char *passphrase)
+{
+    struct cached_key *k = mem_zalloc(1, sizeof(*k));
+    int64_t now_ms = clock_mono_ms();
+    v3_drop_keys(now_ms, KEYS_MOST - 1);
+    k->type = auth->type;
+    k->passphrase = mem_strdup(passphrase);
+    k->used_ms = now_ms;
+    (void)mem_need(tsearch(k, &keys, v3_compare_keys));
+    TAILQ_INSERT_TAIL(&keys_used, k, use);
+    keys_figures.entries++;
+    keys_figures.misses++;
+    return k;
 }
 
 /* Callers that want the same new key wait for the first of them. */
@@ -126,10 +193,7 @@ static struct key v3_find_key(const struct protocol *auth, const char *passphras
     thr_lock(&keys_lock);
     struct cached_key *k = v3_get_key(auth, passphrase);
     if (k == NULL) {
-        k = mem_zalloc(1, sizeof(*k));
-        k->type = auth->type;
-        k->passphrase = mem_strdup(passphrase);
-        (void)mem_need(tsearch(k, &keys, v3_compare_keys));
+        k = v3_add_key(auth, passphrase);
         thr_unlock(&keys_lock);
         struct key key = v3_derive(auth, passphrase);
         thr_lock(&keys_lock);
@@ -137,8 +201,10 @@ static struct key v3_find_key(const struct protocol *auth, const char *passphras
         k->ready = true;
         thr_wake_all(&keys_done);
     }
+    k->waiters++;
     while (!k->ready)
         thr_wait(&keys_done, &keys_lock);
+    k->waiters--;
     struct key key = k->key;
     thr_unlock(&keys_lock);
     return key;
@@ -446,6 +512,89 @@ bool snmp_v3_settle(struct snmp_v3 *v, const netsnmp_session *session, struct bu
     }
     v->user = u;
     return true;
+}
+
+/* ---- engines that are known from another session ---- */
+
+enum { ENGINES_MOST = 16384, ENGINES_KEEP_MS = 60 * 60 * 1000 };
+
+struct known_engine {
+    u_char id[SNMP_MAX_ENG_SIZE];
+    size_t id_len;
+    u_int boots, time, local_time;
+    bool synchronised;
+};
+
+struct memo *snmp_engines_new(void)
+{
+    return memo_new(ENGINES_MOST, ENGINES_KEEP_MS, sizeof(struct known_engine));
+}
+
+/* No two agents have one key; what one agent is asked for in another name is another key, too. */
+static void v3_put_key(const struct snmp_v3 *v, const struct address *agent, struct buf *key)
+{
+    const struct target *t = v->target;
+    const char *const texts[] = {t->hostname, t->username, t->context, t->engine_id};
+    buf_append(key, (const char *)&agent->sa, agent->len);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        buf_append(key, texts[i], strlen(texts[i]) + 1);
+}
+
+static bool v3_set_engine(netsnmp_session *session, const struct known_engine *e)
+{
+    session->securityEngineID = netsnmp_memdup(e->id, e->id_len);
+    session->securityEngineIDLen = session->securityEngineID != NULL ? e->id_len : 0;
+    if (session->contextEngineIDLen == 0 && session->securityEngineIDLen > 0) {
+        session->contextEngineID = netsnmp_memdup(e->id, e->id_len);
+        session->contextEngineIDLen = session->contextEngineID != NULL ? e->id_len : 0;
+    }
+    return session->securityEngineIDLen > 0 && session->contextEngineIDLen > 0;
+}
+
+bool snmp_v3_recall(struct snmp_v3 *v, netsnmp_session *session, const struct address *agent,
+                    struct memo *engines, int64_t now_ms)
+{
+    struct known_engine e;
+    struct buf key = BUF_INIT, detail = BUF_INIT;
+    v3_put_key(v, agent, &key);
+    bool known = memo_get(engines, key.data, key.len, now_ms, &e) && v3_set_engine(session, &e) &&
+                 snmp_v3_settle(v, session, &detail);
+    if (known) {
+        v->boots = e.boots;
+        v->time = e.time;
+        v->local_time = e.local_time;
+        v->synchronised = e.synchronised;
+    }
+    buf_done(&key);
+    buf_done(&detail);
+    return known;
+}
+
+void snmp_v3_keep(const struct snmp_v3 *v, const struct address *agent, struct memo *engines,
+                  int64_t now_ms)
+{
+    struct known_engine e = {.id_len = v->user == NULL ? 0 : v->user->engineIDLen};
+    struct buf key = BUF_INIT;
+    bool proven = v->synchronised || v->level == SNMP_SEC_LEVEL_NOAUTH;
+    if (e.id_len == 0 || e.id_len > sizeof(e.id) || !proven)
+        return;
+    memcpy(e.id, v->user->engineID, e.id_len);
+    e.boots = v->boots;
+    e.time = v->time;
+    e.local_time = v->local_time;
+    e.synchronised = v->synchronised;
+    v3_put_key(v, agent, &key);
+    memo_put(engines, key.data, key.len, now_ms, &e);
+    buf_done(&key);
+}
+
+void snmp_v3_forget(const struct snmp_v3 *v, const struct address *agent, struct memo *engines,
+                    bool wrong)
+{
+    struct buf key = BUF_INIT;
+    v3_put_key(v, agent, &key);
+    memo_drop(engines, key.data, key.len, wrong);
+    buf_done(&key);
 }
 
 const char *snmp_v3_report_text(int type)

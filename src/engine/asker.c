@@ -107,10 +107,23 @@ static void asker_settle(struct asker_session *s)
         a->on_room(a->on_room_arg);
 }
 
+/* A silence because all are given up says nothing of the device. */
+static void asker_doubt_name(const struct asker_session *s, const struct reply *reply)
+{
+    struct resolver *r = s->services->resolver;
+    if (s->services->lender == NULL || give_up_is_set(&s->c->give_up))
+        return;
+    if (reply->kind == ASK_SNMP && reply->snmp.outcome == SNMP_TIMED_OUT)
+        resolver_doubt(r, s->ask.snmp.target->hostname);
+    else if (reply->kind == ASK_PING && reply->ping.outcome == PING_DOWN)
+        resolver_doubt(r, s->ask.ping.hostname);
+}
+
 /* done() may close the session, which goes afterwards. */
 static void asker_deliver(struct asker_session *s, const struct reply *reply)
 {
     s->a->delivered++;
+    asker_doubt_name(s, reply);
     s->delivering = true;
     if (s->done != NULL)
         s->done(s->arg, reply);
@@ -126,6 +139,7 @@ static struct snmp_options asker_snmp_options(const struct cycle *c,
         .client_address = c->config->snmp_client_address,
         .resolver = services->resolver,
         .give_up = (struct give_up *)(uintptr_t)&c->give_up,
+        .engines = services->engines,
     };
 }
 
@@ -506,6 +520,11 @@ void asker_free(struct asker *a)
     inflight_free(a->inflight);
     cycle_unref(a->c);
     free(a);
+}
+
+struct services *asker_get_services(const struct asker *a)
+{
+    return a->services;
 }
 
 void reply_deliver(const struct reply *r, struct devrun *run)

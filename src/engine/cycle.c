@@ -517,7 +517,7 @@ void cycle_hurry(struct cycle *c, int signo)
         uplink_hurry(c->uplink, now + BUDGET_HURRY_MS);
 }
 
-struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
+struct devrun *cycle_new_run(const struct cycle *c, const struct device *device, size_t known_oids)
 {
     const struct config *cf = c->config;
     struct devrun_options o = {
@@ -532,6 +532,7 @@ struct devrun *cycle_new_run(const struct cycle *c, const struct device *device)
         .output_chars = c->output_chars,
         .boost_chars = cf->boost ? c->boost_chars : 0,
         .agent_ms = c->budget.agent_ms,
+        .known_oids = known_oids,
     };
     struct devrun *run = devrun_new(device, &o);
     devrun_watch(run, c->watcher != NULL ? c->watcher : &witness);

@@ -244,7 +244,7 @@ static void eventpath_hire(struct eventpath *e)
     struct err err = ERR_INIT;
     if (e->scripts != NULL || e->c->no_scripts)
         return;
-    e->scripts = scripts_new(e->c->config, e->loop, &err);
+    e->scripts = scripts_new(e->c->config, e->services, e->loop, &err);
     if (e->scripts == NULL)
         cycle_refuse_scripts(e->c, &err);
     asker_set_scripts(e->asker, e->scripts);

@@ -8,7 +8,6 @@
 #include "drivers/ping_exchange.h"
 #include "drivers/snmp_exchange.h"
 
-#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -26,14 +25,6 @@ enum {
 
 TAILQ_HEAD(flights, flight);
 
-/* Devices that are asked at one address.  One that has begun goes on until it has finished: its
- * next request must not wait behind devices that are dead. */
-struct place {
-    struct address address; /* port 0 */
-    int devices;
-    struct flights queue, down; /* who waits; those that were down in the last cycle come last */
-};
-
 struct inflight {
     struct inflight_options options;
     struct exchange_waiter_on on; /* what the waiters wait with */
@@ -42,7 +33,6 @@ struct inflight {
     size_t young_count;
     struct loop_timer ageing;
     int64_t round_trip_us; /* smoothed; 0: not known */
-    void *places;          /* tsearch(3); those that are in use */
     loop_fn *on_room;
     void *on_room_arg;
 };
@@ -61,10 +51,9 @@ struct flight {
     const char *hostname; /* whose address the place is; borrowed from the site; NULL: none */
     struct resolver_query query;
     struct loop_letter letter;
-    struct loop_timer timer; /* for the name */
-    struct place *place;     /* NULL: none, the address is not known */
+    struct loop_timer timer;   /* for the name */
+    struct places_claim claim; /* at its address, of all cycles of the process */
     bool was_down;
-    TAILQ_ENTRY(flight) next;
 
     /* the request */
     struct exchange_waiter waiter;
@@ -133,71 +122,29 @@ static void inflight_note_round_trip(struct inflight *f, int64_t us)
 
 /* ---- addresses ---- */
 
-static int place_compare(const void *left, const void *right)
+/* A device that has begun goes on until it has finished: its next request must not wait behind devices that
+ * are dead. */
+static void flight_on_place(void *arg)
 {
-    const struct address *a = &((const struct place *)left)->address;
-    const struct address *b = &((const struct place *)right)->address;
-    if (a->len != b->len)
-        return a->len < b->len ? -1 : 1;
-    return memcmp(&a->sa, &b->sa, a->len);
-}
-
-static struct place *place_get(struct inflight *f, const struct address *address)
-{
-    struct place wanted = {.address = *address};
-    struct place *const *known = tfind(&wanted, &f->places, place_compare);
-    if (known != NULL)
-        return *known;
-    struct place *p = mem_zalloc(1, sizeof(*p));
-    p->address = *address;
-    TAILQ_INIT(&p->queue);
-    TAILQ_INIT(&p->down);
-    CHECK(tsearch(p, &f->places, place_compare) != NULL);
-    return p;
-}
-
-static void place_settle(struct inflight *f, struct place *p)
-{
-    if (p->devices > 0 || !TAILQ_EMPTY(&p->queue) || !TAILQ_EMPTY(&p->down))
-        return;
-    tdelete(p, &f->places, place_compare);
-    free(p);
-}
-
-static struct flights *place_queue_of(const struct flight *fl)
-{
-    return fl->was_down ? &fl->place->down : &fl->place->queue;
-}
-
-/* The next one that waits takes the room, unless all are about to be given up. */
-static void place_leave(struct flight *fl)
-{
-    struct inflight *f = fl->f;
-    struct place *p = fl->place;
-    if (p == NULL)
-        return;
-    struct flight *next = TAILQ_EMPTY(&p->queue) ? TAILQ_FIRST(&p->down) : TAILQ_FIRST(&p->queue);
-    fl->place = NULL;
-    p->devices--;
-    if (next != NULL && !give_up_is_set(f->options.snmp.give_up)) {
-        TAILQ_REMOVE(place_queue_of(next), next, next);
-        p->devices++;
-        flight_take_off(next);
-    }
-    place_settle(f, p);
+    struct flight *fl = arg;
+    if (!give_up_is_set(fl->f->options.snmp.give_up)) /* else all are about to be given up */
+        flight_take_off(fl);
 }
 
 static void flight_queue(struct flight *fl, const struct address *to)
 {
-    struct place *p = place_get(fl->f, to);
-    fl->place = p;
-    if (p->devices < fl->f->options.address_limit) {
-        p->devices++;
+    const struct places_terms terms = {
+        .key = &to->sa, /* its port is 0 */
+        .key_len = to->len,
+        .most = (size_t)fl->f->options.address_limit,
+        .last = fl->was_down,
+        .loop = fl->f->options.loop,
+        .fn = flight_on_place,
+        .arg = fl,
+    };
+    fl->state = FLIGHT_QUEUED;
+    if (places_take(fl->f->options.services->user, &terms, &fl->claim))
         flight_take_off(fl);
-    } else {
-        fl->state = FLIGHT_QUEUED;
-        TAILQ_INSERT_TAIL(place_queue_of(fl), fl, next);
-    }
 }
 
 /* ---- names ---- */
@@ -221,7 +168,7 @@ static void flight_name(struct flight *fl)
         flight_take_off(fl);
         return;
     }
-    place_leave(fl);
+    places_leave(&fl->claim);
     fl->hostname = NULL;
     fl->state = FLIGHT_NAMING;
     char *host = resolve_host_part(hostname, &family);
@@ -366,7 +313,6 @@ void flight_begin(struct flight *fl, const struct ask *ask, int64_t deadline_mon
 bool flight_give_up(struct flight *fl)
 {
     struct inflight *f = fl->f;
-    struct place *p = fl->place;
     switch (fl->state) {
     case FLIGHT_IDLE: break;
     case FLIGHT_NAMING:
@@ -374,10 +320,8 @@ bool flight_give_up(struct flight *fl)
         loop_timer_cancel(&fl->timer);
         break;
     case FLIGHT_QUEUED:
-        TAILQ_REMOVE(place_queue_of(fl), fl, next);
-        fl->place = NULL;
+        places_leave(&fl->claim);
         fl->hostname = NULL;
-        place_settle(f, p);
         break;
     case FLIGHT_FLYING:
         if (!exchange_waiter_give_up(&fl->waiter))
@@ -418,7 +362,7 @@ void flight_free(struct flight *fl)
     if (fl == NULL)
         return;
     CHECK(fl->state == FLIGHT_IDLE);
-    place_leave(fl);
+    places_leave(&fl->claim);
     snmp_exchange_free(fl->snmp);
     exchange_waiter_done(&fl->waiter);
     free(fl->ping_reply);

@@ -396,7 +396,7 @@ static bool legacy_begin(struct legacy *l, struct err *err)
 static void legacy_hire(struct legacy *l)
 {
     struct err err = ERR_INIT;
-    struct scripts *scripts = scripts_new(l->c->config, NULL, &err);
+    struct scripts *scripts = scripts_new(l->c->config, l->services, NULL, &err);
     if (scripts == NULL)
         cycle_refuse_scripts(l->c, &err);
     thr_lock(&l->lock);

@@ -46,10 +46,12 @@ static struct spawn_limits limits_of(const struct config *c)
                                  .oom_score_adj = SPAWN_KEEP};
 }
 
-static struct script_runner *new_runner(struct children *children, const struct config *c)
+static struct script_runner *new_runner(struct children *children, const struct config *c,
+                                        const struct services *services)
 {
     struct script_options o = script_default_options();
     o.slots = c->max_scripts;
+    o.places = services->user;
     o.timeout_ms = (int64_t)c->script_timeout_s * 1000;
     o.limits = limits_of(c);
     o.limits.cpu_s = c->script_cpu_s > 0 ? c->script_cpu_s : c->script_timeout_s + CPU_GRACE_S;
@@ -94,14 +96,15 @@ static struct children *scripts_new_children(const struct config *c, struct loop
     return loop != NULL ? children_new_on_loop(loop, &o, err) : children_new_on_thread(&o, err);
 }
 
-struct scripts *scripts_new(const struct config *config, struct loop *loop, struct err *err)
+struct scripts *scripts_new(const struct config *config, const struct services *services,
+                            struct loop *loop, struct err *err)
 {
     struct children *children = scripts_new_children(config, loop, err);
     if (children == NULL)
         return NULL;
     struct scripts *s = mem_zalloc(1, sizeof(*s));
     s->children = children;
-    s->runner = new_runner(children, config);
+    s->runner = new_runner(children, config, services);
     s->servers = new_servers(children, config);
     return s;
 }

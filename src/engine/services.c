@@ -2,15 +2,22 @@
 
 #include "engine/services.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "drivers/snmp.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { SIZES_MOST = 16384, SIZES_KEEP_MS = 60 * 60 * 1000 };
 
 struct services *services_new(const struct ping_sockets *sockets, struct err *err)
 {
     struct services *s = mem_zalloc(1, sizeof(*s));
     s->sockets = *sockets;
+    s->places = places_new();
+    s->user = places_user_new(s->places);
     s->resolver = resolver_new();
     s->pinger = pinger_new(sockets, s->resolver, err);
     if (s->pinger != NULL)
@@ -19,13 +26,129 @@ struct services *services_new(const struct ping_sockets *sockets, struct err *er
     return NULL;
 }
 
+struct services *services_lend(struct services *lender)
+{
+    struct services *s = mem_zalloc(1, sizeof(*s));
+    if (lender->engines == NULL) {
+        lender->engines = snmp_engines_new();
+        lender->sizes = memo_new(SIZES_MOST, SIZES_KEEP_MS, sizeof(size_t));
+    }
+    resolver_new_cycle(lender->resolver);
+    *s = *lender;
+    s->lender = lender;
+    s->user = places_user_new(s->places);
+    return s;
+}
+
+void services_drop(struct services *lent)
+{
+    places_user_drop(lent->user);
+}
+
 void services_free(struct services *s)
 {
     if (s == NULL)
         return;
-    pinger_free(s->pinger);
-    resolver_free(s->resolver);
+    places_user_free(s->user);
+    if (s->lender == NULL) {
+        pinger_free(s->pinger);
+        resolver_free(s->resolver);
+        places_free(s->places);
+        memo_free(s->engines);
+        memo_free(s->sizes);
+    }
     free(s);
+}
+
+static struct services_cache services_cache_from(struct memo_figures f)
+{
+    return (struct services_cache){.entries = f.entries,
+                                   .most = f.most,
+                                   .keep_s = f.keep_ms / 1000,
+                                   .oldest_s = f.oldest_ms / 1000,
+                                   .hits = f.hits,
+                                   .misses = f.misses,
+                                   .evicted = f.evicted,
+                                   .aged = f.aged,
+                                   .wrong = f.wrong};
+}
+
+static struct services_cache services_cache_of(struct memo *m)
+{
+    return services_cache_from(memo_figures(m, clock_mono_ms()));
+}
+
+static struct services_cache services_names(struct services *s)
+{
+    const struct resolver_figures f = resolver_figures(s->resolver);
+    return (struct services_cache){.entries = f.names,
+                                   .most = RESOLVE_NAMES_MAX,
+                                   .keep_s = RESOLVE_KEEP_MS / 1000,
+                                   .oldest_s = f.oldest_ms / 1000,
+                                   .hits = f.hits,
+                                   .misses = f.misses,
+                                   .evicted = f.evicted,
+                                   .aged = f.aged,
+                                   .wrong = f.wrong};
+}
+
+struct services_figures services_figures(struct services *s)
+{
+    struct places_figures places = places_figures(s->places);
+    return (struct services_figures){
+        .names = services_names(s),
+        .keys = services_cache_from(snmp_key_figures()),
+        .engines = services_cache_of(s->engines),
+        .sizes = services_cache_of(s->sizes),
+        .places_held = places.held,
+        .places_waiting = places.waiting,
+        .places_waited = places.waited,
+    };
+}
+
+/* ---- sizes of requests ---- */
+
+struct size_key {
+    uint64_t device_id, max_oids, how; /* how: a digest, as pass phrases are among it */
+};
+
+static uint64_t size_mix(uint64_t digest, const void *bytes, size_t len)
+{
+    static const uint64_t prime = 1099511628211u; /* FNV-1a */
+    const unsigned char *b = bytes;
+    for (size_t i = 0; i < len; i++)
+        digest = (digest ^ b[i]) * prime;
+    return digest;
+}
+
+static struct size_key size_key_of(const struct device *d)
+{
+    const struct target *t = &d->snmp;
+    const char *const texts[] = {t->hostname,      t->community,     t->username,
+                                 t->password,      t->auth_protocol, t->priv_passphrase,
+                                 t->priv_protocol, t->context,       t->engine_id};
+    const uint32_t numbers[] = {t->port, t->version};
+    uint64_t how = size_mix(14695981039346656037u, numbers, sizeof(numbers));
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (texts[i] != NULL)
+            how = size_mix(how, texts[i], strlen(texts[i]) + 1);
+    return (struct size_key){.device_id = d->id, .max_oids = (uint64_t)d->max_oids, .how = how};
+}
+
+size_t services_known_oids(const struct services *s, const struct device *d)
+{
+    const struct size_key key = size_key_of(d);
+    size_t oids = 0;
+    if (s->sizes == NULL || !memo_get(s->sizes, &key, sizeof(key), clock_mono_ms(), &oids))
+        return 0;
+    return oids;
+}
+
+void services_learn_oids(const struct services *s, const struct device *d, size_t oids)
+{
+    const struct size_key key = size_key_of(d);
+    if (s->sizes != NULL && oids > 0)
+        memo_put(s->sizes, &key, sizeof(key), clock_mono_ms(), &oids);
 }
 
 bool services_say_icmp(const struct services *s, const struct device *d)

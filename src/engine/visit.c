@@ -9,6 +9,7 @@
 static void visit_finish(struct visit *v, bool complete)
 {
     v->finished = true;
+    services_learn_oids(v->services, v->device, devrun_learned_oids(v->run));
     if (!complete)
         cycle_drop(v->c, v->device, true);
     writer_put(v->writer, v->rows);
@@ -44,12 +45,14 @@ static void visit_on_reply(void *arg, const struct reply *reply)
 struct visit *visit_new(struct cycle *c, const struct device *device, struct asker *asker,
                         struct writer *writer, const struct visit_calls *calls, void *arg)
 {
+    struct services *services = asker_get_services(asker);
     struct visit *v = mem_zalloc(1, sizeof(*v));
     *v = (struct visit){
         .c = c,
         .device = device,
-        .run = cycle_new_run(c, device),
+        .run = cycle_new_run(c, device, services_known_oids(services, device)),
         .session = asker_open(asker, device, visit_on_reply, v),
+        .services = services,
         .writer = writer,
         .rows = batch_new(),
         .calls = calls,

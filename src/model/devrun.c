@@ -311,10 +311,17 @@ size_t devrun_max_oids(const struct device *device)
     return devrun_max_oids_fits(device) ? (size_t)device->max_oids : MAX_OIDS_DEFAULT;
 }
 
+size_t devrun_learned_oids(const struct devrun *run)
+{
+    return run->learned_oids >= 2 ? run->learned_oids : 0;
+}
+
 static void devrun_begin(struct devrun *run, const struct moment *now)
 {
     const struct device *d = run->device;
     run->max_oids = devrun_max_oids(d);
+    if (run->options.known_oids > 0 && run->options.known_oids < run->max_oids)
+        run->max_oids = run->options.known_oids;
     if (!devrun_max_oids_fits(d))
         devrun_say(run, LOG_ALWAYS,
                    "Device[%" PRIu32

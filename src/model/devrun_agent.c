@@ -141,6 +141,8 @@ size_t devrun_agent_names(struct devrun *run, const struct snmp_reply *reply, si
         reply->error_status != SNMP_ERROR_TOO_BIG)
         return (size_t)reply->error_index - 1;
     run->max_oids = asked / 2;
+    if (reply->error_status == SNMP_ERROR_TOO_BIG) /* another one may be about one bad object */
+        run->learned_oids = run->max_oids;
     devrun_say(
         run, LOG_MEDIUM,
         "Device[%" PRIu32 "] HT[1] NOTE: A request for %zu OIDs was refused (error status "
@@ -161,9 +163,9 @@ void devrun_agent_omits(struct devrun *run, const struct target *t, size_t asked
         a->left_out_of = asked;
     }
     if (answered == 0) {
-        run->max_oids = asked / 2;
+        run->learned_oids = run->max_oids = asked / 2;
     } else if (from_the_end || answered <= asked / 2) {
-        run->max_oids = answered;
+        run->learned_oids = run->max_oids = answered;
         a->enough = answered;
     }
 }

@@ -139,6 +139,7 @@ struct devrun {
     size_t suspects_count, suspects_cap, suspects_next;
     size_t next_script; /* item: all scripts before it have been asked */
     size_t max_oids;
+    size_t learned_oids; /* max_oids when an agent last said that more are too many; 0: none has */
     struct agents agents;
     struct arena memory;
 };

@@ -271,6 +271,8 @@ static void put_options(struct buf *out, const struct devrun_options *o)
     jsonout_unsigned(out, "output_chars", o->output_chars);
     jsonout_unsigned(out, "boost_chars", o->boost_chars);
     jsonout_int(out, "agent_ms", o->agent_ms);
+    if (o->known_oids > 0)
+        jsonout_unsigned(out, "known_oids", o->known_oids);
     jsonout_close(out, '}');
 }
 

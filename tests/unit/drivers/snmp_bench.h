@@ -50,18 +50,17 @@ static inline struct target bench_target(int version)
                            .engine_id = ""};
 }
 
-static inline void bench_init_local(struct bench *b, int retries, const char *local)
+static inline void bench_init_options(struct bench *b, const struct snmp_options *options)
 {
-    struct snmp_options options = {.retries = retries, .client_address = local};
     *b = (struct bench){.now_us = START_US, .agent = fake_address("192.0.2.1", 161)};
     fake_wire_init(&b->wire);
-    b->s = snmp_exchange_new(&options, &b->wire.wire);
+    b->s = snmp_exchange_new(options, &b->wire.wire);
     b->x = snmp_exchange_base(b->s);
 }
 
 static inline void bench_init(struct bench *b, int retries)
 {
-    bench_init_local(b, retries, "");
+    bench_init_options(b, &(struct snmp_options){.retries = retries, .client_address = ""});
 }
 
 static inline void bench_done(struct bench *b)

@@ -381,6 +381,46 @@ static void a_failure_is_looked_up_again_after_thirty_seconds(void **state)
 }
 
 /* Would last an hour each if it did not work. */
+static void a_new_cycle_looks_up_failures_and_what_was_silent_and_nothing_else(void **state)
+{
+    struct resolver *r = *state;
+    assert_calls(r, "one.test", 0, 1);
+    assert_calls(r, "two.test", 0, 2);
+    assert_calls(r, "none.test", 0, 4); /* a wrong name costs two calls */
+    resolver_doubt(r, "TWO.test:161");
+    resolver_doubt(r, "192.0.2.1");
+    assert_calls(r, "two.test", 0, 4); /* in its own cycle it stays */
+    assert_calls(r, "none.test", 0, 4);
+    resolver_new_cycle(r);
+    assert_calls(r, "one.test", 0, 4);
+    assert_calls(r, "two.test", 0, 5);
+    assert_calls(r, "none.test", 0, 7);
+    assert_calls(r, "two.test", 0, 7); /* once a cycle */
+    assert_calls(r, "none.test", 0, 7);
+    resolver_new_cycle(r);
+    assert_calls(r, "two.test", 0, 7);
+    const struct resolver_figures f = resolver_figures(r);
+    assert_int_equal(f.names, 3);
+    assert_int_equal(f.misses, 5);
+    assert_int_equal(f.wrong, 2);
+    assert_int_equal(f.hits, 6);
+}
+
+static void no_more_names_are_kept_than_there_may_be(void **state)
+{
+    struct resolver *r = *state;
+    char name[40];
+    for (int i = 0; i <= RESOLVE_NAMES_MAX; i++) {
+        snprintf(name, sizeof(name), "n%d.test", i);
+        assert_calls(r, name, 0, (unsigned)i + 1);
+    }
+    const struct resolver_figures f = resolver_figures(r);
+    assert_int_equal(f.names, RESOLVE_NAMES_MAX);
+    assert_int_equal(f.evicted, 1);
+    assert_calls(r, name, 0, RESOLVE_NAMES_MAX + 1);
+    assert_calls(r, "n0.test", 0, RESOLVE_NAMES_MAX + 2);
+}
+
 static void a_dead_name_server_costs_the_next_names_a_second_each(void **state)
 {
     struct resolver *r = *state;
@@ -570,6 +610,8 @@ int main(void)
         ON_A_RESOLVER(giving_up_ends_every_wait_of_one_cycle_only),
         ON_A_RESOLVER(an_address_is_looked_up_again_after_five_minutes),
         ON_A_RESOLVER(a_failure_is_looked_up_again_after_thirty_seconds),
+        ON_A_RESOLVER(a_new_cycle_looks_up_failures_and_what_was_silent_and_nothing_else),
+        ON_A_RESOLVER(no_more_names_are_kept_than_there_may_be),
         ON_A_RESOLVER(a_dead_name_server_costs_the_next_names_a_second_each),
         ON_A_RESOLVER(the_systems_own_names_work),
         ON_A_RESOLVER(who_does_not_wait_is_told_once_and_finds_the_answer),

@@ -280,7 +280,7 @@ without_socket_or_address_to_leave_from_nothing_is_said_of_the_device(void **sta
     bench_over(&b, SNMP_IMPOSSIBLE, "cannot create a socket: Too many open files");
     bench_done(&b);
 
-    bench_init_local(&b, 0, "192.0.2.200");
+    bench_init_options(&b, &(struct snmp_options){.retries = 0, .client_address = "192.0.2.200"});
     b.wire.fail_bind = EADDRNOTAVAIL;
     bench_begin(&b, &t);
     bench_found(&b);
@@ -300,7 +300,7 @@ static void a_client_address_counts_for_targets_of_its_family(void **state UNUSE
     for (int six = 0; six < 2; six++) {
         struct bench b;
         struct target t = bench_target(2);
-        bench_init_local(&b, 0, "local");
+        bench_init_options(&b, &(struct snmp_options){.retries = 0, .client_address = "local"});
         bench_begin(&b, &t);
         bench_found(&b);
         struct address local = fake_address(six ? "2001:db8::7" : "192.0.2.7", 0);
@@ -556,14 +556,14 @@ static void giving_up_ends_every_state_and_other_events_change_nothing(void **st
 {
     struct bench b;
     struct target t = bench_target(2);
-    bench_init_local(&b, 3, "local");
+    bench_init_options(&b, &(struct snmp_options){.retries = 3, .client_address = "local"});
     BENCH_IGNORES(&b, EXCHANGE_ADDRESS_FOUND, EXCHANGE_ADDRESS_FAILED, EXCHANGE_JOB_DONE,
                   EXCHANGE_READY, EXCHANGE_TIME, EXCHANGE_GIVE_UP);
     bench_begin(&b, &t); /* the name */
     BENCH_IGNORES(&b, EXCHANGE_JOB_DONE, EXCHANGE_READY, EXCHANGE_TIME);
     bench_given_up(&b, &t);
 
-    bench_init_local(&b, 3, "local");
+    bench_init_options(&b, &(struct snmp_options){.retries = 3, .client_address = "local"});
     bench_begin(&b, &t);
     bench_found(&b); /* the client address */
     BENCH_IGNORES(&b, EXCHANGE_JOB_DONE, EXCHANGE_READY, EXCHANGE_TIME);

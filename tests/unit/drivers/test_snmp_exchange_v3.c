@@ -241,6 +241,225 @@ static void finding_the_engine_late_leaves_the_request_its_own_attempts(void **s
     bench_done(&b);
 }
 
+/* ---- an engine that is known from an earlier session ---- */
+
+static const struct engine replaced_engine = {"\x80\x00\x1f\x88\x04other", 1, 1};
+
+static void begin_session(struct bench *b, struct memo *engines, int retries)
+{
+    bench_init_options(
+        b, &(struct snmp_options){.retries = retries, .client_address = "", .engines = engines});
+}
+
+/* What it has learned is in the table. */
+static struct memo *learn(const struct target *t)
+{
+    struct bench b;
+    struct memo *engines = snmp_engines_new();
+    begin_session(&b, engines, 1);
+    bench_ask(&b, t);
+    tell_engine(&b, &engine, 0);
+    answer_request(&b, &engine, 1, 5);
+    bench_answered(&b, 5);
+    bench_done(&b);
+    assert_int_equal(memo_figures(engines, 0).entries, 1);
+    return engines;
+}
+
+/* The first message asks for the value. */
+static void ask_warm(struct bench *b, struct memo *engines, const struct target *t, int retries)
+{
+    begin_session(b, engines, retries);
+    bench_ask(b, t);
+    struct seen r = bench_sent(b, 0);
+    assert_int_equal(r.engine_len, strlen(engine.id));
+    assert_string_equal(r.user, "user");
+}
+
+/* It looks for the engine, with the message of that number. */
+static void go_on_cold(struct bench *b, const struct engine *e, size_t index)
+{
+    bench_found(b);
+    bench_waits(b, index + 1);
+    tell_engine(b, e, index);
+    answer_request(b, e, index + 1, 12);
+    bench_answered(b, 12);
+    assert_int_equal(b->wire.sent_count, index + 2);
+}
+
+static void a_known_engine_is_asked_at_once(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(3);
+    struct memo *engines = learn(&t);
+    ask_warm(&b, engines, &t, 1);
+    assert_int_equal(bench_sent(&b, 0).boots, engine.boots);
+    answer_request(&b, &engine, 0, 7);
+    bench_answered(&b, 7);
+    assert_int_equal(snmp_exchange_counts(b.s)->discoveries, 0);
+    bench_begin(&b, &t); /* now it has all its attempts */
+    bench_time(&b);
+    bench_waits(&b, 3);
+    answer_request(&b, &engine, 2, 8);
+    bench_answered(&b, 8);
+    bench_done(&b);
+    assert_int_equal(memo_figures(engines, 0).hits, 1);
+    memo_free(engines);
+}
+
+static void an_engine_is_known_for_an_hour(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(3);
+    struct memo *engines = learn(&t);
+    begin_session(&b, engines, 1);
+    b.now_us += memo_figures(engines, 0).keep_ms * MS;
+    bench_begin_until(&b, &t, b.now_us + 60000 * MS);
+    bench_found(&b);
+    tell_engine(&b, &engine, 0);
+    answer_request(&b, &engine, 1, 7);
+    bench_answered(&b, 7);
+    bench_done(&b);
+    assert_int_equal(memo_figures(engines, 0).aged, 1);
+    memo_free(engines);
+}
+
+static void an_engine_belongs_to_one_address_port_user_and_context(void **state UNUSED)
+{
+    struct target t = bench_target(3), others[4] = {t, t, t, t};
+    struct memo *engines = learn(&t);
+    others[0].username = "other";
+    others[1].context = "blue";
+    others[2].engine_id = "80001f8804636163";
+    others[3].hostname = "192.0.2.2";
+    for (size_t i = 0; i < ARRAY_LEN(others) + 2; i++) {
+        struct bench b;
+        begin_session(&b, engines, 1);
+        if (i == ARRAY_LEN(others))
+            b.agent = fake_address("192.0.2.2", 161);
+        else if (i > ARRAY_LEN(others))
+            t.port = 162;
+        bench_ask(&b, i < ARRAY_LEN(others) ? &others[i] : &t);
+        assert_int_equal(bench_sent(&b, 0).engine_len, 0);
+        bench_done(&b);
+    }
+    memo_free(engines);
+}
+
+static void an_agent_that_has_restarted_costs_no_more_than_without(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(3);
+    struct engine restarted = engine;
+    struct memo *engines = learn(&t);
+    restarted.boots++;
+    restarted.time = 1;
+    ask_warm(&b, engines, &t, 0);
+    struct seen r = bench_sent(&b, 0);
+    bench_message(&b, report(&restarted, &r, NOT_IN_TIME));
+    bench_waits(&b, 2);
+    answer_request(&b, &restarted, 1, 9);
+    bench_answered(&b, 9);
+    bench_done(&b);
+    ask_warm(&b, engines, &t, 0); /* and is known as it is now */
+    assert_int_equal(bench_sent(&b, 0).boots, restarted.boots);
+    bench_done(&b);
+    memo_free(engines);
+}
+
+static void whatever_an_agent_reports_its_engine_is_looked_for_at_once(void **state UNUSED)
+{
+    static const uint8_t reports[] = {UNKNOWN_ENGINE, UNKNOWN_USER, UNSUPPORTED_LEVEL};
+    for (size_t i = 0; i < ARRAY_LEN(reports); i++) {
+        struct bench b;
+        struct target t = bench_target(3);
+        struct memo *engines = learn(&t);
+        ask_warm(&b, engines, &t, 0);
+        struct seen r = bench_sent(&b, 0);
+        bench_message(&b, report(&replaced_engine, &r, reports[i]));
+        go_on_cold(&b, &replaced_engine, 1);
+        bench_done(&b);
+        assert_int_equal(memo_figures(engines, 0).wrong, 1);
+        begin_session(&b, engines, 0);
+        bench_ask(&b, &t);
+        assert_int_equal(bench_sent(&b, 0).engine_len, strlen(replaced_engine.id));
+        bench_done(&b);
+        memo_free(engines);
+    }
+}
+
+static void an_agent_that_says_something_else_has_its_engine_looked_for_at_once(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(3);
+    struct memo *engines = learn(&t);
+    ask_warm(&b, engines, &t, 0);
+    struct seen r = bench_sent(&b, 0);
+    r.msg_id++;
+    bench_message(&b, report(&replaced_engine, &r, UNKNOWN_ENGINE));
+    go_on_cold(&b, &replaced_engine, 1);
+    bench_done(&b);
+    memo_free(engines);
+}
+
+static void
+an_agent_that_says_nothing_has_its_engine_looked_for_with_the_next_attempt(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(3);
+    struct memo *engines = learn(&t);
+    ask_warm(&b, engines, &t, 0);
+    bench_time(&b);
+    assert_int_equal(b.now_us, START_US + TIMEOUT_MS * MS);
+    go_on_cold(&b, &replaced_engine, 1);
+    bench_done(&b);
+    memo_free(engines);
+}
+
+/* Without repeats it is one more: else a lost message would cost the value. */
+static void an_agent_that_has_died_since_costs_its_attempts(void **state UNUSED)
+{
+    static const int retries[] = {0, 1, 3};
+    for (size_t i = 0; i < ARRAY_LEN(retries); i++) {
+        struct bench b;
+        struct target t = bench_target(3);
+        struct memo *engines = learn(&t);
+        int attempts = retries[i] > 0 ? retries[i] + 1 : 2;
+        ask_warm(&b, engines, &t, retries[i]);
+        bench_time(&b);
+        bench_found(&b);
+        for (int n = 1; n < attempts; n++)
+            bench_time(&b);
+        assert_int_equal(b.x->want.kind, WANT_NOTHING);
+        snmp_exchange_reply(b.s, &b.reply);
+        assert_int_equal(b.reply.outcome, SNMP_TIMED_OUT);
+        assert_int_equal(b.wire.sent_count, attempts);
+        assert_int_equal(b.now_us, START_US + attempts * TIMEOUT_MS * MS);
+        bench_done(&b);
+        assert_int_equal(memo_figures(engines, 0).entries, 0);
+        memo_free(engines);
+    }
+}
+
+static void credentials_that_an_agent_refuses_are_refused(void **state UNUSED)
+{
+    struct bench b;
+    struct target t = bench_target(3);
+    struct memo *engines = learn(&t);
+    ask_warm(&b, engines, &t, 3);
+    struct seen r = bench_sent(&b, 0);
+    bench_message(&b, report(&engine, &r, UNKNOWN_USER));
+    bench_found(&b);
+    tell_engine(&b, &engine, 1);
+    r = bench_sent(&b, 2);
+    bench_message(&b, report(&engine, &r, UNKNOWN_USER));
+    bench_over(&b, SNMP_REFUSED, "the agent refuses: unknown user name (usmStatsUnknownUserNames)");
+    assert_int_equal(b.wire.sent_count, 3);
+    bench_done(&b);
+    assert_int_equal(memo_figures(engines, 0).entries, 0);
+    memo_free(engines);
+}
+
 /* ---- keys ---- */
 
 static struct target target_with_keys(const char *password, const char *priv)
@@ -408,6 +627,16 @@ int main(void)
         cmocka_unit_test(an_agent_that_speaks_as_another_engine_is_looked_for_again_once),
         cmocka_unit_test(a_dead_v3_agent_costs_its_attempts_and_no_more),
         cmocka_unit_test(finding_the_engine_late_leaves_the_request_its_own_attempts),
+        cmocka_unit_test(a_known_engine_is_asked_at_once),
+        cmocka_unit_test(an_engine_is_known_for_an_hour),
+        cmocka_unit_test(an_engine_belongs_to_one_address_port_user_and_context),
+        cmocka_unit_test(an_agent_that_has_restarted_costs_no_more_than_without),
+        cmocka_unit_test(whatever_an_agent_reports_its_engine_is_looked_for_at_once),
+        cmocka_unit_test(an_agent_that_says_something_else_has_its_engine_looked_for_at_once),
+        cmocka_unit_test(
+            an_agent_that_says_nothing_has_its_engine_looked_for_with_the_next_attempt),
+        cmocka_unit_test(an_agent_that_has_died_since_costs_its_attempts),
+        cmocka_unit_test(credentials_that_an_agent_refuses_are_refused),
         cmocka_unit_test(keys_are_a_job_once_for_each_pass_phrase),
         cmocka_unit_test(an_answer_that_is_not_authentic_is_ignored),
         cmocka_unit_test(credentials_that_can_never_work_fail_at_once),
