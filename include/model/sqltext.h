@@ -44,8 +44,9 @@ void sqltext_session(struct buf *out, int lock_wait_s);
 /* The same for a server that does not know one of those words: what nothing works without. */
 void sqltext_session_least(struct buf *out, int lock_wait_s);
 
-/* Behind it: one row of max_allowed_packet, the number of DATETIME columns that statements of ours write, and
- * whether rows may have an alias (sqltext_limits.row_alias), which a comment tells that only such a MySQL reads.
+/* Behind it: one row of max_allowed_packet, the number of DATETIME columns that statements of ours write, whether
+ * rows may have an alias (sqltext_limits.row_alias), which a comment tells that only such a MySQL reads, and
+ * whether the server is a node of a Galera cluster, which only a MariaDB reads.
  * A site that has grown up with Cacti 0.8 has such columns; they hold local time, which Cacti reads. */
 extern const char sqltext_about_session[];
 extern const char sqltext_local_time[]; /* SET SESSION: for such a site */

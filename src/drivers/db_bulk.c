@@ -155,6 +155,9 @@ const char *db_bulk_lacks(const struct db *db)
     unsigned long has = 0;
     if (db->bulk == DB_BULK_OFF)
         return "DB_Bulk is off";
+    /* MariaDB says that the rows are stored although the cluster has not taken them (10.11). */
+    if (db->in_galera)
+        return "the server is a node of a Galera cluster";
     if (mariadb_get_infov(db->mysql, MARIADB_CONNECTION_EXTENDED_SERVER_CAPABILITIES, &has) != 0 ||
         (has & (MARIADB_CLIENT_STMT_BULK_OPERATIONS >> 32)) == 0)
         return "the server has no array binding";

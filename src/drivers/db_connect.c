@@ -193,6 +193,7 @@ static bool read_about_session(void *arg, const char *const *fields, const size_
         db->max_packet = strtoul(fields[0], NULL, 10);
     db->local_time = fields[1] != NULL && strcmp(fields[1], "0") != 0;
     db->row_alias = fields[2] != NULL && strcmp(fields[2], "1") == 0;
+    db->in_galera = fields[3] != NULL && strcmp(fields[3], "0") != 0;
     return true;
 }
 
@@ -223,7 +224,7 @@ static bool set_session(struct db *db, struct err *err)
 
 static bool begin_session(struct db *db, struct err *err)
 {
-    const struct db_reader about = {.columns = 3, .on_row = read_about_session, .arg = db};
+    const struct db_reader about = {.columns = 4, .on_row = read_about_session, .arg = db};
     db->max_packet = 1024; /* the smallest a server can have */
     return set_session(db, err) &&
            db_query(db, sqltext_about_session, strlen(sqltext_about_session), &about, err) &&

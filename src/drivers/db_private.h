@@ -15,6 +15,7 @@ struct db {
     int lock_wait_s;                 /* as the server knows it; 0 = not told yet */
     bool local_time;                 /* the site has DATETIME columns */
     bool row_alias;                  /* sqltext_limits.row_alias */
+    bool in_galera;                  /* the server is a node of a Galera cluster */
     enum db_bulk bulk;               /* as the configuration says */
     struct db_prepared *prepared;    /* db_bulk.c's */
     const _Atomic int64_t *deadline; /* the owner's; NULL = none */

@@ -28,25 +28,24 @@ static void wholefile_free(struct wholefile *f)
     free(f);
 }
 
-/* What is there is a regular file, or nothing is; *ret is its name without symbolic links. */
-static bool wholefile_aim(const char *path, char **ret, struct err *err)
+/* Its name without symbolic links, for the caller to free; NULL: what is there is not a regular file. */
+static char *wholefile_aim(const char *path, struct err *err)
 {
     struct stat st;
-    if (stat(path, &st) != 0) {
-        *ret = mem_strdup(path);
-        return true;
+    if (stat(path, &st) != 0)
+        return mem_strdup(path);
+    if (!S_ISREG(st.st_mode)) {
+        err_set(err, ERR_CONFIG, "%s is not a regular file; name another one", path);
+        return NULL;
     }
-    if (!S_ISREG(st.st_mode))
-        return err_set(err, ERR_CONFIG, "%s is not a regular file; name another one", path);
     char *real = realpath(path, NULL);
-    *ret = real != NULL ? real : mem_strdup(path);
-    return true;
+    return real != NULL ? real : mem_strdup(path);
 }
 
 struct wholefile *wholefile_begin(const char *path, mode_t mode, struct err *err)
 {
-    char *real;
-    if (!wholefile_aim(path, &real, err))
+    char *real = wholefile_aim(path, err);
+    if (real == NULL)
         return NULL;
     struct wholefile *f = mem_zalloc(1, sizeof(*f));
     size_t size = strlen(real) + 32;

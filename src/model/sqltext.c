@@ -40,7 +40,10 @@ void sqltext_session(struct buf *out, int lock_wait_s)
 }
 
 const char sqltext_about_session[] =
-    "SELECT @@max_allowed_packet,COUNT(*),/*!80020 1+*/0 FROM information_schema.columns"
+    "SELECT @@max_allowed_packet,COUNT(*),/*!80020 1+*/0,"
+    "/*M!100101 (SELECT COUNT(*) FROM information_schema.session_variables"
+    " WHERE variable_name='wsrep_on' AND variable_value='ON')+*/0"
+    " FROM information_schema.columns"
     " WHERE table_schema=DATABASE() AND table_name IN"
     " ('poller_output','poller_output_boost','poller_time','poller_command','host')"
     " AND column_name IN ('time','start_time','end_time','status_fail_date','status_rec_date')"

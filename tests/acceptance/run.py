@@ -61,6 +61,14 @@ def guarded(judge, *arguments):
         return [f"{type(error).__name__}: {error}"]
 
 
+def each_minute(things):
+    """As cron does: poller.php ends at once where its last start is not a minute ago."""
+    first = time.monotonic() + MINUTE
+    for n, thing in enumerate(things):
+        time.sleep(max(0, first + n * MINUTE - time.monotonic()))
+        yield thing
+
+
 def alternate(table, work, options):
     """Twelve cycles with each poller."""
     per_run = MINUTE // options.interval
@@ -72,16 +80,14 @@ def alternate(table, work, options):
             world.build()
             programs = pollers.make(work / "cycles-programs", options.spine, options.reference)
             runner = cycles.Runner(cacti, world)
-            first = time.monotonic()
-            for n, name in enumerate(options.pollers * runs):
-                time.sleep(max(0, first + n * MINUTE - time.monotonic()))  # as cron does
+            for n, name in enumerate(each_minute(options.pollers * runs)):
                 print(f"poller.php with {name}, run {n + 1} of {len(options.pollers) * runs}", flush=True)
                 runner.run(programs[name], per_run)
             for name in options.pollers:
                 judge = cycles.Judge(runner, name, runs * per_run)
                 for check, find in judge.checks().items():
                     table.add(check, name, guarded(find))
-            for name in options.pollers if "overrun" in options.parts else ():
+            for name in each_minute(options.pollers if "overrun" in options.parts else ()):
                 table.add(cycles.OVERRUN, name, guarded(cycles.overrun, runner, programs[name], per_run))
     finally:
         cacti.end_processes()

@@ -4,6 +4,7 @@ import pytest
 
 from support import cacti
 from support.lab import free_port
+from support.mariadb import VENDOR
 from support.snmpd import PLAYPEN
 
 from test_snmp_v3 import GOOD, v3_agent
@@ -38,6 +39,9 @@ CHECKED = {
 @pytest.mark.parametrize("keys, settings, statements, words", CHECKED.values(), ids=CHECKED)
 def test_a_check_says_what_where_and_what_to_do(site, plain_poller, keys, settings, statements, words):
     site.settings(**settings)
+    if "DB_UseSSL" in keys:
+        site.server.options.append(VENDOR.without_tls)
+        site.server.restart()
     keys = {key: free_port() if value == "CLOSED" else value for key, value in keys.items()}
     plain_poller.write_conf(plain_poller.conf_text(**keys))
     for statement in statements:

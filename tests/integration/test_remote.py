@@ -4,6 +4,7 @@ own recovery finds it."""
 
 import contextlib
 import os
+import pathlib
 import random
 import signal
 import threading
@@ -313,9 +314,14 @@ def test_a_main_server_that_never_answers_does_not_delay_polling(both, snmpd, po
     assert values(both.local, BOOST) == expected, run
 
 
-def is_idle(site):
-    return all(row["command"] == "Sleep" for row in site.sql(
+def is_done(site):
+    """The server waits for the next statement, and all that it has said was read."""
+    idle = all(row["command"] == "Sleep" for row in site.sql(
         "SELECT command FROM information_schema.processlist WHERE user = %s", cacti.USER))
+    port = f":{site.server.port:04X}"
+    connections = [line.split() for line in file_text(pathlib.Path("/proc/net/tcp")).splitlines()[1:]]
+    waiting = [queues for _, here, there, _, queues, *_ in connections if here.endswith(port) or there.endswith(port)]
+    return idle and all(queues == "00000000:00000000" for queues in waiting)
 
 
 class Middle:
@@ -353,7 +359,7 @@ def test_a_main_server_killed_in_mid_cycle_costs_nothing(both, snmpd, poller):
     early, late = seed(both, snmpd), seed(both, snmpd, range(31, 34), polling_time=1)
     with Middle(both, snmpd, poller) as cycle:
         wait_until(lambda: values(both.main) == early, "the first results on the main server")
-        wait_until(lambda: is_idle(both.main), "the answer to them")  # else they are kept here, too
+        wait_until(lambda: is_done(both.main), "the answer to them")  # else they are kept here, too
         both.main.server.kill()
     assert cycle.run.status == 75, cycle.run
     assert cycle.run.log_lines("ERROR: the poller_time row could not be closed"), cycle.run
@@ -367,6 +373,7 @@ def test_a_main_server_killed_in_mid_cycle_costs_nothing(both, snmpd, poller):
 
 
 def test_a_main_server_that_restarts_in_mid_cycle_gets_everything(both, snmpd, poller):
+    change_conf(both, poller, RDB_Patience=60000)
     expected = seed(both, snmpd) | seed(both, snmpd, range(31, 34), polling_time=1)
     with Middle(both, snmpd, poller) as cycle:
         both.main.server.kill()

@@ -234,7 +234,7 @@ static void answer_line(struct sim_process *p, char *line)
 
 void sim_process_input(struct sim_process *p, const char *bytes, size_t len)
 {
-    char *end;
+    const char *end;
     if (p->death != 0 || p->seen.exited)
         return;
     buf_append(&p->input, bytes, len);
