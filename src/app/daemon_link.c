@@ -178,6 +178,8 @@ static const char *link_objection(const struct link *l)
         return "it polls as many cycles as it may (Daemon_Cycles)";
     if (d->abandoned >= DAEMON_ABANDONED_MAX)
         return "too many of its cycles hang in calls that do not return; restart it";
+    if (!loop_can_open(DAEMON_SPARE_DESCRIPTORS, NULL))
+        return "it has too few descriptors left (LimitNOFILE)";
     return NULL;
 }
 
