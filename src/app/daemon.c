@@ -16,6 +16,9 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -24,7 +27,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { DAEMON_BACKLOG = 64, DAEMON_SHORT_MS = 1000 };
+enum { DAEMON_BACKLOG = 64, DAEMON_SHORT_MS = 1000, DAEMON_HEAPS = 2 };
 
 /* ---- the socket ---- */
 
@@ -312,10 +315,20 @@ static struct app_end daemon_live(struct config *config, const struct ping_socke
     return end;
 }
 
+/* glibc gives each new thread another heap, up to eight for each core, and a cycle has threads of its own: the heaps would grow
+ * one after the other for thousands of cycles. */
+static void daemon_share_heaps(void)
+{
+#ifdef M_ARENA_MAX
+    (void)mallopt(M_ARENA_MAX, DAEMON_HEAPS);
+#endif
+}
+
 struct app_end daemon_run(struct config *config, const struct ping_sockets *sockets)
 {
     struct app_end end = {.status = EX_OK};
     struct err err = ERR_INIT;
+    daemon_share_heaps();
     notify_start();
     if (!loop_kind_is_built(LOOP_LIBEVENT))
         err_set(&err, ERR_UNAVAILABLE,

@@ -18,9 +18,9 @@
 #include <sys/types.h>
 
 enum {
-    DAEMON_LINKS_MAX = 256,    /* that are open at a time */
-    DAEMON_PATIENCE_MS = 5000, /* with one that has something to say */
-    DAEMON_ABANDONED_MAX = 16, /* cycles that hang in a call; then no more are begun */
+    DAEMON_LINKS_MAX = 256,        /* that are open at a time */
+    DAEMON_PATIENCE_MS = 5000,     /* with one that has something to say */
+    DAEMON_ABANDONED_MAX = 16,     /* cycles that hang in a call; then no more are begun */
     DAEMON_SPARE_DESCRIPTORS = 32, /* with fewer a cycle would be a failure */
 };
 

@@ -30,7 +30,7 @@ def count_of(default):
 
 
 @pytest.mark.parametrize("kills", (ResidentKillLoop, DaemonKillLoop), ids=("clients", "daemons"))
-def test_whoever_is_killed_at_any_moment_each_cycle_is_polled_once_and_closed(site, work, agents, pollers, kills):
+def test_each_cycle_is_polled_once_and_closed_if_one_side_is_killed_at_any_moment(site, work, agents, pollers, kills):
     seed = int(os.environ.get("KILL_SEED") or random.randrange(1 << 30))
     seconds = float(os.environ["KILL_SECONDS"]) if "KILL_SECONDS" in os.environ else None
     tally = work / "tally"
