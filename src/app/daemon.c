@@ -17,6 +17,9 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -25,7 +28,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-enum { DAEMON_BACKLOG = 64 };
+enum { DAEMON_BACKLOG = 64, DAEMON_SHORT_MS = 1000, DAEMON_HEAPS = 2 };
 
 /* ---- the socket ---- */
 
@@ -101,12 +104,35 @@ static bool daemon_find_group(const char *name, gid_t *ret_group, bool *ret_has,
     return true;
 }
 
+static void daemon_on_connect(void *arg);
+
+static void daemon_watch(void *arg)
+{
+    struct daemon *d = arg;
+    loop_watch_start(&d->watch, d->loop, d->listener, LOOP_READABLE, daemon_on_connect, d);
+}
+
+/* Who waits stays readable: without a pause the loop would turn for nothing else.  Their processes poll by themselves
+ * meanwhile. */
+static void daemon_pause(struct daemon *d, int error)
+{
+    loop_watch_stop(&d->watch);
+    loop_timer_set(&d->again, DAEMON_SHORT_MS);
+    if (!d->is_short)
+        log_line(LOG_ALWAYS, "WARNING: no process can be answered for now: %s", strerror(error));
+    d->is_short = true;
+}
+
 static void daemon_on_connect(void *arg)
 {
     struct daemon *d = arg;
     int fd;
-    while ((fd = accept4(d->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0)
+    while ((fd = accept4(d->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
+        d->is_short = false;
         daemon_link_new(d, fd);
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+        daemon_pause(d, errno);
 }
 
 static bool daemon_listen(struct daemon *d, struct err *err)
@@ -121,7 +147,7 @@ static bool daemon_listen(struct daemon *d, struct err *err)
         return err_set_number(err, ERR_OS, errno, "cannot make a socket: %s", strerror(errno));
     if (!daemon_bind(d, &at, err))
         return false;
-    loop_watch_start(&d->watch, d->loop, d->listener, LOOP_READABLE, daemon_on_connect, d);
+    daemon_watch(d);
     return true;
 }
 
@@ -131,6 +157,7 @@ static void daemon_stop_listening(struct daemon *d)
     struct stat st;
     const char *path = d->config->daemon_socket;
     loop_watch_stop(&d->watch);
+    loop_timer_cancel(&d->again);
     if (d->listener < 0)
         return;
     if (lstat(path, &st) == 0 && st.st_dev == d->socket_dev && st.st_ino == d->socket_ino)
@@ -285,6 +312,7 @@ static bool daemon_start(struct daemon *d, const struct ping_sockets *sockets, s
     if (d->loop == NULL)
         return false;
     loop_timer_init(&d->alive, d->loop, daemon_on_alive, d);
+    loop_timer_init(&d->again, d->loop, daemon_watch, d);
     snmp_library_warm();
     stream_keep((size_t)d->config->event_buffer);
     d->services = services_new(sockets, err);
@@ -350,11 +378,21 @@ static struct app_end daemon_live(struct config *config, const struct ping_socke
     return end;
 }
 
+/* glibc gives each new thread another heap, up to eight for each core, and a cycle has threads of its own: the heaps would grow
+ * one after the other for thousands of cycles. */
+static void daemon_share_heaps(void)
+{
+#ifdef M_ARENA_MAX
+    (void)mallopt(M_ARENA_MAX, DAEMON_HEAPS);
+#endif
+}
+
 struct app_end daemon_run(struct config *config, const struct ping_sockets *sockets, int argc,
                           char *const *argv)
 {
     struct app_end end = {.status = EX_OK};
     struct err err = ERR_INIT;
+    daemon_share_heaps();
     notify_start();
     if (!loop_kind_is_built(LOOP_LIBEVENT))
         err_set(&err, ERR_UNAVAILABLE,

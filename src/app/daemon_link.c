@@ -181,6 +181,8 @@ static const char *link_objection(struct link *l)
         return "it polls as many cycles as it may (Daemon_Cycles)";
     if (d->abandoned >= DAEMON_ABANDONED_MAX)
         return "too many of its cycles hang in calls that do not return; restart it";
+    if (!loop_can_open(DAEMON_SPARE_DESCRIPTORS, NULL))
+        return "it has too few descriptors left (LimitNOFILE)";
     if (q->image == NULL && (q->image = snapshot_take(d->snapshot, q->digest)) == NULL)
         return "the process has read another state of the configuration file";
     return NULL;

@@ -20,10 +20,11 @@
 #include <sys/types.h>
 
 enum {
-    DAEMON_LINKS_MAX = 256,    /* that are open at a time */
-    DAEMON_PATIENCE_MS = 5000, /* with one that has something to say */
-    DAEMON_ABANDONED_MAX = 16, /* cycles that hang in a call; then no more are begun */
-    DAEMON_LISTENERS_MAX = 32, /* of the links: the others are for cycles */
+    DAEMON_LINKS_MAX = 256,        /* that are open at a time */
+    DAEMON_PATIENCE_MS = 5000,     /* with one that has something to say */
+    DAEMON_ABANDONED_MAX = 16,     /* cycles that hang in a call; then no more are begun */
+    DAEMON_LISTENERS_MAX = 32,     /* of the links: the others are for cycles */
+    DAEMON_SPARE_DESCRIPTORS = 32, /* with fewer a cycle would be a failure */
 };
 
 struct link;
@@ -43,6 +44,8 @@ struct daemon {
     dev_t socket_dev;
     ino_t socket_ino;
     struct loop_watch watch;
+    struct loop_timer again; /* it watches again after a lack of descriptors */
+    bool is_short;           /* that has been said */
     struct loop_timer alive; /* for the service manager */
     struct stopsig_listener stop_listener;
     bool stopping;

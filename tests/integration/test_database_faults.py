@@ -7,7 +7,6 @@ A database that is not there at all at the start is in test_bad_input.py, TLS in
 import contextlib
 import ipaddress
 import os
-import random
 import signal
 import threading
 import time
@@ -19,6 +18,7 @@ from support import cacti
 from support.agent import mix63
 from support.breaker import CUT_AFTER, CUT_BEFORE, RESET, SWALLOW, SWALLOW_ANSWER, Breaker, Delay, Error, Throttle
 from support.checks import accounts, assert_accounted, assert_closed, assert_stored
+from support.killloop import kill_database
 from support.lab import SilentDevice, wait_until
 from support.snmpd import PLAYPEN
 
@@ -176,8 +176,6 @@ def test_a_restart_of_the_database_in_mid_cycle_is_not_noticed(site, server, snm
 
 
 KILL_DEVICES = 500
-AWAY_S = 3
-UNAVAILABLE = 69  # exit status
 
 
 @pytest.fixture
@@ -194,33 +192,11 @@ def five_hundred(site, agents):
     return {key: str(mix63(address, oid)) for key, (address, oid, _) in zip(keys, wanted)}
 
 
-def kill_at(server, running, offset):
-    """Ends the server `offset` seconds from now as a power cut would, if the run is still on; it is back 3 s later."""
-    running.ends_within(offset)
-    server.kill()
-    running.ends_within(AWAY_S)
-    server.start()
-
-
-def test_a_database_killed_at_any_moment_and_back_after_3_s_costs_nothing(site, server, five_hundred, poller):
+def test_a_database_killed_at_any_moment_and_back_after_3_s_costs_nothing(site, five_hundred, poller):
     """`make check-kill-db KILL_DB_COUNT=50` kills it at 50 moments on each path."""
     durable(site)
-    seed = os.environ.get("KILL_DB_SEED") or str(random.SystemRandom().randrange(10**6))
-    moments = random.Random(seed)
-    print(f"KILL_DB_SEED={seed}")
-    for n in range(int(os.environ.get("KILL_DB_COUNT") or 1)):
-        offset = moments.uniform(0, 2.3)
-        running = poller.start("-V", "3", first=0, last=KILL_DEVICES)
-        with running:
-            kill_at(server, running, offset)
-            run = running.wait()
-        if run.status == UNAVAILABLE:  # the cycle was not open yet, and the server was not back in the 5 s of the start
-            assert "FATAL" in run.stderr and "cannot connect to the database" in run.stderr and not site.cycles() and not site.outputs(), run
-            continue
-        print(f"{n + 1}: killed after {offset:.3f} s, ended after {run.seconds:.3f} s, {accounts(run)}")
-        assert_all_stored(site, run, five_hundred)
-        site.sql("DELETE FROM poller_output")
-        site.sql("DELETE FROM poller_time")
+    kill_database(site, [poller], five_hundred, int(os.environ.get("KILL_DB_COUNT") or 1), KILL_DEVICES,
+                  os.environ.get("KILL_DB_SEED"))
 
 
 def test_a_cycle_that_a_crashed_server_has_forgotten_is_closed_nevertheless(site, snmpd, poller):

@@ -24,13 +24,17 @@ done
 """
 
 
-def test_a_poller_may_be_killed_at_any_moment(build, site, work, agents):
-    count = int(os.environ.get("KILL_COUNT", 12))
-    seed = int(os.environ.get("KILL_SEED") or random.randrange(1 << 30))
+def use_slow_server(site, work):
     php = work / "php"
     php.write_text(SERVER, encoding="utf-8")
     php.chmod(php.stat().st_mode | stat.S_IXUSR)
     site.settings(path_php_binary=php, php_servers=2)
+
+
+def test_a_poller_may_be_killed_at_any_moment(build, site, work, agents):
+    count = int(os.environ.get("KILL_COUNT", 12))
+    seed = int(os.environ.get("KILL_SEED") or random.randrange(1 << 30))
+    use_slow_server(site, work)
     seed_site(site, agents(SPEC).port)
     loops = [loop for loop in LOOPS if loop == "off" or build.binary.has_libevent]
     pollers = {loop: Poller(build.binary, site, work / f"poller-{loop}", loop=loop) for loop in loops}

@@ -1,8 +1,13 @@
-"""Many cycles in a row on one site: nothing grows. SOAK_CYCLES chooses how many; `make check-soak` runs 1,000."""
+"""Many cycles in a row on one site: nothing grows, neither from process to process nor in a daemon that polls all of them.
+SOAK_CYCLES chooses how many; `make check-soak` runs 1,000."""
 
 import os
 
+import pytest
+
 from support import torture
+from support.lab import wait_until
+from support.resident import Resident
 from support.traces import Traces
 
 
@@ -24,21 +29,39 @@ def test_growth_would_be_seen():
     assert is_flat([100, 103, 99] * 10) and not is_flat([100 + n for n in range(30)])
 
 
-def test_nothing_grows_from_cycle_to_cycle(site, poller, agents, work):
+def soak(site, poller, agents, work, measure):
+    """SOAK_CYCLES cycles; returns what measure(run) has said after each, which is printed, too."""
     count = int(os.environ.get("SOAK_CYCLES", 20))
     keys = torture.seed_site(site, agents(torture.SPEC).port, work / "php")
     poller.write_conf(poller.conf_text(Spool_File=work / "spool", Metrics_File=work / "metrics", Report_File=work / "report"))
-    traces, sizes, files = Traces(), [], None
+    traces, found, files = Traces(), [], None
     for cycle in range(count):
         site.sql("DELETE FROM poller_output")
         run = poller.run(first=0, last=99, env=traces.env)
         assert run.status == 0 and site.outputs().keys() == set(keys), (cycle, run)
-        sizes.append(run.usage.ru_maxrss)
+        found.append(measure(run))
         if cycle == 1:
             files = files_of(work / "poller")
     traces.wait_gone()
     assert connections(site) == 0
     assert files_of(work / "poller") == files
     assert [c for c in site.cycles() if c["end_time"] is None] == [] and len(site.cycles()) == count
-    print(f"{count} cycles, at most {max(sizes)} KiB, {sizes[-1]} KiB in the last one")
+    print(f"{count} cycles, at most {max(found)}, {found[-1]} after the last one")
+    return found
+
+
+def test_nothing_grows_from_cycle_to_cycle(site, poller, agents, work):
+    sizes = soak(site, poller, agents, work, lambda run: run.usage.ru_maxrss)
+    assert is_flat(sizes), sizes
+
+
+@pytest.mark.libevent(True)
+def test_nothing_grows_in_a_daemon_from_cycle_to_cycle(site, poller, agents, work):
+    """The first fifth of them makes what is kept."""
+    with Resident(poller) as daemon:
+        found = soak(site, poller, agents, work, lambda run: (daemon.memory_kib(), daemon.threads(), daemon.descriptors()))
+        _, *held = (min(figures) for figures in zip(*found[1:len(found) // 5 + 2]))  # the last connection may be there still
+        wait_until(lambda: [daemon.threads(), daemon.descriptors()] == held, f"{held} threads and descriptors, as early on")
+        assert daemon.state()["cycles"]["ended"] == len(found), "the daemon has polled all of them"
+    sizes = [size for size, *_ in found[len(found) // 5:]]
     assert is_flat(sizes), sizes

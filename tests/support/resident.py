@@ -7,8 +7,11 @@
 import contextlib
 import json
 import os
+import pathlib
+import re
 import socket
 import subprocess
+import time
 
 from .lab import HANG_S, TOP, LabError, Server, file_text, leave_out, wait_until
 from .poller import environment
@@ -88,6 +91,38 @@ class Resident(Server):
             raise LabError(f"the daemon did not end\n{self.said()}") from None
         self.process = None
         return status
+
+    def state(self):
+        """What --status says of it, as JSON."""
+        done = subprocess.run([self.poller.binary.path, "-C", self.poller.conf, "--status", "--format=json"],
+                              capture_output=True, text=True, timeout=HANG_S)
+        return json.loads(done.stdout)["daemon"]
+
+    def wait_idle(self):
+        """It answers, and polls nothing."""
+        wait_until(lambda: (self.state() or {"running": True})["running"] == [], "the daemon to have nothing to do")
+
+    def ask(self, *arguments):
+        """Hands over a cycle with these arguments, whatever they are; the status and the signal with which it ended."""
+        version = re.search(r"\(spine ([^,]+),", self.poller.binary.version)[1]
+        words = ["poll", version, os.path.realpath(self.poller.conf), 1, os.getpid(), time.monotonic_ns() // 1000, "/",
+                 len(arguments) + 1, "spine", *arguments, "PATH=/bin"]
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client, open(os.devnull, "wb") as null:
+            client.settimeout(HANG_S)
+            client.connect(str(self.socket))
+            socket.send_fds(client, [b"".join(str(word).encode() + b"\0" for word in words)], [null.fileno()] * 2)
+            said = []
+            while not said or said[-1][0] not in (b"refused", b"ended", b"lost"):
+                said.append(client.recv(1 << 17).split(b"\0"))
+                if said[-1][0] == b"offer":
+                    client.send(b"go\0")
+        if said[-1][0] != b"ended":
+            raise LabError(f"the daemon has not carried out the cycle: {said}")
+        return int(said[-1][1]), int(said[-1][2])
+
+    def memory_kib(self):
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s*(\d+)", status)[1])
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
