@@ -172,8 +172,8 @@ static bool resume_write(const struct cycle *c, struct err *err)
     struct checkpoint done = resume_make(c->config);
     int64_t start_mono_ms = c->budget.stale_from - (int64_t)c->config->poller_interval_s * 1000;
     int64_t ago_ms = clock_mono_ms() - start_mono_ms;
-    done.start_s = c->resumed.database != NULL ? c->resumed.start_s
-                                               : (clock_wall_us() / 1000 - ago_ms) / 1000;
+    done.start_s =
+        c->resumed.database != NULL ? c->resumed.start_s : (clock_wall_us() / 1000 - ago_ms) / 1000;
     resume_collect(c, &done);
     checkpoint_put(&text, &done);
     resume_put_path(c->config, &path);

@@ -54,8 +54,8 @@ class Interrupted:
 
     def give_held_one_item(self):
         """The silent device answers from now on."""
-        self.site.sql("UPDATE host SET hostname = '127.9.0.99', snmp_port = %s WHERE id = 99", self.farm.port)
-        self.site.sql("UPDATE poller_item SET hostname = '127.9.0.99', snmp_port = %s WHERE host_id = 99", self.farm.port)
+        self.site.sql("UPDATE host SET hostname = '127.9.0.99', snmp_port = %s, snmp_timeout = 500 WHERE id = 99", self.farm.port)
+        self.site.sql("UPDATE poller_item SET hostname = '127.9.0.99', snmp_port = %s, snmp_timeout = 500 WHERE host_id = 99", self.farm.port)
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def interrupted(site, farm, poller, work):
 def held(case):
     """The device that does not answer, with an item."""
     with held_device(case.site, HELD) as device:
-        host = {"id": HELD, **{k: v for k, v in case.site.device(HELD).items() if k != "id"}}
+        host = {k: v for k, v in case.site.device(HELD).items() if v is not None}
         case.keys_held = case.site.add_items([{"device": host, "arg1": f"{OBJECT}.1", "rrd_name": "v"}])
         yield device
 

@@ -111,7 +111,8 @@ static void nothing_that_was_changed_or_cut_is_got(void **state UNUSED)
 
 static void lines_that_lie_are_not_got(void **state UNUSED)
 {
-    static const char head[] = "spine-checkpoint 1\ndatabase cacti\npoller 2\nstart 17\ninterval 300\n";
+    static const char head[] =
+        "spine-checkpoint 1\ndatabase cacti\npoller 2\nstart 17\ninterval 300\n";
     static const struct {
         const char *rest;
         bool ok;
@@ -138,9 +139,12 @@ static void lines_that_lie_are_not_got(void **state UNUSED)
         buf_done(&lines);
     }
     assert_true(is_got(made_lines));
-    assert_false(is_got("spine-checkpoint 2\ndatabase a\npoller 2\nstart 17\ninterval 300\ndevices all\ndone\n"));
-    assert_false(is_got("spine-checkpoint 1\ndatabase a\npoller 0\nstart 17\ninterval 300\ndevices all\ndone\n"));
-    assert_false(is_got("spine-checkpoint 1\ndatabase a\npoller 1\nstart -1\ninterval 300\ndevices all\ndone\n"));
+    assert_false(is_got(
+        "spine-checkpoint 2\ndatabase a\npoller 2\nstart 17\ninterval 300\ndevices all\ndone\n"));
+    assert_false(is_got(
+        "spine-checkpoint 1\ndatabase a\npoller 0\nstart 17\ninterval 300\ndevices all\ndone\n"));
+    assert_false(is_got(
+        "spine-checkpoint 1\ndatabase a\npoller 1\nstart -1\ninterval 300\ndevices all\ndone\n"));
     assert_false(is_got(""));
 }
 
