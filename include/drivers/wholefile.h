@@ -4,14 +4,16 @@
  * Use:     struct wholefile *f = wholefile_begin(path, 0644, &err);
  *          wholefile_put(f, text, len);  ...
  *          ok = wholefile_end(f, &err);                     or wholefile_abandon(f)
+ *          ok = wholefile_read(path, most, &text, &err);
  * Threads: one at a time per file.
- * Promise: what is written goes to PATH.PID beside it, which takes the name at the end and is removed if
+ * Promise: what is written goes to PATH.PID.N beside it, which takes the name at the end and is removed if
  *          anything fails; the first failure is kept and reported there.  A symbolic link stays, what it names is
  *          replaced.  Devices, FIFOs and directories are refused.
  */
 #ifndef SPINE_DRIVERS_WHOLEFILE_H
 #define SPINE_DRIVERS_WHOLEFILE_H
 
+#include "base/buf.h"
 #include "base/compiler.h"
 #include "base/err.h"
 
@@ -31,5 +33,7 @@ void wholefile_abandon(struct wholefile *f); /* NULL allowed */
 /* All of it at once. */
 NODISCARD bool wholefile_write(const char *path, mode_t mode, const void *bytes, size_t len,
                                struct err *err);
+/* Appends what is there: nothing if there is no such file.  Larger ones and symbolic links are refused. */
+NODISCARD bool wholefile_read(const char *path, size_t most, struct buf *out, struct err *err);
 
 #endif

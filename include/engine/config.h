@@ -125,6 +125,9 @@ struct config {
     const char *spool_file; /* "" = none */
     int64_t spool_bytes;
 
+    bool resume;                 /* what an interrupted cycle has left */
+    const char *checkpoint_file; /* "" = beside the spool file; NULL = none */
+
     /* databases: strings owned by the config */
     struct db_params db;
     struct db_params rdb;

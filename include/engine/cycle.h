@@ -26,6 +26,7 @@
 #include "engine/config.h"
 #include "engine/ledger.h"
 #include "engine/uplink.h"
+#include "model/checkpoint.h"
 #include "model/devrun.h"
 
 #include <stdatomic.h>
@@ -53,10 +54,11 @@ struct cycle {
     struct guard *guard;         /* const; NULL: no watchdog */
     const struct devrun_watcher *
         watcher; /* const, lent: of all runs, whose log lines it alone gets; NULL: engine/witness */
-    int64_t started_mono_us; /* const: of the process */
-    struct budget budget;    /* const */
-    struct ledger ledger;    /* any */
-    struct give_up give_up;  /* any: ends all waits for devices */
+    int64_t started_mono_us;   /* const: of the process */
+    struct budget budget;      /* const */
+    struct checkpoint resumed; /* const: of the cycle that is gone on with; no ids: none is */
+    struct ledger ledger;      /* any */
+    struct give_up give_up;    /* any: ends all waits for devices */
 
     struct thr_mutex store_lock;    /* for the store, which the loader may use, too */
     struct thr_mutex spool_lock;    /* for the spool file */

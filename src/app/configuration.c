@@ -233,6 +233,8 @@ static void refresh(struct state *s)
     fill_log(s);
     c->spool_file = configuration_text(s, OPTION_SPOOL_FILE);
     c->spool_bytes = value_of(s, OPTION_SPOOL_SIZE)->number * 1024 * 1024;
+    c->checkpoint_file = configuration_text(s, OPTION_CHECKPOINT_FILE);
+    c->resume = boolean(s, OPTION_RESUME);
     fill_db(s, OPTION_DB_HOST, &c->db);
     fill_db(s, OPTION_RDB_HOST, &c->rdb);
     c->rdb_patience_ms = configuration_number(s, OPTION_RDB_PATIENCE);

@@ -145,6 +145,8 @@ static const struct option_def table[OPTION_COUNT] = {
                           .type = OPTION_TYPE_FLAG,
                           .section = OPTION_SELECT,
                           .help = "write nothing to the database"},
+    [OPTION_RESUME] = ARG(0, "resume", FLAG, SELECT,
+                          "only the devices that an interrupted cycle of this interval has left"),
     [OPTION_CONF] = ARG('C', "conf", PATH, RUN, "read this spine.conf and no other", .min = 1,
                         .placeholder = "FILE"),
     [OPTION_EVENT_LOOP] = {.name = "spine_event_loop",
@@ -333,6 +335,9 @@ static const struct option_def table[OPTION_COUNT] = {
                               "keeps results while the database is away; empty: none"),
     [OPTION_SPOOL_SIZE] = KEY("Spool_Size", INTEGER, "64", "N", "largest size of Spool_File",
                               .min = 1, .max = 65536, .unit = "MB"),
+    [OPTION_CHECKPOINT_FILE] =
+        KEY("Checkpoint_File", PATH, "", "FILE",
+            "devices done in an interrupted cycle, for --resume; empty: beside Spool_File"),
     [OPTION_EVENT_LOG_SIZE] =
         KEY("Event_Log_Size", INTEGER, "64", "N", "the event log grows to this size, no further",
             .min = 1, .max = COUNT_TOP, .unit = "MiB"),

@@ -15,6 +15,7 @@
 #include "engine/eventlog.h"
 #include "engine/outputs.h"
 #include "engine/process.h"
+#include "engine/resume.h"
 #include "engine/stopsig.h"
 #include "engine/uplink.h"
 #include "engine/watchdog.h"
@@ -204,6 +205,7 @@ static void poll_site(struct run *r, void *arg UNUSED)
     r->end.status = run.polled ? EX_OK : app_fail(&run.err);
     log_end_progress();
     int reported = cycle_report(c);
+    resume_end(c);
     if (run.polled)
         r->end.status = reported;
     tell_end(r, c);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,11 +48,12 @@ struct wholefile *wholefile_begin(const char *path, mode_t mode, struct err *err
     char *real = wholefile_aim(path, err);
     if (real == NULL)
         return NULL;
+    static atomic_uint number; /* several cycles of a process may write the same file */
     struct wholefile *f = mem_zalloc(1, sizeof(*f));
-    size_t size = strlen(real) + 32;
+    size_t size = strlen(real) + 48;
     f->path = real;
     f->temporary = mem_alloc(size);
-    snprintf(f->temporary, size, "%s.%ld", real, (long)getpid());
+    snprintf(f->temporary, size, "%s.%ld.%u", real, (long)getpid(), number++);
     (void)unlink(f->temporary); /* of a process that had this id and was killed */
     f->fd =
         open(f->temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0600);
@@ -106,4 +108,34 @@ bool wholefile_write(const char *path, mode_t mode, const void *bytes, size_t le
         return false;
     wholefile_put(f, bytes, len);
     return wholefile_end(f, err);
+}
+
+static bool wholefile_read_open(int fd, const char *path, size_t most, struct buf *out,
+                                struct err *err)
+{
+    struct stat st;
+    char part[4096];
+    ssize_t n;
+    size_t got = 0;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return err_set(err, ERR_CONFIG, "%s is not a regular file", path);
+    while ((n = read(fd, part, sizeof(part))) > 0 || (n < 0 && errno == EINTR)) {
+        got += n > 0 ? (size_t)n : 0;
+        if (got > most)
+            return err_set(err, ERR_CONFIG, "%s is larger than %zu bytes", path, most);
+        if (n > 0)
+            buf_append(out, part, (size_t)n);
+    }
+    return n == 0 || err_set_number(err, ERR_OS, errno, "%s: %s", path, strerror(errno));
+}
+
+bool wholefile_read(const char *path, size_t most, struct buf *out, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return errno == ENOENT ||
+               err_set_number(err, ERR_OS, errno, "%s: %s", path, strerror(errno));
+    bool ok = wholefile_read_open(fd, path, most, out, err);
+    close(fd);
+    return ok;
 }

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/stream.h"
+#include "engine/resume.h"
 #include "engine/scripts.h"
 #include "engine/spooling.h"
 #include "engine/watchdog.h"
@@ -66,7 +67,8 @@ struct cycle *cycle_new(const struct config *config, struct store *store, int64_
     c->store = store;
     c->row = (struct store_row){.poller_id = config->poller_id, .pid = config->pid};
     c->started_mono_us = started_mono_us;
-    c->budget = budget_make(started_mono_us / 1000, config->poller_interval_s);
+    c->budget = budget_make(resume_begin(config, started_mono_us / 1000, &c->resumed),
+                            config->poller_interval_s);
     c->end_by_mono_ms = c->budget.end_by;
     c->store_until_mono_ms = c->budget.store_until;
     ledger_init(&c->ledger);
@@ -104,6 +106,7 @@ void cycle_unref(struct cycle *c)
     cycle_slice_done(&c->first);
     roster_done(&c->roster);
     free(c->advance);
+    checkpoint_done(&c->resumed);
     store_close(c->second);
     thr_mutex_done(&c->spool_lock);
     thr_mutex_done(&c->store_lock);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/stream.h"
+#include "engine/resume.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -163,6 +164,7 @@ bool cycle_load_roster(struct cycle *c, struct err *err)
     if (!store_load_roster(c->store, &sel, &c->roster, err) ||
         !store_load_widths(c->store, &c->output_chars, &c->boost_chars, err))
         return false;
+    resume_skip(&c->resumed, &c->roster);
     stream_emit(&(struct happening){
         .type = EVENT_CYCLE_ROSTER,
         .figures = {(int64_t)c->roster.count, clock_mono_us() - c->started_mono_us},
@@ -173,6 +175,7 @@ bool cycle_load_roster(struct cycle *c, struct err *err)
     if (!cycle_read_slice(c, c->store, 0, cycle_first_size(c), &c->first, err))
         return false;
     c->loaded = true;
-    cycle_explain_selection(c);
+    if (c->resumed.count == 0)
+        cycle_explain_selection(c);
     return true;
 }
