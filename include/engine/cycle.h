@@ -56,7 +56,7 @@ struct cycle {
         watcher; /* const, lent: of all runs, whose log lines it alone gets; NULL: engine/witness */
     int64_t started_mono_us;   /* const: of the process */
     struct budget budget;      /* const */
-    struct checkpoint resumed; /* const: of the cycle that is gone on with; no ids: none is */
+    struct checkpoint resumed; /* const: of the cycle that is continued; no ids: none is */
     struct ledger ledger;      /* any */
     struct give_up give_up;    /* any: ends all waits for devices */
 

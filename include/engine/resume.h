@@ -15,7 +15,7 @@
 
 #include "engine/cycle.h"
 
-/* The monotonic start of the cycle: this one's, or that of the cycle that is gone on with, whose checkpoint is *ret. */
+/* The monotonic start of the cycle: this one's, or that of the cycle that is continued, whose checkpoint is *ret. */
 NODISCARD int64_t resume_begin(const struct config *config, int64_t started_mono_ms,
                                struct checkpoint *ret);
 void resume_skip(const struct checkpoint *resumed, struct roster *roster);

@@ -337,7 +337,7 @@ static void daemon_release(struct daemon *d)
 }
 
 /* Before the first client can be answered. */
-static void daemon_watch(struct daemon *d, struct config *config, int argc, char *const *argv)
+static void daemon_follow(struct daemon *d, struct config *config, int argc, char *const *argv)
 {
     const struct snapshot_options o = {.loop = d->loop,
                                        .config = config,
@@ -364,7 +364,7 @@ static struct app_end daemon_live(struct config *config, const struct ping_socke
     TAILQ_INIT(&d->links);
     bool ok = d->file != NULL && daemon_start(d, sockets, &err);
     if (ok)
-        daemon_watch(d, config, argc, argv);
+        daemon_follow(d, config, argc, argv);
     struct stopsig *signals = ok ? stopsig_start(d->loop, &err) : NULL;
     if (signals != NULL)
         daemon_serve(d, signals);

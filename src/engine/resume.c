@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* With less time it is not worth while; and so many devices are named. */
+/* With less time it is not worth while; and this is how many devices are named. */
 enum { RESUME_LEAST_MS = 1000, RESUME_NAMED_MAX = 20 };
 
 /* ---- the file ---- */

@@ -200,7 +200,7 @@ def test_what_is_not_to_be_resumed_is_said_and_everything_is_polled(site, farm, 
 
 
 def test_rows_that_were_lost_are_polled_again(site, server, farm, poller, work):
-    """The database goes away for good, and there is no spool file: nothing counts as done."""
+    """The database goes away and stays away, and there is no spool file: nothing counts as done."""
     server.make_durable()
     case = case_of(site, farm, poller, work / "checkpoint", Checkpoint_File=work / "checkpoint")
     site.threads(1)
