@@ -28,7 +28,8 @@ static struct trace *trace_here(void)
     return t != NULL ? t : &trace_of_process;
 }
 
-static void trace_free(void *part)
+/* Nobody else has it any more. */
+UNCHECKED_LOCKS static void trace_free(void *part)
 {
     struct trace *t = part;
     free(t->ring);

@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -155,7 +156,7 @@ WRAP(int, ftruncate, -1, (int fd, off_t len), (fd, len))
 WRAP(int, fstat, -1, (int fd, struct stat *st), (fd, st))
 WRAP(int, stat, -1, (const char *restrict path, struct stat *restrict st), (path, st))
 WRAP(int, rename, -1, (const char *from, const char *to), (from, to))
-WRAP(void *, fopen, NULL, (const char *path, const char *mode), (path, mode))
+WRAP(FILE *, fopen, NULL, (const char *restrict path, const char *restrict mode), (path, mode))
 WRAP(void *, opendir, NULL, (const char *path), (path))
 
 /* A file, a pipe, a socket or something else: each has errors of its own. */
