@@ -35,6 +35,14 @@ def valid_status(document):
     return document
 
 
+def _digest(text):
+    """FNV-1a of 64 bits, and the length, as src/app/conffile.c has it."""
+    found = 0xcbf29ce484222325
+    for byte in text:
+        found = (found ^ byte) * 0x100000001b3 % 2**64
+    return f"{found:016x}-{len(text)}"
+
+
 class Resident(Server):
     """Its own lines are in `output`; what it has told the service manager is in `messages`."""
 
@@ -59,7 +67,9 @@ class Resident(Server):
         more = {"NOTIFY_SOCKET": str(self.directory / "notify"), **self.env}
         if self.watchdog_s:
             more["WATCHDOG_USEC"] = str(int(self.watchdog_s * 1e6))
-        return environment(self.poller.directory / "sanitizer", **more)
+        env = environment(self.poller.directory / "sanitizer", **more)
+        env["ASAN_OPTIONS"] += ":quarantine_size_mb=4"  # what is freed stays for so long, in each cycle again
+        return env
 
     def start(self):
         self.told()
@@ -105,7 +115,7 @@ class Resident(Server):
     def ask(self, *arguments):
         """Hands over a cycle with these arguments, whatever they are; the status and the signal with which it ended."""
         version = re.search(r"\(spine ([^,]+),", self.poller.binary.version)[1]
-        words = ["poll", version, os.path.realpath(self.poller.conf), 1, os.getpid(), time.monotonic_ns() // 1000, "/",
+        words = ["poll", version, os.path.realpath(self.poller.conf), _digest(self.poller.conf.read_bytes()), 1, os.getpid(), time.monotonic_ns() // 1000, "/",
                  len(arguments) + 1, "spine", *arguments, "PATH=/bin"]
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client, open(os.devnull, "wb") as null:
             client.settimeout(HANG_S)
