@@ -183,8 +183,13 @@ class World:
         self._add("pinged", PINGED, "", version=0, avail="ping", ping_method="icmp")
         device = self._add("scripts", SCRIPTED, "Local Linux Machine", version=0, avail="none")
         for template in ("Linux - Memory Usage", "Unix - Load Average", "Unix - Logged in Users", "Unix - Processes",
-                         "Unix - Ping Latency", "Device - Polling Time"):
+                         "Device - Polling Time"):
             c.add_graph(device, template)
+        # From 1.2.31 on the template leaves the address to each data source, and without one the script is given none.
+        asked = c.value("SELECT COUNT(*) FROM data_input_data AS v JOIN data_input_fields AS f ON f.id = v.data_input_field_id "
+                        "JOIN data_template_data AS d ON d.id = v.data_template_data_id "
+                        "WHERE d.local_data_id = 0 AND d.name LIKE '%Ping Host' AND f.type_code = 'hostname' AND v.t_value = 'on'")
+        c.add_graph(device, "Unix - Ping Latency", **({"input_fields": f"ip={SCRIPTED}"} if asked else {}))
 
     # What happens
 

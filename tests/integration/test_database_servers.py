@@ -104,7 +104,7 @@ def kill(cluster):
 
 def isolate(cluster):
     """The first node is there and answers, but is not with the most: 1047."""
-    cluster.nodes[0].sql("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'")
+    cluster.nodes[0].isolate()
     wait_until(lambda: cluster.nodes[0].status("cluster_status") == "non-Primary", "the node to be outside")
 
 

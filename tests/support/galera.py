@@ -34,6 +34,7 @@ while [ $# -gt 0 ]; do
 done
 fifo=$CLUSTER_DIRECTORY/${address##*:}.fifo
 if [ "$role" = donor ]; then
+    cat >/dev/null # from 11.8 on a name and a password
     echo "$gtid" >"$fifo"
     echo "done $gtid"
 else
@@ -57,12 +58,12 @@ class Node(MariaDB):
 
     def arguments(self):
         address, transfer = f"127.0.0.1:{self.port_of_group}", f"127.0.0.1:{self.port_of_transfer}"
-        options = [f"gmcast.listen_addr=tcp://{address}", f"ist.recv_addr={transfer}", f"gcache.dir={self.datadir}", "gcache.size=16M",
-                   "evs.keepalive_period=PT0.5S", "evs.suspect_timeout=PT2S", "evs.inactive_timeout=PT4S", "pc.announce_timeout=PT1S"]
+        options = [f"gmcast.listen_addr=tcp://{address}", f"ist.recv_addr={transfer}", f"gcache.dir={self.datadir}", "gcache.size=16M"]
         return [*super().arguments(), "--wsrep-on=ON", f"--wsrep-provider={PROVIDER}", f"--wsrep-node-address={address}",
                 "--wsrep-cluster-address=gcomm://" + ",".join(f"127.0.0.1:{port}" for port in self.peers),
                 "--wsrep-sst-method=nothing", f"--wsrep-sst-receive-address={transfer}",
-                f"--wsrep-provider-options={';'.join(options)}", "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2"]
+                f"--wsrep-provider-options={';'.join(options)}", "--binlog-format=ROW", "--innodb-autoinc-lock-mode=2",
+                "--loose-plugin-wsrep-provider=OFF"]  # 11.8's, which does not let isolate() change an option
 
     def environment(self):
         here = self.directory.parent
@@ -77,6 +78,10 @@ class Node(MariaDB):
         except pymysql.err.OperationalError:
             return None
         return rows[0]["Value"] if rows else None
+
+    def isolate(self):
+        """From now on it hears nothing of the others, and they nothing of it."""
+        self.sql("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'")
 
     def wait_until_one_of(self, count):
         wait_until(lambda: self.status("local_state_comment") == "Synced" and self.status("cluster_size") == str(count),
