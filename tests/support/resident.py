@@ -68,7 +68,7 @@ class Resident(Server):
         if self.watchdog_s:
             more["WATCHDOG_USEC"] = str(int(self.watchdog_s * 1e6))
         env = environment(self.poller.directory / "sanitizer", **more)
-        env["ASAN_OPTIONS"] += ":quarantine_size_mb=4"  # what is freed stays for so long, in each cycle again
+        env["ASAN_OPTIONS"] += ":quarantine_size_mb=4"  # what is freed stays a while, in each cycle again
         return env
 
     def start(self):
