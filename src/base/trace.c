@@ -28,7 +28,7 @@ static struct trace *trace_here(void)
     return t != NULL ? t : &trace_of_process;
 }
 
-/* Nobody else has it any more. */
+/* At its scope's end: no other thread has it. */
 UNCHECKED_LOCKS static void trace_free(void *part)
 {
     struct trace *t = part;

@@ -80,7 +80,7 @@ class Node(MariaDB):
         return rows[0]["Value"] if rows else None
 
     def isolate(self):
-        """From now on it hears nothing of the others, and they nothing of it."""
+        """From now on nothing passes between it and the others."""
         self.sql("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'")
 
     def wait_until_one_of(self, count):
