@@ -22,7 +22,7 @@ OUTPUTS = "^INSERT INTO poller_output "
 
 #: What is read, how many columns that has, and how a run ends that never gets it.
 QUERIES = {
-    "session": ("^SELECT @@max_allowed_packet", 3, "cannot connect to the database server"),
+    "session": ("^SELECT @@max_allowed_packet", 4, "cannot connect to the database server"),
     "settings": ("SELECT CONVERT.name", 2, "cannot read the settings"),
     "roster": ("SELECT id,deleted,status FROM host", 3, "cannot read the devices"),
     "devices": (" FROM host WHERE id IN ", 34, "cannot read the devices"),

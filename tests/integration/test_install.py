@@ -26,12 +26,14 @@ share/doc/spine/SECURITY.md
 share/doc/spine/check.schema.json
 share/doc/spine/children.md
 share/doc/spine/configuration.md
+share/doc/spine/daemon.md
 share/doc/spine/database.md
 share/doc/spine/differences.md
 share/doc/spine/events.md
 share/doc/spine/examples/cacti-poller.service
 share/doc/spine/examples/cacti-poller.timer
 share/doc/spine/examples/hardening.conf
+share/doc/spine/examples/spine-daemon.service
 share/doc/spine/examples/spine.logrotate
 share/doc/spine/explain.schema.json
 share/doc/spine/getting-started.md
@@ -45,6 +47,7 @@ share/doc/spine/report.schema.json
 share/doc/spine/rollout.md
 share/doc/spine/security.md
 share/doc/spine/snmp.md
+share/doc/spine/status.schema.json
 share/doc/spine/timeline.md
 share/doc/spine/trace.md
 share/doc/spine/trace.schema.json
