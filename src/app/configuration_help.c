@@ -92,10 +92,8 @@ static void print_help(FILE *out)
           "  spine --poller=1 --hostlist=3,5,8    poll three devices\n"
           "\nExit status: 0 done, 3 no daemon (--status), 64 usage, 65 replayed otherwise than\n"
           "recorded, or --verify found a difference, 66 none of the devices asked for can be\n"
-          "polled, 69 database unreachable or no daemon, 70 internal, 71 operating system, 75 "
-          "deadline hit "
-          "or results "
-          "partly\nstored, 78 spine.conf or schema.\n",
+          "polled, 69 database unreachable or no daemon, 70 internal, 71 operating system,\n"
+          "75 deadline hit or results partly stored, 78 spine.conf or schema.\n",
           out);
 }
 
