@@ -362,7 +362,9 @@ static struct app_end daemon_live(struct config *config, const struct ping_socke
                         .stop_listener = {.stop = daemon_on_stop, .dump = daemon_on_dump, .arg = d},
                         .started_mono_ms = clock_mono_ms()};
     TAILQ_INIT(&d->links);
-    bool ok = d->file != NULL && daemon_start(d, sockets, &err);
+    bool ok = d->file != NULL || err_set_number(&err, ERR_OS, errno, "%.300s: %s",
+                                                configuration_file_path(config), strerror(errno));
+    ok = ok && daemon_start(d, sockets, &err);
     if (ok)
         daemon_follow(d, config, argc, argv);
     struct stopsig *signals = ok ? stopsig_start(d->loop, &err) : NULL;
