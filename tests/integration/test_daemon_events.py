@@ -15,23 +15,17 @@ import pytest
 from support.checks import assert_stored
 from support.lab import HANG_S, file_text, wait_until
 from support.resident import Resident, status_of, valid_status
-from support.snmpd import PLAYPEN
 
-from conftest import held_device, real_value
+import test_daemon
+from conftest import held_device
 
 pytestmark = pytest.mark.libevent(True)
 
 DEVICES = 50
 
 
-def seed(site, snmpd, devices=range(1, DEVICES + 1), items=3):
-    """Devices on the real agent; returns what must be stored."""
-    expected = {}
-    for d in devices:
-        device = site.add_device(d, hostname=snmpd.addresses[0], port=snmpd.port)
-        for n in range(1, items + 1):
-            expected[site.add_snmp_item(device, f"{PLAYPEN}.{d}.{n}", rrd_name=f"v{n}")] = str(real_value(d, n))
-    return expected
+def seed(site, snmpd, devices=range(1, DEVICES + 1)):
+    return test_daemon.seed(site, snmpd, devices, items=3)
 
 
 @pytest.fixture
