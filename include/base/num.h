@@ -1,5 +1,5 @@
 /* base/num.h - text to numbers, strictly, and Cacti's lenient forms under their own names; the order of
- * numbers.
+ * numbers; and a number for a text.
  *
  * Threads: any; pure.  Independent of the locale.
  */
@@ -9,6 +9,7 @@
 #include "base/compiler.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Whole text is a decimal integer within [min, max]; *ret only on success. */
@@ -25,6 +26,11 @@ int num_compare_pids(const void *a, const void *b);
 
 /* Leading integer part, else 0; saturates (docs/contract.md 2.2: how settings rows are read). */
 int64_t num_leading(const char *text);
+
+/* FNV-1a, 64 bits: tells texts apart, and is no protection.  Begins with NUM_DIGEST_OF_NOTHING, and goes on with what it
+ * has returned. */
+#define NUM_DIGEST_OF_NOTHING UINT64_C(0xcbf29ce484222325)
+uint64_t num_digest(uint64_t before, const void *bytes, size_t len);
 
 /* on/yes/true/1 and off/no/false/0 in any case; anything else gives fallback (docs/contract.md 2.2). */
 bool num_bool(const char *text, bool fallback);

@@ -32,6 +32,7 @@
 #include "base/compiler.h"
 #include "base/err.h"
 #include "base/give_up.h"
+#include "base/memo.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -64,16 +65,9 @@ void resolver_new_cycle(struct resolver *r);
 /* Nothing has answered at what this stored hostname means; its address may be another one by now. */
 void resolver_doubt(struct resolver *r, const char *hostname);
 
-struct resolver_figures {
-    size_t names;
-    uint64_t hits, misses; /* a miss is a look-up */
-    uint64_t aged;         /* of the misses: an address was too old */
-    uint64_t
-        wrong; /* of the misses: a failure, or an address without an answer, was looked up again */
-    uint64_t evicted;
-    int64_t oldest_ms; /* age of the oldest address */
-};
-struct resolver_figures resolver_figures(struct resolver *r);
+/* A miss is a look-up; aged: an address was too old; wrong: a failure, or an address without an answer, was looked up
+ * again. */
+struct memo_figures resolver_figures(struct resolver *r);
 
 NODISCARD bool resolver_find(struct resolver *r, const char *name, enum resolve_family family,
                              int64_t deadline_mono_ms, struct give_up *give_up, struct address *ret,

@@ -3,6 +3,7 @@
 #include "app/conffile.h"
 
 #include "base/mem.h"
+#include "base/num.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -152,13 +153,11 @@ static ssize_t conffile_read_steady(int fd, struct stat *st, char *text, size_t 
     return len;
 }
 
-/* FNV-1a, 64 bits, and the length: it tells states of one file apart, and is no secret's. */
+/* It tells states of one file apart. */
 static void conffile_put_digest(const char *bytes, size_t len, char ret[CONFFILE_DIGEST])
 {
-    uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ (unsigned char)bytes[i]) * 0x100000001b3;
-    snprintf(ret, CONFFILE_DIGEST, "%016" PRIx64 "-%zu", hash, len);
+    snprintf(ret, CONFFILE_DIGEST, "%016" PRIx64 "-%zu",
+             num_digest(NUM_DIGEST_OF_NOTHING, bytes, len), len);
 }
 
 static struct conffile_image *conffile_image_of(const char *bytes, size_t len, bool world_readable)

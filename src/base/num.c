@@ -78,3 +78,11 @@ bool num_bool(const char *text, bool fallback)
     }
     return fallback;
 }
+
+uint64_t num_digest(uint64_t before, const void *bytes, size_t len)
+{
+    const unsigned char *b = bytes;
+    for (size_t i = 0; i < len; i++)
+        before = (before ^ b[i]) * UINT64_C(0x100000001b3);
+    return before;
+}

@@ -61,7 +61,7 @@ struct resolver {
     unsigned silent GUARDED; /* look-ups without a real answer since the last one with */
     uint64_t cycle GUARDED;
     TAILQ_HEAD(, lookup) used;
-    struct resolver_figures figures GUARDED;
+    struct memo_figures figures GUARDED;
 };
 
 UNCHECKED_LOCKS struct resolver *resolver_new(void)
@@ -72,6 +72,7 @@ UNCHECKED_LOCKS struct resolver *resolver_new(void)
     thr_cond_init(&r->done);
     STAILQ_INIT(&r->queue);
     TAILQ_INIT(&r->used);
+    r->figures = (struct memo_figures){.most = RESOLVE_NAMES_MAX, .keep_ms = RESOLVE_KEEP_MS};
     return r;
 }
 
@@ -318,7 +319,7 @@ static struct lookup *resolver_find_lookup(struct resolver *r, const char *name,
 static void resolver_make_room(struct resolver *r)
 {
     struct lookup *l = TAILQ_FIRST(&r->used);
-    if (r->figures.names < RESOLVE_NAMES_MAX)
+    if (r->figures.entries < RESOLVE_NAMES_MAX)
         return;
     while (l != NULL && (l->state == LOOKUP_QUEUED || l->waiters > 0))
         l = TAILQ_NEXT(l, use);
@@ -327,7 +328,7 @@ static void resolver_make_room(struct resolver *r)
     TAILQ_REMOVE(&r->used, l, use);
     tdelete(l, &r->lookups, resolver_compare_lookups);
     resolver_free_lookup(l);
-    r->figures.names--;
+    r->figures.entries--;
     r->figures.evicted++;
 }
 
@@ -359,7 +360,7 @@ static struct lookup *resolver_get_lookup(struct resolver *r, const char *name,
     l = mem_zalloc(1, sizeof(*l));
     l->cycle = r->cycle;
     TAILQ_INSERT_TAIL(&r->used, l, use);
-    r->figures.names++;
+    r->figures.entries++;
     l->name = mem_strdup(name);
     l->family = family;
     TAILQ_INIT(&l->queries);
@@ -629,10 +630,10 @@ void resolver_doubt(struct resolver *r, const char *hostname)
     free(host);
 }
 
-struct resolver_figures resolver_figures(struct resolver *r)
+struct memo_figures resolver_figures(struct resolver *r)
 {
     thr_lock(&r->lock);
-    struct resolver_figures f = r->figures;
+    struct memo_figures f = r->figures;
     int64_t now_ms = clock_mono_ms();
     const struct lookup *l;
     TAILQ_FOREACH (l, &r->used, use) {

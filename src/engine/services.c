@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "drivers/snmp.h"
 
 #include <stdlib.h>
@@ -78,25 +79,11 @@ static struct services_cache services_cache_of(struct memo *m)
     return services_cache_from(memo_figures(m, clock_mono_ms()));
 }
 
-static struct services_cache services_names(struct services *s)
-{
-    const struct resolver_figures f = resolver_figures(s->resolver);
-    return (struct services_cache){.entries = f.names,
-                                   .most = RESOLVE_NAMES_MAX,
-                                   .keep_s = RESOLVE_KEEP_MS / 1000,
-                                   .oldest_s = f.oldest_ms / 1000,
-                                   .hits = f.hits,
-                                   .misses = f.misses,
-                                   .evicted = f.evicted,
-                                   .aged = f.aged,
-                                   .wrong = f.wrong};
-}
-
 struct services_figures services_figures(struct services *s)
 {
     struct places_figures places = places_figures(s->places);
     return (struct services_figures){
-        .names = services_names(s),
+        .names = services_cache_from(resolver_figures(s->resolver)),
         .keys = services_cache_from(snmp_key_figures()),
         .engines = services_cache_of(s->engines),
         .sizes = services_cache_of(s->sizes),
@@ -112,15 +99,6 @@ struct size_key {
     uint64_t device_id, max_oids, how; /* how: a digest, as pass phrases are among it */
 };
 
-static uint64_t size_mix(uint64_t digest, const void *bytes, size_t len)
-{
-    static const uint64_t prime = 1099511628211u; /* FNV-1a */
-    const unsigned char *b = bytes;
-    for (size_t i = 0; i < len; i++)
-        digest = (digest ^ b[i]) * prime;
-    return digest;
-}
-
 static struct size_key size_key_of(const struct device *d)
 {
     const struct target *t = &d->snmp;
@@ -128,10 +106,10 @@ static struct size_key size_key_of(const struct device *d)
                                  t->password,      t->auth_protocol, t->priv_passphrase,
                                  t->priv_protocol, t->context,       t->engine_id};
     const uint32_t numbers[] = {t->port, t->version};
-    uint64_t how = size_mix(14695981039346656037u, numbers, sizeof(numbers));
+    uint64_t how = num_digest(NUM_DIGEST_OF_NOTHING, numbers, sizeof(numbers));
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (texts[i] != NULL)
-            how = size_mix(how, texts[i], strlen(texts[i]) + 1);
+            how = num_digest(how, texts[i], strlen(texts[i]) + 1);
     return (struct size_key){.device_id = d->id, .max_oids = (uint64_t)d->max_oids, .how = how};
 }
 

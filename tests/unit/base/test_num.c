@@ -128,6 +128,15 @@ static void ids_are_in_the_order_of_their_numbers(void **state UNUSED)
             assert_int_equal(num_order(numbers[i], numbers[k]), (i > k) - (i < k));
 }
 
+/* The values are those of the page of FNV's authors. */
+static void texts_have_their_digest(void **state UNUSED)
+{
+    assert_true(num_digest(NUM_DIGEST_OF_NOTHING, "", 0) == UINT64_C(0xcbf29ce484222325));
+    assert_true(num_digest(NUM_DIGEST_OF_NOTHING, "a", 1) == UINT64_C(0xaf63dc4c8601ec8c));
+    uint64_t foo = num_digest(NUM_DIGEST_OF_NOTHING, "foo", 3);
+    assert_true(num_digest(foo, "bar", 3) == UINT64_C(0x85944171f73967e8));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -137,6 +146,7 @@ int main(void)
         cmocka_unit_test(cacti_booleans_in_any_case),
         cmocka_unit_test(hexadecimal_digits_are_read_in_either_case),
         cmocka_unit_test(ids_are_in_the_order_of_their_numbers),
+        cmocka_unit_test(texts_have_their_digest),
     };
     return cmocka_run_group_tests_name("num", tests, NULL, NULL);
 }

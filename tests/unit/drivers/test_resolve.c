@@ -399,8 +399,8 @@ static void a_new_cycle_looks_up_failures_and_what_was_silent_and_nothing_else(v
     assert_calls(r, "none.test", 0, 7);
     resolver_new_cycle(r);
     assert_calls(r, "two.test", 0, 7);
-    const struct resolver_figures f = resolver_figures(r);
-    assert_int_equal(f.names, 3);
+    const struct memo_figures f = resolver_figures(r);
+    assert_int_equal(f.entries, 3);
     assert_int_equal(f.misses, 5);
     assert_int_equal(f.wrong, 2);
     assert_int_equal(f.hits, 6);
@@ -414,8 +414,8 @@ static void no_more_names_are_kept_than_there_may_be(void **state)
         snprintf(name, sizeof(name), "n%d.test", i);
         assert_calls(r, name, 0, (unsigned)i + 1);
     }
-    const struct resolver_figures f = resolver_figures(r);
-    assert_int_equal(f.names, RESOLVE_NAMES_MAX);
+    const struct memo_figures f = resolver_figures(r);
+    assert_int_equal(f.entries, RESOLVE_NAMES_MAX);
     assert_int_equal(f.evicted, 1);
     assert_calls(r, name, 0, RESOLVE_NAMES_MAX + 1);
     assert_calls(r, "n0.test", 0, RESOLVE_NAMES_MAX + 2);
