@@ -8,7 +8,7 @@ from support.lab import need_localhost
 
 OBJECT = ".1.3.6.1.4.1.99999.1"
 OBJECTS = f"object {OBJECT}.{{1-50}} counter32 @mix\nagent 127.0.0.1\nagent 127.3.0.1\n"
-QUICK = {"snmp_timeout": 100, "ping_timeout": 100, "ping_retries": 1}
+QUICK = {"snmp_timeout": 500, "ping_timeout": 500, "ping_retries": 1}
 ICMP, UDP, TCP = 1, 2, 3
 
 

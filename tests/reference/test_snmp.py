@@ -4,7 +4,7 @@ import pytest
 
 OBJECT = ".1.3.6.1.4.1.99999.1"
 OBJECTS = f"object {OBJECT}.{{1-50}} counter32 @mix\n"
-QUICK = {"snmp_timeout": 100}
+QUICK = {"snmp_timeout": 500}
 
 
 def items(site, device, count, **columns):

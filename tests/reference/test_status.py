@@ -9,7 +9,7 @@ from world import Cycle
 
 OBJECT = ".1.3.6.1.4.1.99999.1"
 OBJECTS = f"object {OBJECT}.{{1-50}} counter32 @mix\n"
-QUICK = {"snmp_timeout": 100, "ping_timeout": 100, "ping_retries": 1}
+QUICK = {"snmp_timeout": 500, "ping_timeout": 500, "ping_retries": 1}
 
 
 @contextlib.contextmanager
@@ -33,10 +33,14 @@ def deaf_udp_port():
         yield s.getsockname()[1]
 
 
+@contextlib.contextmanager
 def closed_port(kind):
+    """A port that answers nothing; it is held, so that no other program takes it meanwhile."""
     with socket.socket(socket.AF_INET, kind) as s:
         s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+        if kind == socket.SOCK_DGRAM:
+            s.connect(s.getsockname())
+        yield s.getsockname()[1]
 
 
 def test_a_device_that_goes_down_and_up_again_has_the_same_history(compare):
@@ -87,20 +91,25 @@ def test_absent_failure_and_recovery_counts(compare):
 
 
 def matrix(deaf_udp, deaf_tcp, closed_udp, closed_tcp):
-    """Columns of a device for every availability method, ping method and outcome that loopback can give."""
+    """Columns of a device for every availability method, ping method and outcome that loopback can give. Only what is
+    to answer is waited for."""
     ports = {(2, True): closed_udp, (2, False): deaf_udp, (3, True): closed_tcp, (3, False): deaf_tcp, (1, True): 1}
+    patience = {True: 5000, False: 100}
     for snmp_up in (True, False):
+        snmp = {"snmp_up": snmp_up, "snmp_timeout": patience[snmp_up], "ping_retries": 1}
         for method in (0, 2, 5, 6, 7):
-            yield {"availability_method": method, "snmp_up": snmp_up}
+            yield snmp | {"availability_method": method}
         for method in (1, 3, 4):
             for (ping, ping_up), port in ports.items():
-                yield {"availability_method": method, "ping_method": ping, "ping_port": port, "snmp_up": snmp_up}
+                yield snmp | {"availability_method": method, "ping_method": ping, "ping_port": port,
+                              "ping_timeout": patience[ping_up]}
 
 
 @pytest.mark.parametrize("community", ["public", ""])
 def test_every_availability_method_with_every_ping_up_and_down(compare, community):
-    with deaf_udp_port() as deaf_udp, deaf_tcp_port() as deaf_tcp:
-        columns = list(matrix(deaf_udp, deaf_tcp, closed_port(socket.SOCK_DGRAM), closed_port(socket.SOCK_STREAM)))
+    with deaf_udp_port() as deaf_udp, deaf_tcp_port() as deaf_tcp, closed_port(socket.SOCK_DGRAM) as closed_udp, \
+            closed_port(socket.SOCK_STREAM) as closed_tcp:
+        columns = list(matrix(deaf_udp, deaf_tcp, closed_udp, closed_tcp))
 
         def seed(site):
             site.settings(ping_failure_count=2, ping_recovery_count=3)
@@ -108,7 +117,7 @@ def test_every_availability_method_with_every_ping_up_and_down(compare, communit
             for id, row in enumerate(columns, 1):
                 row = dict(row)
                 host = "127.0.0.1" if row.pop("snmp_up") else "127.0.0.2"
-                device = site.add_device(id, hostname=host, port=site.agents, snmp_community=community, **QUICK, **row)
+                device = site.add_device(id, hostname=host, port=site.agents, snmp_community=community, **row)
                 site.add_snmp_item(device, f"{OBJECT}.{id}", rrd_name="x", snmp_community="public")
 
         compare(seed, spec_agents("agent 127.0.0.1\nagent 127.0.0.2 silent\n"), cycles=[Cycle(), Cycle()],
