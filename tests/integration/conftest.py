@@ -85,6 +85,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "libevent(yes): runs only for builds with (True) or without (False) libevent")
     config.addinivalue_line("markers", "mariadb(why): what MySQL's server does not have; left out where that is the server")
     config.addinivalue_line("markers", "mariadb_library(why): left out for builds with MySQL's client library")
+    config.addinivalue_line("markers", "alone(why): left out with --resident, where the process that polls is not the one started")
     config.addinivalue_line("markers", "both_bulks: runs with DB_Bulk auto and off")
     apply_database_options(config)
     try:
@@ -101,6 +102,9 @@ def pytest_runtest_setup(item):
     for mark in item.iter_markers("mariadb"):
         if VENDOR is MYSQL:
             pytest.skip(f"MariaDB's server only: {mark.args[0]}")
+    for mark in item.iter_markers("alone"):
+        if item.config.getoption("--resident"):
+            pytest.skip(f"without a daemon only: {mark.args[0]}")
     for mark in item.iter_markers("mariadb_library"):
         if build is not None and build.binary.has_mysql_library:
             pytest.skip(f"MariaDB's client library only: {mark.args[0]}")
@@ -193,8 +197,13 @@ def poller(request, build, loop, site, work, bulk):
     if bulk != Poller.keys.get("DB_Bulk", "auto"):
         poller.keys = {**Poller.keys, "DB_Bulk": bulk}
         poller.write_conf(poller.conf_text())
-    with Resident(poller) if request.config.getoption("--resident") else contextlib.nullcontext():
+    if not request.config.getoption("--resident"):
         yield poller
+        return
+    with Resident(poller) as daemon:
+        yield poller
+        if poller.started and daemon.state()["cycles"]["begun"] == 0:
+            raise LabError(f"no cycle was the daemon's\n{daemon.log()}")
 
 
 @pytest.fixture

@@ -24,7 +24,9 @@ TOOLS = {**VENDOR.packages, "snmpd": "snmpd", "snmpget": "snmp", "dpkg-deb": "dp
 
 
 def pytest_addoption(parser):
-    add_database_options(parser.getgroup("spine"))
+    group = parser.getgroup("spine")
+    group.addoption("--resident", action="store_true", help="ours hands its cycles to daemons")
+    add_database_options(group)
 
 
 def pytest_configure(config):
@@ -44,12 +46,12 @@ def programs():
 
 
 @pytest.fixture(scope="session")
-def world(programs):
+def world(programs, request):
     fakeagent = find_program("FAKEAGENT", "tests/support/fakeagent/fakeagent")
     with work_directory() as work:
         template = cacti.prepare(work / "template")
         with MariaDB(work / "db", template=template) as server:
-            yield World(server, work, programs, fakeagent)
+            yield World(server, work, programs, fakeagent, resident=request.config.getoption("--resident"))
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ import time
 
 from support import cacti
 from support.agent import FakeAgent
+from support.lab import LabError
 from support.poller import Poller
+from support.resident import Resident
 
 import rules
 from dump import DATES, Dump, differences
@@ -59,7 +61,9 @@ class Cycle:
 
 
 class World:
-    def __init__(self, server, work, programs, fakeagent):
+    def __init__(self, server, work, programs, fakeagent, resident=False):
+        """`resident`: ours hands its cycles to a daemon, a new one for each program of a comparison."""
+        self.resident = resident
         self.server = server
         self.work = work
         self.programs = programs
@@ -106,9 +110,14 @@ class World:
         if farm:
             farm.send("".join(line + "\n" for line in agents.splitlines() if line.startswith("agent")))
         poller = Poller(program.binary, self.site, self.work / program.name, loop=program.loop, poller_id=poller_id)
-        strange = {} if program.loop is not None else dict.fromkeys(Poller.keys)  # to Debian's spine
-        poller.write_conf(poller.conf_text(**strange, **conf))
-        return [self._cycle(poller, farm, cycle, first=n == 0) for n, cycle in enumerate(cycles)]
+        ours = program.loop is not None
+        poller.keys = (Poller.keys if ours else {}) | conf  # which Debian's spine does not know
+        poller.write_conf(poller.conf_text())
+        with Resident(poller) if self.resident and ours else contextlib.nullcontext() as daemon:
+            dumps = [self._cycle(poller, farm, cycle, first=n == 0) for n, cycle in enumerate(cycles)]
+            if daemon and daemon.state()["cycles"]["begun"] != len(cycles):
+                raise LabError(f"not each of {len(cycles)} cycles was the daemon's\n{daemon.log()}")
+        return dumps
 
     def _cycle(self, poller, farm, cycle, first):
         if not first:

@@ -143,6 +143,7 @@ class Resident(Server):
     def __exit__(self, *exc):
         self.stop()
         self._manager.close()
+        (self.directory / "notify").unlink()
         reports = "".join(file_text(p) for p in sorted(self.poller.directory.glob("sanitizer.*")))
         if reports:
             raise AssertionError(f"a sanitizer has found something\n{reports}")
