@@ -88,6 +88,7 @@ struct cycle {
     _Atomic int64_t store_until_mono_ms; /* budget.store_until; a stop signal moves it nearer */
     _Atomic int64_t end_by_mono_ms;      /* the watchdog's time; a stop signal moves it nearer */
     int64_t loop_lag_us; /* driver: the latest timer of the event loop; 0 = there is none */
+    uint64_t loop_turns; /* driver: of the event loop in this cycle */
     size_t left_behind;  /* driver: asks that have not returned although given up */
     bool writer_lost;    /* driver: nor has the writer */
 };

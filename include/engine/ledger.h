@@ -90,13 +90,16 @@ void ledger_write_failed(struct ledger *l);
  * abandoned writer returns and stores it: each row is booked once. */
 void ledger_close_rows(struct ledger *l);
 
-/* The closing lines; the exit status of sysexits(3). */
+/* The closing lines; the exit status of sysexits(3).  A loop that turned more often than its devices may take steps
+ * (DEVRUN_STEPS, DEVRUN_STEPS_ITEM) and LEDGER_TURNS_SECOND a second is reported, and the cycle counts as it is. */
+enum { LEDGER_TURNS = 10000, LEDGER_TURNS_SECOND = 2000 };
 struct ledger_closing {
     size_t items_due, devices; /* of the site */
     int threads;
     const char *driver; /* config_driver_text() of the one that polled */
     int64_t elapsed_us;
     int64_t loop_lag_us; /* 0: no event loop */
+    uint64_t loop_turns;
     bool read_only;
     bool out_of_time;
 };

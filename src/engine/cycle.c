@@ -492,6 +492,7 @@ int cycle_report(struct cycle *c)
         .driver = config_driver_text(c->driver),
         .elapsed_us = clock_mono_us() - c->started_mono_us,
         .loop_lag_us = c->loop_lag_us,
+        .loop_turns = c->loop_turns,
         .read_only = c->config->read_only,
         .out_of_time = c->out_of_time,
     };

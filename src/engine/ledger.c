@@ -316,6 +316,21 @@ static void ledger_report_stats(const struct ledger_figures *f,
              f->lost_connections, (double)closing->loop_lag_us / 1e6, status);
 }
 
+/* The fault of this program that such a number shows: a descriptor that is always ready, or a timer that sets itself. */
+static void ledger_report_turns(const struct ledger_closing *closing)
+{
+    uint64_t allowed = LEDGER_TURNS + closing->devices * DEVRUN_STEPS +
+                       closing->items_due * DEVRUN_STEPS_ITEM +
+                       (uint64_t)(closing->elapsed_us / 1000000) * LEDGER_TURNS_SECOND;
+    if (closing->loop_turns > allowed)
+        log_line(LOG_ALWAYS,
+                 "WARNING: The event loop has turned %" PRIu64 " times in %.1f s, more than %zu "
+                 "devices with %zu items can need (%" PRIu64 "); its results are right, but "
+                 "please report this defect",
+                 closing->loop_turns, (double)closing->elapsed_us / 1e6, closing->devices,
+                 closing->items_due, allowed);
+}
+
 int ledger_report(struct ledger *l, const struct ledger_closing *closing)
 {
     struct ledger_figures f = ledger_get(l);
@@ -328,6 +343,7 @@ int ledger_report(struct ledger *l, const struct ledger_closing *closing)
                  "WARNING: %zu more lines say why devices do not work; verbosity MEDIUM shows all "
                  "of them",
                  f.device_lines - LEDGER_DEVICE_LINES_MAX);
+    ledger_report_turns(closing);
     ledger_report_items(&f, closing);
     ledger_report_stats(&f, closing, status);
     snprintf(stats, sizeof(stats), "Time: %.4f s, Threads: %d, Devices: %zu",

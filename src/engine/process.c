@@ -51,6 +51,12 @@ struct process_work {
     bool threaded, done;
 };
 
+/* What the loop did for its cycles, and by how much it was late. */
+struct process_turns {
+    uint64_t count;
+    int64_t lag_us;
+};
+
 static void process_say_fallback(const struct err *why)
 {
     log_line(LOG_ALWAYS, "WARNING: %s; polling by the legacy loop", why->text);
@@ -68,20 +74,23 @@ static void process_start_path(struct process_work *w)
         process_say_fallback(&err);
 }
 
-/* Until every cycle is over that is polled on the loop or beside it.  Returns by how much the loop was late. */
-static int64_t process_turn_loop(struct process *p)
+/* Until every cycle is over that is polled on the loop or beside it. */
+static struct process_turns process_turn_loop(struct process *p)
 {
+    uint64_t before = loop_turns(p->loop);
     (void)loop_take_lag_us(p->loop); /* of earlier cycles */
     process_on_beat(p);
     loop_run(p->loop);
     loop_timer_cancel(&p->beat);
     watchdog_rest(p->watchdog);
-    return loop_take_lag_us(p->loop);
+    return (struct process_turns){.count = loop_turns(p->loop) - before,
+                                  .lag_us = loop_take_lag_us(p->loop)};
 }
 
-static void process_finish_path(struct process_work *w, int64_t lag_us)
+static void process_finish_path(struct process_work *w, struct process_turns turns)
 {
-    w->run->cycle->loop_lag_us = lag_us;
+    w->run->cycle->loop_lag_us = turns.lag_us;
+    w->run->cycle->loop_turns = turns.count;
     w->run->polled = eventpath_finish(w->path, &w->run->err);
     w->done = true;
 }
@@ -149,10 +158,10 @@ static void process_poll_on_loop(struct process *p, struct process_work *all, si
     for (size_t i = 0; i < count; i++)
         if (all[i].path == NULL)
             process_start_thread(&all[i]);
-    int64_t lag_us = process_turn_loop(p);
+    struct process_turns turns = process_turn_loop(p);
     for (size_t i = 0; i < count; i++) {
         if (all[i].path != NULL)
-            process_finish_path(&all[i], lag_us);
+            process_finish_path(&all[i], turns);
         process_join(&all[i]);
         rest |= !all[i].done;
     }

@@ -35,6 +35,7 @@ struct house {
     struct process *process;
     struct process_run runs[RUNS];
     struct ledger_figures figures[RUNS];
+    uint64_t turns[RUNS];
 };
 
 static bool *driver_is_event; /* the test's state */
@@ -97,6 +98,7 @@ static void end_cycle(struct house *h, int i)
     struct cycle *c = h->runs[i].cycle;
     assert_true(h->runs[i].polled);
     h->figures[i] = ledger_get(&c->ledger);
+    h->turns[i] = c->loop_turns;
     assert_int_equal(h->figures[i].values + ledger_unknown(&h->figures[i]) +
                          h->figures[i].unfinished + h->figures[i].skipped,
                      (size_t)c->items_due);
@@ -148,6 +150,8 @@ static void two_at_once_store_each_its_own(void **state)
         assert_int_equal(h.figures[i].devices, 20);
         assert_int_equal(h.figures[i].values, 100);
         assert_int_equal(h.figures[i].stored, 100);
+        assert_int_equal(h.turns[i] > 0, *driver_is_event);
+        assert_true(h.turns[i] < LEDGER_TURNS);
     }
     process_free(h.process);
     end(&h);

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -164,6 +166,41 @@ static void lines_about_devices_are_bounded_below_medium(void **state)
     ledger_done(&l);
 }
 
+/* Whether the closing lines of ten devices with 100 items after two seconds complain about that number of turns. */
+static bool complains(uint64_t turns)
+{
+    char path[] = "/tmp/test_ledger.XXXXXX", text[4096] = "";
+    struct ledger l;
+    struct log_options options = {.level = LOG_ALWAYS, .destination = LOG_TO_FILE, .path = path};
+    const struct ledger_closing closing = {.devices = 10,
+                                           .items_due = 100,
+                                           .driver = "event",
+                                           .elapsed_us = 2000000,
+                                           .loop_turns = turns};
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    log_configure(&options);
+    begin(&l);
+    (void)ledger_report(&l, &closing);
+    ledger_done(&l);
+    log_stop();
+    assert_true(read(fd, text, sizeof(text) - 1) > 0);
+    assert_non_null(strstr(text, "STATS"));
+    close(fd);
+    unlink(path);
+    return strstr(text, "turned") != NULL;
+}
+
+static void a_loop_that_turns_more_often_than_devices_need_is_reported(void **state)
+{
+    const uint64_t most =
+        LEDGER_TURNS + 2 * LEDGER_TURNS_SECOND + 10 * DEVRUN_STEPS + 100 * DEVRUN_STEPS_ITEM;
+    (void)state;
+    assert_false(complains(0));
+    assert_false(complains(most));
+    assert_true(complains(most + 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +210,7 @@ int main(void)
         cmocka_unit_test(a_refused_row_is_lost_once),
         cmocka_unit_test(a_refused_row_of_an_earlier_run_is_not_lost_by_this_one),
         cmocka_unit_test(lines_about_devices_are_bounded_below_medium),
+        cmocka_unit_test(a_loop_that_turns_more_often_than_devices_need_is_reported),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
