@@ -34,6 +34,7 @@ struct run_told {
     struct thr_mutex lock;
     int signo GUARDED;               /* lock: the first stop signal, 0 = none */
     struct process *process GUARDED; /* lock: NULL: it does not poll */
+    struct store *reading GUARDED;   /* lock: the settings; NULL: no */
 };
 
 void run_told_init(struct run_told *told);

@@ -137,7 +137,7 @@ struct census_facts {
     const char *driver; /* config_driver_text() of the one that polled */
     int status;         /* the exit status, or 128 and the signal that ended it */
     int64_t ended_wall_us;
-    int64_t cpu_us;         /* of the process, without its children */
+    int64_t cpu_us;         /* of the process in this time, without its children */
     int64_t resident_bytes; /* the most that it had */
     uint64_t missing;       /* events that the table has not got */
 };

@@ -54,7 +54,7 @@ struct config {
 
     /* of the process that Cacti has started: this one, or the client of a daemon */
     int pid;
-    const char *const *environment; /* NULL-terminated; NULL: this process's */
+    const char *const *environment; /* NULL-terminated; NULL: this process's, which no daemon is */
     const char *directory;          /* NULL: this process's */
 
     /* the daemon */
@@ -145,6 +145,9 @@ enum config_driver {
 /* What is to poll; struct cycle knows what did, since an event loop cannot always be started. */
 enum config_driver config_driver(const struct config *c);
 const char *config_driver_text(enum config_driver driver); /* "legacy", "event", "async" */
+
+/* A variable of such an environment (NULL: this process's); NULL: it is not set. */
+const char *config_variable(const char *const *environment, const char *name);
 
 bool id_list_contains(const struct id_list *list, uint32_t id);
 

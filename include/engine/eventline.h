@@ -15,8 +15,8 @@
 #include <stdint.h>
 
 enum eventline_scope {
-    EVENTLINE_OF_A_CYCLE, /* the reader knows whose events these are */
-    EVENTLINE_OF_MANY,    /* with poller_id and client_pid */
+    EVENTLINE_OF_A_CYCLE, /* "pid" is of the process that Cacti has started, also if a daemon polls */
+    EVENTLINE_OF_MANY,    /* "pid" is this one's; with poller_id and client_pid */
 };
 
 void eventline_json(struct buf *out, const struct stream_item *item, enum eventline_scope scope);

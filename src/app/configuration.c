@@ -303,18 +303,6 @@ void configuration_adopt(struct config *c, const struct configuration_origin *or
     refresh(s);
 }
 
-/* NULL: it is not set. */
-static const char *configuration_variable(const struct state *s, const char *name)
-{
-    size_t len = strlen(name);
-    if (s->public.environment == NULL)
-        return getenv(name);
-    for (const char *const *e = s->public.environment; *e != NULL; e++)
-        if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
-            return *e + len + 1;
-    return NULL;
-}
-
 void configuration_free(struct config *c)
 {
     if (c == NULL)
@@ -521,7 +509,7 @@ bool configuration_read_environment(struct config *c, struct err *err)
     bool ok = true;
     for (int id = 0; ok && id < OPTION_COUNT; id++) {
         const struct option_def *def = option_get((enum option_id)id);
-        const char *given = def->variable == NULL ? NULL : configuration_variable(s, def->variable);
+        const char *given = def->variable == NULL ? NULL : config_variable(s->public.environment, def->variable);
         struct option_value value;
         if (given == NULL || *given == '\0')
             continue;
@@ -571,7 +559,7 @@ static bool take_secret(struct state *s, enum option_id id, enum config_source s
 static bool read_credential(struct state *s, enum option_id id, const char *name, const char *from,
                             bool *ret_found, struct err *err)
 {
-    const char *folder = configuration_variable(s, "CREDENTIALS_DIRECTORY");
+    const char *folder = config_variable(s->public.environment, "CREDENTIALS_DIRECTORY");
     struct buf path = BUF_INIT;
     bool ok = true;
     if (folder != NULL && *folder != '\0') {

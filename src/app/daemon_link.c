@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "engine/config.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -164,6 +165,13 @@ static void link_begin(struct link *l)
 
 /* ---- what the other side says ---- */
 
+/* Whether the lines of its log would have the same times. */
+static bool link_has_own_zone(const struct hosting_request *q)
+{
+    const char *theirs = config_variable(q->environment, "TZ"), *own = getenv("TZ");
+    return theirs == NULL || own == NULL ? theirs == own : strcmp(theirs, own) == 0;
+}
+
 /* NULL: its cycle may begin.  From then on it has the bytes that its client has read. */
 static const char *link_objection(struct link *l)
 {
@@ -177,6 +185,8 @@ static const char *link_objection(struct link *l)
         return "it is version " PACKAGE_VERSION;
     if (q->image == NULL && !snapshot_is_file(d->snapshot, q->file))
         return "it was started with another configuration file";
+    if (!link_has_own_zone(q))
+        return "the process has another time zone (TZ)";
     if (d->cycle_count >= (size_t)d->max_cycles)
         return "it polls as many cycles as it may (Daemon_Cycles)";
     if (d->abandoned >= DAEMON_ABANDONED_MAX)

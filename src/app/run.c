@@ -65,27 +65,6 @@ static void log_configuration(struct config *c)
         log_line(LOG_DEBUGGING, "DEBUG: %s", line);
 }
 
-static void on_setting(void *arg, const char *name, const char *value)
-{
-    configuration_set_setting(arg, name, value);
-}
-
-static struct store *open_store(struct config *c, int64_t started_mono_ms, struct err *err)
-{
-    struct store *s = store_open(&c->db, clock_mono_ms() + DATABASE_START_MS, err);
-    if (s == NULL)
-        return NULL;
-    /* The interval is one of the settings: until then it is the shortest. */
-    store_set_deadline(s, budget_make(started_mono_ms, BUDGET_SHORTEST_S).poll_until);
-    if (store_load_settings(s, c->poller_id, on_setting, c, err)) {
-        configuration_finish(c);
-        log_configure(&c->log);
-        return s;
-    }
-    store_close(s);
-    return NULL;
-}
-
 static void tell_end(const struct run *r, struct cycle *c)
 {
     struct ledger_figures f = ledger_get(&c->ledger);
@@ -117,6 +96,20 @@ void run_tell(struct run_told *told, int signo)
         told->signo = signo;
     if (told->process != NULL)
         process_signal(told->process, signo);
+    if (told->reading != NULL && told->signo != 0)
+        store_hurry(told->reading, clock_mono_ms(), clock_mono_ms());
+    thr_unlock(&told->lock);
+}
+
+/* A stop signal ends its statements; NULL: none. */
+static void run_set_reading(struct run_told *told, struct store *s)
+{
+    if (told == NULL)
+        return;
+    thr_lock(&told->lock);
+    told->reading = s;
+    if (s != NULL && told->signo != 0)
+        store_hurry(s, clock_mono_ms(), clock_mono_ms());
     thr_unlock(&told->lock);
 }
 
@@ -266,6 +259,32 @@ static void start_watchdog(struct run *r)
     guard_doing(r->guard, GUARD_MAIN, "connecting and reading settings");
 }
 
+static void on_setting(void *arg, const char *name, const char *value)
+{
+    configuration_set_setting(arg, name, value);
+}
+
+static struct store *open_store(struct run *r, struct err *err)
+{
+    struct config *c = r->config;
+    struct run_told *told = r->host == NULL ? NULL : r->host->told;
+    struct store *s = store_open(&c->db, clock_mono_ms() + DATABASE_START_MS, err);
+    if (s == NULL)
+        return NULL;
+    /* The interval is one of the settings: until then it is the shortest. */
+    store_set_deadline(s, budget_make(r->started_mono_us / 1000, BUDGET_SHORTEST_S).poll_until);
+    run_set_reading(told, s);
+    bool ok = store_load_settings(s, c->poller_id, on_setting, c, err);
+    run_set_reading(told, NULL);
+    if (ok) {
+        configuration_finish(c);
+        log_configure(&c->log);
+        return s;
+    }
+    store_close(s);
+    return NULL;
+}
+
 /* The main server knows how many threads its collector is to have; the local copy may be old. */
 static void adopt_threads(struct config *c, struct uplink *uplink)
 {
@@ -287,7 +306,7 @@ static struct store *open_stores(struct run *r, struct err *err)
     bool online = c->poller_id > 1 && c->mode == MODE_ONLINE && c->command == COMMAND_POLL;
     if (online && (r->uplink = uplink_start(c, err)) == NULL)
         return NULL;
-    struct store *store = open_store(c, r->started_mono_us / 1000, err);
+    struct store *store = open_store(r, err);
     if (store != NULL && r->uplink != NULL)
         adopt_threads(c, r->uplink);
     return store;
@@ -372,11 +391,11 @@ static void run_carry_out(struct run *r, run_work_fn *work, void *arg)
     r->driver = config_driver(r->config);
     start_telling(r);
     start_watchdog(r);
-    bool ok = connect_store(r, &err);
+    bool ok = connect_store(r, &err), told = run_was_told(r);
     guard_doing(r->guard, GUARD_MAIN, "the cycle");
-    if (ok && !run_was_told(r))
+    if (ok && !told)
         work(r, arg);
-    else if (!ok)
+    else if (!told)
         r->end.status = app_fail(&err);
     stop(r);
 }

@@ -36,7 +36,8 @@ void eventline_json(struct buf *out, const struct stream_item *item, enum eventl
     const struct happening *e = &item->event;
     jsonout_open(out, NULL, '{');
     jsonout_unsigned(out, "number", item->number);
-    jsonout_int(out, "pid", getpid());
+    bool handed_over = scope == EVENTLINE_OF_A_CYCLE && item->origin.pid != 0;
+    jsonout_int(out, "pid", handed_over ? item->origin.pid : getpid());
     if (scope == EVENTLINE_OF_MANY)
         eventline_put_origin(out, &item->origin);
     eventline_put_time(out, e->wall_us);

@@ -36,6 +36,7 @@ struct outputs {
     bool progress;                             /* standard error is a terminal */
     struct stream_reader *reader;
     struct lease *lease; /* stop's */
+    int64_t cpu_before_us;
 
     struct thr_mutex lock;
     int status GUARDED; /* lock: set by stop, before it closes the stream, as is the driver */
@@ -89,6 +90,21 @@ static void outputs_follow(struct outputs *o)
     o->taken += o->items.count;
 }
 
+static int64_t outputs_cpu_us(const struct rusage *usage)
+{
+    return (int64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1000000 +
+           usage->ru_utime.tv_usec + usage->ru_stime.tv_usec;
+}
+
+/* What a daemon has used before is not this cycle's. */
+static int64_t outputs_cpu_before_us(const struct config *config)
+{
+    struct rusage usage = {0};
+    if (config->environment != NULL)
+        getrusage(RUSAGE_SELF, &usage);
+    return outputs_cpu_us(&usage);
+}
+
 static void outputs_gather_facts(struct outputs *o)
 {
     struct rusage usage = {0};
@@ -98,8 +114,7 @@ static void outputs_gather_facts(struct outputs *o)
     f->driver = config_driver_text(o->driver);
     thr_unlock(&o->lock);
     getrusage(RUSAGE_SELF, &usage);
-    f->cpu_us = (int64_t)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
-                usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+    f->cpu_us = outputs_cpu_us(&usage) - o->cpu_before_us;
     f->resident_bytes = (int64_t)usage.ru_maxrss * 1024;
     f->ended_wall_us = clock_wall_us();
     f->missing = stream_offered(o->reader) - o->taken;
@@ -238,9 +253,9 @@ static void outputs_release(void *arg)
     free(o);
 }
 
-static bool outputs_have_terminal(void)
+static bool outputs_have_terminal(const struct config *config)
 {
-    const char *kind = getenv("TERM");
+    const char *kind = config_variable(config->environment, "TERM");
     return log_is_terminal(true) && kind != NULL && *kind != '\0' && strcmp(kind, "dumb") != 0;
 }
 
@@ -257,7 +272,8 @@ static struct outputs *outputs_new(const struct config *config)
     o->report = outputs_path(config, config->report_file);
     o->trace = outputs_path(config, config->trace_file);
     o->timeline = outputs_path(config, config->timeline_file);
-    o->progress = outputs_have_terminal();
+    o->progress = outputs_have_terminal(config);
+    o->cpu_before_us = outputs_cpu_before_us(config);
     o->census = census_new();
     thr_mutex_init(&o->lock);
     return o;

@@ -3,23 +3,28 @@ closed (docs/daemon.md)."""
 
 import os
 import pathlib
+import re
 import signal
 import socket
 import stat
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
 from support.checks import assert_closed, assert_only_a_cycle_changed, assert_stored
-from support.lab import HANG_S, wait_until
+from support.lab import HANG_S, SilentDevice, wait_until
 from support.resident import Resident, status_of, valid_status
 from support.snmpd import PLAYPEN
 
 from conftest import held_device, real_value
+from test_events import read_events
+from test_figures import on_a_terminal
+from test_lifecycle_faults import locked
 
-pytestmark = pytest.mark.libevent(True)
+pytestmark = [pytest.mark.libevent(True), pytest.mark.alone("it starts daemons itself")]
 
 #: What a client says when it polls by itself, at verbosity MEDIUM.
 ALONE = "this process polls by itself"
@@ -33,6 +38,11 @@ def seed(site, snmpd, devices=range(1, 4), items=5):
         for n in range(1, items + 1):
             expected[site.add_snmp_item(device, f"{PLAYPEN}.{d}.{n}", rrd_name=f"v{n}")] = str(real_value(d, n))
     return expected
+
+
+def processor_time(pid):
+    """Of a process with all its threads, in seconds, by the scheduler's own clock."""
+    return time.clock_gettime((~pid << 3) | 2)
 
 
 @pytest.fixture
@@ -64,6 +74,34 @@ def test_a_cycle_in_the_daemon_stores_the_same_rows(site, snmpd, poller, daemon)
     assert f"PID[{running.pid}]" in run.log_lines("STATS:")[0], "lines of a cycle have the pid that Cacti knows"
     assert not run.log_lines(ALONE), run
     assert status_of(poller)[1]["daemon"]["cycles"]["ended"] == 1
+
+
+def test_a_terminal_shows_how_far_the_cycle_in_the_daemon_is(site, snmpd, plain_poller, plain_daemon):
+    seed(site, snmpd)
+    with SilentDevice() as silent:
+        site.add_device(9, port=silent.port, snmp_timeout=700)
+        text, status = on_a_terminal(plain_poller)
+    assert status == 0 and re.search(r"\r3 of 4 devices, 0 down, ", text), text
+    assert plain_daemon.state()["cycles"]["ended"] == 1
+
+
+def test_events_and_figures_of_a_cycle_are_its_own(site, snmpd, poller, daemon, work):
+    """Of the second one as of the first, and not of all that the daemon has done."""
+    seed(site, snmpd)
+    poller.write_conf(poller.conf_text(Event_Log=work / "events", Metrics_File=work / "metrics"))
+    pids = []
+    for _ in range(2):
+        before = processor_time(daemon.pid)
+        with poller.start(first=0, last=50) as running:
+            pids.append(running.pid)
+            assert running.wait().status == 0
+    used = processor_time(daemon.pid) - before
+    events = read_events(work / "events")
+    for pid in pids:
+        numbers = [e["number"] for e in events if e["pid"] == pid]
+        assert numbers == list(range(1, len(numbers) + 1)) and len(numbers) == len(events) / 2, numbers
+    told = re.search(r"^spine_process_cpu_seconds(?:{.*})? (\S+)$", (work / "metrics").read_text(), re.M)[1]
+    assert 0 < float(told) <= used, (told, used)
 
 
 def test_cycles_at_the_same_time_have_a_row_and_figures_each(site, snmpd, poller, daemon):
@@ -193,6 +231,18 @@ def test_a_daemon_that_is_killed_in_mid_cycle_leaves_no_row_open_and_nothing_is_
     assert run.status == 75, run
     assert len(site.cycles()) == 1 and site.cycles()[0]["end_time"], site.cycles()
     assert "has ended; what it had not stored is lost, and the row in poller_time is closed" in run.log, run
+
+
+def test_a_signal_before_its_cycle_has_anything_open_ends_the_process(site, server, snmpd, poller, daemon):
+    expected = seed(site, snmpd)
+    with locked(server, "settings", "settings", []) as wait, poller.start(first=0, last=50) as running:
+        wait()
+        running.signal(signal.SIGTERM)
+        assert running.wait().status == -signal.SIGTERM
+    assert not site.cycles()
+    assert poller.run(first=0, last=50).status == 0
+    assert_stored(site, expected)
+    assert daemon.state()["cycles"]["begun"] == 2
 
 
 def test_sigterm_ends_the_daemon_in_order_and_its_cycles_by_that_signal(site, poller, daemon):
@@ -401,6 +451,13 @@ def test_a_daemon_of_another_configuration_file_is_not_used(site, snmpd, plain_p
     plain_poller.write_conf(text)
     run = plain_poller.run("-V", "3", first=0, last=50)
     assert run.status == 0 and "started with another configuration file" in run.log_lines(ALONE)[0], run
+    assert_stored(site, expected)
+
+
+def test_a_process_in_another_time_zone_writes_its_log_itself(site, snmpd, plain_poller, plain_daemon):
+    expected = seed(site, snmpd)
+    run = plain_poller.run("-V", "3", first=0, last=50, env={"TZ": "Asia/Kathmandu"})
+    assert run.status == 0 and "another time zone (TZ)" in run.log_lines(ALONE)[0], run
     assert_stored(site, expected)
 
 

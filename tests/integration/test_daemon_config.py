@@ -24,7 +24,7 @@ from support.snmpd import PLAYPEN
 
 from conftest import held_device, real_value
 
-pytestmark = pytest.mark.libevent(True)
+pytestmark = [pytest.mark.libevent(True), pytest.mark.alone("it starts daemons itself")]
 
 #: What a client says when it polls by itself, at verbosity MEDIUM.
 ALONE = "this process polls by itself"

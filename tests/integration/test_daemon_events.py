@@ -19,7 +19,7 @@ from support.resident import Resident, status_of, valid_status
 import test_daemon
 from conftest import held_device
 
-pytestmark = pytest.mark.libevent(True)
+pytestmark = [pytest.mark.libevent(True), pytest.mark.alone("it starts daemons itself")]
 
 DEVICES = 50
 

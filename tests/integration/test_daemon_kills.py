@@ -16,7 +16,7 @@ from support.resident import Resident
 from test_database_faults import KILL_DEVICES, durable, five_hundred  # noqa: F401
 from test_kill_loop import use_slow_server
 
-pytestmark = pytest.mark.libevent(True)
+pytestmark = [pytest.mark.libevent(True), pytest.mark.alone("it starts daemons itself")]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from conftest import held_device
 from test_daemon import ALONE, seed
 from test_lifecycle_faults import add_sleeper
 
-pytestmark = pytest.mark.libevent(True)
+pytestmark = [pytest.mark.libevent(True), pytest.mark.alone("it starts daemons itself")]
 
 
 @pytest.fixture

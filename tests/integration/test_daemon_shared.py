@@ -15,7 +15,7 @@ from support.resident import Resident
 from conftest import held_device
 from test_snmp_v3 import GOOD, OBJECT as V3_OBJECT, set_boots, v3_agent
 
-pytestmark = pytest.mark.libevent(True)
+pytestmark = [pytest.mark.libevent(True), pytest.mark.alone("it starts daemons itself")]
 
 OBJECT = ".1.3.6.1.4.1.99.1"
 OBJECTS = f"object .1.3.6.1.2.1.1.3.0 timeticks @uptime\nobject {OBJECT} int 7\n"

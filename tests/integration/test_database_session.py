@@ -80,6 +80,7 @@ def assert_times(found, *moments, rows):
 # ---- time ----
 
 @pytest.mark.parametrize("zone, first, later", REPEATED)
+@pytest.mark.alone("the process that is started has a clock of its own")
 def test_an_hour_that_comes_twice_is_stored_twice(site, snmpd, build, poller, first, later):
     """The end of summer time, by a server in the country's time: results, boost and the dates of the status."""
     site.settings(boost_redirect="on", boost_rrd_update_enable="on")

@@ -217,6 +217,7 @@ def test_the_log_does_not_grow_beyond_its_size(site, snmpd, poller, work):
 
 
 @pytest.mark.first_build
+@pytest.mark.alone("it changes the process that is started")
 def test_a_file_system_that_does_not_answer_does_not_slow_polling_and_is_told(site, snmpd, poller, build, work):
     """The first write to the event log never returns."""
     rows = seed(site, snmpd)

@@ -240,6 +240,7 @@ def test_signals_that_were_ignored_or_blocked_at_the_start_work(site, snmpd, pol
 
 # ---- killed, stopped, crashed ----
 
+@pytest.mark.alone("it kills the process that is started")
 def test_nothing_outlives_a_poller_that_was_killed_and_the_next_one_is_well(site, snmpd, poller, traces):
     expected = seed(site, snmpd)
     sleeper = add_sleeper(site)
@@ -260,6 +261,7 @@ def test_nothing_outlives_a_poller_that_was_killed_and_the_next_one_is_well(site
     assert [c["end_time"] is not None for c in site.cycles()] == [False, True], run
 
 
+@pytest.mark.alone("it stops the process that is started")
 def test_a_poller_that_was_stopped_for_two_intervals_stores_nothing_old(site, snmpd, poller, traces):
     site.settings(poller_interval=2)
     expected = seed(site, snmpd)
@@ -299,6 +301,7 @@ CRASHES = [(signal.SIGSEGV, "Spine Encountered a Segmentation Fault"),
            (signal.SIGABRT, "Spine Interrupted by Abort Signal")]
 
 
+@pytest.mark.alone("it changes the process that is started")
 def test_a_crash_leaves_one_line_and_no_process(site, poller, traces):
     add_sleeper(site)
     for number, text in CRASHES:
@@ -356,6 +359,7 @@ def faults(build):
     return build.binary.path.parent / "tests/support/faults.so"
 
 
+@pytest.mark.alone("it changes the process that is started")
 def test_a_request_that_never_returns_costs_its_device_only(site, snmpd, poller, traces, faults):
     site.settings(poller_interval=4)
     expected = seed(site, snmpd)
@@ -375,6 +379,7 @@ def test_a_request_that_never_returns_costs_its_device_only(site, snmpd, poller,
     assert run.log.splitlines()[-1].endswith("Devices: 5"), run
 
 
+@pytest.mark.alone("it changes the process that is started")
 def test_a_statement_that_never_returns_does_not_keep_the_row_open(site, snmpd, poller, traces, faults):
     site.settings(poller_interval=4)
     seed(site, snmpd)
@@ -386,6 +391,7 @@ def test_a_statement_that_never_returns_does_not_keep_the_row_open(site, snmpd, 
 
 
 @pytest.mark.first_build
+@pytest.mark.alone("it changes the process that is started")
 def test_a_write_to_the_log_that_never_returns_does_not_keep_the_process(site, snmpd, poller, traces, faults):
     """A thread that logs holds the log's mutex: the watchdog must not need it."""
     site.settings(poller_interval=4)
@@ -398,6 +404,7 @@ def test_a_write_to_the_log_that_never_returns_does_not_keep_the_process(site, s
 
 
 @pytest.mark.first_build
+@pytest.mark.alone("it changes the process that is started")
 def test_a_log_that_takes_no_line_does_not_keep_the_process_either(site, snmpd, poller, traces, faults):
     """On a dead file system the watchdog's own line hangs, too."""
     site.settings(poller_interval=4)

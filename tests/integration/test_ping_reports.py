@@ -10,6 +10,9 @@ PING, ICMP = 3, 1
 ENDLESS_MS = 250_000  # longer than a run may last: an attempt that ends has ended early
 
 
+pytestmark = pytest.mark.alone("it starts the process in another network")
+
+
 @pytest.fixture(params=(False, True), ids=("raw", "datagram"))
 def network(request):
     try:

@@ -24,7 +24,8 @@ from support.poller import Binary
 
 from conftest import SYSTEM_GROUP
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can start programs with different rights")
+pytestmark = [pytest.mark.skipif(os.geteuid() != 0, reason="only root can start programs with different rights"),
+              pytest.mark.alone("it starts the process with other rights, and in another network")]
 
 NOBODY = 65534
 DAC_OVERRIDE, NET_RAW = 1 << 1, 1 << 13

@@ -117,6 +117,7 @@ def test_the_file_is_beside_the_spool_file_if_it_has_no_name(site, farm, plain_p
 
 
 @pytest.mark.libevent(True)
+@pytest.mark.alone("it starts daemons itself")
 def test_a_stopped_cycle_in_a_daemon_is_resumed_in_the_daemon(interrupted):
     with Resident(interrupted.poller) as daemon, held(interrupted) as device:
         interrupted.stop(device)
@@ -125,6 +126,7 @@ def test_a_stopped_cycle_in_a_daemon_is_resumed_in_the_daemon(interrupted):
 
 
 @pytest.mark.libevent(True)
+@pytest.mark.alone("it starts daemons itself")
 def test_a_cycle_that_is_stopped_with_its_daemon_is_resumed_without(interrupted):
     with Resident(interrupted.poller) as daemon, held(interrupted) as device:
         with interrupted.poller.start(first=0, last=HELD) as running:

@@ -145,6 +145,7 @@ def test_a_script_inherits_nothing_that_it_should_not(faults, name, value):
 
 # ---- the system has nothing to give ----
 
+@pytest.mark.alone("it changes the process that is started")
 def test_without_processes_scripts_are_unknown_and_nothing_else_suffers(site, snmpd, poller, work):
     device = site.add_device(1, port=snmpd.port, device_threads=2)
     expected = {site.add_snmp_item(device, f"{PLAYPEN}.1.{n}", rrd_name="v"): str(real_value(1, n)) for n in (1, 2)}

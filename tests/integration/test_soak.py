@@ -66,6 +66,7 @@ def test_nothing_grows_from_cycle_to_cycle(site, poller, agents, work):
 
 
 @pytest.mark.libevent(True)
+@pytest.mark.alone("it starts daemons itself")
 def test_nothing_grows_in_a_daemon_from_cycle_to_cycle(site, poller, agents, work):
     """The first fifth of them makes what is kept."""
     with Resident(poller) as daemon:
