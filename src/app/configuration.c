@@ -509,7 +509,8 @@ bool configuration_read_environment(struct config *c, struct err *err)
     bool ok = true;
     for (int id = 0; ok && id < OPTION_COUNT; id++) {
         const struct option_def *def = option_get((enum option_id)id);
-        const char *given = def->variable == NULL ? NULL : config_variable(s->public.environment, def->variable);
+        const char *given =
+            def->variable == NULL ? NULL : config_variable(s->public.environment, def->variable);
         struct option_value value;
         if (given == NULL || *given == '\0')
             continue;

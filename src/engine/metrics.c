@@ -238,8 +238,9 @@ static void metrics_process(struct sheet *s, const struct census_sums *sums,
     sheet_gauge(s, "spine_cycle_loop_stalls",
                 "How often the event loop did not turn for more than a second.");
     sheet_count(s, NULL, NULL, (uint64_t)sums->stalls);
-    sheet_gauge(s, "spine_process_cpu_seconds",
-                "Processor time of the process without its scripts; of a daemon, since the cycle began.");
+    sheet_gauge(
+        s, "spine_process_cpu_seconds",
+        "Processor time of the process without its scripts; of a daemon, since the cycle began.");
     sheet_seconds(s, NULL, NULL, facts->cpu_us);
     sheet_gauge(s, "spine_process_resident_memory_max_bytes", "The most memory that it had.");
     sheet_count(s, NULL, NULL, (uint64_t)facts->resident_bytes);
