@@ -206,7 +206,6 @@ class Poller:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.loop = loop
         self.poller_id = poller_id
-        self.started = 0  #: runs so far
         self.conf = self.directory / "spine.conf"
         self.write_conf(self.conf_text(**conf))
 
@@ -252,7 +251,6 @@ class Poller:
 
     def start_as(self, command, env=None, cwd=None, stdout=None):
         """Starts exactly this command line, in `cwd` or, as Cacti does, in the program's directory."""
-        self.started += 1
         return Running(self, command, environment(self.directory / "sanitizer", **(env or {})), cwd, stdout)
 
     def run(self, *extra, first=None, last=None, timeout=HANG_S, **how):
