@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -297,6 +299,43 @@ static void a_storm_is_one_report(void **state)
     end(&b);
 }
 
+/* How many events the kernel keeps for a reader. */
+static long kernel_keeps(void)
+{
+    char text[32] = "";
+    int fd = open("/proc/sys/fs/inotify/max_queued_events", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return LONG_MAX;
+    bool ok = read(fd, text, sizeof(text) - 1) > 0;
+    close(fd);
+    return ok ? strtol(text, NULL, 10) : LONG_MAX;
+}
+
+/* The file is replaced when the queue is full, so no event tells of that. */
+static void what_the_kernel_had_no_room_for_is_looked_for(void **state)
+{
+    struct bench b;
+    long events = kernel_keeps();
+    if (events > 1000000) {
+        print_message("NOT TRIED: the kernel keeps %ld events\n", events);
+        return;
+    }
+    begin(&b, state);
+    put(b.path, "first\n");
+    start(&b, LONG_MS);
+    for (long i = 0; i < events; i++)
+        append(b.path);
+    replace_by_another(&b);
+    loop_turn_now(b.loop);
+    while (filewatch_get(b.watch).overflows == 0 && !b.too_late)
+        loop_turn(b.loop);
+    assert_false(b.too_late);
+    filewatch_set(b.watch, 1, 1); /* the next change moves the time of the report */
+    append(b.path);               /* the other file is the one that is watched */
+    wait_for_reports(&b, 1);
+    end(&b);
+}
+
 static void what_happens_beside_the_file_is_no_change(void **state)
 {
     struct bench b;
@@ -518,6 +557,7 @@ int main(void)
         cmocka_unit_test(a_directory_that_is_in_use_may_be_removed_and_made_again),
         cmocka_unit_test(a_directory_that_is_replaced_is_seen),
         cmocka_unit_test(a_storm_is_one_report),
+        cmocka_unit_test(what_the_kernel_had_no_room_for_is_looked_for),
         cmocka_unit_test(what_happens_beside_the_file_is_no_change),
         cmocka_unit_test(what_happens_beside_the_directory_costs_no_wakeup),
         cmocka_unit_test(what_happens_while_a_report_is_handled_leads_to_another),
