@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct hosting;
 
@@ -31,6 +32,7 @@ struct hosting_request {
     int poller, pid;
     int64_t started_mono_us;
     const char *version, *file, *digest, *directory;
+    mode_t mask;                  /* umask(2) */
     struct conffile_image *image; /* what the file held; NULL: it is read */
     char **argv;                  /* NULL-terminated, like the next */
     const char *const *environment;

@@ -68,6 +68,9 @@ void children_stop(struct children *c, int64_t deadline_mono_ms, children_stoppe
 /* With a thread of its own: the same, and wait for it.  Idempotent. */
 bool children_end(struct children *c, int64_t deadline_mono_ms);
 
+/* Any thread, while the supervisor hangs: all are killed, orphans too, and no longer guarded. */
+void children_kill(const struct children *c);
+
 /* On the supervising thread. */
 /* After a stop that was not clean: what is still there, for the log; "" if nothing. */
 const char *children_get_left(const struct children *c);

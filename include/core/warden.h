@@ -49,5 +49,7 @@ void warden_stop(struct warden *w); /* NULL allowed, as below */
 void warden_leave(struct warden *w);
 void warden_add(struct warden *w, pid_t group);
 void warden_remove(struct warden *w, pid_t group);
+/* Any thread: it does what it would do at the end of this process, and exits. */
+void warden_end_now(const struct warden *w);
 
 #endif

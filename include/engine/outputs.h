@@ -30,6 +30,8 @@ struct outputs;
 NODISCARD char *outputs_path(const struct config *config, const char *pattern);
 
 NODISCARD struct outputs *outputs_start(const struct config *config, struct err *err);
+/* There was no cycle here: stop leaves the files as they are.  o may be NULL. */
+void outputs_drop(struct outputs *o);
 /* driver: what has polled, or was to.  status: the exit status, or 128 and the signal that ends the process.
  * o may be NULL. */
 void outputs_stop(struct outputs *o, enum config_driver driver, int status);

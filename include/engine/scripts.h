@@ -32,7 +32,7 @@ typedef void scripts_stopped_fn(void *arg);
 /* From asking the last child to leave to having killed it. */
 enum { SCRIPTS_END_MS = 2000 };
 
-NODISCARD struct scripts *scripts_new(const struct config *config, const struct services *services,
+NODISCARD struct scripts *scripts_new(const struct config *config, struct services *services,
                                       struct loop *loop, struct err *err);
 /* NULL allowed; not while asks are open. */
 void scripts_free(struct scripts *s);

@@ -6,7 +6,7 @@
  *          struct asker *a = asker_new(cycle, s, ...);               engine/asker.h
  *          services_free(s);
  *          struct services *lent = services_lend(s);                 for a cycle of a daemon
- * Threads: new, lend and free on the main thread while no ask is in progress; drop and figures from any; the
+ * Threads: new, lend and free on the main thread while no ask is in progress; drop, figures and children from any; the
  *          rest is const.
  * Owns:    the ping sockets, as soon as services_new() has succeeded.
  * Limits:  what is kept for the next cycle is in services_lend() alone: a process with one cycle has none.
@@ -14,6 +14,8 @@
 #ifndef SPINE_ENGINE_SERVICES_H
 #define SPINE_ENGINE_SERVICES_H
 
+#include "base/thr.h"
+#include "core/children.h"
 #include "core/places.h"
 #include "drivers/ping.h"
 #include "drivers/resolve.h"
@@ -47,14 +49,19 @@ struct services {
     struct places_user *user; /* in whose name they are taken */
     struct memo *engines;     /* of SNMPv3 agents; NULL until something is lent, as the next */
     struct memo *sizes;       /* of requests */
-    struct services *lender;  /* whose all but the user is; NULL: its own */
+    struct services *lender;  /* whose all but the user and the supervisor is; NULL: its own */
+
+    struct thr_mutex lock;
+    const struct children *children GUARDED; /* lock: the cycle's; NULL: it has none */
 };
 
 NODISCARD struct services *services_new(const struct ping_sockets *sockets, struct err *err);
 /* For one of several cycles: all is shared, but what it takes is known as its own.  Freed before the lender. */
 NODISCARD struct services *services_lend(struct services *lender);
-/* The cycle hangs: the places that it has are for others. */
+/* The cycle hangs: the places that it has are for others, and its scripts are killed. */
 void services_drop(struct services *lent);
+/* Those that are killed then; NULL: none.  Before they are freed. */
+void services_set_children(struct services *s, const struct children *children);
 void services_free(struct services *s);                       /* NULL allowed */
 struct services_figures services_figures(struct services *s); /* any thread */
 

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Until the daemon has read the settings it is not known how long the cycle is.  What it says itself about an end has
@@ -61,6 +62,14 @@ static void client_put_strings(struct buf *m, char *const *strings)
         handover_put(m, *strings);
 }
 
+/* There is no other way to ask for it that works on every kernel. */
+static mode_t client_umask(void)
+{
+    mode_t mask = umask(077);
+    (void)umask(mask);
+    return mask;
+}
+
 static bool client_put_request(const struct config *c, int64_t started_mono_us, char *const *argv,
                                struct buf *m, struct err *why)
 {
@@ -78,6 +87,7 @@ static bool client_put_request(const struct config *c, int64_t started_mono_us, 
         handover_put_number(m, c->pid);
         handover_put_number(m, started_mono_us);
         handover_put(m, directory);
+        handover_put_number(m, client_umask());
         handover_put_number(m, (int64_t)count);
         client_put_strings(m, argv);
         client_put_strings(m, environ);
@@ -174,8 +184,8 @@ static void client_take(struct client *cl, const struct handover *m)
     } else if (cl->state == BEGUN && handover_is(m, "ended", 3)) {
         client_take_end(cl, m);
     } else if (cl->state == BEGUN && handover_is(m, "lost", 2)) {
-        err_set(cl->why, ERR_TEMPORARY, "the daemon (pid %d) has given the cycle up",
-                (int)cl->daemon);
+        err_set(cl->why, ERR_TEMPORARY, "the daemon (pid %d) has given the cycle up: %.700s",
+                (int)cl->daemon, m->words[1]);
         client_over(cl, CLIENT_ORPHANED);
     } else {
         client_give_up(cl, "has said something that is not understood");

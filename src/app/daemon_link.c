@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -165,28 +166,58 @@ static void link_begin(struct link *l)
 
 /* ---- what the other side says ---- */
 
-/* Whether the lines of its log would have the same times. */
-static bool link_has_own_zone(const struct hosting_request *q)
+/* What libraries read in the environment of the process, which is the daemon's: the times of log lines, names, and where
+ * the database "localhost" is. */
+static const char *link_other_variable(const struct hosting_request *q)
 {
-    const char *theirs = config_variable(q->environment, "TZ"), *own = getenv("TZ");
-    return theirs == NULL || own == NULL ? theirs == own : strcmp(theirs, own) == 0;
+    static const char *const names[] = {"TZ",
+                                        "RES_OPTIONS",
+                                        "LOCALDOMAIN",
+                                        "HOSTALIASES",
+                                        "MYSQL_UNIX_PORT",
+                                        "MARIADB_UNIX_PORT",
+                                        "MYSQL_TCP_PORT",
+                                        "MARIADB_TCP_PORT"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        const char *theirs = config_variable(q->environment, names[i]), *own = getenv(names[i]);
+        bool same = theirs == NULL || own == NULL ? theirs == own : strcmp(theirs, own) == 0;
+        if (!same)
+            return names[i];
+    }
+    return NULL;
 }
 
-/* NULL: its cycle may begin.  From then on it has the bytes that its client has read. */
-static const char *link_objection(struct link *l)
+/* A cycle is to have the rights that its process has; text: room for the reason. */
+static const char *link_objection_to_process(const struct link *l, char *text, size_t size)
+{
+    const struct hosting_request *q = &l->request;
+    const char *name = link_other_variable(q);
+    if (l->peer.uid != geteuid())
+        return "it polls for its own user only";
+    if (l->peer.gid != getegid())
+        return "it polls for its own group only";
+    if (access(q->directory, X_OK) != 0)
+        return "it cannot enter the directory of the process";
+    if (name == NULL)
+        return NULL;
+    snprintf(text, size, "the process has another %s in its environment", name);
+    return text;
+}
+
+/* NULL: its cycle may begin.  From then on it has the bytes that its client has read.  text: room for the reason. */
+static const char *link_objection(struct link *l, char *text, size_t size)
 {
     const struct daemon *d = l->daemon;
     struct hosting_request *q = &l->request;
+    const char *to_process = link_objection_to_process(l, text, size);
     if (d->stopping)
         return "it is stopping";
-    if (l->peer.uid != geteuid())
-        return "it polls for its own user only";
+    if (to_process != NULL)
+        return to_process;
     if (strcmp(q->version, PACKAGE_VERSION) != 0)
         return "it is version " PACKAGE_VERSION;
     if (q->image == NULL && !snapshot_is_file(d->snapshot, q->file))
         return "it was started with another configuration file";
-    if (!link_has_own_zone(q))
-        return "the process has another time zone (TZ)";
     if (d->cycle_count >= (size_t)d->max_cycles)
         return "it polls as many cycles as it may (Daemon_Cycles)";
     if (d->abandoned >= DAEMON_ABANDONED_MAX)
@@ -200,7 +231,8 @@ static const char *link_objection(struct link *l)
 
 static void link_take_request(struct link *l)
 {
-    const char *objection = link_objection(l);
+    char text[100];
+    const char *objection = link_objection(l, text, sizeof(text));
     if (objection != NULL) {
         link_refuse(l, objection);
         return;
@@ -212,7 +244,9 @@ static void link_take_request(struct link *l)
 
 static void link_take_go(struct link *l)
 {
-    const char *objection = link_objection(l); /* others may have begun meanwhile */
+    char text[100];
+    const char *objection =
+        link_objection(l, text, sizeof(text)); /* others may have begun meanwhile */
     if (objection != NULL)
         link_refuse(l, objection);
     else

@@ -12,10 +12,13 @@
 #include "base/trace.h"
 #include "drivers/db.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -48,6 +51,7 @@ enum {
     WORD_PID,
     WORD_STARTED,
     WORD_DIRECTORY,
+    WORD_UMASK,
     WORD_COUNT,
     WORDS
 };
@@ -64,11 +68,12 @@ static void hosting_close_fds(int fds[HANDOVER_FDS])
 bool hosting_read_request(struct handover *message, int fds[HANDOVER_FDS],
                           struct hosting_request *ret)
 {
-    int64_t poller, pid, started, count;
+    int64_t poller, pid, started, mask, count;
     bool ok = handover_is(message, "poll", WORDS + 1) && fds[0] >= 0 && fds[1] >= 0 &&
               handover_number(message, WORD_POLLER, 1, INT_MAX, &poller) &&
               handover_number(message, WORD_PID, 1, INT_MAX, &pid) &&
               handover_number(message, WORD_STARTED, 1, INT64_MAX / 2, &started) &&
+              handover_number(message, WORD_UMASK, 0, 0777, &mask) &&
               handover_number(message, WORD_COUNT, 1, (int64_t)(message->count - WORDS), &count);
     if (!ok)
         return false;
@@ -81,6 +86,7 @@ bool hosting_read_request(struct handover *message, int fds[HANDOVER_FDS],
         .file = message->words[WORD_FILE],
         .digest = message->words[WORD_DIGEST],
         .directory = message->words[WORD_DIRECTORY],
+        .mask = (mode_t)mask,
         .argv = mem_zalloc((size_t)count + 1, sizeof(char *)),
         .environment = (const char *const *)&message->words[WORDS + count],
     };
@@ -191,10 +197,23 @@ static struct app_end hosting_poll(struct hosting *h)
     return run_hosted(h->config, &host, q->started_mono_us);
 }
 
+/* For this thread and those that it will start: the directory and the umask of the client, also for what it starts.  Where
+ * that is refused, scripts have the daemon's umask. */
+static void hosting_enter_place(const struct hosting_request *q)
+{
+    if (unshare(CLONE_FS) != 0)
+        return;
+    (void)umask(q->mask);
+    if (chdir(q->directory) != 0)
+        log_line(LOG_ALWAYS, "WARNING: the directory %s cannot be entered: %s", q->directory,
+                 strerror(errno));
+}
+
 static void *hosting_main(void *arg)
 {
     struct hosting *h = arg;
     log_start();
+    hosting_enter_place(&h->request);
     db_thread_start();
     h->end = hosting_poll(h);
     db_thread_stop();

@@ -393,9 +393,11 @@ static void run_carry_out(struct run *r, run_work_fn *work, void *arg)
     start_watchdog(r);
     bool ok = connect_store(r, &err), told = run_was_told(r);
     guard_doing(r->guard, GUARD_MAIN, "the cycle");
-    if (ok && !told)
+    if (told)
+        outputs_drop(r->outputs); /* a process of its own would have been ended by the signal */
+    else if (ok)
         work(r, arg);
-    else if (!told)
+    else
         r->end.status = app_fail(&err);
     stop(r);
 }
@@ -474,6 +476,7 @@ static void settle_row(struct run *r, void *arg)
     bool is_main = r->uplink != NULL; /* which has the rows of its collectors */
     struct store *s = is_main ? store_open(&c->rdb, until, &err) : r->store;
     bool needless = c->read_only || c->ping_only;
+    outputs_drop(r->outputs);
     if (!is_main)
         store_grant_last(s, DATABASE_START_MS); /* its cycle's time may be over */
     bool ok = needless || (s != NULL && store_settle_cycle(s, &row, &err));
@@ -494,7 +497,7 @@ static void poll_site_or_ask(struct run *r, void *arg)
         guard_set_end(r->guard, INT64_MAX);
         switch (client_poll(r->config, r->started_mono_us, o->argv, &r->end, &o->why)) {
         case CLIENT_ALONE: break;
-        case CLIENT_DONE: return;
+        case CLIENT_DONE: outputs_drop(r->outputs); return;
         case CLIENT_ORPHANED: settle_row(r, o); return;
         }
     }

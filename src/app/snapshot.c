@@ -163,13 +163,13 @@ static bool snapshot_has(const struct snapshot *s, const char *digest)
     return strcmp(configuration_digest(s->config), digest) == 0;
 }
 
-/* The first configuration was read without keeping the bytes. */
+/* The first configuration was read without keeping the bytes.  Who may read the file may have changed alone. */
 static bool snapshot_use(struct snapshot *s, struct conffile_image *image, struct err *err)
 {
     if (!snapshot_has(s, image->digest))
         return snapshot_adopt(s, image, err);
-    if (s->image == NULL)
-        s->image = conffile_image_ref(image);
+    conffile_image_unref(s->image);
+    s->image = conffile_image_ref(image);
     return true;
 }
 

@@ -294,6 +294,11 @@ static bool children_end_by_force(struct children *c)
     return clean;
 }
 
+void children_kill(const struct children *c)
+{
+    warden_end_now(c->warden);
+}
+
 static void children_release(struct children *c)
 {
     bool clean = true;

@@ -41,9 +41,10 @@ struct warden {
     int fd;
 };
 
-/* What goes through the pipe: a group, negative when it is removed; 0: nothing is left to be ended.
- * Less than PIPE_BUF: in one piece. */
+/* What goes through the pipe: a group, negative when it is removed, or WORD_NOW.  Less than PIPE_BUF: in one piece. */
 typedef pid_t word;
+
+#define WORD_NOW 0 /* as if the pipe had ended */
 
 /* ---- the warden's own process: system calls only ---- */
 
@@ -53,6 +54,8 @@ static void warden_note(word w)
 {
     pid_t group = w > 0 ? w : -w;
     int vacant = -1;
+    if (group <= 1) /* a signal to -1 goes to every process */
+        return;
     for (int i = 0; i < WARDEN_GROUPS_MAX; i++) {
         if (groups[i] == group) {
             groups[i] = w > 0 ? group : 0;
@@ -207,12 +210,14 @@ NORETURN static void guard(int fd, const char *mark)
     warden_ignore_signals();
     prctl(PR_SET_NAME, "spine-warden", 0, 0, 0);
     keep_only(fd);
-    for (;;) {
+    for (bool now = false; !now;) {
         ssize_t n = read(0, words, sizeof(words));
         if (n == 0 || (n < 0 && errno != EINTR))
             break;
-        for (ssize_t i = 0; i < n / (ssize_t)sizeof(words[0]); i++)
+        for (ssize_t i = 0; i < n / (ssize_t)sizeof(words[0]); i++) {
+            now |= words[i] == WORD_NOW;
             warden_note(words[i]);
+        }
     }
     kill_all(mark);
     _exit(0);
@@ -307,4 +312,9 @@ void warden_add(struct warden *w, pid_t group)
 void warden_remove(struct warden *w, pid_t group)
 {
     tell(w, -group);
+}
+
+void warden_end_now(const struct warden *w)
+{
+    tell(w, WORD_NOW);
 }

@@ -242,7 +242,8 @@ static void metrics_process(struct sheet *s, const struct census_sums *sums,
         s, "spine_process_cpu_seconds",
         "Processor time of the process without its scripts; of a daemon, since the cycle began.");
     sheet_seconds(s, NULL, NULL, facts->cpu_us);
-    sheet_gauge(s, "spine_process_resident_memory_max_bytes", "The most memory that it had.");
+    sheet_gauge(s, "spine_process_resident_memory_max_bytes",
+                "The most memory that it had; of a daemon, since it was started.");
     sheet_count(s, NULL, NULL, (uint64_t)facts->resident_bytes);
     sheet_gauge(
         s, "spine_events_missing",

@@ -39,7 +39,8 @@ struct outputs {
     int64_t cpu_before_us;
 
     struct thr_mutex lock;
-    int status GUARDED; /* lock: set by stop, before it closes the stream, as is the driver */
+    bool dropped GUARDED; /* lock */
+    int status GUARDED;   /* lock: set by stop, before it closes the stream, as is the driver */
     enum config_driver driver GUARDED;
 
     /* the thread's */
@@ -198,6 +199,14 @@ static void outputs_tell_progress(struct outputs *o)
     buf_done(&text);
 }
 
+static bool outputs_is_dropped(struct outputs *o)
+{
+    thr_lock(&o->lock);
+    bool is = o->dropped;
+    thr_unlock(&o->lock);
+    return is;
+}
+
 /* One turn; closed: the stream is.  false: all is written. */
 static bool outputs_turn(struct outputs *o, bool closed)
 {
@@ -205,6 +214,8 @@ static bool outputs_turn(struct outputs *o, bool closed)
     outputs_tell_progress(o);
     if (!closed || o->items.count > 0)
         return true;
+    if (outputs_is_dropped(o))
+        return false;
     outputs_gather_facts(o);
     log_line(LOG_DEBUGGING, "DEBUG: the table of %zu devices takes %zu bytes",
              census_count(o->census), census_bytes(o->census));
@@ -294,6 +305,15 @@ struct outputs *outputs_start(const struct config *config, struct err *err)
         return o;
     outputs_release(o);
     return NULL;
+}
+
+void outputs_drop(struct outputs *o)
+{
+    if (o == NULL)
+        return;
+    thr_lock(&o->lock);
+    o->dropped = true;
+    thr_unlock(&o->lock);
 }
 
 void outputs_stop(struct outputs *o, enum config_driver driver, int status)

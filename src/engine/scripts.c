@@ -17,6 +17,7 @@
 enum { SCRIPT_OOM_SCORE = 200, CPU_GRACE_S = 5 };
 
 struct scripts {
+    struct services *services;
     struct children *children;
     struct script_runner *runner;
     struct phpserver_pool *servers;
@@ -96,14 +97,16 @@ static struct children *scripts_new_children(const struct config *c, struct loop
     return loop != NULL ? children_new_on_loop(loop, &o, err) : children_new_on_thread(&o, err);
 }
 
-struct scripts *scripts_new(const struct config *config, const struct services *services,
+struct scripts *scripts_new(const struct config *config, struct services *services,
                             struct loop *loop, struct err *err)
 {
     struct children *children = scripts_new_children(config, loop, err);
     if (children == NULL)
         return NULL;
     struct scripts *s = mem_zalloc(1, sizeof(*s));
+    s->services = services;
     s->children = children;
+    services_set_children(services, children);
     s->runner = new_runner(children, config, services);
     s->servers = new_servers(children, config);
     return s;
@@ -188,6 +191,7 @@ void scripts_free(struct scripts *s)
         return;
     script_runner_free(s->runner);
     phpserver_pool_free(s->servers);
+    services_set_children(s->services, NULL);
     children_free(s->children);
     free(s);
 }

@@ -16,6 +16,7 @@ enum { SIZES_MOST = 16384, SIZES_KEEP_MS = 60 * 60 * 1000 };
 struct services *services_new(const struct ping_sockets *sockets, struct err *err)
 {
     struct services *s = mem_zalloc(1, sizeof(*s));
+    thr_mutex_init(&s->lock);
     s->sockets = *sockets;
     s->places = places_new();
     s->user = places_user_new(s->places);
@@ -35,8 +36,14 @@ struct services *services_lend(struct services *lender)
         lender->sizes = memo_new(SIZES_MOST, SIZES_KEEP_MS, sizeof(size_t));
     }
     resolver_new_cycle(lender->resolver);
-    *s = *lender;
-    s->lender = lender;
+    *s = (struct services){.sockets = lender->sockets,
+                           .resolver = lender->resolver,
+                           .pinger = lender->pinger,
+                           .places = lender->places,
+                           .engines = lender->engines,
+                           .sizes = lender->sizes,
+                           .lender = lender};
+    thr_mutex_init(&s->lock);
     s->user = places_user_new(s->places);
     return s;
 }
@@ -44,6 +51,17 @@ struct services *services_lend(struct services *lender)
 void services_drop(struct services *lent)
 {
     places_user_drop(lent->user);
+    thr_lock(&lent->lock);
+    if (lent->children != NULL)
+        children_kill(lent->children);
+    thr_unlock(&lent->lock);
+}
+
+void services_set_children(struct services *s, const struct children *children)
+{
+    thr_lock(&s->lock);
+    s->children = children;
+    thr_unlock(&s->lock);
 }
 
 void services_free(struct services *s)
@@ -58,6 +76,7 @@ void services_free(struct services *s)
         memo_free(s->engines);
         memo_free(s->sizes);
     }
+    thr_mutex_done(&s->lock);
     free(s);
 }
 

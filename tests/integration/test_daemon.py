@@ -1,6 +1,7 @@
 """A daemon carries out cycles for the processes that Cacti starts; whatever is wrong with it, each cycle is polled once and its row
 closed (docs/daemon.md)."""
 
+import json
 import os
 import pathlib
 import re
@@ -15,14 +16,15 @@ import time
 import pytest
 
 from support.checks import assert_closed, assert_only_a_cycle_changed, assert_stored
-from support.lab import HANG_S, SilentDevice, wait_until
+from support.lab import HANG_S, LabError, SilentDevice, wait_until
 from support.resident import Resident, status_of, valid_status
 from support.snmpd import PLAYPEN
+from support.traces import Traces
 
 from conftest import held_device, real_value
 from test_events import read_events
 from test_figures import on_a_terminal
-from test_lifecycle_faults import locked
+from test_lifecycle_faults import add_sleeper, locked
 
 pytestmark = [pytest.mark.libevent(True), pytest.mark.alone("it starts daemons itself")]
 
@@ -233,13 +235,14 @@ def test_a_daemon_that_is_killed_in_mid_cycle_leaves_no_row_open_and_nothing_is_
     assert "has ended; what it had not stored is lost, and the row in poller_time is closed" in run.log, run
 
 
-def test_a_signal_before_its_cycle_has_anything_open_ends_the_process(site, server, snmpd, poller, daemon):
+def test_a_signal_before_its_cycle_has_anything_open_ends_the_process(site, server, snmpd, poller, daemon, work):
     expected = seed(site, snmpd)
+    poller.write_conf(poller.conf_text(Report_File=work / "report"))
     with locked(server, "settings", "settings", []) as wait, poller.start(first=0, last=50) as running:
         wait()
         running.signal(signal.SIGTERM)
         assert running.wait().status == -signal.SIGTERM
-    assert not site.cycles()
+    assert not site.cycles() and not (work / "report").exists()
     assert poller.run(first=0, last=50).status == 0
     assert_stored(site, expected)
     assert daemon.state()["cycles"]["begun"] == 2
@@ -289,14 +292,19 @@ def test_a_request_that_never_returns_costs_its_cycle_only(site, snmpd, poller, 
 
 
 def test_a_cycle_that_hangs_as_a_whole_is_given_up_and_the_daemon_goes_on(site, snmpd, poller, preload):
-    """A thread that logs holds the log's mutex: of its cycle alone."""
+    """A thread that logs holds the log's mutex: of its cycle alone. Its scripts end, too."""
     site.settings(poller_interval=4)
     expected = seed(site, snmpd)
+    traces = Traces()
+    add_sleeper(site, 50, "/usr/bin/setsid /bin/sleep 6001 & exec /bin/sleep 600")
     with Resident(poller, env=preload | {"FAULT_WRITE": "Total Time:"}) as daemon:
-        run = poller.run("-V", "3", first=0, last=50)
+        run = poller.run("-V", "3", first=0, last=50, env=traces.env)
         assert run.status == 75, run
         assert_closed(site, run)
-        assert "has given the cycle up; what it had not stored is lost, and the row in poller_time is closed" in run.log, run
+        assert re.search(r"has given the cycle up: ERROR: The cycle did not end in time; it is given up.*; what it had not stored is lost, "
+                         r"and the row in poller_time is closed", run.log), run
+        traces.wait_gone()
+        site.sql("DELETE FROM host WHERE id = 50")
         assert "ERROR: The cycle did not end in time; it is given up" in daemon.log()
         assert_next_cycle_is_polled(site, poller, expected, daemon)
 
@@ -342,14 +350,16 @@ def test_the_environment_chooses_the_daemon_too(site, plain_poller, alone):
     alone(plain_poller.run("-V", "3", first=0, last=50, env={"SPINE_DAEMON": "auto"}), "no daemon listens at")
 
 
-def test_a_row_of_the_settings_table_chooses_the_daemon(site, snmpd, plain_poller):
+def test_a_row_of_the_settings_table_chooses_the_daemon(site, snmpd, plain_poller, work):
     expected = seed(site, snmpd)
     site.settings(spine_daemon="auto")
     with Resident(plain_poller):
-        plain_poller.write_conf(plain_poller.conf_text(Daemon=None))
+        plain_poller.write_conf(plain_poller.conf_text(Daemon=None, Report_File=work / "report"))
         assert plain_poller.run(first=0, last=50).status == 0
         assert status_of(plain_poller)[1]["daemon"]["cycles"]["begun"] == 1
     assert_stored(site, expected)
+    report = json.loads((work / "report").read_text())
+    assert (report["devices"]["due"], len(report["history"]["cycles"])) == (3, 1), "the file is the cycle's, not the client's"
 
 
 class FalseDaemon:
@@ -454,11 +464,38 @@ def test_a_daemon_of_another_configuration_file_is_not_used(site, snmpd, plain_p
     assert_stored(site, expected)
 
 
-def test_a_process_in_another_time_zone_writes_its_log_itself(site, snmpd, plain_poller, plain_daemon):
+@pytest.mark.parametrize("name, value", [("TZ", "Asia/Kathmandu"), ("MARIADB_UNIX_PORT", "/no/such/socket"),
+                                         ("RES_OPTIONS", "timeout:1")])
+def test_what_libraries_read_in_the_environment_has_to_be_the_same(site, snmpd, plain_poller, plain_daemon, name, value):
     expected = seed(site, snmpd)
-    run = plain_poller.run("-V", "3", first=0, last=50, env={"TZ": "Asia/Kathmandu"})
-    assert run.status == 0 and "another time zone (TZ)" in run.log_lines(ALONE)[0], run
+    run = plain_poller.run("-V", "3", first=0, last=50, env={name: value})
+    assert run.status == 0 and f"the process has another {name} in its environment" in run.log_lines(ALONE)[0], run
     assert_stored(site, expected)
+
+
+def test_a_directory_that_the_daemon_cannot_enter_is_refused(plain_daemon):
+    with pytest.raises(LabError, match="it cannot enter the directory of the process"):
+        plain_daemon.ask(directory="/no/such/directory")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start a process in another group")
+def test_a_process_of_another_group_polls_by_itself(site, snmpd, plain_poller, plain_daemon):
+    expected = seed(site, snmpd)
+    command = [sys.executable, "-c", "import os, sys; os.setgid(7); os.execv(sys.argv[1], sys.argv[1:])", *plain_poller.command("-V", "3", first=0, last=50)]
+    run = plain_poller.run_as(command)
+    assert run.status == 0 and "it polls for its own group only" in run.log_lines(ALONE)[0], run
+    assert_stored(site, expected)
+
+
+def test_scripts_have_the_umask_of_the_process(site, plain_poller, plain_daemon):
+    device = site.add_device(1, availability_method=0)
+    keys = site.add_items([{"device": device, "action": 1, "arg1": "echo 9$(umask)", "rrd_name": "a"}])
+    for mask in ("0027", "0002"):
+        command = ["/bin/sh", "-c", f'umask {mask}; exec "$@"', "sh", *plain_poller.command(first=0, last=50)]
+        assert plain_poller.run_as(command).status == 0
+        assert_stored(site, {keys[0]: f"9{mask}"})
+        site.sql("DELETE FROM poller_output")
+    assert plain_daemon.state()["cycles"]["ended"] == 2
 
 
 def test_files_with_relative_names_are_written_by_the_process_itself(site, snmpd, plain_poller, plain_daemon, work):

@@ -106,6 +106,18 @@ def test_nothing_is_read_once_the_daemon_stops(site, plain_poller, with_a_cycle)
         assert len(readings(daemon)) == 1, daemon.log()
 
 
+def test_who_may_read_the_file_is_looked_at_as_for_a_process_of_its_own(plain_poller):
+    """Its text does not change."""
+    with Resident(plain_poller, Reload_Debounce_ms=20) as daemon:
+        for mode in (0o644, 0o600, 0o644):
+            before = daemon.state()["configuration"]["reloads"]
+            plain_poller.conf.chmod(mode)
+            wait_until(lambda before=before: daemon.state()["configuration"]["reloads"] > before, "the file to be looked at")
+            run = plain_poller.run("-V", "3", first=0, last=50)
+            assert len(run.log_lines("can be read by every user")) == (mode == 0o644), run
+        assert cycles_of(plain_poller)["begun"] == 3
+
+
 # ---- what can be done to a file ----
 
 
@@ -287,7 +299,7 @@ class Client:
         argv = [str(a) for a in poller.command(*arguments, first=0, last=50)]
         version = re.search(r"\(spine (\S+),", poller.binary.version)[1]
         words = ["poll", version, os.path.realpath(poller.conf), digest_of(text), "1", str(os.getpid()),
-                 str(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000), "/", str(len(argv)), *argv, "PATH=/bin"]
+                 str(time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000), "/", "18", str(len(argv)), *argv, "PATH=/bin"]
         with open(os.devnull, "wb") as null:
             socket.send_fds(self._socket, [b"".join(w.encode() + b"\0" for w in words)], [null.fileno()] * 2)
 

@@ -112,10 +112,10 @@ class Resident(Server):
         """It answers, and polls nothing."""
         wait_until(lambda: (self.state() or {"running": True})["running"] == [], "the daemon to have nothing to do")
 
-    def ask(self, *arguments):
+    def ask(self, *arguments, directory="/"):
         """Hands over a cycle with these arguments, whatever they are; the status and the signal with which it ended."""
         version = re.search(r"\(spine ([^,]+),", self.poller.binary.version)[1]
-        words = ["poll", version, os.path.realpath(self.poller.conf), _digest(self.poller.conf.read_bytes()), 1, os.getpid(), time.monotonic_ns() // 1000, "/",
+        words = ["poll", version, os.path.realpath(self.poller.conf), _digest(self.poller.conf.read_bytes()), 1, os.getpid(), time.monotonic_ns() // 1000, directory, 0o022,
                  len(arguments) + 1, "spine", *arguments, "PATH=/bin"]
         with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client, open(os.devnull, "wb") as null:
             client.settimeout(HANG_S)

@@ -108,8 +108,8 @@ static void test_numbers_outside_their_bounds_are_none(void **state UNUSED)
 
 static void put_request(struct buf *m, const char *count)
 {
-    static const char *const words[] = {"poll", "1.2",  "/etc/spine.conf", "0123-4",
-                                        "2",    "4711", "123456",          "/tmp"};
+    static const char *const words[] = {
+        "poll", "1.2", "/etc/spine.conf", "0123-4", "2", "4711", "123456", "/tmp", "18"};
     for (size_t i = 0; i < ARRAY_LEN(words); i++)
         handover_put(m, words[i]);
     handover_put(m, count);
@@ -144,6 +144,7 @@ static void test_a_request_has_arguments_environment_and_descriptors(void **stat
     assert_string_equal(r.digest, "0123-4");
     assert_null(r.image);
     assert_string_equal(r.directory, "/tmp");
+    assert_int_equal(r.mask, 022);
     assert_int_equal(r.poller, 2);
     assert_int_equal(r.pid, 4711);
     assert_int_equal(r.started_mono_us, 123456);

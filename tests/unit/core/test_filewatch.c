@@ -311,7 +311,7 @@ static long kernel_keeps(void)
     return ok ? strtol(text, NULL, 10) : LONG_MAX;
 }
 
-/* The file is replaced when the queue is full, so no event tells of that. */
+/* The file is replaced when the queue is full, so no event reports that. */
 static void what_the_kernel_had_no_room_for_is_looked_for(void **state)
 {
     struct bench b;

@@ -329,6 +329,30 @@ static void a_warden_that_was_left_ends_what_is_left_and_a_stopped_one_nothing(v
     reap_all();
 }
 
+/* With what has left its group; the poller lives. */
+static void have_all_killed(int out)
+{
+    struct warden *w = start();
+    pid_t group = start_pipeline(out);
+    warden_add(w, group);
+    start_runaway(out, runaways[0]);
+    leftovers_await("sleep 600", 2);
+    tell(out, group);
+    close(out);
+    warden_end_now(w);
+    hang();
+}
+
+static void all_are_killed_when_that_is_asked_for(void **state UNUSED)
+{
+    begin(have_all_killed);
+    (void)heard_group();
+    assert_true(all_gone());
+    assert_int_equal(waitpid(poller, NULL, WNOHANG), 0);
+    assert_int_equal(kill(poller, SIGKILL), 0);
+    reap_all();
+}
+
 /* A usual value would be found in the processes of others. */
 static void a_warden_with_anything_but_a_mark_is_refused(void **state UNUSED)
 {
@@ -373,6 +397,7 @@ int main(void)
         cmocka_unit_test(what_has_left_its_group_does_not_outlive_a_poller_that_was_killed),
         cmocka_unit_test(the_children_of_other_pollers_and_programs_are_left_alone),
         cmocka_unit_test(a_warden_that_was_left_ends_what_is_left_and_a_stopped_one_nothing),
+        cmocka_unit_test(all_are_killed_when_that_is_asked_for),
     };
     return cmocka_run_group_tests_name("warden", tests, NULL, NULL);
 }
