@@ -26,6 +26,12 @@ def _said(self, one, other):
 Difference.said = _said
 
 
+def plain(line):
+    """A line of the log without what differs from run to run: time and process, and on a busy machine the signal that a
+    script has ended by, because it may not have run in the time between the two."""
+    return re.sub("ended by SIGTERM|ignored SIGTERM, ended by SIGKILL", "ended", PREFIX.sub("", line))
+
+
 class Dump:
     """The tables as they are now; `finish` adds what belongs to the run that led here."""
 
@@ -58,7 +64,7 @@ class Dump:
         self.within = within
         self.asked = asked
         self.cycle = cycle
-        self.lines = collections.Counter(PREFIX.sub("", line) for line in run.log.splitlines() if LINES.search(line))
+        self.lines = collections.Counter(plain(line) for line in run.log.splitlines() if LINES.search(line))
 
     # what is compared
 
