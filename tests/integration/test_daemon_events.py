@@ -135,7 +135,9 @@ def test_lines_are_those_of_the_event_log(site, snmpd, plain_poller, daemon, wor
     assert plain_poller.run(f"--event-log={work}/events", first=0, last=99).status == 0
     logged = [json.loads(line) for line in (work / "events").read_text().splitlines()]
     told = [json.loads(line) for line in run(plain_poller, "--events", "--format=json").stdout.splitlines()]
-    assert [{k: v for k, v in event.items() if k not in ("poller_id", "client_pid")} for event in told] == logged
+    assert {event["pid"] for event in told} == {daemon.pid}
+    assert [{k: v for k, v in event.items() if k not in ("poller_id", "client_pid")} | {"pid": event["client_pid"]}
+            for event in told] == logged
 
 
 def test_a_filter_leaves_the_others_in_the_daemon(site, snmpd, plain_poller, daemon):
