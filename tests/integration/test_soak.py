@@ -39,7 +39,7 @@ def test_growth_would_be_seen():
     assert not goes_on_growing([100] * 7 + [130] * 5 + [140] * 8)
 
 
-def soak(site, poller, agents, work, measure):
+def soak(site, poller, agents, work, measure, *arguments):
     """SOAK_CYCLES cycles; returns what measure(run) has said after each, which is printed, too."""
     count = int(os.environ.get("SOAK_CYCLES", 20))
     keys = torture.seed_site(site, agents(torture.SPEC).port, work / "php")
@@ -47,7 +47,7 @@ def soak(site, poller, agents, work, measure):
     traces, found, files = Traces(), [], None
     for cycle in range(count):
         site.sql("DELETE FROM poller_output")
-        run = poller.run(first=0, last=99, env=traces.env)
+        run = poller.run(*arguments, first=0, last=99, env=traces.env)
         assert run.status == 0 and site.outputs().keys() == set(keys), (cycle, run)
         found.append(measure(run))
         if cycle == 1:
@@ -68,12 +68,19 @@ def test_nothing_grows_from_cycle_to_cycle(site, poller, agents, work):
 @pytest.mark.libevent(True)
 @pytest.mark.alone("it starts daemons itself")
 def test_nothing_grows_in_a_daemon_from_cycle_to_cycle(site, poller, agents, work):
-    """The first fifth of them makes what is kept."""
+    """The first fifth of them makes what is kept. On a busy machine a process may poll by itself, and says why."""
+    by_themselves = []
     with Resident(poller) as daemon:
-        found = soak(site, poller, agents, work, lambda run: (daemon.memory_kib(), daemon.threads(), daemon.descriptors()))
+        def measure(run):
+            by_themselves.extend(run.log_lines("has not answered within 200 ms"))
+            return daemon.memory_kib(), daemon.threads(), daemon.descriptors()
+
+        found = soak(site, poller, agents, work, measure, "-V", "3")
         _, *held = (min(figures) for figures in zip(*found[1:len(found) // 5 + 2]))  # the last connection may be there still
         wait_until(lambda: [daemon.threads(), daemon.descriptors()] == held, f"{held} threads and descriptors, as early on")
-        assert daemon.state()["cycles"]["ended"] == len(found), "the daemon has polled all of them"
+        print(f"{len(by_themselves)} of them polled by the processes themselves")
+        assert len(by_themselves) <= len(found) // 2, by_themselves
+        assert daemon.state()["cycles"]["ended"] == len(found) - len(by_themselves), "the daemon has polled the others"
     sizes = [size for size, *_ in found[len(found) // 5:]]
     assert not goes_on_growing(sizes), sizes
     assert len(found) < 500 or is_flat(sizes), sizes  # the heaps have their sizes after some hundred cycles
