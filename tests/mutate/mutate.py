@@ -6,8 +6,8 @@
     make check-mutation MUTATE="--sample 8"     every eighth change
     make check-mutation MUTATE=--self-test      proves that it is red without the tests
 
-Works on a copy in a temporary directory: the model and base layers become one shared library, each module test is
-linked with it once, and a mutant costs one compilation and the tests. A mutant that no test notices is a survivor. Those
+Works on a copy in a temporary directory: the model and base layers become one shared library, each module test (and the one
+of drivers/recording, which reads what model/record writes) is linked with it once, and a mutant costs one compilation and the tests. A mutant that no test notices is a survivor. Those
 in tests/mutate/survivors.txt are known, with the reason; any other survivor, and any line there that no longer
 survives or exists, makes this fail; so do less than LEAST per cent of killed mutants.
 """
@@ -27,6 +27,8 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 KNOWN = TOP / "tests/mutate/survivors.txt"
 FLAGS = ["-std=gnu17", "-O0", "-w", "-fPIC", "-D_GNU_SOURCE", "-DHAVE_CONFIG_H"]
+#: A test of another layer, and what it needs beside the library.
+READER = {"tests/unit/drivers/test_recording.c": ["src/drivers/recording.c", "-ljansson"]}
 #: A mutant that hangs is noticed: a test may take TEST_SECONDS, and TIMES times what it takes without a change.
 TEST_SECONDS, TIMES = 20, 10
 #: Per cent of the mutants that the tests must notice.
@@ -105,6 +107,9 @@ class Bench:
         self.work, self.compiler = work, shlex.split(compiler)
         for part in ("src/base", "src/model", "include", "tests/unit/model", "tests/support", "docs"):
             shutil.copytree(TOP / part, work / part)
+        for part in [*READER, *(p for parts in READER.values() for p in parts if not p.startswith("-"))]:
+            (work / part).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TOP / part, work / part)
         shutil.copy(config, work / "config.h")
         self.flags = FLAGS + [f"-I{work}", f"-I{work / 'include'}"]
         self.objects = {}
@@ -113,9 +118,10 @@ class Bench:
             self.compile(source, check=True)
         self.link(check=True)
         self.tests = []
-        for source in [] if blind else sorted(work.glob("tests/unit/model/test_*.c")):
+        for source in [] if blind else sorted(work.glob("tests/unit/*/test_*.c")):
             program = source.with_suffix("")
-            subprocess.run([*self.compiler, *self.flags, source, "-o", program, f"-L{work}", "-lmodel", "-lcmocka", "-lm",
+            more = [p if p.startswith("-") else work / p for p in READER.get(str(source.relative_to(work)), [])]
+            subprocess.run([*self.compiler, *self.flags, source, *more, "-o", program, f"-L{work}", "-lmodel", "-lcmocka", "-lm",
                             f"-Wl,-rpath,{work}"], check=True)
             self.tests.append(program)
         self.seconds = {}  # what each test takes without a change

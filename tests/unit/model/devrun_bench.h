@@ -76,6 +76,7 @@ static struct bench {
     struct row rows[ITEMS_MAX];
     size_t row_count;
     int finished;
+    size_t learned; /* devrun_learned_oids() */
     struct devrun_result result;
     struct system_info system; /* of the result; its texts are freed with the run */
     char location[24];

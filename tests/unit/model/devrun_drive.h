@@ -124,6 +124,7 @@ static UNUSED void run_device(void)
     answer_strangers(run);
     devrun_stop(run, &when);
     assert_null(devrun_next_action(run));
+    b.learned = devrun_learned_oids(run);
     devrun_free(run);
     check_promises();
     assert_within(b.most_open, 0, b.device.device_threads < 1 ? 1 : b.device.device_threads);

@@ -82,7 +82,7 @@ static void poll_device(struct reindex_row *rows, size_t count, int version, int
     d.items = &item;
     d.item_count = 1;
     struct devrun_options options = {
-        .log_level = LOG_ALWAYS, .failure_count = 2, .recovery_count = 3};
+        .log_level = LOG_MEDIUM, .failure_count = 2, .recovery_count = 3};
     buf_done(&outcome.log);
     memset(&outcome, 0, sizeof(outcome));
     struct devrun *run = devrun_new(&d, &options);

@@ -138,6 +138,8 @@ static void a_ping_out_of_range_takes_the_time_that_it_is_given(void **state)
     d.ping_retries = -1;
     assert_int_equal(avail_silent_ms(&d, 3), 3 * 500);
     d.ping_timeout_ms = 10;
+    d.ping_retries = 0; /* is no mistake */
+    assert_int_equal(avail_silent_ms(&d, 3), 10);
     d.ping_retries = 1000;
     assert_int_equal(avail_silent_ms(&d, 3), (PING_RETRIES_MAX + 1) * 10);
 }
@@ -317,9 +319,11 @@ static void the_first_poll_starts_the_figures(void **state)
     assert_near(s.avg_time, 3.25);
     assert_near(s.availability, 50);
     /* damaged figures: more failures than polls */
-    s.failed_polls = 50;
-    s = settle(AVAIL_PING, true, &up, true, s, &memory);
-    assert_true(isfinite(s.avg_time) && isfinite(s.availability));
+    for (int64_t more = 1; more <= 50; more += 49) {
+        s.failed_polls = s.total_polls + more;
+        s = settle(AVAIL_PING, true, &up, true, s, &memory);
+        assert_true(isfinite(s.avg_time) && isfinite(s.availability));
+    }
     arena_done(&memory);
 }
 

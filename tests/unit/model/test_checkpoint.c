@@ -34,15 +34,21 @@ static const char made_lines[] = "spine-checkpoint 1\ndatabase cacti\npoller 2\n
                                  "interval 300\ndevices 0-4294967295\ndone 0 3-5 9 11 4294967295\n";
 
 /* With the sum that belongs to it, so that only the lines can be wrong. */
-static bool is_got(const char *lines)
+static bool are_got(const char *lines, size_t len)
 {
     struct buf text = BUF_INIT;
     struct checkpoint got;
-    buf_printf(&text, "%ssum %08" PRIx32 "\n", lines, spoolrec_crc32(lines, strlen(lines)));
+    buf_append(&text, lines, len);
+    buf_printf(&text, "sum %08" PRIx32 "\n", spoolrec_crc32(lines, len));
     bool ok = checkpoint_get(text.data, text.len, &got);
     checkpoint_done(&got);
     buf_done(&text);
     return ok;
+}
+
+static bool is_got(const char *lines)
+{
+    return are_got(lines, strlen(lines));
 }
 
 static void what_was_written_is_read_back(void **state UNUSED)
@@ -131,6 +137,10 @@ static void lines_that_lie_are_not_got(void **state UNUSED)
         {"devices\ndone\n", false},
         {"devices all\ndone\nmore\n", false},
         {"done\ndevices all\n", false},
+        {"done\n", false},
+        {"devices all\ndone 1-1000000\n", true},
+        {"devices all\ndone 1-1000001\n", false},
+        {"devices all\ndone 1-999999 2000000-2000001\n", false},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct buf lines = BUF_INIT;
@@ -146,6 +156,32 @@ static void lines_that_lie_are_not_got(void **state UNUSED)
     assert_false(is_got(
         "spine-checkpoint 1\ndatabase a\npoller 1\nstart -1\ninterval 300\ndevices all\ndone\n"));
     assert_false(is_got(""));
+}
+
+/* What belongs to the longest text has a long name of a database. */
+static void a_text_is_got_up_to_the_longest(void **state UNUSED)
+{
+    enum { SUM_LINE = 4 + 8 + 1 };
+    static const char rest[] = "\npoller 2\nstart 17\ninterval 300\ndevices all\ndone\n";
+    struct buf lines = BUF_INIT;
+    buf_puts(&lines, "spine-checkpoint 1\ndatabase ");
+    while (lines.len + strlen(rest) + SUM_LINE < CHECKPOINT_BYTES_MAX)
+        buf_putc(&lines, 'a');
+    buf_puts(&lines, rest);
+    assert_true(are_got(lines.data, lines.len));
+    lines.len -= strlen(rest);
+    buf_puts(&lines, "a");
+    buf_puts(&lines, rest);
+    assert_false(are_got(lines.data, lines.len));
+    buf_done(&lines);
+}
+
+static void a_text_with_a_NUL_is_not_got(void **state UNUSED)
+{
+    char lines[sizeof(made_lines)];
+    memcpy(lines, made_lines, sizeof(lines));
+    assert_true(are_got(lines, sizeof(lines) - 1));
+    assert_false(are_got(lines, sizeof(lines)));
 }
 
 static void it_is_for_the_same_cycle_alone(void **state UNUSED)
@@ -179,6 +215,8 @@ int main(void)
         cmocka_unit_test(devices_are_done_or_not),
         cmocka_unit_test(nothing_that_was_changed_or_cut_is_got),
         cmocka_unit_test(lines_that_lie_are_not_got),
+        cmocka_unit_test(a_text_is_got_up_to_the_longest),
+        cmocka_unit_test(a_text_with_a_NUL_is_not_got),
         cmocka_unit_test(it_is_for_the_same_cycle_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,12 +63,24 @@ static void items_are_in_the_order_of_agent_data_source_and_name(void **state UN
     assert_int_equal(item_compare(&items[1], &items[1]), 0);
 }
 
+static void a_device_lives_until_the_last_reference_is_given_back(void **state UNUSED)
+{
+    const struct device *d = device_new(), *again = device_ref(d);
+    assert_ptr_equal(again, d);
+    assert_int_equal(d->references, 2);
+    device_unref(d);
+    assert_int_equal(again->references, 1);
+    device_unref(again);
+    device_unref(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_step_fits_if_it_is_a_multiple_of_the_interval),
         cmocka_unit_test(a_device_asks_scripts_by_an_item_or_by_a_check),
         cmocka_unit_test(items_are_in_the_order_of_agent_data_source_and_name),
+        cmocka_unit_test(a_device_lives_until_the_last_reference_is_given_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

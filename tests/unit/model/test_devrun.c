@@ -44,10 +44,10 @@ static void without_item_4(const struct snmp_request *rq, struct answer *a)
         }
 }
 
-/* genErr; arg: of the last object, or index 0, too large, negative. */
+/* genErr; arg: of the last object, or index 0, too large, negative, of the first. */
 static void broken(const struct snmp_request *rq, struct answer *a)
 {
-    const long index[] = {(long)rq->count, 0, (long)rq->count + 1, -1};
+    const long index[] = {(long)rq->count, 0, (long)rq->count + 1, -1, 1};
     honest(rq, a);
     a->reply.error_status = 5;
     a->reply.error_index = index[b.arg];
@@ -117,6 +117,7 @@ static struct polling {
      UNKNOWN_MISSING},
     {"genErr for every item", 12, 4, broken, 0, "4 3 2 1 4 3 2 1 4 3 2 1 ", 0, 12,
      UNKNOWN_AGENT_ERROR},
+    {"genErr for each first item", 4, 4, broken, 4, "4 3 2 1 ", 0, 4, UNKNOWN_AGENT_ERROR},
     {"error index 0", 10, 10, broken, 1, "10 5 2 " TEN_TIMES("1 "), 0, 10, UNKNOWN_AGENT_ERROR},
     {"error index too large", 10, 10, broken, 2, "10 5 2 " TEN_TIMES("1 "), 0, 10,
      UNKNOWN_AGENT_ERROR},
@@ -144,6 +145,22 @@ static void polled_as_expected(void **state)
     assert_int_equal(b.result.unknown[p->reason], p->unknown);
     assert_int_equal(unknown_total(), p->unknown);
     assert_true(b.result.complete && !b.result.down);
+}
+
+/* Another error may be about one bad object. */
+static void only_a_message_that_is_too_big_says_how_many_are_answered(void **state)
+{
+    add_items(13);
+    b.agent = narrow;
+    b.arg = 3;
+    run_device();
+    assert_int_equal(b.learned, 2);
+    set_up(state);
+    add_items(13);
+    b.agent = broken;
+    b.arg = 1;
+    run_device();
+    assert_int_equal(b.learned, 0);
 }
 
 static void max_oids_out_of_range_is_five(void **state)
@@ -408,6 +425,58 @@ static const struct {
      "Device[7] HT[1] DS[101] TT[1.50] SNMP: v2: 10.0.0.1, dsname: n1, oid: arg1, value: 1001"},
     {0, "public", 0, HOST_UP, LOG_MEDIUM, "Device[7] HT[1] Total Time: 0.0015 Seconds"},
 };
+
+static void the_log_names_the_kind_of_ping(void **state)
+{
+    static const struct {
+        int method;
+        const char *line;
+    } kinds[] = {
+        {PING_METHOD_ICMP, "Device[7] DEBUG: Entering ICMP Ping"},
+        {PING_METHOD_UDP, "Device[7] DEBUG: Entering UDP Ping"},
+        {PING_METHOD_TCP, "Device[7] DEBUG: Entering TCP Ping"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        set_up(state);
+        b.options.log_level = LOG_DEBUGGING;
+        b.device.availability_method = AVAIL_PING;
+        b.device.ping_method = kinds[i].method;
+        run_device();
+        assert_logged(LOG_DEBUGGING, kinds[i].line);
+    }
+}
+
+/* Where the ping alone decides, its text says what to do. */
+static void a_name_without_an_address_is_told(void **state)
+{
+    static const struct {
+        int method;
+        const char *line;
+    } methods[] = {
+        {AVAIL_PING,
+         "Device[7] PING Result: PING: Device is Unknown or is IPV6.  Please use the SNMP "
+         "ping options only."},
+        {AVAIL_PING_OR_SNMP, "Device[7] PING Result: PING: no address"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        set_up(state);
+        b.options.log_level = LOG_HIGH;
+        b.device.availability_method = methods[i].method;
+        b.ping = (struct ping_reply){
+            .outcome = PING_DOWN, .text = "PING: no address", .bad_name = "no such name"};
+        run_device();
+        assert_logged(LOG_HIGH, methods[i].line);
+        assert_logged(LOG_ALWAYS, "WARNING: no such name");
+    }
+}
+
+static void a_check_that_was_made_was_possible(void **state)
+{
+    (void)state;
+    b.device.availability_method = AVAIL_SNMP_UPTIME;
+    run_device();
+    assert_silent("No host availability check possible");
+}
 
 /* Said at its level and above, and at every level, as ALWAYS, for a debug device. */
 static void lines_are_said_at_their_level(void **state)
@@ -677,6 +746,7 @@ int main(void)
                                        &pollings[i]};
     const struct CMUnitTest tests[] = {
         TEST(max_oids_out_of_range_is_five),
+        TEST(only_a_message_that_is_too_big_says_how_many_are_answered),
         TEST(sessions_never_share_a_request),
         TEST(equal_sessions_share_wherever_they_are_written),
         TEST(what_cannot_be_asked_is_unknown),
@@ -686,6 +756,9 @@ int main(void)
         TEST(the_check_decides_as_the_contract_says),
         TEST(ping_only_means_no_items),
         TEST(the_check_asks_what_the_method_says),
+        TEST(the_log_names_the_kind_of_ping),
+        TEST(a_name_without_an_address_is_told),
+        TEST(a_check_that_was_made_was_possible),
         TEST(lines_are_said_at_their_level),
         TEST(every_item_of_a_silent_agent_is_named),
         TEST(invalid_values_are_told_as_configured),

@@ -183,6 +183,37 @@ static void without_a_supervisor_script_items_are_unknown(void **state)
     assert_int_equal(b.result.unknown[UNKNOWN_FAILED], 2);
 }
 
+static void a_re_index_check_has_the_output_of_a_script_or_counts_its_lines(void **state)
+{
+    static const struct {
+        int action;
+        const char *wanted, *asks, *line;
+    } cases[] = {
+        {REINDEX_SCRIPT, "7", "S ", "CMD: count, output: 7"},
+        {REINDEX_SCRIPT_COUNT, "2", "S ", "CMD COUNT: count, output: 2"},
+        {REINDEX_SERVER, "7", "V ", "SERVER: count, output: 7"},
+        {REINDEX_SERVER_COUNT, "2", "V ", "SERVER COUNT: count, output: 2"},
+    };
+    script_says =
+        (struct script_reply){.outcome = SCRIPT_OUTPUT, .output = "7\n", .len = 2, .lines = 2};
+    for (size_t i = 0; i < 2 * ARRAY_LEN(cases); i++) {
+        struct reindex_row row = {.data_query_id = 3, .op = '=', .arg1 = "count"};
+        char line[100];
+        bool changed = i % 2 == 1;
+        set_up(state);
+        row.action = cases[i / 2].action;
+        row.assert_value = changed ? "9" : cases[i / 2].wanted;
+        b.device.reindex = &row;
+        b.device.reindex_count = 1;
+        b.script = says;
+        run_device();
+        snprintf(line, sizeof(line), "Device[7] HT[1] DQ[3] RECACHE %s", cases[i / 2].line);
+        assert_logged(LOG_MEDIUM, line);
+        assert_string_equal(buf_str(&b.asks), cases[i / 2].asks);
+        assert_int_equal(lines_with("RECACHE ASSERT FAILED"), changed);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -197,6 +228,7 @@ int main(void)
         TEST(the_absence_of_script_servers_is_reported_where_their_start_failed),
         TEST(ping_only_means_nothing_for_device_0),
         TEST(without_a_supervisor_script_items_are_unknown),
+        TEST(a_re_index_check_has_the_output_of_a_script_or_counts_its_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

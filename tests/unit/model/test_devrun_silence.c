@@ -376,6 +376,8 @@ static void a_silent_re_index_probe_does_not_silence_other_agents(void **state)
         assert_int_equal(b.result.values, 6);
         assert_int_equal(b.result.unknown[UNKNOWN_NO_ANSWER], 3);
         assert_null(strstr(buf_str(&b.asks), "C 3")); /* its own items are not asked for */
+        assert_int_equal(lines_with("WARNING: SNMP timeout detected [500 ms], ignoring host"),
+                         k < 2);
         forget_run();
     }
 }
@@ -540,6 +542,26 @@ static void system_information_is_asked_for_again_where_it_was_left_out(void **s
     }
 }
 
+/* The last but one of the seven. */
+static void forgetful_in_the_middle(const struct snmp_request *rq, struct answer *a)
+{
+    for (size_t i = 0; i < rq->count; i++)
+        if (rq->count != 7 || i != 5)
+            put(a, rq->names[i]);
+}
+
+static void an_object_left_out_in_the_middle_of_a_check_says_nothing_of_sizes(void **state)
+{
+    (void)state;
+    add_items(10);
+    b.options.system_info = true;
+    b.device.max_oids = 100;
+    b.device.availability_method = AVAIL_SNMP_UPTIME;
+    b.agent = forgetful_in_the_middle;
+    run_device();
+    assert_string_equal(buf_str(&b.asks), "C C C 10 ");
+}
+
 /* Item 4 is in no answer. */
 static void without_item_4(const struct snmp_request *rq, struct answer *a)
 {
@@ -604,6 +626,7 @@ int main(void)
         TEST(the_log_names_the_remedy_for_answers_that_leave_objects_out),
         TEST(a_whole_answer_changes_nothing),
         TEST(system_information_is_asked_for_again_where_it_was_left_out),
+        TEST(an_object_left_out_in_the_middle_of_a_check_says_nothing_of_sizes),
         TEST(an_object_left_out_although_asked_for_alone_is_missing),
         TEST(a_re_index_probe_asks_again_for_what_was_left_out),
     };

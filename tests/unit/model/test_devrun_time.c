@@ -47,6 +47,18 @@ static void an_agent_takes_no_more_than_its_part_of_the_cycle(void **state)
     assert_int_equal(lines_with("all that they may take of a cycle"), 1);
 }
 
+static void the_last_millisecond_is_time_and_less_is_none(void **state)
+{
+    (void)state;
+    add_items(3);
+    b.device.max_oids = 1;
+    b.options.agent_ms = 1001;
+    b.agent = sluggish;
+    run_device();
+    assert_int_equal(limits[1], 1);
+    assert_int_equal(b.result.values, 2);
+}
+
 /* A time-out that ends with its time: it is not even asked whether it lives. */
 static void an_agent_without_time_left_is_not_asked_again(void **state)
 {
@@ -198,6 +210,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_agent_takes_no_more_than_its_part_of_the_cycle),
+        TEST(the_last_millisecond_is_time_and_less_is_none),
         TEST(an_agent_without_time_left_is_not_asked_again),
         TEST(without_a_limit_an_agent_may_take_as_long_as_it_likes),
         TEST(a_device_takes_no_more_than_twice_the_part_of_an_agent),

@@ -207,6 +207,30 @@ static void a_nul_behind_a_system_text_is_not_part_of_it(void **state)
     devrun_free(run);
 }
 
+static void the_log_shows_what_an_agent_has_sent(void **state)
+{
+    static const struct {
+        const char *text, *shown;
+    } texts[] = {
+        {"no value", "no value"},
+        {" \t\"no value\"\r\n", "no value"},
+        {"not \"a\" value", "not \\\"a\\\" value"},
+        {"C:\\data", "C:\\\\data"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        char line[160];
+        set_up(state);
+        add_item(ITEM_SNMP);
+        b.options.invalid_log = 2;
+        devrun_free(run_with(texts[i].text, strlen(texts[i].text)));
+        snprintf(line, sizeof(line),
+                 "WARNING: Invalid Response, Device[7] HT[1] DS[100] SNMP: v2: 10.0.0.1, dsname: "
+                 "n0, oid: arg1, value: %s",
+                 texts[i].shown);
+        assert_logged(LOG_ALWAYS, line);
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -220,6 +244,7 @@ int main(void)
         TEST(a_number_that_does_not_fit_is_told),
         TEST(system_texts_are_stored_as_text),
         TEST(a_nul_behind_a_system_text_is_not_part_of_it),
+        TEST(the_log_shows_what_an_agent_has_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,6 +75,7 @@ static void rows_are_counted_many_at_a_time(void **state)
 {
     (void)state;
     assert_false(is_reindexed("60"));
+    assert_true(is_logged("DQ[3] RECACHE OID COUNT: .1.3.6.1.9.1, output: 60\n"));
     assert_int_equal(agent.bulks, 3);
     assert_int_equal(agent.nexts, 0);
     assert_true(is_reindexed("59"));
@@ -109,6 +110,7 @@ static void a_count_that_was_cut_short_concludes_nothing(void **state)
         agent.version = troubles[i] == NEXT_FAILS ? 1 : 2;
         assert_false(is_reindexed("60"));
         assert_false(is_reindexed("3"));
+        assert_true(is_logged("DQ[3] RECACHE OID COUNT: .1.3.6.1.9.1, output: U\n"));
     }
 }
 

@@ -116,6 +116,10 @@ static void an_engine_time_is_believed_before_an_uptime_that_wraps(void **state 
     poll_uptime(".1.3.6.1.2.1.1.3.0", 2, 10);
     assert_int_equal(outcome.reindexed, 0);
     assert_string_equal(outcome.assertion, "7000");
+    clocks.engine =
+        (struct varbind){.type = VARBIND_OCTETS, .octets = {(const uint8_t *)" \"71\" ", 6}};
+    poll_uptime(".1.3.6.1.2.1.1.3.0", 2, 10);
+    assert_string_equal(outcome.assertion, "7100");
 }
 
 static void without_any_clock_nothing_is_concluded(void **state UNUSED)
@@ -269,6 +273,66 @@ an_agent_without_the_number_of_indexes_is_not_re_indexed_every_cycle(void **stat
     assert_int_equal(outcome.reindexed, 1);
 }
 
+/* ---- several rows ---- */
+
+/* Clocks, the row as get_value has it, and no other object. */
+static struct snmp_reply answer_several(const struct snmp_request *r)
+{
+    bool is_row = oid_equal(r->names[0], (struct oid){row_name, ARRAY_LEN(row_name)});
+    if (!is_row && r->names[0].len != ARRAY_LEN(row_name))
+        return answer_clocks(r);
+    varbinds[0] = get_value;
+    varbinds[0].name = r->names[0];
+    if (!is_row)
+        varbinds[0].type = VARBIND_NO_SUCH_OBJECT;
+    return value_reply(varbinds, 1);
+}
+
+static struct reindex_row verified_row(uint32_t query, const uint32_t *name, const char *stored)
+{
+    return (struct reindex_row){.data_query_id = query,
+                                .action = REINDEX_SNMP,
+                                .op = '=',
+                                .assert_value = stored,
+                                .arg1 = "",
+                                .oid = {name, ARRAY_LEN(row_name)}};
+}
+
+static void the_uptime_is_asked_for_once_and_is_no_other_row_s_value(void **state UNUSED)
+{
+    struct reindex_row rows[3] = {{.data_query_id = 3,
+                                   .action = REINDEX_SNMP,
+                                   .op = '<',
+                                   .assert_value = "4000",
+                                   .arg1 = ".1.3.6.1.2.1.1.3.0"}};
+    fresh_clocks(NULL);
+    get_value = (struct varbind){.type = VARBIND_INTEGER, .integer = 5};
+    rows[1] = verified_row(4, row_name, " 5"); /* is written in another way, and means the same */
+    rows[2] = rows[0];
+    rows[2].data_query_id = 5;
+    poll_device(rows, 3, 2, 10, answer_several);
+    assert_int_equal(outcome.reindexed, 0);
+    assert_int_equal(outcome.asks, 3); /* both clocks, the row, the item */
+}
+
+/* It is known by being alone in its data query; rows of other ones may stand on both sides. */
+static void the_number_of_indexes_is_the_only_row_of_its_data_query(void **state UNUSED)
+{
+    const struct {
+        uint32_t before, behind; /* data queries of its neighbours */
+        size_t count;            /* rows; what stands behind them is not looked at */
+        int reindexed;
+    } cases[] = {{2, 4, 3, 0}, {2, 3, 2, 0}, {3, 4, 3, 1}, {2, 3, 3, 1}};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct reindex_row rows[3];
+        rows[0] = verified_row(cases[i].before, row_name, "eth0");
+        rows[1] = verified_row(3, scalar_name, "24");
+        rows[2] = verified_row(cases[i].behind, row_name, "eth0");
+        poll_device(rows, cases[i].count, 2, 10, answer_several);
+        assert_int_equal(outcome.reindexed, cases[i].reindexed);
+    }
+}
+
 static void
 a_row_without_a_name_that_can_be_asked_has_not_the_value_of_the_last_one(void **state UNUSED)
 {
@@ -285,6 +349,9 @@ a_row_without_a_name_that_can_be_asked_has_not_the_value_of_the_last_one(void **
     rows[0].oid = (struct oid){row_name, ARRAY_LEN(row_name)};
     poll_device(rows, 2, 2, 10, answer_row);
     assert_int_equal(outcome.reindexed, 0);
+    get_value.type = VARBIND_NO_SUCH_INSTANCE; /* the first one alone is gone */
+    poll_device(rows, 2, 2, 10, answer_row);
+    assert_int_equal(outcome.reindexed, 1);
 }
 
 int main(void)
@@ -306,6 +373,8 @@ int main(void)
         cmocka_unit_test_setup(a_column_is_not_taken_for_a_deleted_row, fresh_row),
         cmocka_unit_test_setup(an_agent_without_the_number_of_indexes_is_not_re_indexed_every_cycle,
                                fresh_row),
+        cmocka_unit_test_setup(the_uptime_is_asked_for_once_and_is_no_other_row_s_value, fresh_row),
+        cmocka_unit_test_setup(the_number_of_indexes_is_the_only_row_of_its_data_query, fresh_row),
         cmocka_unit_test_setup(
             a_row_without_a_name_that_can_be_asked_has_not_the_value_of_the_last_one, fresh_row),
     };
