@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #define UPTIME ".1.3.6.1.2.1.1.3.0"
-#define DESCR  ".1.3.6.1.2.1.1.1.0"
 
 /* ---- agents (docs/contract.md 13.4, 13.5) ---- */
 
@@ -361,38 +360,6 @@ static void ping_only_means_no_items(void **state)
     assert_silent("Total Time");
 }
 
-static enum snmp_op last_op;
-static char last_name[40];
-
-static void curious(const struct snmp_request *rq, struct answer *a)
-{
-    struct buf name = BUF_INIT;
-    honest(rq, a);
-    oid_print(rq->names[0], &name);
-    snprintf(last_name, sizeof(last_name), "%s", name.data);
-    last_op = rq->op;
-    buf_done(&name);
-}
-
-static void the_check_asks_what_the_method_says(void **state)
-{
-    (void)state;
-    const char *const names[] = {NULL, UPTIME, UPTIME, NULL, UPTIME, DESCR, ".1.3"};
-    b.agent = curious;
-    b.ping.outcome = PING_IMPOSSIBLE;
-    b.device.snmp.version = 3; /* needs no community */
-    b.device.snmp.community = "";
-    for (int m = 0; m < (int)ARRAY_LEN(names); m++) {
-        forget_run();
-        last_name[0] = '\0';
-        b.device.availability_method = m;
-        run_device();
-        assert_string_equal(last_name, names[m] == NULL ? "" : names[m]);
-        if (names[m] != NULL)
-            assert_int_equal(last_op, m == AVAIL_SNMP_GETNEXT ? SNMP_OP_GETNEXT : SNMP_OP_GET);
-    }
-}
-
 /* ---- the log (docs/contract.md 3.10 to 3.12) ---- */
 
 static const struct {
@@ -404,6 +371,7 @@ static const struct {
     const char *line;
 } said[] = {
     {0, "public", 0, HOST_UP, LOG_HIGH, "Device[7] No Device Availability Method Selected"},
+    {0, "public", 0, HOST_UP, LOG_HIGH, "Device[7] HT[1] Device has no information for recache."},
     {2, "", 0, HOST_UP, LOG_MEDIUM,
      "Device[7] HT[1] No host availability check possible for '10.0.0.1'"},
     {2, "public", 0, HOST_UP, LOG_HIGH, "Device[7] SNMP Result: Device responded to SNMP"},
@@ -425,58 +393,6 @@ static const struct {
      "Device[7] HT[1] DS[101] TT[1.50] SNMP: v2: 10.0.0.1, dsname: n1, oid: arg1, value: 1001"},
     {0, "public", 0, HOST_UP, LOG_MEDIUM, "Device[7] HT[1] Total Time: 0.0015 Seconds"},
 };
-
-static void the_log_names_the_kind_of_ping(void **state)
-{
-    static const struct {
-        int method;
-        const char *line;
-    } kinds[] = {
-        {PING_METHOD_ICMP, "Device[7] DEBUG: Entering ICMP Ping"},
-        {PING_METHOD_UDP, "Device[7] DEBUG: Entering UDP Ping"},
-        {PING_METHOD_TCP, "Device[7] DEBUG: Entering TCP Ping"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-        set_up(state);
-        b.options.log_level = LOG_DEBUGGING;
-        b.device.availability_method = AVAIL_PING;
-        b.device.ping_method = kinds[i].method;
-        run_device();
-        assert_logged(LOG_DEBUGGING, kinds[i].line);
-    }
-}
-
-/* Where the ping alone decides, its text says what to do. */
-static void a_name_without_an_address_is_told(void **state)
-{
-    static const struct {
-        int method;
-        const char *line;
-    } methods[] = {
-        {AVAIL_PING,
-         "Device[7] PING Result: PING: Device is Unknown or is IPV6.  Please use the SNMP "
-         "ping options only."},
-        {AVAIL_PING_OR_SNMP, "Device[7] PING Result: PING: no address"},
-    };
-    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-        set_up(state);
-        b.options.log_level = LOG_HIGH;
-        b.device.availability_method = methods[i].method;
-        b.ping = (struct ping_reply){
-            .outcome = PING_DOWN, .text = "PING: no address", .bad_name = "no such name"};
-        run_device();
-        assert_logged(LOG_HIGH, methods[i].line);
-        assert_logged(LOG_ALWAYS, "WARNING: no such name");
-    }
-}
-
-static void a_check_that_was_made_was_possible(void **state)
-{
-    (void)state;
-    b.device.availability_method = AVAIL_SNMP_UPTIME;
-    run_device();
-    assert_silent("No host availability check possible");
-}
 
 /* Said at its level and above, and at every level, as ALWAYS, for a debug device. */
 static void lines_are_said_at_their_level(void **state)
@@ -755,10 +671,6 @@ int main(void)
         TEST(an_answer_before_the_start_is_ignored),
         TEST(the_check_decides_as_the_contract_says),
         TEST(ping_only_means_no_items),
-        TEST(the_check_asks_what_the_method_says),
-        TEST(the_log_names_the_kind_of_ping),
-        TEST(a_name_without_an_address_is_told),
-        TEST(a_check_that_was_made_was_possible),
         TEST(lines_are_said_at_their_level),
         TEST(every_item_of_a_silent_agent_is_named),
         TEST(invalid_values_are_told_as_configured),

@@ -197,6 +197,33 @@ static void an_uptime_that_grows_changes_nothing(void **state UNUSED)
     assert_outputs("77", "in:5 out:6", "88", "88");
 }
 
+/* ---- what a check concludes ---- */
+
+static void each_operator_holds_or_fails(void **state UNUSED)
+{
+    static const struct {
+        char op;
+        const char *stored;
+        int64_t seen;
+        bool fails, is_stored;
+    } cases[] = {
+        {'=', "12", 12, false, false},  {'=', "12", 13, true, true},
+        {'=', " 12", 12, false, false}, /* written in another way */
+        {'>', "12", 12, false, false},  {'>', "12", 13, true, true},
+        {'>', "12", 11, false, true},   {'<', "12", 12, false, false},
+        {'<', "12", 11, true, true},    {'<', "12", 13, false, true},
+        {'<', "0", -1, false, true},    {'!', "12", 13, false, false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        set_up(NULL);
+        add_row(1, cases[i].op, cases[i].stored, cases[i].seen, "a");
+        poll_device();
+        if (b.recached[1] != cases[i].fails || b.asserted != cases[i].is_stored)
+            fail_msg("'%s' %c %d: failed %zu, stored %zu", cases[i].stored, cases[i].op,
+                     (int)cases[i].seen, b.recached[1], b.asserted);
+    }
+}
+
 /* ---- one failed check is enough for a data query ---- */
 
 static void the_other_rows_of_a_failed_query_are_not_asked(void **state UNUSED)
@@ -262,6 +289,7 @@ int main(void)
         TEST(an_uptime_that_differs_counts_as_a_restart),
         TEST(a_changed_index_alone_is_not_a_restart),
         TEST(an_uptime_that_grows_changes_nothing),
+        TEST(each_operator_holds_or_fails),
         TEST(the_other_rows_of_a_failed_query_are_not_asked),
         TEST(all_rows_of_a_query_that_holds_are_asked),
         TEST(without_a_supervisor_script_checks_conclude_nothing),

@@ -199,6 +199,8 @@ static const struct {
      true},
     {ITEM_SNMP, SNMP_ANSWERED, 18, VARBIND_INTEGER, 0,
      "the agent answers with an error (inconsistentName)", true},
+    {ITEM_SNMP, SNMP_ANSWERED, 19, VARBIND_INTEGER, 0,
+     "the agent answers with an error (an unknown error)", true},
     {ITEM_SNMP, SNMP_ANSWERED, 4711, VARBIND_INTEGER, 0,
      "the agent answers with an error (an unknown error)", true},
     {ITEM_SNMP, SNMP_ANSWERED, 0, VARBIND_NULL, 0,
@@ -277,6 +279,7 @@ static void print_words(int item UNUSED, struct script_reply *reply)
 }
 
 #define TEN          "xxxxxxxxxx"
+#define TEN_HALVES   "\xbf\xbf\xbf\xbf\xbf\xbf\xbf\xbf\xbf\xbf"
 #define SEVENTY_NINE TEN TEN TEN TEN TEN TEN TEN "xxxxxxxxx"
 
 static void what_is_not_a_value_is_shown_as_far_as_it_can_be_recognised(void **state)
@@ -317,6 +320,15 @@ static void what_is_not_a_value_is_shown_as_far_as_it_can_be_recognised(void **s
     b.options.log_level = LOG_MEDIUM;
     run_device();
     assert_int_equal(count_of("'" SEVENTY_NINE "...' is neither"), 1);
+    begin(AVAIL_NONE);
+    add_item(ITEM_SCRIPT);
+    words = TEN_HALVES TEN_HALVES TEN_HALVES TEN_HALVES TEN_HALVES TEN_HALVES TEN_HALVES TEN_HALVES
+        TEN_HALVES; /* no character at all */
+    b.script = print_words;
+    b.arg = 'i';
+    b.options.log_level = LOG_MEDIUM;
+    run_device();
+    assert_int_equal(count_of("'...' is neither"), 1);
 }
 
 /* ---- agents that fall silent, or always were ---- */
@@ -402,6 +414,51 @@ static void a_check_that_cannot_be_made_has_its_reason(void **state)
                               "choose another");
 }
 
+static void each_kind_of_ping_has_its_remedy(void **state)
+{
+    static const struct {
+        int method;
+        bool fell_back; /* to UDP */
+        const char *remedy;
+    } kinds[] = {
+        {PING_METHOD_ICMP, false, "check that the host is up and that echo requests reach it"},
+        {PING_METHOD_ICMP, true, ALIVE},
+        {PING_METHOD_UDP, false, ALIVE},
+        {PING_METHOD_TCP_CLOSED, false, ALIVE},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        char line[300];
+        begin(AVAIL_PING);
+        b.device.ping_method = kinds[i].method;
+        b.device.ping_port = 33439;
+        b.ping = (struct ping_reply){
+            .outcome = PING_DOWN, .text = "Ping timed out", .fell_back = kinds[i].fell_back};
+        run_device();
+        snprintf(line, sizeof(line),
+                 "Device[7] Hostname[10.0.0.1] WARNING: " DOWN ": Ping timed out; %s",
+                 kinds[i].remedy);
+        assert_logged(LOG_ALWAYS, line);
+    }
+}
+
+static void a_version_that_does_not_exist_is_named_as_the_error(void **state)
+{
+    (void)state;
+    for (int version = 0; version <= 4; version++) {
+        bool exists = version >= 1 && version <= 3;
+        begin(AVAIL_NONE);
+        add_item(ITEM_SNMP);
+        b.target.version = (uint8_t)version;
+        outcome = SNMP_FAILED;
+        detail = "it is wrong";
+        run_device();
+        assert_int_equal(count_of("SNMP Version Error for Device '10.0.0.1': it is wrong"),
+                         !exists);
+        assert_int_equal(count_of("SNMP request to '10.0.0.1' failed: it is wrong"), exists);
+    }
+}
+
 /* As Spine 1.2.24 counts them: whatever became U without being a time-out or a local failure. */
 static void spine_log_level_reports_what_the_agent_lacks(void **state)
 {
@@ -429,6 +486,8 @@ int main(void)
         TEST(a_silent_agent_is_told_once_with_the_remedy),
         TEST(an_agent_that_has_answered_before_has_another_remedy),
         TEST(a_check_that_cannot_be_made_has_its_reason),
+        TEST(each_kind_of_ping_has_its_remedy),
+        TEST(a_version_that_does_not_exist_is_named_as_the_error),
         TEST(every_U_has_its_reason_at_medium),
         TEST(an_item_that_is_not_asked_for_has_its_reason),
         TEST(what_is_not_a_value_is_shown_as_far_as_it_can_be_recognised),

@@ -15,6 +15,7 @@ static void scripts_between_do_not_flush(void **state)
     const int actions[] = {ITEM_SNMP, ITEM_SCRIPT, ITEM_SERVER};
     for (int i = 0; i < 12; i++)
         add_item(actions[i % 3]);
+    b.device.max_oids = 4; /* scripts do not count */
     run_device();
     assert_string_equal(buf_str(&b.asks), "4 S V S V S V S V ");
     assert_int_equal(b.result.values, 12);
@@ -118,6 +119,78 @@ static void each_end_of_a_script_has_its_reason(void **state)
     }
 }
 
+/* As Cacti's log viewer and operators know them (docs/contract.md 3.11). */
+static void each_failure_has_its_line_and_no_other(void **state)
+{
+#define SS "SS[14] "
+    static const struct {
+        int action;
+        enum script_outcome outcome;
+        enum log_level level;
+        const char *line; /* NULL: none */
+    } cases[] = {
+        {ITEM_SCRIPT, SCRIPT_OUTPUT, LOG_ALWAYS, NULL},
+        {ITEM_SCRIPT, SCRIPT_EMPTY, LOG_ALWAYS,
+         "Device[7] DS[100] ERROR: Empty result [10.0.0.1]: 'n0'"},
+        {ITEM_SCRIPT, SCRIPT_TIMED_OUT, LOG_MEDIUM, "Device[7] ERROR: The NIFTY POPEN timed out"},
+        {ITEM_SCRIPT, SCRIPT_FLOODED, LOG_ALWAYS, NULL},
+        {ITEM_SCRIPT, SCRIPT_NOT_STARTED, LOG_ALWAYS,
+         "Device[7] ERROR: Problem executing POPEN [10.0.0.1]: 'n0'"},
+        {ITEM_SCRIPT, SCRIPT_LOST, LOG_ALWAYS, NULL},
+        {ITEM_SERVER, SCRIPT_OUTPUT, LOG_ALWAYS, NULL},
+        {ITEM_SERVER, SCRIPT_EMPTY, LOG_ALWAYS, NULL},
+        {ITEM_SERVER, SCRIPT_TIMED_OUT, LOG_ALWAYS,
+         "WARNING: " SS "The PHP Script Server did not respond in time for Timeout[2.50], "
+         "Command[n0] and will therefore be restarted"},
+        {ITEM_SERVER, SCRIPT_FLOODED, LOG_ALWAYS,
+         "ERROR: " SS "The Script Server result was longer than the acceptable range"},
+        {ITEM_SERVER, SCRIPT_NOT_STARTED, LOG_ALWAYS, NULL},
+        {ITEM_SERVER, SCRIPT_LOST, LOG_ALWAYS,
+         "ERROR: " SS "PHP Script Server communications lost sending Command[n0].  Restarting PHP "
+         "Script Server"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        set_up(state);
+        add_item(cases[i].action);
+        script_says = (struct script_reply){
+            .outcome = cases[i].outcome, .output = "", .server = 14, .elapsed_us = 2500000};
+        b.script = says;
+        b.arg = 'i';
+        run_device();
+        if (cases[i].line != NULL)
+            assert_logged(cases[i].level, cases[i].line);
+        assert_int_equal(lines_with("ERROR") + lines_with("WARNING"), cases[i].line != NULL);
+    }
+}
+
+/* What is said beside a result of a script is a remark; anything else is a warning. */
+static void a_detail_is_a_remark_or_a_warning(void **state)
+{
+    static const struct {
+        int action;
+        enum script_outcome outcome;
+        enum log_level level;
+        const char *line;
+    } cases[] = {
+        {ITEM_SCRIPT, SCRIPT_OUTPUT, LOG_HIGH, "NOTE: Script has a result"},
+        {ITEM_SCRIPT, SCRIPT_LOST, LOG_ALWAYS, "WARNING: Script lost"},
+        {ITEM_SERVER, SCRIPT_OUTPUT, LOG_ALWAYS, "WARNING: PHP Script Server has a result"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char line[120];
+        set_up(state);
+        add_item(cases[i].action);
+        script_says = (struct script_reply){
+            .outcome = cases[i].outcome, .output = "1000", .len = 4, .detail = "exit status 1"};
+        b.script = says;
+        b.options.log_level = LOG_HIGH;
+        run_device();
+        snprintf(line, sizeof(line), "Device[7] DS[100] %s: exit status 1; Command[n0]",
+                 cases[i].line);
+        assert_logged(cases[i].level, line);
+    }
+}
+
 static void a_cancelled_script_leaves_no_row(void **state)
 {
     (void)state;
@@ -214,6 +287,27 @@ static void a_re_index_check_has_the_output_of_a_script_or_counts_its_lines(void
     }
 }
 
+/* Cacti has stored the quotes. */
+static void what_a_script_prints_in_quotes_is_what_was_stored(void **state)
+{
+    (void)state;
+    struct reindex_row row = {.data_query_id = 3,
+                              .action = REINDEX_SCRIPT,
+                              .op = '=',
+                              .assert_value = "\"eth0\"",
+                              .arg1 = "name"};
+    script_says = (struct script_reply){.outcome = SCRIPT_OUTPUT, .output = "\"eth0\"\n", .len = 7};
+    b.device.reindex = &row;
+    b.device.reindex_count = 1;
+    b.script = says;
+    run_device();
+    assert_silent("RECACHE ASSERT FAILED");
+    row.assert_value = "\"eth1\"";
+    forget_run();
+    run_device();
+    assert_int_equal(lines_with("RECACHE ASSERT FAILED"), 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -223,12 +317,15 @@ int main(void)
         TEST(scripts_are_asked_though_snmp_is_silent),
         TEST(device_threads_let_scripts_run_beside_each_other),
         TEST(each_end_of_a_script_has_its_reason),
+        TEST(each_failure_has_its_line_and_no_other),
+        TEST(a_detail_is_a_remark_or_a_warning),
         TEST(a_cancelled_script_leaves_no_row),
         TEST(what_a_limit_did_to_a_script_is_logged),
         TEST(the_absence_of_script_servers_is_reported_where_their_start_failed),
         TEST(ping_only_means_nothing_for_device_0),
         TEST(without_a_supervisor_script_items_are_unknown),
         TEST(a_re_index_check_has_the_output_of_a_script_or_counts_its_lines),
+        TEST(what_a_script_prints_in_quotes_is_what_was_stored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

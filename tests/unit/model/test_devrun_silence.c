@@ -601,6 +601,27 @@ static void a_re_index_probe_asks_again_for_what_was_left_out(void **state)
     assert_logged(LOG_ALWAYS, "Device[7] HT[1] DQ[3] RECACHE ASSERT FAILED: '99999999<1234500'");
 }
 
+/* At every verbosity where every U is reported. */
+static void a_restart_is_told_as_loud_as_what_it_costs(void **state)
+{
+    static const uint32_t subs[] = {1, 3, 6, 1, 2, 1, 1, 3, 0};
+    for (int invalid_log = 0; invalid_log <= 2; invalid_log++) {
+        struct reindex_row row = {.data_query_id = 3,
+                                  .action = REINDEX_SNMP,
+                                  .op = '<',
+                                  .assert_value = "99999999",
+                                  .arg1 = ".1.3.6.1.2.1.1.3.0",
+                                  .oid = {subs, SUBS}};
+        set_up(state);
+        b.device.reindex = &row;
+        b.device.reindex_count = 1;
+        b.options.invalid_log = invalid_log;
+        run_device();
+        assert_logged(invalid_log == 2 ? LOG_ALWAYS : LOG_MEDIUM,
+                      "Device[7] HT[1] NOTICE: Spike Kill in Effect for '10.0.0.1'");
+    }
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -625,6 +646,7 @@ int main(void)
         TEST(objects_left_out_of_an_answer_are_asked_for_again),
         TEST(the_log_names_the_remedy_for_answers_that_leave_objects_out),
         TEST(a_whole_answer_changes_nothing),
+        TEST(a_restart_is_told_as_loud_as_what_it_costs),
         TEST(system_information_is_asked_for_again_where_it_was_left_out),
         TEST(an_object_left_out_in_the_middle_of_a_check_says_nothing_of_sizes),
         TEST(an_object_left_out_although_asked_for_alone_is_missing),

@@ -106,6 +106,9 @@ static void the_narrower_column_is_named(void **state)
                   "characters and the column output of poller_output takes 200, so that "
                   "9 of 27 fields are left out");
     buf_done(&text);
+    text = run_pairs(ITEM_SNMP, 300, 200, 200);
+    assert_int_equal(lines_with("output of poller_output takes 200"), 1);
+    buf_done(&text);
 }
 
 static void output_that_was_cut_keeps_whole_fields_and_is_told_in_one_line(void **state)
@@ -207,6 +210,14 @@ static void a_nul_behind_a_system_text_is_not_part_of_it(void **state)
     devrun_free(run);
 }
 
+static void without_system_texts_none_are_stored(void **state)
+{
+    (void)state;
+    b.device.availability_method = AVAIL_SNMP_UPTIME;
+    run_device();
+    assert_null(b.result.host.system);
+}
+
 static void the_log_shows_what_an_agent_has_sent(void **state)
 {
     static const struct {
@@ -244,6 +255,7 @@ int main(void)
         TEST(a_number_that_does_not_fit_is_told),
         TEST(system_texts_are_stored_as_text),
         TEST(a_nul_behind_a_system_text_is_not_part_of_it),
+        TEST(without_system_texts_none_are_stored),
         TEST(the_log_shows_what_an_agent_has_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

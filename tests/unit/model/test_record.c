@@ -102,7 +102,7 @@ static void an_ask_names_the_session_of_the_device_or_of_an_item(void **state UN
     static const uint32_t subs[] = {1, 3};
     static const struct oid name = {subs, ARRAY_LEN(subs)};
     const struct target own = named("own"), first = named("first"), second = named("second"),
-                        stranger = named("stranger");
+                        other = named("other");
     struct item items[] = {{.target = &first}, {.target = &second}};
     const struct device device = {.snmp = own, .items = items, .item_count = ARRAY_LEN(items)};
     const struct {
@@ -111,7 +111,7 @@ static void an_ask_names_the_session_of_the_device_or_of_an_item(void **state UN
     } cases[] = {{&own, "\"session\":\"device\""},
                  {&first, "\"session\":0"},
                  {&second, "\"session\":1"},
-                 {&stranger, "\"session\":null"}};
+                 {&other, "\"session\":null"}};
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         const struct action ask = {
             .kind = ACTION_ASK,

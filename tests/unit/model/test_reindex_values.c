@@ -130,6 +130,9 @@ static void without_any_clock_nothing_is_concluded(void **state UNUSED)
     assert_true(outcome.asked_item);
     assert_int_equal(outcome.reindexed, 0);
     assert_string_equal(outcome.assertion, "");
+    assert_true(is_logged("DQ[3] Legacy Uptime Result: U, Is Numeric: 0\n"));
+    assert_true(is_logged("DQ[3] Extended Uptime Result: 0, Is Numeric: 1\n"));
+    assert_true(is_logged("DQ[3] RECACHE OID: .1.3.6.1.2.1.1.3.0, (assert: 6000 < output: U)\n"));
 }
 
 /* ---- rows to be verified ---- */
@@ -184,6 +187,20 @@ static void a_row_that_is_as_it_was_stays(void **state UNUSED)
     poll_row("eth0", 2);
     assert_int_equal(outcome.reindexed, 1);
     assert_string_equal(outcome.assertion, "e0");
+}
+
+static void a_row_is_found_behind_what_was_not_asked_for(void **state UNUSED)
+{
+    static const uint32_t other[] = {1, 3, 6, 1, 9, 1, 9};
+    struct varbind both[] = {
+        {.name = {other, ARRAY_LEN(other)}, .type = VARBIND_INTEGER, .integer = 1},
+        {.name = {row_name, ARRAY_LEN(row_name)}, .type = VARBIND_INTEGER, .integer = 24}};
+    get_reply = value_reply(both, 2);
+    poll_row("24", 2);
+    assert_int_equal(outcome.reindexed, 0);
+    poll_row("1", 2);
+    assert_int_equal(outcome.reindexed, 1);
+    assert_string_equal(outcome.assertion, "24");
 }
 
 static void a_missing_row_is_noticed_once(void **state UNUSED)
@@ -349,7 +366,7 @@ a_row_without_a_name_that_can_be_asked_has_not_the_value_of_the_last_one(void **
     rows[0].oid = (struct oid){row_name, ARRAY_LEN(row_name)};
     poll_device(rows, 2, 2, 10, answer_row);
     assert_int_equal(outcome.reindexed, 0);
-    get_value.type = VARBIND_NO_SUCH_INSTANCE; /* the first one alone is gone */
+    get_value.type = VARBIND_NO_SUCH_INSTANCE; /* the first one alone is missing */
     poll_device(rows, 2, 2, 10, answer_row);
     assert_int_equal(outcome.reindexed, 1);
 }
@@ -365,6 +382,7 @@ int main(void)
                                fresh_clocks),
         cmocka_unit_test_setup(without_any_clock_nothing_is_concluded, fresh_clocks),
         cmocka_unit_test_setup(a_row_that_is_as_it_was_stays, fresh_row),
+        cmocka_unit_test_setup(a_row_is_found_behind_what_was_not_asked_for, fresh_row),
         cmocka_unit_test_setup(a_missing_row_is_noticed_once, fresh_row),
         cmocka_unit_test_setup(a_missing_row_is_noticed_by_error_too, fresh_row),
         cmocka_unit_test_setup(a_missing_row_is_noticed_whatever_the_agent_says_about_the_next_one,
