@@ -36,6 +36,23 @@ static void a_nonsense_time_out_is_half_a_second(void **state UNUSED)
         assert_int_equal(target_timeout_ms(cases[i].stored), cases[i].ms);
 }
 
+static void a_version_and_its_community_decide_whether_it_can_be_asked(void **state UNUSED)
+{
+    static const bool usable[][2] = {/* without and with a community */
+                                     {false, false},
+                                     {false, true},
+                                     {false, true},
+                                     {true, true},
+                                     {false, false}};
+    for (uint8_t version = 0; version < ARRAY_LEN(usable); version++)
+        for (int with = 0; with < 2; with++) {
+            struct target t = v3();
+            t.version = version;
+            t.community = with ? "public" : "";
+            assert_int_equal(target_usable(&t), usable[version][with]);
+        }
+}
+
 /* ---- SNMPv3 security as Cacti means it ---- */
 
 static const struct {
@@ -122,6 +139,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nonsense_time_out_is_half_a_second),
+        cmocka_unit_test(a_version_and_its_community_decide_whether_it_can_be_asked),
         cmocka_unit_test(a_protocol_of_none_is_none_whatever_pass_phrase_is_stored),
         cmocka_unit_test(what_differs_in_its_time_out_alone_is_the_same_agent),
         cmocka_unit_test(what_differs_in_anything_else_is_another_agent),
