@@ -11,6 +11,9 @@
 
 enum { WAYS = 3, ROUNDS = 3 };
 
+/* Equal texts in different places. */
+static const char here[] = "a:5", there[] = "a:5";
+
 static const struct {
     const char *what;
     const char *values[ROUNDS * WAYS];
@@ -41,6 +44,24 @@ static const struct {
     {"pairs on one way, moving numbers on the others",
      {"1", "2", "a:1", "3", "4", "a:1", "5", "6", "a:1"},
      VERDICT_DIFFERS},
+    {"a constant from three places",
+     {here, there, "a:5", here, there, "a:5", here, there, "a:5"},
+     VERDICT_SAME},
+    {"the same once, before it moves", {"5", "5", "5", "6", "7", "8", "7", "8", "9"}, VERDICT_SAME},
+    {"no row on the first way", {NULL, "7", "7", NULL, "7", "7", NULL, "7", "7"}, VERDICT_DIFFERS},
+    {"a row that comes on the first way",
+     {NULL, "a:7", "a:6", "a:7", "a:6", "a:7", "a:6", "a:7", "a:6"},
+     VERDICT_MOVED},
+    {"nothing in the row of one way", {"1", "", "2", "3", "", "4", "5", "", "6"}, VERDICT_DIFFERS},
+    {"U until the last round", {"1", "U", "2", "3", "U", "4", "5", "7", "6"}, VERDICT_MOVED},
+    {"as far below the others as those are apart",
+     {"10", "12", "0", "14", "15", "0", "20", "18", "0"},
+     VERDICT_MOVED},
+    {"further below", {"10", "12", "-1", "14", "15", "-1", "20", "18", "-1"}, VERDICT_DIFFERS},
+    {"as far above the others as those are apart",
+     {"10", "12", "30", "14", "15", "30", "20", "18", "30"},
+     VERDICT_MOVED},
+    {"further above", {"10", "12", "31", "14", "15", "31", "20", "18", "31"}, VERDICT_DIFFERS},
     {"three constants", {"1", "2", "3", "1", "2", "3", "1", "2", "3"}, VERDICT_DIFFERS},
 };
 
