@@ -103,6 +103,39 @@ static void what_is_not_a_number_is_not_sent_as_one(void **state)
     buf_done(&sql);
 }
 
+static void a_number_without_digits_is_zero(void **state)
+{
+    (void)state;
+    struct pushed_host h = host(1);
+    h.fields[2] = "";
+    h.lengths[2] = 0;
+    struct buf sql = BUF_INIT;
+    assert_int_equal(pushtext_hosts(&sql, &h, 1, &wide, fake_escape, NULL), 1);
+    assert_non_null(strstr(buf_str(&sql), ",0 AS c2,"));
+    buf_done(&sql);
+}
+
+static size_t hosts_within(const struct sqltext_limits *limits, size_t *ret_len)
+{
+    const struct pushed_host rows[] = {host(10), host(11), host(12)};
+    struct buf sql = BUF_INIT;
+    size_t n = pushtext_hosts(&sql, rows, 3, limits, fake_escape, NULL);
+    *ret_len = sql.len;
+    buf_done(&sql);
+    return n;
+}
+
+static void hosts_fill_a_statement_up_to_its_limits(void **state)
+{
+    (void)state;
+    size_t full, len;
+    assert_int_equal(hosts_within(&(struct sqltext_limits){.rows = 2, .bytes = 1 << 20}, &full), 2);
+    assert_int_equal(hosts_within(&(struct sqltext_limits){.rows = 9, .bytes = full}, &len), 2);
+    assert_int_equal(len, full);
+    assert_int_equal(hosts_within(&(struct sqltext_limits){.rows = 9, .bytes = full - 1}, &len), 1);
+    assert_int_equal(hosts_within(&(struct sqltext_limits){.rows = 9, .bytes = 1}, &len), 1);
+}
+
 /* Every row in exactly one statement: the 501st as well. */
 static void no_host_is_left_out_at_any_edge(void **state)
 {
@@ -224,17 +257,55 @@ static void no_step_is_left_out_at_any_edge(void **state)
     }
 }
 
+static void the_last_item_of_a_source_counts_as_the_others_do(void **state)
+{
+    (void)state;
+    struct pushed_steps steps = {0};
+    pushed_steps_add(&steps, 1, "a", 60);
+    pushed_steps_add(&steps, 1, "b", 60);
+    pushed_steps_add(&steps, 1, "c", 0);
+    pushed_steps_end(&steps);
+    assert_int_equal(steps.count, 3);
+    assert_string_equal(steps.rows[0].rrd_name, "c");
+    pushed_steps_done(&steps);
+}
+
+static size_t steps_within(const struct sqltext_limits *limits, size_t *ret_len)
+{
+    const struct pushed_step rows[] = {{60, 10, NULL}, {60, 11, NULL}, {60, 12, NULL}};
+    struct buf sql = BUF_INIT;
+    size_t n = pushtext_steps(&sql, rows, 3, limits, fake_escape, NULL);
+    *ret_len = sql.len;
+    buf_done(&sql);
+    return n;
+}
+
+static void steps_fill_a_statement_up_to_its_limits(void **state)
+{
+    (void)state;
+    size_t full, len;
+    assert_int_equal(steps_within(&(struct sqltext_limits){.rows = 2, .bytes = 1 << 20}, &full), 2);
+    assert_int_equal(steps_within(&(struct sqltext_limits){.rows = 9, .bytes = full}, &len), 2);
+    assert_int_equal(len, full);
+    assert_int_equal(steps_within(&(struct sqltext_limits){.rows = 9, .bytes = full - 1}, &len), 1);
+    assert_int_equal(steps_within(&(struct sqltext_limits){.rows = 9, .bytes = 1}, &len), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_query_has_a_column_for_every_field),
         cmocka_unit_test(status_reaches_devices_that_exist_and_creates_none),
         cmocka_unit_test(what_is_not_a_number_is_not_sent_as_one),
+        cmocka_unit_test(a_number_without_digits_is_zero),
+        cmocka_unit_test(hosts_fill_a_statement_up_to_its_limits),
         cmocka_unit_test(no_host_is_left_out_at_any_edge),
         cmocka_unit_test(no_items_no_statement),
         cmocka_unit_test(equal_steps_share_a_statement),
         cmocka_unit_test(items_of_one_source_that_disagree_keep_their_own_step),
         cmocka_unit_test(no_step_is_left_out_at_any_edge),
+        cmocka_unit_test(the_last_item_of_a_source_counts_as_the_others_do),
+        cmocka_unit_test(steps_fill_a_statement_up_to_its_limits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
