@@ -94,6 +94,29 @@ static void a_row_that_is_too_large_is_not_written(void **state UNUSED)
     free(huge);
 }
 
+static void a_row_at_the_limits_is_read_back(void **state UNUSED)
+{
+    enum { OUTPUT_MAX = SPOOLREC_SIZE_MAX - 64 - 10 }; /* beside a name of ten */
+    char *name = mem_zalloc(UINT16_MAX + 2, 1), *output = mem_zalloc(OUTPUT_MAX + 1, 1);
+    memset(name, 'n', UINT16_MAX + 1);
+    struct output_row named = row_of(1, "42", 2), wide = row_of(1, output, OUTPUT_MAX + 1);
+    named.rrd_name = name;
+    struct buf b = BUF_INIT;
+    size_t size;
+    assert_int_equal(spoolrec_put_row(&b, &named), 0);
+    assert_int_equal(spoolrec_put_row(&b, &wide), 0);
+    name[UINT16_MAX] = '\0';
+    wide.output_len = OUTPUT_MAX;
+    assert_int_not_equal(spoolrec_put_row(&b, &named), 0);
+    assert_row(b.data, b.len, &named, &size);
+    buf_clear(&b);
+    assert_int_not_equal(spoolrec_put_row(&b, &wide), 0);
+    assert_row(b.data, b.len, &wide, &size);
+    buf_done(&b);
+    free(name);
+    free(output);
+}
+
 /* A copy on the heap, so that a sanitizer sees every byte read behind it. */
 static enum spoolrec_result get_copy(bool is_header, const char *data, size_t len)
 {
@@ -142,6 +165,55 @@ static void no_flipped_bit_goes_unnoticed(void **state UNUSED)
     buf_done(&b);
 }
 
+/* Writes size and checksum of a frame with `size` bytes in it. */
+static void seal(char *frame, size_t size)
+{
+    uint32_t crc = spoolrec_crc32(frame + 8, size);
+    for (unsigned i = 0; i < 4; i++) {
+        frame[i] = (char)(unsigned char)(size >> 8 * i);
+        frame[4 + i] = (char)(unsigned char)(crc >> 8 * i);
+    }
+}
+
+static void bytes_too_many_or_too_few_are_damage(void **state UNUSED)
+{
+    struct buf h = BUF_INIT, b = BUF_INIT;
+    struct output_row row = row_of(9, "12345", 5);
+    row.rrd_name = "";
+    spoolrec_put_header(&h, &header);
+    (void)spoolrec_put_row(&b, &row);
+    buf_putc(&h, 'x');
+    buf_putc(&b, 'x');
+    seal(h.data + 8, h.len - 16);
+    seal(b.data, b.len - 8);
+    assert_int_equal(get_copy(true, h.data, h.len), SPOOLREC_DAMAGED);
+    assert_int_equal(get_copy(false, b.data, b.len), SPOOLREC_DAMAGED);
+    seal(h.data + 8, 8); /* they end where a length would begin */
+    seal(b.data, 14);
+    assert_int_equal(get_copy(true, h.data, 16 + 8), SPOOLREC_DAMAGED);
+    assert_int_equal(get_copy(false, b.data, 8 + 14), SPOOLREC_DAMAGED);
+    buf_done(&h);
+    buf_done(&b);
+}
+
+static void a_size_that_no_record_has_is_damage(void **state UNUSED)
+{
+    enum { OTHERS = 4 + 8 + 2 + 4 }; /* numbers of a row without a name */
+    char *frame = mem_zalloc(8 + SPOOLREC_SIZE_MAX + 1, 1);
+    for (size_t size = SPOOLREC_SIZE_MAX; size <= SPOOLREC_SIZE_MAX + 1; size++) {
+        bool fits = size == SPOOLREC_SIZE_MAX;
+        for (unsigned i = 0; i < 4; i++)
+            frame[8 + 14 + i] = (char)(unsigned char)((size - OTHERS) >> 8 * i);
+        seal(frame, size);
+        assert_int_equal(get_copy(false, frame, 8 + size), fits ? SPOOLREC_OK : SPOOLREC_DAMAGED);
+        assert_int_equal(get_copy(false, frame, 8), fits ? SPOOLREC_MORE : SPOOLREC_DAMAGED);
+    }
+    memset(frame, 0, 8); /* a file system may fill with zeros what it has lost */
+    for (size_t len = 4; len <= 16; len++)
+        assert_int_equal(get_copy(false, frame, len), SPOOLREC_DAMAGED);
+    free(frame);
+}
+
 /* A record with a right checksum and lengths that do not fit together. */
 static void lengths_that_lie_are_damage(void **state UNUSED)
 {
@@ -152,9 +224,7 @@ static void lengths_that_lie_are_damage(void **state UNUSED)
     for (size_t i = 0; i < ARRAY_LEN(places); i++) {
         char old = b.data[places[i]];
         b.data[places[i]] = (char)(old + 1);
-        uint32_t crc = spoolrec_crc32(b.data + 8, b.len - 8);
-        for (unsigned k = 0; k < 4; k++)
-            b.data[4 + k] = (char)(unsigned char)(crc >> 8 * k);
+        seal(b.data, b.len - 8);
         assert_int_equal(get_copy(false, b.data, b.len), SPOOLREC_DAMAGED);
         b.data[places[i]] = old;
     }
@@ -175,8 +245,11 @@ int main(void)
         cmocka_unit_test(a_header_is_read_back),
         cmocka_unit_test(rows_are_read_back_byte_for_byte),
         cmocka_unit_test(a_row_that_is_too_large_is_not_written),
+        cmocka_unit_test(a_row_at_the_limits_is_read_back),
         cmocka_unit_test(what_is_cut_short_is_told_from_what_is_damaged),
         cmocka_unit_test(no_flipped_bit_goes_unnoticed),
+        cmocka_unit_test(bytes_too_many_or_too_few_are_damage),
+        cmocka_unit_test(a_size_that_no_record_has_is_damage),
         cmocka_unit_test(lengths_that_lie_are_damage),
         cmocka_unit_test(a_file_of_another_program_is_not_a_spool),
     };
