@@ -132,6 +132,24 @@ static const struct conversation conversations[] = {
      " F   F A:output:U ", PHPPROTO_IDLE, false},
     {"a backtick", HELLO " ask =ERROR:~Backtic~(`)~characters~not~allowed~'`'\\n =U\\n eat",
      " F   F  A:output:U ", PHPPROTO_IDLE, false},
+    {"a parse error and U with CR LF",
+     HELLO " ask =ERROR:~Parse~error~attempting~to~parse~string\\nU\r\\n eat", " F   F A:output:U ",
+     PHPPROTO_IDLE, false},
+    {"a parse error and another letter",
+     HELLO " ask =ERROR:~Parse~error~attempting~to~parse~string\\nX\\n eat",
+     " F   F EA:lost: ", PHPPROTO_DOWN, false},
+    {"a parse error and two letters",
+     HELLO " ask =ERROR:~Parse~error~attempting~to~parse~string\\nUX\\n eat",
+     " F   F EA:lost: ", PHPPROTO_DOWN, false},
+    {"a parse error and two lines",
+     HELLO " ask =ERROR:~Parse~error~attempting~to~parse~string\\nU\\n2\\n eat",
+     " F   F EA:lost: ", PHPPROTO_DOWN, false},
+    {"a parse error and two lines with CR LF",
+     HELLO " ask =ERROR:~Parse~error~attempting~to~parse~string\\nU\r\\n2\\n eat",
+     " F   F EA:lost: ", PHPPROTO_DOWN, false},
+    {"U after another long line",
+     HELLO " ask =ERROR:~neither~a~parse~error~nor~a~Backtic,~but~as~long\\nU\\n eat",
+     " F   F EA:lost: ", PHPPROTO_DOWN, false},
     {"no parse error after all", HELLO " ask =ERROR:~Parse~error~attempting~to~parse~string\\n eat",
      " F   F A:output:ERROR: Parse error attempting to parse string ", PHPPROTO_IDLE, false},
     {"a parse error without fences",
@@ -214,6 +232,110 @@ static void notes_hold_printable_text_only(void **state)
     phpproto_done(&p);
 }
 
+static void a_note_holds_the_beginning_of_a_long_text(void **state)
+{
+    (void)state;
+    const struct phpproto_options options = {.timeout_ms = 5000, .line_max = 10};
+    char text[201];
+    memset(text, 'x', sizeof(text));
+    for (size_t len = 200; len <= 201; len++) {
+        struct phpproto p;
+        phpproto_init(&p, &options);
+        phpproto_started(&p, 1000);
+        phpproto_bytes(&p, 1000, text, len);
+        last = phpproto_closed(&p, 1000);
+        assert_memory_equal(last.said, text, 200);
+        assert_string_equal(last.said + 200, len == 200 ? "" : "...");
+        phpproto_done(&p);
+    }
+}
+
+static void a_greeting_may_be_long_but_not_endless(void **state)
+{
+    (void)state;
+    const struct phpproto_options options = {.timeout_ms = 5000, .line_max = 10};
+    static char text[PHPPROTO_HELLO_MAX];
+    struct phpproto p;
+    memset(text, 'x', sizeof(text));
+    phpproto_init(&p, &options);
+    phpproto_started(&p, 1000);
+    assert_false(phpproto_bytes(&p, 1000, text, sizeof(text)).start_failed);
+    assert_int_equal(p.state, PHPPROTO_STARTING);
+    assert_true(phpproto_bytes(&p, 1000, "x", 1).start_failed);
+    assert_int_equal(p.state, PHPPROTO_DOWN);
+    phpproto_done(&p);
+}
+
+static void bytes_behind_an_answer_are_kept_up_to_a_limit(void **state)
+{
+    (void)state;
+    enum { KEPT = 10 + 8192 };
+    const struct phpproto_options options = {.timeout_ms = 5000, .line_max = 10};
+    static char text[KEPT - 2];
+    struct phpproto p;
+    memset(text, 'x', sizeof(text));
+    phpproto_init(&p, &options);
+    free(play(&p, HELLO " ask =1\\n"));
+    phpproto_bytes(&p, 1000, text, sizeof(text));
+    assert_int_equal(p.in.len, KEPT);
+    phpproto_bytes(&p, 1000, text, sizeof(text));
+    assert_int_equal(p.in.len, KEPT);
+    assert_int_equal(phpproto_consumed(&p, 1000).outcome, SCRIPT_LOST);
+    phpproto_done(&p);
+}
+
+static void a_time_out_says_what_was_missing(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        {HELLO " ask +5000", "limit: 5000 ms; nothing was printed"},
+        {HELLO " ask =4 +5000", "limit: 5000 ms; the line was not finished"},
+        {HELLO " ask =4\\n +5000",
+         "limit: 5000 ms; a line was printed, but the function did not end"},
+    };
+    const struct phpproto_options options = {.timeout_ms = 5000, .line_max = 10};
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct phpproto p;
+        phpproto_init(&p, &options);
+        free(play(&p, cases[i][0]));
+        assert_string_equal(last.detail, cases[i][1]);
+        phpproto_done(&p);
+    }
+}
+
+static void a_server_that_is_dropped_may_be_started_again_at_once(void **state)
+{
+    (void)state;
+    static const char *const scripts[] = {"start", HELLO, HELLO " ask", HELLO " ask =1\\n"};
+    const struct phpproto_options options = {.timeout_ms = 5000, .line_max = 10};
+    struct phpproto p;
+    phpproto_init(&p, &options);
+    for (int round = 0; round < 3; round++) /* and that is no failure of the server */
+        for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+            free(play(&p, scripts[i]));
+            phpproto_drop(&p, 7000);
+            assert_int_equal(p.state, PHPPROTO_DOWN);
+            assert_int_equal(p.start_at_ms, 7000);
+        }
+    phpproto_done(&p);
+}
+
+static void to_drop_what_does_not_run_changes_nothing(void **state)
+{
+    (void)state;
+    const struct phpproto_options options = {.timeout_ms = 5000, .line_max = 10};
+    struct phpproto p;
+    phpproto_init(&p, &options);
+    free(play(&p, "fail"));
+    phpproto_drop(&p, 7000);
+    assert_int_equal(p.state, PHPPROTO_DOWN);
+    assert_int_equal(p.start_at_ms, 1250);
+    free(play(&p, "forgood"));
+    phpproto_drop(&p, 7000);
+    assert_int_equal(p.state, PHPPROTO_DEAD);
+    phpproto_done(&p);
+}
+
 static void a_request_fits_into_what_the_server_reads(void **state)
 {
     (void)state;
@@ -268,6 +390,7 @@ static void arguments_follow_version_and_poller(void **state)
     assert_argv("2.0", 3, "recovery",
                 "/usr/bin/php -q /s/script_server.php --environ=spine --poller=3 --mode=offline");
     assert_argv("1.2.22", 1, "online", "/usr/bin/php -q /s/script_server.php spine 1");
+    assert_argv("1.2.22.1", 1, "online", "/usr/bin/php -q /s/script_server.php spine 1");
     assert_argv("1.2.9", 2, "online", "/usr/bin/php -q /s/script_server.php spine 2");
     assert_argv("new_install", 1, "online", "/usr/bin/php -q /s/script_server.php spine 1");
     assert_argv(NULL, 1, NULL, "/usr/bin/php -q /s/script_server.php spine 1");
@@ -280,6 +403,12 @@ int main(void)
         cmocka_unit_test(every_conversation_ends_as_it_must),
         cmocka_unit_test(pauses_between_starts_grow),
         cmocka_unit_test(notes_hold_printable_text_only),
+        cmocka_unit_test(a_note_holds_the_beginning_of_a_long_text),
+        cmocka_unit_test(a_greeting_may_be_long_but_not_endless),
+        cmocka_unit_test(bytes_behind_an_answer_are_kept_up_to_a_limit),
+        cmocka_unit_test(a_time_out_says_what_was_missing),
+        cmocka_unit_test(a_server_that_is_dropped_may_be_started_again_at_once),
+        cmocka_unit_test(to_drop_what_does_not_run_changes_nothing),
         cmocka_unit_test(a_request_fits_into_what_the_server_reads),
         cmocka_unit_test(arguments_follow_version_and_poller),
     };
