@@ -45,6 +45,8 @@ static void text_is_told_from_binary_octets(void **state)
         ROW("a\xb0", 2, LATIN1),
         ROW("a\xe2\x82", 3, BINARY),         /* 82 is a control character in ISO 8859-1 */
         ROW("a\xc2\x80", 3, BINARY),         /* a control character in UTF-8 */
+        ROW("a\xc2\x9f", 3, BINARY),         /* the last of them */
+        ROW("a\xc2\xa0", 3, UTF8),           /* a no-break space */
         ROW("a\xc0\xb0", 3, LATIN1),         /* overlong */
         ROW("a\xe0\xa0", 3, LATIN1),         /* cut */
         ROW("a\xed\xa0\xa0", 4, LATIN1),     /* a surrogate */
