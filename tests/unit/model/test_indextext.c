@@ -94,7 +94,9 @@ texts_that_are_not_ASCII_are_what_cacti_and_its_database_have_stored(void **stat
         PAIR("\xe2\x82\xac 5", "\xe2\x82\xac 5 "),
         PAIR("???? ok", "\xf0\x9f\x98\x80 ok"),
         PAIR("\xf0\x9f\x98\x80 ok", "\xf0\x9f\x98\x80 ok"),
+        PAIR("\xc3\x83\xc2\xbc", "\xc3\xbc"), /* made UTF-8 a second time */
         /* Latin-1 */
+        PAIR("Z\xfcrich", "Z\xfcrich"),
         PAIR("Zrich", "Z\xfcrich"),
         PAIR("Z?rich", "Z\xfcrich"),
         PAIR("Z\xc3\xbcrich", "Z\xfcrich"),
@@ -102,6 +104,16 @@ texts_that_are_not_ASCII_are_what_cacti_and_its_database_have_stored(void **stat
         PAIR("5afc72696368", "Z\xfcrich"),
         PAIR("5A:FC:72:69:63:68", "Z\xfcrich"),
         PAIR("5A FC 72 69 63 68", "Z\xfcrich"),
+        PAIR("Z?rich", "Z\xfcrich\xff\xff"), /* padded */
+        PAIR("eth0?", "eth0\xff"),
+        /* lines */
+        PAIR("Z\xfcrich Bern", "Z\xfcrich\nBern"),
+        PAIR("ZrichBern", "Z\xfcrich\nBern"),
+        /* both in one text */
+        PAIR("\xc3\xbc Zrich", "\xc3\xbc Z\xfcrich"),
+        PAIR("\xc3\xbc Z?rich", "\xc3\xbc Z\xfcrich"),
+        PAIR("\xf0\x9f\x98\x80 Zrich", "\xf0\x9f\x98\x80 Z\xfcrich"),
+        PAIR("\xf0\x9f\x98\x80 Z?rich", "\xf0\x9f\x98\x80 Z\xfcrich"),
     };
     check(pairs, ARRAY_LEN(pairs), true);
 }
@@ -146,6 +158,8 @@ static void a_text_that_has_changed_is_seen(void **state UNUSED)
         PAIR("00:1B:21:3C:4D", "\x00\x1b\x21\x3c\x4d\x5e"),
         PAIR("00:1B:21:3C:4D:5E:", "\x00\x1b\x21\x3c\x4d\x5e"),
         PAIR("00:1B-21", "\x00\x1b\x21"),
+        PAIR("00 1B 2", "\x00\x1b\x21"),
+        PAIR("", "No\xff more"), /* none of the sentences about absence */
         PAIR("192.168.1.254", "\xc0\xa8\x01\xfd"),
         PAIR(TEN TEN TEN, TEN TEN TEN TEN),
     };
@@ -157,6 +171,8 @@ static void a_text_that_has_changed_is_seen(void **state UNUSED)
 static void a_text_is_compared_up_to_the_width_of_the_column(void **state UNUSED)
 {
 #define UMLAUTS "\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc\xc3\xbc"
+#define QUOTES  "\"\"\"\"\"\"\"\"\"\""
+#define BLANKS  "          "
 #define FIFTY   UMLAUTS UMLAUTS UMLAUTS UMLAUTS UMLAUTS UMLAUTS UMLAUTS UMLAUTS UMLAUTS UMLAUTS
     const struct pair pairs[] = {
         PAIR(HUNDRED, HUNDRED),
@@ -178,8 +194,30 @@ static void a_text_is_compared_up_to_the_width_of_the_column(void **state UNUSED
     const struct pair others[] = {
         PAIR(HUNDRED, TEN TEN TEN TEN TEN TEN TEN TEN TEN "012345678x" TEN),
         PAIR(FIFTY "short", FIFTY "shorter"),
+        /* nothing remains of what is stored */
+        PAIR(QUOTES QUOTES QUOTES QUOTES QUOTES QUOTES QUOTES QUOTES QUOTES QUOTES, "eth0"),
+        PAIR("Hex-" BLANKS BLANKS BLANKS BLANKS BLANKS BLANKS BLANKS BLANKS BLANKS BLANKS, "\x80"),
     };
     check(others, ARRAY_LEN(others), false);
+}
+
+static void
+hex_pairs_are_compared_up_to_the_end_of_the_column_and_of_the_octets(void **state UNUSED)
+{
+    enum { FULL = INDEXTEXT_COLUMN_CHARS / 2 };
+    uint8_t bytes[FULL + 1];
+    struct buf stored = BUF_INIT;
+    for (size_t i = 0; i < ARRAY_LEN(bytes); i++)
+        bytes[i] = (uint8_t)(0x80 + i);
+    for (size_t i = 0; i < FULL; i++)
+        buf_printf(&stored, "%02X", bytes[i]);
+    struct varbind vb = {.type = VARBIND_OCTETS, .octets = {bytes, FULL}};
+    assert_true(indextext_equal(buf_str(&stored), &vb));
+    vb.octets.len = FULL + 1; /* the column takes no more */
+    assert_true(indextext_equal(buf_str(&stored), &vb));
+    vb.octets.len = FULL - 1; /* what stands behind the octets does not count */
+    assert_false(indextext_equal(buf_str(&stored), &vb));
+    buf_done(&stored);
 }
 
 static void an_object_identifier_is_the_same_however_it_is_written(void **state UNUSED)
@@ -197,6 +235,13 @@ static void an_object_identifier_is_the_same_however_it_is_written(void **state 
     indextext_put(&vb, &out);
     assert_string_equal(buf_str(&out), ".1.3.6.1.4.1.8072.3.2.10");
     buf_done(&out);
+}
+
+static void an_object_identifier_without_parts_is_no_other_text(void **state UNUSED)
+{
+    const struct varbind vb = {.type = VARBIND_OBJECT_ID, .oid = {NULL, 0}};
+    assert_true(indextext_equal("", &vb));
+    assert_false(indextext_equal("eth0", &vb));
 }
 
 static void a_long_object_identifier_is_compared_up_to_the_width_of_the_column(void **state UNUSED)
@@ -310,6 +355,7 @@ static void what_the_poller_stores_itself_is_equal_afterwards(void **state UNUSE
         PAIR("00 1B 21 3C 4D 5E", "\x00\x1b\x21\x3c\x4d\x5e"),
         PAIR("80", "\x80"),
         PAIR("", " \t"),
+        PAIR("line 1line 2", "line 1\rline 2"),
         PAIR("65 00 30", "e\0"
                          "0"),
     };
@@ -331,7 +377,9 @@ int main(void)
         cmocka_unit_test(addresses_are_what_cacti_has_stored),
         cmocka_unit_test(a_text_that_has_changed_is_seen),
         cmocka_unit_test(a_text_is_compared_up_to_the_width_of_the_column),
+        cmocka_unit_test(hex_pairs_are_compared_up_to_the_end_of_the_column_and_of_the_octets),
         cmocka_unit_test(an_object_identifier_is_the_same_however_it_is_written),
+        cmocka_unit_test(an_object_identifier_without_parts_is_no_other_text),
         cmocka_unit_test(a_long_object_identifier_is_compared_up_to_the_width_of_the_column),
         cmocka_unit_test(numbers_and_addresses_are_compared_as_they_are_shown),
         cmocka_unit_test(an_opaque_value_is_the_same_with_the_labels_that_snmpget_prints),
