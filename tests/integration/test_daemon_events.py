@@ -172,8 +172,8 @@ def test_a_reader_that_stops_reading_costs_its_own_events_alone(site, snmpd, pla
             assert_stored(site, expected)
             site.take_outputs()
             figures = {s["pid"]: s for s in subscribers(plain_poller)}
-            if figures[slow.process.pid]["dropped"] > 100:
-                break
+            if figures[slow.process.pid]["dropped"] > 100 and figures[slow.process.pid]["waiting"] == 16:
+                break  # on a busy machine events are dropped before the socket is full
         assert figures[slow.process.pid]["dropped"] > 100, figures
         assert figures[slow.process.pid]["waiting"] == figures[slow.process.pid]["deepest"] == 16
         assert figures[quick.process.pid]["dropped"] == 0
