@@ -228,7 +228,8 @@ static void libevent_on_signal(struct loop *loop, int signo, loop_signal_fn *fn,
     s->fn = fn;
     s->arg = arg;
     CHECK(event_assign(&s->event, l->base, signo, EV_SIGNAL | EV_PERSIST, on_signal, s) == 0);
-    CHECK(event_add(&s->event, NULL) == 0);
+    if (event_add(&s->event, NULL) != 0) /* its descriptor is watched already */
+        mem_lack();
 }
 
 const struct loop_backend loop_libevent = {
