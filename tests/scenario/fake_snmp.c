@@ -113,6 +113,13 @@ void fake_snmp_wait_backlog(size_t limit, int ms)
     leave();
 }
 
+void fake_snmp_forget_asks(void)
+{
+    enter();
+    in_progress = 0;
+    leave();
+}
+
 void fake_snmp_bring_back(void)
 {
     enter();

@@ -58,6 +58,8 @@ void fake_snmp_wait_backlog(size_t limit, int ms);
 /* Wait until the signals sent are taken: one that is not when the process stops listening ends it by
  * default, as it should. */
 void fake_snmp_await_bells(void);
+/* Asks of earlier tests that will never return no longer count as in progress. */
+void fake_snmp_forget_asks(void);
 /* Let the asks of FAKE_LATE return, and wait until no agent is left. */
 void fake_snmp_bring_back(void);
 

@@ -76,6 +76,7 @@ static void begin(struct house *h, struct fake_store databases)
     *h = (struct house){.configs = {config_of(1, 20), config_of(21, 40)}};
     fake_store = databases;
     fake_snmp = (struct fake_snmp){0};
+    fake_snmp_forget_asks();
     log_configure(&h->configs[0].log);
     check_stream_begin();
     h->process = process_new(&h->configs[0], &sockets, NULL, &err);
