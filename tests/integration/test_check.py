@@ -5,7 +5,7 @@ import json
 import pytest
 
 from support import cacti
-from support.lab import leave_out
+from support.lab import TOP, leave_out
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def check(site, plain_poller):
             import jsonschema
         except ImportError:
             leave_out("python3-jsonschema is not installed")
-        with open("docs/check.schema.json", encoding="utf-8") as file:
+        with open(TOP / "docs/check.schema.json", encoding="utf-8") as file:
             jsonschema.validate(report, json.load(file))
         assert done.status == report["status"], done
         found = {}

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from support.checks import assert_stored
-from support.lab import SilentDevice, file_text, leave_out, tool
+from support.lab import TOP, SilentDevice, file_text, leave_out, tool
 from support.snmpd import PLAYPEN
 
 from conftest import real_value
@@ -22,7 +22,7 @@ def checked(name, text):
         import jsonschema
     except ImportError:
         leave_out("python3-jsonschema is not installed")
-    with open(SCHEMAS[name], encoding="utf-8") as file:
+    with open(TOP / SCHEMAS[name], encoding="utf-8") as file:
         jsonschema.validate(document, json.load(file))
     return document
 

@@ -107,6 +107,8 @@ def test_launches_that_run_at_the_same_time_share_the_devices(site, add, poller,
     """As with "concurrent processes" in Cacti: one launch per range, each with its own row in poller_time."""
     expected = only({id: add(id) for id in range(1, 13)}, *range(1, 13))
     pollers = [Poller(build.binary, site, work / f"poller{n}", loop=loop) for n in range(3)]
+    for p in pollers:
+        p.conf = poller.conf  # and one daemon, if there is one
     with contextlib.ExitStack() as all_running:
         started = [all_running.enter_context(p.start(first=4 * n + (n > 0), last=4 * n + 4))
                    for n, p in enumerate(pollers)]
