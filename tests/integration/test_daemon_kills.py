@@ -10,6 +10,7 @@ import random
 import pytest
 
 from support.killloop import SPEC, DaemonKillLoop, ResidentKillLoop, kill_database, seed_site
+from support.lab import wait_until
 from support.poller import LOOPS, Poller
 from support.resident import Resident
 
@@ -37,8 +38,10 @@ def test_each_cycle_is_polled_once_and_closed_if_one_side_is_killed_at_any_momen
     use_slow_server(site, work)
     seed_site(site, agents(SPEC).port, tally)
     with Resident(pollers["async"]) as daemon:
+        idle = daemon.threads()
         whole = [poller.run(first=0, last=99) for poller in pollers.values()]
         assert all(run.status == 0 for run in whole), whole
+        wait_until(lambda: daemon.threads() == idle, "the thread of the last cycle to end")
         loop = kills(site, pollers, max(run.seconds for run in whole), seed, daemon, tally, seconds=seconds)
         found = loop.run(count_of(6))
     print(f"{count_of(6)} kills, seed {seed}, statuses {loop.ended}, slowest end {loop.slowest:.2f} s after the signal")
