@@ -7,9 +7,9 @@
     make check-mutation MUTATE=--self-test      proves that it is red without the tests
 
 Works on a copy in a temporary directory: the model and base layers become one shared library, each module test (and the one
-of drivers/recording, which reads what model/record writes) is linked with it once, and a mutant costs one compilation and the tests. A mutant that no test notices is a survivor. Those
-in tests/mutate/survivors.txt are known, with the reason; any other survivor, and any line there that no longer
-survives or exists, makes this fail; so do less than LEAST per cent of killed mutants.
+of drivers/recording, which reads what model/record writes, and needs jansson) is linked with it once, and a mutant costs one
+compilation and the tests. A mutant that no test notices is a survivor. Those in tests/mutate/survivors.txt are known, with
+the reason; any other survivor, and any line there that no longer survives or exists, makes this fail; so do less than LEAST per cent of killed mutants.
 """
 
 import argparse
