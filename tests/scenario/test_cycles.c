@@ -297,7 +297,9 @@ static void a_signal_that_is_told_to_one_cycle_does_not_stop_its_neighbour(void 
     struct err err = ERR_INIT;
     struct ping_sockets none = {.fd4 = -1, .fd6 = -1};
     driver_is_event = *state;
-    begin(&h, forty);
+    begin(&h, (struct fake_store){.groups = {{.hostname = "slow", .devices = 20, .items = 5},
+                                             {.hostname = "a", .devices = 20, .items = 5}}});
+    fake_snmp_mood("slow", FAKE_UNTIL_GIVE_UP); /* however late the signal is seen */
     process_free(h.process);
     struct services *services = services_new(&none, &err);
     assert_non_null(services);
