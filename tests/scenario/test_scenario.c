@@ -71,7 +71,7 @@ static void tell_result(struct cycle *c, FILE *out)
 
 static void tell_figures(const struct scene *s, const struct cycle *c, FILE *out)
 {
-    CHECK(s->store.late || fake_snmp.alive == c->left_behind);
+    CHECK(s->store.late || fake_snmp.alive <= c->left_behind); /* which may have ended since */
     fprintf(out, "abandoned %zu\n", c->left_behind);
     CHECK(fake_snmp.peak <= s->threads);
     CHECK(fake_snmp.stack < 32768);
@@ -235,21 +235,23 @@ static void play(const struct scene *s, const struct driver *driver)
 static int count_lines(const char *text, const char *line, bool prefixed)
 {
     int n = 0;
-    size_t len = strlen(line);
+    size_t len = strcspn(line, "*");
     for (const char *p = text, *end; (end = strchr(p, '\n')) != NULL; p = end + 1) {
         const char *from = prefixed && strchr(p, ' ') != NULL ? strchr(p, ' ') + 1 : p;
-        n += strncmp(from, line, len) == 0 && from[len] == '\n';
+        n += strncmp(from, line, len) == 0 && (line[len] == '*' || from[len] == '\n');
     }
     return n;
 }
 
+/* cmocka cuts its messages at 1 KiB. */
 static void fail_scene(const struct scene *s, const struct driver *driver, const char *what)
 {
-    fail_msg("%s, %d threads, wait status %x: %s\n%.3000s\nlog:\n%.3000s", driver->name, s->threads,
-             (unsigned)last.status, what, last.text, last.log);
+    fprintf(stderr, "%s\nlog:\n%s", last.text, last.log);
+    fail_msg("%s, %d threads, wait status %x: %s", driver->name, s->threads, (unsigned)last.status,
+             what);
 }
 
-/* "line" is told or logged once, "!part" nowhere. */
+/* "line" is told or logged once, "!part" nowhere; "line*" may go on. */
 static void check_line(const struct scene *s, const struct driver *driver, const char *line)
 {
     bool ok;
@@ -320,7 +322,7 @@ static void a_healthy_site_is_stored(void **state)
            "stored 265, lost 0", "rows 265, hosts 28", "status 0",
            "host 1 status 3 polls 1 failed 0 ", "row 28024 28024",
            "NOTE: Items: 265 due, 265 values, 0 U, 0 of down devices, 0 unfinished; rows: 265 "
-           "expected, 265 stored, 0 spooled, 0 lost; devices: 0 down, 0 unfinished",
+           "expected, 265 stored, 0 spooled, 0 lost; devices: 0 down, 0 unfinished*",
            "!ERROR", "!WARNING");
 }
 
