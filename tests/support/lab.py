@@ -167,16 +167,13 @@ class HeldDevice(SilentDevice):
         self._answering.start()
 
     def _answer(self):
-        while True:
-            for request, client in self._held:
-                self._socket.sendto(self._empty_response(request), client)
-            self._held.clear()
-            try:
-                self._held.append(self._socket.recvfrom(65536))
-            except TimeoutError:
-                continue
-            except OSError:  # closed
-                return
+        with contextlib.suppress(OSError):  # closed
+            while True:
+                for request, client in self._held:
+                    self._socket.sendto(self._empty_response(request), client)
+                self._held.clear()
+                with contextlib.suppress(TimeoutError):
+                    self._held.append(self._socket.recvfrom(65536))
 
     @staticmethod
     def _empty_response(request):
