@@ -99,7 +99,8 @@ class Collector:
             site.settings(**values)
 
     def add_devices(self, devices):
-        devices = [{"poller_id": POLLER_ID, "hostname": "127.0.0.1", **d} for d in devices]
+        now = str(self.main.sql("SELECT NOW() AS now")[0]["now"])  # the same on both, whenever the second one is told
+        devices = [{"poller_id": POLLER_ID, "hostname": "127.0.0.1", "last_updated": now, **d} for d in devices]
         for site in self.both:
             full = site.add_devices(devices)
         return full
